@@ -1,0 +1,1 @@
+"""Theory of paper A without a language model: HMM mixtures, operators and kernels (NumPy)."""

@@ -1,0 +1,1 @@
+"""Language models: tasks and data, prompts, models, attention (PyTorch)."""

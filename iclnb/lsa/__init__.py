@@ -1,0 +1,1 @@
+"""Linear self-attention and gradient descent, paper B (JAX)."""

@@ -1,0 +1,45 @@
+"""Where things lie on disk, and how files are written so that a killed run loses nothing."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import platformdirs
+
+
+def cache_dir() -> Path:
+    """The folder of fetched models and texts: ``ICLNB_CACHE``, else the user's cache directory."""
+    return Path(os.environ.get("ICLNB_CACHE") or platformdirs.user_cache_dir("iclnb")).expanduser()
+
+
+def project_dir(start: Path | None = None) -> Path:
+    """The checkout that ``start`` (default: the working directory) lies in, else the working directory."""
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / "_toc.yml").is_file() and (folder / "notebooks").is_dir():
+            return folder
+    return here
+
+
+def results_dir() -> Path:
+    """Where a notebook writes its claims: ``ICLNB_RESULTS``, else ``build/results`` of the checkout."""
+    chosen = os.environ.get("ICLNB_RESULTS")
+    return Path(chosen).expanduser() if chosen else project_dir() / "build" / "results"
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """A temporary path beside ``target`` that takes its place if the block succeeds.
+
+    The block may create a file or a folder there. If it raises, or the process is killed, ``target``
+    stays as it was.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as folder:
+        temporary = Path(folder) / target.name
+        yield temporary
+        if temporary.is_dir() and target.is_dir():
+            target.rename(Path(folder) / "old")
+        temporary.replace(target)
