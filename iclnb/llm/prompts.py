@@ -1,0 +1,179 @@
+"""Prompts of demonstrations and a query that know where each of their parts lies among the tokens.
+
+A prompt is built as one string and tokenised once, as a model would meet it; the parts are then found by
+character offsets. (Tokenised apart and joined, the same text can give other tokens.)
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from iclnb.errors import IclnbError
+from iclnb.llm.formats import Format
+
+
+class Span(NamedTuple):
+    """Tokens ``start`` to ``stop`` (excluded) of a prompt; empty for an empty text."""
+
+    start: int
+    stop: int
+
+    @property
+    def tokens(self) -> range:
+        """The indices of its tokens."""
+        return range(self.start, self.stop)
+
+
+class Demonstration(NamedTuple):
+    """A labelled example: a row of the task's columns and the index of its label word."""
+
+    row: Mapping[str, object]
+    label: int
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A tokenised prompt x_1 y_1 ... x_k y_k x_test (paper A, section 3) with the place of each part.
+
+    A span covers every token that holds a character of its part, so that two neighbours share a token where
+    the tokeniser merged across their border.
+
+    Attributes:
+        text: the whole prompt.
+        input_ids: its token ids, the tokeniser's opening token included where it sets one.
+        x: spans of x_1 ... x_k, the filled-in texts of the demonstrations.
+        cues: spans of the k + 1 texts that ask for a label (the last one is the query's).
+        y: spans of y_1 ... y_k, the label words.
+        query: span of x_test.
+        labels: indices of the label words y_1 ... y_k.
+    """
+
+    text: str
+    input_ids: tuple[int, ...]
+    x: tuple[Span, ...]
+    cues: tuple[Span, ...]
+    y: tuple[Span, ...]
+    query: Span
+    labels: tuple[int, ...]
+
+
+def build(
+    tokenizer: PreTrainedTokenizerBase,
+    format: Format,
+    label_words: Sequence[str],
+    demonstrations: Sequence[Demonstration],
+    query: Mapping[str, object],
+) -> Prompt:
+    """Write and tokenise a prompt.
+
+    Args:
+        tokenizer: a fast tokeniser (one that gives character offsets).
+        format: how a demonstration is written.
+        label_words: the word of each label index.
+        demonstrations: the labelled examples x_i, y_i, in order; may be empty.
+        query: the row of x_test.
+
+    Returns:
+        The prompt, which ends in the query's cue: the next token is the model's answer.
+
+    Raises:
+        IclnbError: if the tokeniser gives no offsets.
+        IndexError: if a demonstration's label has no label word.
+    """
+    text, pieces = "", []
+
+    def write(piece: str) -> tuple[int, int]:
+        nonlocal text
+        text += piece
+        return len(text) - len(piece), len(text)
+
+    for row, label in demonstrations:
+        parts = [write(format.x.format_map(row)), write(format.cue)]
+        write(format.label_prefix)
+        pieces.append((*parts, write(label_words[label])))
+        write(format.separator)
+    query_pieces = [write(format.x.format_map(query)), write(format.cue)]
+
+    input_ids, starts, stops = _tokenise(tokenizer, text)
+    spans = [[_span(piece, starts, stops) for piece in parts] for parts in (*pieces, query_pieces)]
+    return Prompt(
+        text=text,
+        input_ids=input_ids,
+        x=tuple(parts[0] for parts in spans[:-1]),
+        cues=tuple(parts[1] for parts in spans),
+        y=tuple(parts[2] for parts in spans[:-1]),
+        query=spans[-1][0],
+        labels=tuple(label for _, label in demonstrations),
+    )
+
+
+def fresh_demonstrations(pool: int, k: int, prompts: int, *, seed: int) -> Int[np.ndarray, "prompts k"]:
+    """For each prompt ``k`` different rows of a pool, drawn uniformly and independently of the other prompts.
+
+    Args:
+        pool: number of rows to draw from.
+        k: demonstrations per prompt.
+        prompts: number of prompts.
+        seed: seeds the draw.
+
+    Returns:
+        Row numbers.
+
+    Raises:
+        IclnbError: if the pool has fewer than ``k`` rows.
+    """
+    if k > pool:
+        raise IclnbError(f"k = {k} demonstrations cannot be drawn from {pool} rows; take a smaller k")
+    rng = np.random.default_rng(seed)
+    return np.stack([rng.choice(pool, size=k, replace=False) for _ in range(prompts)])
+
+
+def collate(
+    prompts: Sequence[Prompt], pad_token_id: int
+) -> tuple[Int[Tensor, "batch tokens"], Int[Tensor, "batch tokens"]]:
+    """Token ids and attention mask of a batch, padded on the right (see ``last_token_attention``)."""
+    longest = max(len(prompt.input_ids) for prompt in prompts)
+    input_ids = torch.full((len(prompts), longest), pad_token_id)
+    attention_mask = torch.zeros_like(input_ids)
+    for i, prompt in enumerate(prompts):
+        input_ids[i, : len(prompt.input_ids)] = torch.tensor(prompt.input_ids)
+        attention_mask[i, : len(prompt.input_ids)] = 1
+    return input_ids, attention_mask
+
+
+def _tokenise(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[tuple[int, ...], list[int], list[int]]:
+    """Token ids, and for each token the characters it stands for: starts and stops, neither ever decreasing.
+
+    Some tokenisers leave white space out of a token's offsets; here every token starts where the one before
+    stopped, so that no character is lost. A closing token ([SEP], </s>) is dropped: the model is to go on.
+    """
+    if not tokenizer.is_fast:
+        raise IclnbError(
+            f"{type(tokenizer).__name__} gives no character offsets; load a fast tokeniser (use_fast=True)"
+        )
+    encoding = tokenizer(text, return_offsets_mapping=True, return_special_tokens_mask=True, verbose=False)
+    tokens = list(
+        zip(encoding["input_ids"], encoding["offset_mapping"], encoding["special_tokens_mask"], strict=True)
+    )
+    while tokens and tokens[-1][2] and tokens[-1][1][0] == tokens[-1][1][1]:
+        tokens.pop()
+    starts, stops, reached = [], [], 0
+    for _, (start, stop), _ in tokens:
+        starts.append(min(start, reached) if stop > start else reached)
+        reached = max(reached, stop)
+        stops.append(reached)
+    return tuple(token for token, _, _ in tokens), starts, stops
+
+
+def _span(piece: tuple[int, int], starts: Sequence[int], stops: Sequence[int]) -> Span:
+    """The tokens that hold characters ``piece[0]`` to ``piece[1]``."""
+    start, stop = piece
+    first = bisect_right(stops, start)
+    return Span(first, first if stop == start else max(first, bisect_left(starts, stop)))
