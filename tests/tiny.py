@@ -1,5 +1,7 @@
 """Tiny random models and tokenisers, made in memory: no download, no weights on disk."""
 
+import json
+
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
@@ -102,8 +104,12 @@ def tokenizers() -> dict[str, PreTrainedTokenizerFast]:
         tokenizer.train_from_iterator(
             _CORPUS, trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, special_tokens=["<s>"])
         )
-    bytes_ = ["<unk>", "<s>", *(f"<0x{i:02X}>" for i in range(256))]
-    llama2.train_from_iterator(_CORPUS, trainers.BpeTrainer(vocab_size=450, special_tokens=bytes_))
+    llama2.train_from_iterator(_CORPUS, trainers.BpeTrainer(vocab_size=200, special_tokens=["<unk>", "<s>"]))
+    trained = json.loads(llama2.to_str())["model"]
+    for i in range(256):  # as ordinary tokens: a trainer could only make them special
+        trained["vocab"][f"<0x{i:02X}>"] = len(trained["vocab"])
+    merges = [tuple(pair) for pair in trained["merges"]]
+    llama2.model = models.BPE(trained["vocab"], merges, byte_fallback=True, unk_token="<unk>")
     for tokenizer in (llama3, llama2):
         opening = [("<s>", tokenizer.token_to_id("<s>"))]
         tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=opening)
