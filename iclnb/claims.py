@@ -134,12 +134,15 @@ class Results:
         """Record a claim (the fields of :class:`Claim`) and return it.
 
         Raises:
-            ValueError: if the notebook already has a claim of that id.
+            ValueError: if the notebook already has a claim of that id, or its control is not a number.
         """
+        claim = Claim(id=id, **evidence)
         if any(id == known.id for known in self.claims):
             raise ValueError(f"claim {id!r} is recorded twice in {self.notebook}")
-        self.claims.append(Claim(id=id, **evidence))
-        return self.claims[-1]
+        if not math.isfinite(claim.control):
+            raise ValueError(f"claim {id!r} needs a number as its control, got {claim.control!r}")
+        self.claims.append(claim)
+        return claim
 
     def to_json(self) -> dict[str, Any]:
         """Everything, as plain numbers, strings, lists and dictionaries; not-a-number becomes null."""
@@ -171,11 +174,14 @@ def table(claims: list[Mapping[str, Any]]) -> str:
     ]
     for claim in claims:
         low, high = claim["interval"]
-        lines.append(
-            f"| {claim['statement']} *({claim['paper']}, {claim['section']})* | {claim['criterion']} "
-            f"| {_show(claim['estimate'])} [{_show(low)}, {_show(high)}] "
-            f"| {_show(claim['control'])} ({claim['control_is']}) | **{claim['verdict']}** |"
+        cells = (
+            f"{claim['statement']} *({claim['paper']}, {claim['section']})*",
+            claim["criterion"],
+            f"{_show(claim['estimate'])} [{_show(low)}, {_show(high)}]",
+            f"{_show(claim['control'])} ({claim['control_is']})",
+            f"**{claim['verdict']}**",
         )
+        lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
     return "\n".join(lines)
 
 

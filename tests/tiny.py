@@ -58,9 +58,8 @@ ARCHITECTURES = {
 
 def model(architecture: str, *, seed: int = 0, implementation: str = "eager", **changes):
     """A tiny random model whose weights are large enough for its attention to be far from uniform."""
-    config = AutoConfig.for_model(
-        architecture.split()[0], vocab_size=VOCABULARY, **{**ARCHITECTURES[architecture], **changes}
-    )
+    settings = {"vocab_size": VOCABULARY, **ARCHITECTURES[architecture], **changes}
+    config = AutoConfig.for_model(architecture.split()[0], **settings)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         made = AutoModelForCausalLM.from_config(config, attn_implementation=implementation)

@@ -1,0 +1,105 @@
+"""Verdicts, and the JSON that the results page reads."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iclnb import claims, paths, profiles
+from iclnb.errors import IclnbError
+from iclnb.stats import Estimate, exact
+
+BOUND = st.integers(-5, 5).map(float)
+
+
+@given(BOUND, BOUND, BOUND)
+def test_the_verdict_is_what_every_value_of_the_interval_says(a, b, threshold):
+    """Brute force: ask each point of a fine grid over the interval."""
+    low, high = sorted((a, b))
+    grid = np.linspace(low, high, 1001)
+    for criterion, holds in [
+        (claims.above(threshold), grid > threshold),
+        (claims.below(threshold), grid < threshold),
+        (claims.within(threshold, threshold + 2), (grid >= threshold) & (grid <= threshold + 2)),
+    ]:
+        expected = "supported" if holds.all() else "inconclusive" if holds.any() else "not supported"
+        got = criterion.verdict((low, high))
+        # an interval that contains all of [threshold, threshold + 2] may miss the grid, never the verdict
+        assert got == expected
+
+
+def test_not_a_number_is_inconclusive():
+    assert claims.above(0).verdict((math.nan, 1.0)) == "inconclusive"
+
+
+def results(**changes):
+    made = claims.Results("99_test", {"k": np.int64(3), "task": "t"}, {"model": {"name": "m"}})
+    evidence = {
+        "paper": "A", "section": "5.1", "statement": "x | y", "criterion": claims.above(1),
+        "estimate": Estimate(np.float64(2.0), 1.5, 2.5), "control": 1.0, "control_is": "no effect",
+    } | changes  # fmt: skip
+    made.claim("one", **evidence)
+    return made
+
+
+def test_the_saved_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("ICLNB_RESULTS", str(tmp_path))
+    made = results()
+    made.values.update(curve=np.arange(3.0), bad=[math.inf, 1], nested={"n": np.int64(2), "ok": True})
+    saved = json.loads(made.save().read_text())
+    assert set(saved) == {"notebook", "parameters", "claims", "values", "provenance"}
+    assert saved["parameters"] == {"k": 3, "task": "t"}
+    assert saved["claims"] == [{
+        "id": "one", "paper": "A", "section": "5.1", "statement": "x | y",
+        "criterion": "the whole interval lies above 1", "estimate": 2.0, "interval": [1.5, 2.5],
+        "control": 1.0, "control_is": "no effect", "verdict": "supported",
+    }]  # fmt: skip
+    assert saved["values"] == {"curve": [0, 1, 2], "bad": [None, 1], "nested": {"n": 2, "ok": True}}
+    assert saved["provenance"]["model"] == {"name": "m"} and saved["provenance"]["versions"]["numpy"]
+    assert [p.name for p in tmp_path.iterdir()] == ["99_test.json"]
+
+
+def test_a_claim_needs_its_own_id_and_a_control():
+    made = results()
+    with pytest.raises(ValueError, match="twice"):
+        made.claim("one", **{k: v for k, v in vars(made.claims[0]).items() if k != "id"})
+    with pytest.raises(ValueError, match="control"):
+        results(control=math.nan)
+    assert results(estimate=exact(math.nan)).to_json()["claims"][0]["verdict"] == "inconclusive"
+
+
+def test_the_table_keeps_its_columns():
+    lines = claims.table(results().to_json()["claims"]).splitlines()
+    bars = [line.replace(r"\|", "").count("|") for line in lines]
+    assert len(set(bars)) == 1 and "**supported**" in lines[-1]
+
+
+def test_replacing_keeps_the_old_when_the_block_fails(tmp_path):
+    target = tmp_path / "a" / "b.json"
+    with paths.replacing(target) as temporary:
+        temporary.write_text("old")
+    with pytest.raises(RuntimeError), paths.replacing(target) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert target.read_text() == "old" and [p.name for p in target.parent.iterdir()] == ["b.json"]
+
+
+def test_replacing_a_folder(tmp_path):
+    for content in ("old", "new"):
+        with paths.replacing(tmp_path / "site") as temporary:
+            temporary.mkdir()
+            (temporary / "page").write_text(content)
+    assert (tmp_path / "site" / "page").read_text() == "new"
+
+
+def test_profiles():
+    sizes = {"smoke": {"n": 1, "m": 2}, "laptop": {"n": 10, "m": 20}}
+    chosen = profiles.choose("laptop", sizes, n=None, m=5)
+    assert (chosen.n, chosen.m) == (10, 5)
+    with pytest.raises(IclnbError, match="laptop, smoke"):
+        profiles.choose("desk", sizes)
+    with pytest.raises(IclnbError, match="known: m, n"):
+        profiles.choose("smoke", sizes, q=1)
