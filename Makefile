@@ -1,0 +1,48 @@
+# `make book` and `make test` do everything. The first of them makes an environment in .venv.
+
+PYTHON ?= python3
+PROFILE ?= laptop
+BIN := .venv/bin
+STAMP := .venv/installed
+
+.PHONY: help book test lock clean distclean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make book [PROFILE=smoke|laptop|paper]  run the notebooks that changed, build _build/html/index.html"
+	@echo "make test                               run every test"
+	@echo "make lock                               pin requirements.txt from pyproject.toml"
+	@echo "make clean                              remove the built book and the results of runs"
+	@echo "make distclean                          also remove the environment"
+	@echo "PYTHON=...                              the Python (3.11 or newer) that makes the environment"
+
+book: $(STAMP)
+	$(BIN)/iclnb fetch
+	$(BIN)/iclnb book --profile $(PROFILE)
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+# Made last, so that an interrupted installation leaves none and goes on where it stopped.
+$(STAMP): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed, and '$(PYTHON)' is not: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+	@rm -f $@
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# torch's build for machines without a GPU calls itself 2.13.0+cpu; the pin must fit every build.
+lock: $(STAMP)
+	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --extra dev --strip-extras --allow-unsafe \
+	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
+	  --output-file requirements.txt pyproject.toml
+	sed -i.bak 's/^\(torch==[0-9.]*\)+[a-z0-9]*/\1/' requirements.txt && rm requirements.txt.bak
+
+clean:
+	rm -rf build _build
+
+distclean: clean
+	rm -rf .venv *.egg-info .pytest_cache .hypothesis .ruff_cache
+	find iclnb tests notebooks -name __pycache__ -type d -prune -exec rm -rf {} +
