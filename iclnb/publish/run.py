@@ -1,0 +1,185 @@
+"""Run one notebook: to a temporary place first, so that a failed or killed run leaves old results whole."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nbformat import NotebookNode
+
+from iclnb import paths
+from iclnb.errors import IclnbError
+from iclnb.publish import keys, notebooks
+
+QUIET = {"TQDM_DISABLE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
+"""No frames of progress bars in pages."""
+
+
+def run(
+    project: Path,
+    name: str,
+    parameters: Mapping[str, Any],
+    *,
+    executed: Path | None = None,
+    results: Path | None = None,
+) -> Path:
+    """Run a notebook and keep what it made, if every cell succeeds.
+
+    Args:
+        project: the checkout; the notebook's working directory.
+        name: the notebook.
+        parameters: values for its parameters, as :func:`iclnb.publish.notebooks.check` gives them.
+        executed: folder for ``<name>.ipynb`` with outputs; ``None``: ``build/executed``.
+        results: folder for ``<name>.json``; ``None``: ``build/results``.
+
+    Returns:
+        The path of the executed notebook.
+
+    Raises:
+        IclnbError: if a cell fails (the message shows the cell and the error, and where the notebook
+            is kept for a look) or if the notebook saves no results.
+    """
+    source = notebooks.source(project, name)
+    name = source.stem
+    notebook = notebooks.read(source)
+    key = keys.key(project, source, notebooks.changed(notebooks.parameters(notebook), parameters))
+    (project / "build").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=project / "build", prefix=f".{name}-") as scratch:
+        done = _execute(project, name, notebook, parameters, Path(scratch))
+        text = _results(name, Path(scratch), done.metadata.papermill.duration)
+    results_path = (results or project / "build" / "results") / f"{name}.json"
+    executed_path = (executed or project / "build" / "executed") / f"{name}.ipynb"
+    _write(results_path, text)
+    done.metadata = {
+        **{part: done.metadata[part] for part in ("kernelspec", "language_info")},
+        "iclnb": {"key": key, "results": hashlib.sha256(text.encode()).hexdigest()},
+    }
+    _write(executed_path, json.dumps(done, indent=1, ensure_ascii=False) + "\n")
+    return executed_path
+
+
+def record(project: Path, name: str, parameters: Mapping[str, Any], *, allow_changes: bool = False) -> Path:
+    """Run a notebook and write its results to ``book/recorded/<name>.json``, which is versioned.
+
+    The results of ordinary runs stay as they are. The executed notebook goes to ``build/recorded``.
+
+    Raises:
+        IclnbError: as :func:`run`, and where ``iclnb/`` or ``notebooks/`` differ from the last commit,
+            unless ``allow_changes``: the recorded revision would not be the code that ran.
+    """
+    if not allow_changes:
+        command = ["git", "-C", str(project), "status", "--porcelain", "--", "iclnb", "notebooks"]
+        status = subprocess.run(command, capture_output=True, text=True, check=False)
+        if status.returncode:
+            raise IclnbError(f"{project} is not a git checkout, so no revision can be recorded")
+        if status.stdout:
+            raise IclnbError(
+                "a recorded result names the revision that made it, but these files differ from it:\n"
+                f"{status.stdout}commit them first, or say --allow-changes"
+            )
+    recorded = project / "book" / "recorded"
+    executed = run(project, name, parameters, executed=project / "build" / "recorded", results=recorded)
+    return recorded / f"{executed.stem}.json"
+
+
+def up_to_date(project: Path, name: str, parameters: Mapping[str, Any]) -> bool:
+    """Whether ``build/`` holds the outputs of exactly this run, notebook and results."""
+    source = notebooks.source(project, name)
+    try:
+        executed = json.loads((project / "build" / "executed" / f"{name}.ipynb").read_text(encoding="utf-8"))
+        results = (project / "build" / "results" / f"{name}.json").read_bytes()
+    except (OSError, ValueError):
+        return False
+    chosen = notebooks.changed(notebooks.parameters(notebooks.read(source)), parameters)
+    made = {"key": keys.key(project, source, chosen), "results": hashlib.sha256(results).hexdigest()}
+    return executed["metadata"].get("iclnb") == made
+
+
+def _execute(
+    project: Path, name: str, notebook: NotebookNode, parameters: Mapping[str, Any], scratch: Path
+) -> NotebookNode:
+    """The notebook with outputs; its results lie in ``scratch/results``."""
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+
+    executed = scratch / f"{name}.ipynb"
+    try:
+        return papermill.execute_notebook(
+            notebook,
+            executed,
+            parameters=dict(parameters),
+            cwd=project,
+            progress_bar={"desc": name, "file": sys.stderr} if sys.stderr.isatty() else False,
+            kernel_manager_class=_kernel_manager(scratch / "results"),
+        )
+    except papermill.PapermillExecutionError as error:
+        trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
+        what = f"{error.ename}: {error.evalue}" if error.ename == IclnbError.__name__ else trace
+        where = _keep_failed(project, executed)
+        raise IclnbError(
+            f"{name} failed in this cell:\n\n{_indented(error.source)}\n\n{what or error.ename}\n\n"
+            f"The notebook up to there: {where}"
+        ) from error
+    except DeadKernelError as error:
+        where = _keep_failed(project, executed)
+        raise IclnbError(f"{name}: Python died, perhaps for lack of memory; see {where}") from error
+
+
+def _kernel_manager(results: Path) -> type:
+    """A kernel that is this interpreter, whatever kernels are installed, writing its results to a folder."""
+    from ipykernel.kernelspec import get_kernel_dict
+    from jupyter_client.kernelspec import KernelSpec
+    from jupyter_client.manager import AsyncKernelManager
+
+    folders = {
+        variable: str(Path(chosen).expanduser().resolve())
+        for variable in ("ICLNB_DATA", "ICLNB_CACHE")
+        if (chosen := os.environ.get(variable))  # the notebook's working directory is another
+    }
+    environment = {**QUIET, **folders, "ICLNB_RESULTS": str(results)}
+    spec = KernelSpec(**get_kernel_dict(), env=environment)
+    spec.argv.append("--log-level=CRITICAL")  # what a cell does wrong stands in the notebook
+
+    class ThisPython(AsyncKernelManager):
+        @property
+        def kernel_spec(self) -> KernelSpec:
+            return spec
+
+    return ThisPython
+
+
+def _results(name: str, scratch: Path, seconds: float) -> str:
+    """The JSON that the notebook saved, with its run time added to the provenance."""
+    saved = sorted(path.name for path in (scratch / "results").glob("*.json"))
+    if saved != [f"{name}.json"]:
+        raise IclnbError(
+            f"{name} ran, but saved {', '.join(saved) or 'no results'} instead of {name}.json; its last cell "
+            f'should be `results.save()` of `claims.Results("{name}", ...)`'
+        )
+    content = json.loads((scratch / "results" / saved[0]).read_text(encoding="utf-8"))
+    content["provenance"]["seconds"] = round(seconds, 1)
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _keep_failed(project: Path, executed: Path) -> Path:
+    kept = project / "build" / "failed" / executed.name
+    if executed.is_file():
+        with paths.replacing(kept) as temporary:
+            shutil.copyfile(executed, temporary)
+    return kept
+
+
+def _write(path: Path, text: str) -> None:
+    with paths.replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.splitlines())
