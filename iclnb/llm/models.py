@@ -3,13 +3,15 @@
 Weights are read from safetensors only and no code of a model's repository is ever run.
 """
 
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import GatedRepoError
 from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
@@ -52,7 +54,8 @@ class LoadedModel:
 
     Attributes:
         origin: for the provenance of a run: ``source`` (packaged, local or hub), ``name``, what pins it
-            (distribution and SHA-256, or commit), ``dtype``, ``device`` and ``random_weights_seed``.
+            (a distribution and its SHA-256, the SHA-256 of the files, or a commit), ``dtype``, ``device`` and
+            ``random_weights_seed``.
     """
 
     model: PreTrainedModel
@@ -93,9 +96,9 @@ def load(
     place, origin = _find(name, revision)
     try:
         with bars_on_a_terminal():
+            if origin["source"] == "hub":
+                place["revision"] = origin["revision"] = _commit(name, place["revision"])
             config = AutoConfig.from_pretrained(**place)
-            if origin["source"] == "hub":  # one commit for configuration, weights and tokenizer
-                place["revision"] = origin["revision"] = config._commit_hash or place["revision"]
             tokenizer = _tokenizer(place)
             if random_weights_seed is None:
                 if device_map is None and device.type != "cpu":
@@ -105,7 +108,7 @@ def load(
                 )
             else:
                 model = _random(config, random_weights_seed, dtype, device, device_map)
-    except (OSError, ValueError, SafetensorError, HfHubHTTPError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise _failure(name, origin["source"], error) from error
     origin |= {
         "dtype": str(dtype).removeprefix("torch."),
@@ -164,11 +167,27 @@ def _find(name: str, revision: str | None) -> tuple[dict[str, Any], dict[str, An
         if not (folder / "config.json").is_file():
             raise IclnbError(f"{name} is no model: expected a folder with config.json and *.safetensors")
         place = {"pretrained_model_name_or_path": folder, "local_files_only": True}
-        return place | safe, {"source": "local", "name": folder.resolve().name}
+        return place | safe, {"source": "local", "name": folder.resolve().name, "sha256": _sha256(folder)}
     if revision is None and name not in PINNED:
         raise IclnbError(_kinds(name))
     place = {"pretrained_model_name_or_path": name, "revision": revision or PINNED[name]}
     return place | safe, {"source": "hub", "name": name, "revision": place["revision"]}
+
+
+def _sha256(folder: Path) -> str:
+    """One hash over the configuration and the weights of a local model: what a record can name it by."""
+    digest = hashlib.sha256()
+    for path in [folder / "config.json", *sorted(folder.glob("*.safetensors"))]:
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _commit(name: str, revision: str) -> str:
+    """The commit that a revision names now, so that all files are of one commit and it can be recorded."""
+    if re.fullmatch(r"[0-9a-f]{40}", revision):
+        return revision
+    return Path(hf_hub_download(name, "config.json", revision=revision)).parent.name  # snapshots/<commit>/
 
 
 def _kinds(name: str) -> str:
