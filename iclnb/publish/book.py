@@ -132,6 +132,7 @@ def _html(pages: Path, output: Path, target: Path) -> Path:
     start = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
     options = ["-W", "--keep-going", "--all", "--path-output", str(output)]
     log = output.with_suffix(".log")
+    log.parent.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "PYTHONWARNINGS": "ignore", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     with log.open("w", encoding="utf-8") as stream:
         command = [sys.executable, "-c", start, "build", str(pages), *options]

@@ -97,9 +97,8 @@ def main() -> None:
     """Entry point: an error that a user can mend is shown as one message, without a traceback."""
     try:
         status = commands(standalone_mode=False)
-    except click.exceptions.Abort:
-        status = 130
-    except KeyboardInterrupt:
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        click.echo("iclnb: interrupted; earlier results are as they were", err=True)
         status = 130
     except click.ClickException as error:
         error.show()

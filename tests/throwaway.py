@@ -1,0 +1,118 @@
+"""A small checkout with notebooks that run in seconds, for the tests of running and building."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+NOTEBOOK = """
+# %% [markdown]
+# # Does a mean converge?
+#
+# About $\\bar x = \\frac1n \\sum_i x_i$ and {cite}`han2025kernel`.
+
+# %% tags=["parameters"]
+profile: str = "laptop"  # smoke, laptop or paper
+k: int | None = None  # draws; None: the profile's
+scale: float = 1.0  # standard deviation of a draw
+loud: bool = False  # say more
+seed: int = 0  # seeds the draws
+
+# %% [markdown]
+# ## Method
+#
+# $$ \\hat\\mu = \\frac{1}{n} \\sum_{i=1}^n x_i $$
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+
+from iclnb import claims, figures, profiles, stats
+
+sizes = profiles.choose(profile, {"smoke": {"k": 10}, "laptop": {"k": 100}, "paper": {"k": 1000}}, k=k)
+x = np.random.default_rng(seed).normal(1, scale, sizes.k)
+results = claims.Results("00_mean", {"profile": profile, "k": sizes.k, "seed": seed})
+
+# %% [markdown]
+# The running mean.
+
+# %%
+figure, axes = plt.subplots()
+axes.plot(np.cumsum(x) / np.arange(1, len(x) + 1))
+figures.show(figure, alt=f"The running mean of {len(x)} draws")
+
+# %% [markdown]
+# ## Claims
+
+# %%
+results.claim(
+    "mean", paper="ours", section="1", statement="the norm $|\\\\mu|$ is above 0",
+    criterion=claims.above(0), estimate=stats.bootstrap(x, seed=1), control=0.0, control_is="no effect",
+)
+results
+
+# %%
+results.save();
+"""
+
+QUICK = """
+# %% [markdown]
+# # Quick
+
+# %% tags=["parameters"]
+profile: str = "laptop"  # smoke, laptop or paper
+word: str = "first"  # what is saved
+fail: bool = False  # whether the middle cell fails
+
+# %%
+import json, os, sys
+from pathlib import Path
+
+# %%
+if fail:
+    raise RuntimeError("the middle cell " + "fails")
+
+# %%
+print(sys.executable)
+print(Path.cwd())
+folder = Path(os.environ["ICLNB_RESULTS"])
+folder.mkdir(exist_ok=True)
+text = json.dumps({"notebook": "NAME", "parameters": {"profile": profile}, "claims": [],
+                   "values": {"word": word}, "provenance": {"machine": "none", "time": "", "revision": None}})
+(folder / "NAME.json").write_text(text);
+"""
+"""Needs no package, so that it runs as fast as a kernel starts."""
+
+
+def checkout(folder: Path, notebooks: Mapping[str, str]) -> Path:
+    """A checkout in ``folder`` with these notebooks, a copy of the package and of the book's pages."""
+    ignore = shutil.ignore_patterns("__pycache__", "recorded")
+    for part in ("iclnb", "book"):
+        shutil.copytree(ROOT / part, folder / part, ignore=ignore)
+    for part in ("_config.yml", "_toc.yml", "requirements.txt"):
+        shutil.copyfile(ROOT / part, folder / part)
+    (folder / "notebooks").mkdir()
+    for name, text in notebooks.items():
+        (folder / "notebooks" / f"{name}.py").write_text(
+            text.replace("NAME", name).lstrip(), encoding="utf-8"
+        )
+    return folder
+
+
+def iclnb(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """The command line, run in a checkout."""
+    return subprocess.run(command(*words), cwd=project, capture_output=True, text=True, check=False)
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-c", "from iclnb.publish.cli import main; main()", *words]
+
+
+def outputs(path: Path) -> str:
+    """Everything that an executed notebook printed."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return "".join("".join(out.get("text", [])) for cell in cells for out in cell.get("outputs", []))
