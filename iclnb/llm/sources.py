@@ -39,6 +39,10 @@ class Hub:
     splits: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
+class MissingSplit(IclnbError):
+    """The source has the task, but not this split of it."""
+
+
 def choose(name: str, packaged_in: str | None) -> str:
     """The source that ``auto`` means for a task: local if its folder is there, else packaged, else hub."""
     root = _local_root()
@@ -97,8 +101,9 @@ def _local(task: "Task", split: str) -> tuple[Numbered, dict[str, Any]]:
     path = root / task.name / f"{split}.jsonl"
     if not path.is_file():
         there = sorted(file.stem for file in path.parent.glob("*.jsonl"))
-        found = f"its splits there: {', '.join(there)}" if there else f"there is no folder {path.parent}"
-        raise IclnbError(f"no {path}; {found}. {_ways(task)}")
+        if there:
+            raise MissingSplit(f"no {path}; its splits there: {', '.join(there)}. {_ways(task)}")
+        raise IclnbError(f"no {path}; there is no folder {path.parent}. {_ways(task)}")
     return _lines(path), _described(path)
 
 

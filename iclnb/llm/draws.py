@@ -1,0 +1,80 @@
+"""Which rows become demonstrations and which become queries, and the prompts made of them."""
+
+from collections.abc import Sequence
+
+from datasets import Dataset
+from transformers import PreTrainedTokenizerBase
+
+from iclnb.errors import IclnbError, unknown
+from iclnb.llm import tasks
+from iclnb.llm.prompts import Demonstration, Prompt, build, fresh_demonstrations
+from iclnb.llm.sources import MissingSplit
+
+
+def pool_and_queries(name: str, queries: int, *, seed: int, source: str = "auto") -> tuple[Dataset, Dataset]:
+    """Rows to draw demonstrations from, and the test points.
+
+    The test points are a random part of the validation split. Demonstrations come from the train split or,
+    where a source has none, from the rest of the validation split.
+
+    Args:
+        name: a task.
+        queries: number of test points.
+        seed: seeds the choice of test points.
+        source: as in :func:`iclnb.llm.tasks.load`.
+
+    Returns:
+        The pool and the test points, disjoint.
+
+    Raises:
+        IclnbError: if the rows cannot be had, or the split has fewer than ``queries``.
+    """
+    rows = tasks.load(name, "validation", source).shuffle(seed=seed)
+    if queries > len(rows):
+        raise IclnbError(f"{name} has {len(rows)} validation rows, not {queries}; ask for fewer test points")
+    try:
+        pool = tasks.load(name, "train", source)
+    except MissingSplit:
+        pool = rows.select(range(queries, len(rows)))
+    return pool, rows.select(range(queries))
+
+
+def fresh_prompts(
+    tokenizer: PreTrainedTokenizerBase,
+    task: tasks.Task,
+    pool: Dataset,
+    queries: Dataset,
+    *,
+    k: int,
+    seed: int,
+    format: str | None = None,
+) -> list[Prompt]:
+    """One prompt per test point, each with ``k`` demonstrations of its own (paper A, section 5.1).
+
+    Args:
+        tokenizer: a fast tokeniser.
+        task: gives label words and formats.
+        pool: rows to draw demonstrations from, uniformly without replacement within a prompt.
+        queries: the test points.
+        k: demonstrations per prompt.
+        seed: seeds the draw.
+        format: name of one of the task's formats; ``None`` for its default.
+
+    Returns:
+        The prompts, in the order of ``queries``.
+
+    Raises:
+        IclnbError: if the pool is smaller than ``k`` or the format unknown.
+    """
+    if format is not None and format not in task.formats:
+        raise unknown(f"format of {task.name}", format, task.formats)
+    written = task.formats[format] if format else task.format
+    drawn = fresh_demonstrations(len(pool), k, len(queries), seed=seed)
+    return [
+        build(tokenizer, written, task.label_words, _demonstrations(task, pool, rows), query)
+        for rows, query in zip(drawn.tolist(), queries, strict=True)
+    ]
+
+
+def _demonstrations(task: tasks.Task, pool: Dataset, rows: Sequence[int]) -> list[Demonstration]:
+    return [Demonstration(row, task.label(row)) for row in pool.select(rows)]
