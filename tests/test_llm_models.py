@@ -67,10 +67,9 @@ def test_precision_by_device(monkeypatch):
     assert models._dtype(None, cuda) is torch.bfloat16
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
     assert models._dtype(None, cuda) is torch.float16
-    for wrong in ("int8", "float", torch.int64):
-        if wrong != "float":
-            with pytest.raises(ValueError, match="expected a floating-point dtype"):
-                models._dtype(wrong, cpu)
+    for wrong in ("int8", "Tensor", "no such", torch.int64):
+        with pytest.raises(ValueError, match="expected a floating-point dtype"):
+            models._dtype(wrong, cpu)
 
 
 def test_device_by_what_there_is(monkeypatch):

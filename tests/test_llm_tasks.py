@@ -148,6 +148,9 @@ def test_messages_name_what_is_known(local, monkeypatch):
         tasks.load("movie_snippets", "train", "hub")
     with pytest.raises(IclnbError, match="there is no folder"):
         tasks.load("sst2", "train", "local")
+    local("rotten_tomatoes", "train").unlink()
+    with pytest.raises(IclnbError, match="rotten_tomatoes holds no split"):
+        tasks.load("rotten_tomatoes", "train")
     with pytest.raises(IclnbError, match="a revision belongs to the hub"):
         tasks.load("sst2", "train", "local", revision="main")
     monkeypatch.delenv("ICLNB_DATA")

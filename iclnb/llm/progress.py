@@ -7,13 +7,10 @@ from contextlib import contextmanager
 @contextmanager
 def bars_on_a_terminal() -> Iterator[None]:
     """Within the block transformers draws its progress bars only where standard error is a terminal."""
-    from transformers import modeling_gguf_pytorch_utils as gguf
     from transformers.utils import logging
 
-    gguf_bar, gguf.tqdm = gguf.tqdm, logging.tqdm  # the one bar that does not follow transformers' own hook
     hook = logging.set_tqdm_hook(lambda make, args, kwargs: make(*args, **{"disable": None, **kwargs}))
     try:
         yield
     finally:
         logging.set_tqdm_hook(hook)
-        gguf.tqdm = gguf_bar

@@ -103,7 +103,10 @@ def _local(task: "Task", split: str) -> tuple[Numbered, dict[str, Any]]:
         there = sorted(file.stem for file in path.parent.glob("*.jsonl"))
         if there:
             raise MissingSplit(f"no {path}; its splits there: {', '.join(there)}. {_ways(task)}")
-        raise IclnbError(f"no {path}; there is no folder {path.parent}. {_ways(task)}")
+        found = (
+            f"{path.parent} holds no split" if path.parent.is_dir() else f"there is no folder {path.parent}"
+        )
+        raise IclnbError(f"no {path}; {found}. {_ways(task)}")
     return _lines(path), _described(path)
 
 

