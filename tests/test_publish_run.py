@@ -4,16 +4,17 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
-from throwaway import QUICK, checkout, command, iclnb, outputs
+from throwaway import NOTEBOOK, QUICK, checkout, command, iclnb, outputs
 
 from iclnb.errors import IclnbError
-from iclnb.publish import book, run
+from iclnb.publish import book, notebooks, run
 
 WAIT = """Path("started").write_text(str(os.getpid()))
 if fail:
@@ -48,6 +49,36 @@ def test_runs_this_interpreter_whatever_kernels_are_installed(project, monkeypat
     assert outputs(executed).splitlines()[:2] == [sys.executable, str(project)]
     assert word(project / "build" / "results" / "00_quick.json") == "given"
     assert str(project / "build") not in executed.read_text()
+
+
+def test_plain_papermill_runs_the_pair(project):
+    with socket.socket() as server, socket.socket() as client:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        if client.connect_ex(server.getsockname()):
+            pytest.skip("papermill's own kernels need a loopback network")
+    path = project / "notebooks" / "02_mean.py"
+    path.write_text(NOTEBOOK.replace("00_mean", "02_mean"))
+    pair = notebooks.write_pair(project, "02_mean")
+    command = [
+        sys.executable,
+        "-m",
+        "papermill",
+        str(pair),
+        "out.ipynb",
+        "-p",
+        "k",
+        "7",
+        "-p",
+        "profile",
+        "smoke",
+    ]
+    environment = {name: value for name, value in os.environ.items() if name != "ICLNB_RESULTS"}
+    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((project / "build" / "results" / "02_mean.json").read_text())
+    assert found["parameters"] == {"profile": "smoke", "k": 7, "seed": 0}
+    assert "The running mean of 7 draws" in (project / "out.ipynb").read_text()
 
 
 def test_a_failing_cell_leaves_old_results_whole_and_is_shown(project):

@@ -111,14 +111,15 @@ def _execute(
 
     executed = scratch / f"{name}.ipynb"
     try:
-        return papermill.execute_notebook(
-            notebook,
-            executed,
-            parameters=dict(parameters),
-            cwd=project,
-            progress_bar={"desc": name, "file": sys.stderr} if sys.stderr.isatty() else False,
-            kernel_manager_class=_kernel_manager(scratch / "results"),
-        )
+        with tempfile.TemporaryDirectory(prefix="iclnb-") as sockets:
+            return papermill.execute_notebook(
+                notebook,
+                executed,
+                parameters=dict(parameters),
+                cwd=project,
+                progress_bar={"desc": name, "file": sys.stderr} if sys.stderr.isatty() else False,
+                kernel_manager_class=_kernel_manager(scratch / "results", Path(sockets)),
+            )
     except papermill.PapermillExecutionError as error:
         trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
         what = f"{error.ename}: {error.evalue}" if error.ename == IclnbError.__name__ else trace
@@ -132,11 +133,16 @@ def _execute(
         raise IclnbError(f"{name}: Python died, perhaps for lack of memory; see {where}") from error
 
 
-def _kernel_manager(results: Path) -> type:
-    """A kernel that is this interpreter, whatever kernels are installed, writing its results to a folder."""
+def _kernel_manager(results: Path, sockets: Path) -> type:
+    """A kernel that is this interpreter, whatever kernels are installed, writing its results to a folder.
+
+    It is spoken to through sockets in a folder that no other user can read, where the system has such: then
+    not even a loopback network is needed. (A socket's path must be short, so they lie not in the checkout.)
+    """
     from ipykernel.kernelspec import get_kernel_dict
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
+    from traitlets import default
 
     folders = {
         variable: str(Path(chosen).expanduser().resolve())
@@ -148,6 +154,14 @@ def _kernel_manager(results: Path) -> type:
     spec.argv.append("--log-level=CRITICAL")  # what a cell does wrong stands in the notebook
 
     class ThisPython(AsyncKernelManager):
+        @default("transport")
+        def _transport_default(self) -> str:
+            return "tcp" if os.name == "nt" else "ipc"
+
+        @default("ip")
+        def _ip_default(self) -> str:
+            return "127.0.0.1" if os.name == "nt" else str(sockets / "kernel")
+
         @property
         def kernel_spec(self) -> KernelSpec:
             return spec
