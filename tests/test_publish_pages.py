@@ -81,6 +81,15 @@ def test_the_results_page_counts_verdicts_and_sets_runs_side_by_side(project):
     assert "*Recorded*: profile paper; model some/model; machine " in text
 
 
+def test_a_single_run_needs_no_name(project):
+    (project / "book" / "recorded" / "01_a.json").unlink()
+    _, claims_table, _ = tables(results_page.page(project, {"01_a": "A question?"}))
+    assert [row[0] for row in claims_table[1:]] == [
+        "labels get $|a| > b$ | more than others *(A, 5.1)*",
+        "x falls *(A, 5.1)*",
+    ]
+
+
 def test_a_notebook_without_results_is_listed_and_a_broken_file_is_named(project):
     assert "## Nothing yet" in results_page.page(project, {"09_none": "Nothing yet"})
     (project / "build" / "results" / "01_a.json").write_text("{")

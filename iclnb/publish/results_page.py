@@ -76,7 +76,8 @@ def _rows(runs: Runs) -> Iterator[dict[str, Any]]:
         last = None
         for where, claim in (listed[id] for listed in by_id if id in listed):
             statement = "the same" if claim["statement"] == last else claim["statement"]
-            yield {**claim, "statement": f"{_line(statement)} ({where})"}
+            run = f" ({where})" if len(runs) > 1 else ""
+            yield {**claim, "statement": f"{_line(statement)}{run}"}
             last = claim["statement"]
 
 

@@ -18,8 +18,13 @@ from iclnb import paths
 from iclnb.errors import IclnbError
 from iclnb.publish import keys, notebooks
 
-QUIET = {"TQDM_DISABLE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
-"""No frames of progress bars in pages."""
+QUIET = {
+    "TQDM_DISABLE": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    "PYTHONWARNINGS": "ignore:IProgress not found",
+}
+"""No frames of progress bars in pages, and no complaint of tqdm that it could not draw any."""
 
 
 def run(
@@ -117,6 +122,7 @@ def _execute(
                 executed,
                 parameters=dict(parameters),
                 cwd=project,
+                start_timeout=300,  # on a busy machine
                 progress_bar={"desc": name, "file": sys.stderr} if sys.stderr.isatty() else False,
                 kernel_manager_class=_kernel_manager(scratch / "results", Path(sockets)),
             )
