@@ -47,7 +47,7 @@ size = profiles.choose(
     profile,
     {
         "smoke": {"task": "movie_snippets", "model": models.PACKAGED, "k": 4, "prompts": 6},
-        "laptop": {"task": "movie_snippets", "model": models.PACKAGED, "k": 16, "prompts": 48},
+        "laptop": {"task": "movie_snippets", "model": models.PACKAGED, "k": 16, "prompts": 32},
         "paper": {"task": "sst2", "model": "EleutherAI/gpt-j-6b", "k": 16, "prompts": 700},
     },
     task=task, model=model, k=k, prompts=prompts,
