@@ -11,6 +11,7 @@ import iclnb
 from iclnb import paths
 
 LIBRARIES = ("torch", "transformers", "datasets", "jax", "numpy", "scipy", "scikit-learn")
+COMPUTES = ("iclnb", "notebooks", "requirements.txt")
 
 
 def provenance() -> dict[str, Any]:
@@ -29,13 +30,15 @@ def _versions() -> dict[str, str]:
 
 
 def _revision() -> str | None:
-    """The commit, with ``+changes`` where the checkout differs from it; ``None`` outside a checkout."""
+    """The commit, with ``+changes`` where what computes differs from it; ``None`` outside a checkout."""
 
     def git(*words: str) -> str:
         command = ["git", "-C", str(paths.project_dir()), *words]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain") else "")
+        return git("rev-parse", "HEAD") + (
+            "+changes" if git("status", "--porcelain", "--", *COMPUTES) else ""
+        )
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -41,7 +41,8 @@ import numpy as np
 from IPython.display import Markdown
 
 from iclnb import claims, figures, profiles, stats
-from iclnb.llm import allocation, draws, models, pictures, tasks
+from iclnb.llm import allocation, draws, models, pictures
+from iclnb.llm.data import tasks
 
 size = profiles.choose(
     profile,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iclnb.llm import allocation, prompts
-from iclnb.llm.formats import Format
+from iclnb.llm.data.definitions import Format
 from iclnb.llm.prompts import Demonstration
 
 pytestmark = pytest.mark.tiny

@@ -7,7 +7,8 @@ import tiny
 from datasets import Dataset
 
 from iclnb.errors import IclnbError
-from iclnb.llm import draws, tasks
+from iclnb.llm import draws
+from iclnb.llm.data import tasks
 
 pytestmark = pytest.mark.tiny
 

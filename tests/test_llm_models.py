@@ -16,7 +16,8 @@ from huggingface_hub.errors import GatedRepoError
 from safetensors.torch import load_file
 
 from iclnb.errors import IclnbError
-from iclnb.llm import models, packaged
+from iclnb.llm import models
+from iclnb.llm.data import packaged
 
 
 @pytest.fixture(scope="module")
@@ -266,7 +267,8 @@ def test_nothing_asks_the_network_once_fetched():
             tried.append(arguments)
             raise OSError("network is off")
         socket.getaddrinfo = socket.socket.connect = refuse
-        from iclnb.llm import models, packaged, tasks
+        from iclnb.llm import models
+        from iclnb.llm.data import packaged, tasks
         import numpy as np
         packaged.download = refuse
         packaged.prefetch()

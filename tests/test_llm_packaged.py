@@ -17,8 +17,8 @@ import pandas as pd
 import pytest
 
 from iclnb.errors import IclnbError
-from iclnb.llm import packaged, unpack
-from iclnb.llm.download import Distribution, download
+from iclnb.llm.data import packaged, unpack
+from iclnb.llm.data.download import Distribution, download
 
 
 def unpack_note(archive, folder):
@@ -200,8 +200,8 @@ def test_two_processes_fetch_once(note, tmp_path):
     program = textwrap.dedent(f"""
         import sys, time, pathlib
         sys.path.insert(0, {str(packaged.paths.project_dir())!r})
-        from iclnb.llm import packaged
-        from iclnb.llm.download import Distribution
+        from iclnb.llm.data import packaged
+        from iclnb.llm.data.download import Distribution
         log = pathlib.Path({str(tmp_path / "log")!r})
         def unpack(archive, folder):
             log.open("a").write("unpacked\\n")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from iclnb.errors import IclnbError
 from iclnb.llm import prompts
-from iclnb.llm.formats import Format
+from iclnb.llm.data.definitions import Format
 from iclnb.llm.prompts import Demonstration
 
 pytestmark = pytest.mark.tiny

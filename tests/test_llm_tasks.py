@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iclnb.errors import IclnbError
-from iclnb.llm import packaged, tasks
-from iclnb.llm.formats import Format
+from iclnb.llm.data import packaged, tasks
+from iclnb.llm.data.definitions import Format
 
 REAL = os.environ.get("ICLNB_DATA")
 PACKAGED = ("movie_snippets", "amazon_snippets", "nyt_snippets", "tweet_snippets", "stsb")

@@ -6,9 +6,9 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
 from iclnb.errors import IclnbError, unknown
-from iclnb.llm import tasks
+from iclnb.llm.data import tasks
+from iclnb.llm.data.sources import MissingSplit
 from iclnb.llm.prompts import Demonstration, Prompt, build, fresh_demonstrations
-from iclnb.llm.sources import MissingSplit
 
 
 def pool_and_queries(name: str, queries: int, *, seed: int, source: str = "auto") -> tuple[Dataset, Dataset]:
@@ -21,7 +21,7 @@ def pool_and_queries(name: str, queries: int, *, seed: int, source: str = "auto"
         name: a task.
         queries: number of test points.
         seed: seeds the choice of test points.
-        source: as in :func:`iclnb.llm.tasks.load`.
+        source: as in :func:`iclnb.llm.data.tasks.load`.
 
     Returns:
         The pool and the test points, disjoint.

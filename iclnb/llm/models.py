@@ -23,8 +23,8 @@ from transformers import (
 )
 
 from iclnb.errors import IclnbError
-from iclnb.llm import packaged
-from iclnb.llm.progress import bars_on_a_terminal
+from iclnb.llm.data import packaged
+from iclnb.llm.data.progress import bars_on_a_terminal
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

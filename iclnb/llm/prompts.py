@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from iclnb.errors import IclnbError
-from iclnb.llm.formats import Format
+from iclnb.llm.data.definitions import Format
 
 
 class Span(NamedTuple):

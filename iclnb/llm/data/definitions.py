@@ -1,0 +1,120 @@
+"""What a task is: its columns and label words, how a demonstration is written down, where the hub has it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from string import Formatter
+from typing import Any
+
+from datasets import ClassLabel, Features, Value
+
+
+@dataclass(frozen=True)
+class Format:
+    r"""One way to write demonstrations and the query.
+
+    A demonstration is ``x`` filled with the row, then ``cue``, ``label_prefix`` and the label word;
+    demonstrations and the query are joined by ``separator``; the query ends with ``cue``::
+
+        Format(x="Review: {sentence}", cue="\nSentiment:")
+        # Review: a fine film
+        # Sentiment: good
+        #
+        # Review: dull
+        # Sentiment:
+
+    Attributes:
+        x: a ``str.format`` template over the columns of a row (x_i of the papers).
+        cue: the text between x_i and its label, without the label's own prefix.
+        label_prefix: what joins the cue and the label word (y_i); part of the word's first token in most
+            tokenizers.
+        separator: the text between demonstrations.
+
+    Raises:
+        ValueError: if ``x`` names no column or has an unnamed field, or ``cue`` or ``separator`` is empty.
+    """
+
+    x: str
+    cue: str
+    label_prefix: str = " "
+    separator: str = "\n\n"
+
+    def __post_init__(self) -> None:
+        fields = [field for _, field, _, _ in Formatter().parse(self.x) if field is not None]
+        if not fields or not all(field.isidentifier() for field in fields):
+            raise ValueError(f"expected a template with named columns such as '{{text}}', got {self.x!r}")
+        for part in ("cue", "separator"):
+            if not getattr(self, part):
+                raise ValueError(f"expected a text between the parts of a prompt, got an empty {part}")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that ``x`` reads, in order."""
+        return tuple(field for _, field, _, _ in Formatter().parse(self.x) if field is not None)
+
+
+@dataclass(frozen=True)
+class Hub:
+    """A dataset on the hub, pinned to a commit.
+
+    Attributes:
+        repository: its id.
+        revision: 40 hexadecimal digits.
+        config: its configuration, if it has several.
+        splits: our name of a split -> the hub's, where they differ.
+    """
+
+    repository: str
+    revision: str
+    config: str | None = None
+    splits: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task.
+
+    Attributes:
+        name: as given to :func:`load`.
+        inputs: its text columns (what the formats fill in).
+        classes: names of the classes, in the order of the ``label`` column; none for a task with a ``score``.
+        label_words: y, one word per class (per whole score for a task with a ``score``), each a single token
+            after the default format's prefix in common tokenisers.
+        other_label_words: further sets of label words, by name.
+        formats: ways to write a prompt, by name; the first is the default.
+        splits: the splits that have labels.
+        packaged: the packaged default that carries the task, if one does.
+        hub: where the task lies on the hub, if it does.
+        extra: further columns of numbers.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    classes: tuple[str, ...]
+    label_words: tuple[str, ...]
+    formats: Mapping[str, Format] = field(hash=False)
+    other_label_words: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    splits: tuple[str, ...] = ("train", "validation", "test")
+    packaged: str | None = None
+    hub: Hub | None = None
+    extra: tuple[str, ...] = ()
+
+    @property
+    def target(self) -> str:
+        """The column to predict: ``label`` (index of a class) or ``score`` (0..5)."""
+        return "label" if self.classes else "score"
+
+    @property
+    def features(self) -> Features:
+        """The columns and their types."""
+        target = ClassLabel(names=list(self.classes)) if self.classes else Value("float64")
+        texts = {name: Value("string") for name in self.inputs}
+        return Features(texts | {self.target: target} | {name: Value("float64") for name in self.extra})
+
+    @property
+    def format(self) -> Format:
+        """The default prompt format."""
+        return next(iter(self.formats.values()))
+
+    def label(self, row: Mapping[str, Any]) -> int:
+        """Index of the label word of a row: its class, or the nearest whole score (halves go up)."""
+        return row["label"] if self.classes else int(row["score"] + 0.5)
