@@ -27,6 +27,9 @@
 profile: str = "laptop"  # smoke, laptop or paper: sizes of the run
 task: str | None = None  # a classification task by name; None: the profile's
 model: str | None = None  # packaged name, folder or hub id of a causal language model; None: the profile's
+revision: str | None = None  # commit of a hub model that is not pinned
+device_map: str | None = None  # "auto" spreads the model over several GPUs
+source: str = "auto"  # the task's rows: packaged, local, hub; auto: the first of local, packaged, hub
 k: int | None = None  # demonstrations per prompt; None: the profile's
 prompts: int | None = None  # test points, each with demonstrations of its own; None: the profile's
 tail: int = 5  # how many tokens count as the end of the query
@@ -62,8 +65,8 @@ size = profiles.choose(
 
 # %%
 chosen = tasks.get(size.task)
-pool, queries = draws.pool_and_queries(size.task, size.prompts, seed=data_seed)
-trained = models.load(size.model)
+pool, queries = draws.pool_and_queries(size.task, size.prompts, seed=data_seed, source=source)
+trained = models.load(size.model, revision=revision, device_map=device_map)
 made = draws.fresh_prompts(trained.tokenizer, chosen, pool, queries, k=size.k, seed=demonstration_seed)
 lengths = [len(prompt.input_ids) for prompt in made]
 Markdown(
@@ -88,7 +91,7 @@ Markdown(
 # model of the same configuration with random weights, on the same prompts.
 
 # %%
-control = models.load(size.model, random_weights_seed=model_seed)
+control = models.load(size.model, revision=revision, device_map=device_map, random_weights_seed=model_seed)
 settings = {"pad_token_id": trained.tokenizer.pad_token_id, "batch_size": batch_size}
 learned = allocation.measure(trained.model, made, tail=tail, seed=sampling_seed, **settings)
 random = allocation.measure(control.model, made, tail=tail, seed=sampling_seed, **settings)
@@ -179,7 +182,7 @@ figures.show(
 
 # %%
 parameters = {
-    **vars(size), "profile": profile, "tail": tail, "batch_size": batch_size, "data_seed": data_seed,
+    **vars(size), "profile": profile, "source": source, "tail": tail, "batch_size": batch_size, "data_seed": data_seed,
     "demonstration_seed": demonstration_seed, "model_seed": model_seed, "sampling_seed": sampling_seed,
 }  # fmt: skip
 data = [tasks.origin(pool), tasks.origin(queries)]
