@@ -1,0 +1,149 @@
+"""The synthetic experiment of paper A, appendix C: kernel regression against the exact posterior."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from iclnb.bayes import sequences
+from iclnb.bayes.hmm import HMMMixture
+from iclnb.bayes.kernels import Kernels, kernel_regression, normaliser_sign
+
+PAPER_DEMONSTRATIONS = (1, 2, 4, 8, 16, 32, 64, 128)
+PAPER_DISTANCE = (1.322, 0.942, 0.519, 0.218, 0.163, 0.085, 0.093, 0.083)
+PAPER_ACCURACY = (0.337, 0.532, 0.745, 0.901, 0.926, 0.968, 0.961, 0.964)
+"""Han et al. (2025), appendix C, table 3: 8 tasks, 80 states, 100 observations."""
+
+
+class Prompts(NamedTuple):
+    """Prompts drawn from one mixture, their sequences deduplicated."""
+
+    tasks: Int[np.ndarray, " prompts"]
+    known: Int[np.ndarray, "sequences length"]
+    x: Int[np.ndarray, "prompts demonstrations"]
+    y: Int[np.ndarray, "prompts demonstrations"]
+    query: Int[np.ndarray, " prompts"]
+
+
+class Curves(NamedTuple):
+    """What one HMM mixture gives, for each number of demonstrations.
+
+    ``distance`` and ``accuracy`` are means over prompts, ``median`` is the median distance, ``negative`` the
+    share of prompts whose normaliser is negative; each maps a kernel to an array over n. ``distance`` is the
+    L1 norm of ŷ minus the posterior, ``accuracy`` how often both have the same largest entry.
+    ``without`` is the L1 distance of the posterior without demonstrations to the one with n of them.
+    """
+
+    distance: dict[str, Float[np.ndarray, " n"]]
+    median: dict[str, Float[np.ndarray, " n"]]
+    accuracy: dict[str, Float[np.ndarray, " n"]]
+    negative: dict[str, Float[np.ndarray, " n"]]
+    limit: dict[str, float]
+    without: Float[np.ndarray, " n"]
+    rank: dict[str, int]
+    sequences: int
+    missing_mass: float
+
+
+def draw_prompts(
+    mixture: HMMMixture, prompts: int, demonstrations: int, length: int, threshold: float, seed: int
+) -> Prompts:
+    """Draw prompts of demonstrations (x, y) and a query, all of one task each.
+
+    Args:
+        mixture: the HMMs.
+        prompts: how many.
+        demonstrations: the largest n; smaller n use the first ones.
+        length: tokens in each x.
+        threshold: besides the drawn ones, ``known`` holds every x at least this likely under p_pretrain
+            (:func:`sequences.likely`), so that second moments hardly depend on which prompts were drawn.
+        seed: seeds the prompts, and nothing else.
+
+    Returns:
+        The prompts, each x as its row in ``known``.
+    """
+    rng = np.random.default_rng(seed)
+    tasks = mixture.sample_tasks(prompts, rng)
+    tokens = mixture.sample(np.repeat(tasks, demonstrations + 1), length + 1, rng)
+    known = sequences.merge(tokens[:, :length], sequences.likely(mixture, length, threshold))
+    place = sequences.find(tokens[:, :length], known).reshape(prompts, -1)
+    y = tokens[:, length].reshape(prompts, -1)
+    return Prompts(tasks, known, place[:, :-1], y[:, :-1], place[:, -1])
+
+
+def posteriors(
+    mixture: HMMMixture, prompts: Prompts, joint: Float[np.ndarray, "sequences tasks observations"], n: int
+) -> Float[np.ndarray, "prompts observations"]:
+    """Exact P(y | first n demonstrations, x_test) of every prompt; as :meth:`HMMMixture.predict`, batched."""
+    query = joint[prompts.query]
+    with np.errstate(divide="ignore"):
+        log_weight = np.log(mixture.prior) + np.log(query.sum(axis=2))
+        log_weight += np.log(joint[prompts.x[:, :n], :, prompts.y[:, :n]]).sum(axis=1)
+    weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
+    marginal = query.sum(axis=2)
+    predictive = np.einsum("pt,pto->po", weight / np.where(marginal > 0, marginal, 1), query)
+    return predictive / weight.sum(axis=1, keepdims=True)
+
+
+def limits(
+    gram: Float[np.ndarray, "sequences sequences"],
+    joint: Float[np.ndarray, "sequences tasks observations"],
+    task: int,
+) -> Float[np.ndarray, "sequences observations"]:
+    """ŷ as n → ∞ for every x_test: E_θ[e(y) K(x_test, x)] / E_θ[K(x_test, x)], by the law of large numbers."""
+    sums = gram @ joint[:, task]
+    return sums / sums.sum(axis=1, keepdims=True)
+
+
+def run(
+    mixture: HMMMixture, prompts: Prompts, kernels: Kernels, names: Sequence[str], ns: Sequence[int],
+    *, shuffle_seed: int | None = None,
+) -> Curves:  # fmt: skip
+    """Every kernel against the exact posterior on the same prompts.
+
+    Args:
+        mixture: the HMMs.
+        prompts: from :func:`draw_prompts`.
+        kernels: on ``prompts.known``.
+        names: which kernels (:data:`iclnb.bayes.kernels.KERNELS`).
+        ns: numbers of demonstrations.
+        shuffle_seed: if given, the control: labels are permuted among the demonstrations of each prompt
+            before the regression (the posterior still sees the true pairs).
+    """
+    labels = prompts.y
+    if shuffle_seed is not None:
+        labels = np.random.default_rng(shuffle_seed).permuted(prompts.y, axis=1)
+    exact = [posteriors(mixture, prompts, kernels.joint, n) for n in ns]
+    alone = posteriors(mixture, prompts, kernels.joint, 0)
+    without = np.array([np.abs(alone - posterior).sum(axis=1).mean() for posterior in exact])
+    parts: dict[str, dict] = {"distance": {}, "median": {}, "accuracy": {}, "negative": {}, "limit": {}}
+    for name in names:
+        gram = kernels.gram(name)
+        similarity = gram[prompts.query[:, None], prompts.x]
+        scores = [_score(similarity[:, :n], labels[:, :n], p) for n, p in zip(ns, exact, strict=True)]
+        for key, column in zip(("distance", "median", "accuracy", "negative"), zip(*scores, strict=True), strict=True):
+            parts[key][name] = np.array(column)
+        parts["limit"][name] = _limit_distance(gram, kernels.joint, prompts)
+    rank = {k: kernels.whitening(k).rank for k in ("printed", "unweighted", "ratio") if k in names}
+    return Curves(**parts, without=without, rank=rank, sequences=len(kernels.x), missing_mass=kernels.missing_mass)
+
+
+def _score(similarity: np.ndarray, labels: np.ndarray, posterior: np.ndarray) -> tuple[float, float, float, float]:
+    """Mean and median L1 distance, agreement of the largest entries, share of negative normalisers."""
+    estimate = kernel_regression(similarity, labels, posterior.shape[1])
+    distance = np.abs(estimate - posterior).sum(axis=1)
+    agree = estimate.argmax(axis=1) == posterior.argmax(axis=1)
+    negative = normaliser_sign(similarity) < 0
+    return float(distance.mean()), float(np.median(distance)), float(agree.mean()), float(negative.mean())
+
+
+def _limit_distance(gram: np.ndarray, joint: np.ndarray, prompts: Prompts) -> float:
+    """Mean L1 distance between ŷ and the posterior as n → ∞, over the prompts' own queries and tasks."""
+    distance = np.empty(len(prompts.tasks))
+    for task in np.unique(prompts.tasks):
+        mine = prompts.tasks == task
+        query = prompts.query[mine]
+        truth = joint[query, task] / joint[query, task].sum(axis=1, keepdims=True)
+        distance[mine] = np.abs(limits(gram[query], joint, task) - truth).sum(axis=1)
+    return float(distance.mean())

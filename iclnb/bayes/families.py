@@ -1,0 +1,83 @@
+"""Random mixtures of HMMs: how rows of probabilities are drawn, and how tasks start."""
+
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Float
+
+from iclnb.bayes.hmm import HMMMixture
+
+Rows = Callable[[np.random.Generator, int, int], Float[np.ndarray, "rows columns"]]
+"""Draws a table of probabilities: ``(rng, rows, columns) -> array`` whose rows sum to one."""
+
+
+def dirichlet(concentration: float) -> Rows:
+    """Rows drawn from a symmetric Dirichlet distribution; the smaller α, the nearer to deterministic."""
+    return lambda rng, rows, columns: rng.dirichlet(np.full(columns, float(concentration)), size=rows)
+
+
+def softmax(scale: float) -> Rows:
+    """Rows softmax(scale x N(0, 1)), independent entries; the larger the scale, the nearer to deterministic."""
+
+    def rows(rng: np.random.Generator, rows: int, columns: int) -> Float[np.ndarray, "rows columns"]:
+        logits = scale * rng.standard_normal((rows, columns))
+        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return weights / weights.sum(axis=1, keepdims=True)
+
+    return rows
+
+
+def block_starts(tasks: int, states: int) -> Float[np.ndarray, "tasks states"]:
+    """Task i starts uniformly in the i-th of ``tasks`` consecutive blocks of states.
+
+    Raises:
+        ValueError: if the states do not divide into that many blocks.
+    """
+    if states % tasks:
+        raise ValueError(f"{states} states do not divide into {tasks} blocks of equal size")
+    return np.repeat(np.eye(tasks), states // tasks, axis=1) * tasks / states
+
+
+def single_starts(tasks: int, states: int) -> Float[np.ndarray, "tasks states"]:
+    """Task i starts in a state of its own, s_θ (state i), as in the paper's setting.
+
+    Raises:
+        ValueError: if there are fewer states than tasks.
+    """
+    if states < tasks:
+        raise ValueError(f"{tasks} tasks need as many start states, got {states} states")
+    return np.eye(tasks, states)
+
+
+def closed_blocks(transition: Float[np.ndarray, "states states"], blocks: int) -> Float[np.ndarray, "states states"]:
+    """The transition with all moves between blocks removed: one HMM per task, put side by side."""
+    inside = np.kron(np.eye(blocks), np.ones((len(transition) // blocks,) * 2))
+    kept = transition * inside
+    return kept / kept.sum(axis=1, keepdims=True)
+
+
+def noisy(emission: Float[np.ndarray, "states observations"], noise: float) -> Float[np.ndarray, "states observations"]:
+    """Each emitted token replaced, with probability ``noise``, by one drawn uniformly."""
+    return (1 - noise) * emission + noise / emission.shape[1]
+
+
+def mixture(
+    start: Float[np.ndarray, "tasks states"], rows: Rows, observations: int, seed: int,
+    *, noise: float = 0.0, closed: bool = False,
+) -> HMMMixture:  # fmt: skip
+    """A random mixture with a uniform prior over tasks.
+
+    Args:
+        start: from :func:`block_starts` or :func:`single_starts`.
+        rows: how the rows of transition and emission are drawn: :func:`dirichlet` or :func:`softmax`.
+        observations: number of observations m.
+        seed: seeds the HMM, and nothing else.
+        noise: see :func:`noisy`.
+        closed: see :func:`closed_blocks`.
+    """
+    tasks, states = start.shape
+    rng = np.random.default_rng(seed)
+    transition, emission = rows(rng, states, states), rows(rng, states, observations)
+    if closed:
+        transition = closed_blocks(transition, tasks)
+    return HMMMixture(np.full(tasks, 1 / tasks), start, transition, noisy(emission, noise))

@@ -1,0 +1,202 @@
+"""Kernels between token sequences, and the regression that turns them into predictions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from iclnb.bayes.hmm import HMMMixture
+from iclnb.bayes.operators import Whitening, coordinates, operators, whiten
+from iclnb.bayes.sequences import joint
+
+Gram = Float[np.ndarray, "sequences sequences"]
+
+KERNELS: Mapping[str, str] = {
+    "printed": "whitened by Σ_pretrain, as printed in theorem 1",
+    "unweighted": "repair (i): whitened by Σ_0, each sequence counted once",
+    "ratio": "repair (ii): ψ = vec(T_x) / P(x | p_pretrain), whitened by its own moment",
+    "clipped": "printed, negative values set to zero",
+    "operator cosine": "cosine of vec(T_x) and vec(T_x')",
+    "belief": "exp(β · cosine of beliefs), belief = P(next state | x, p_pretrain)",
+    "prediction": "prediction similarity P(o | x)ᵀ P(o | x'), equation 9",
+    "labels only": "K = 1: blind to x, the control",
+}
+"""Every kernel, and what it measures. The first three may be negative, the others not."""
+
+NON_NEGATIVE = ("clipped", "operator cosine", "belief", "prediction")
+"""Kernels whose regression is a weighted mean of labels and so always a distribution."""
+
+
+@dataclass(frozen=True, eq=False)
+class Kernels:
+    """All kernels on one set of sequences, under one mixture.
+
+    Second moments are sums over the given sequences. They are exact if these are all sequences of their
+    length that p_pretrain can produce; else they miss :attr:`missing_mass`.
+
+    Args:
+        mixture: the HMMs.
+        x: distinct sequences of one length, each of positive probability under p_pretrain.
+        cutoff: relative singular value below which whitening drops a direction (:func:`operators.whiten`).
+        bandwidth: β of the belief kernel.
+    """
+
+    mixture: HMMMixture
+    x: Int[np.ndarray, "sequences length"]
+    cutoff: float | None = None
+    bandwidth: float = 20.0
+    _whitenings: dict[str, Whitening] = field(default_factory=dict, init=False, repr=False)
+
+    @cached_property
+    def joint(self) -> Float[np.ndarray, "sequences tasks observations"]:
+        """P(x, y | θ)."""
+        return joint(self.mixture, self.x)
+
+    @cached_property
+    def probability(self) -> Float[np.ndarray, " sequences"]:
+        """P(x | p_pretrain)."""
+        return np.einsum("t,xto->x", self.mixture.prior, self.joint)
+
+    @property
+    def missing_mass(self) -> float:
+        """P(x is not among the given sequences) under p_pretrain."""
+        return float(max(0.0, 1 - self.probability.sum()))
+
+    @cached_property
+    def features(self) -> Float[np.ndarray, "sequences features"]:
+        """φ(x) = vec(T_x), row-major."""
+        return operators(self.mixture, self.x).reshape(len(self.x), -1)
+
+    @cached_property
+    def belief(self) -> Float[np.ndarray, "sequences states"]:
+        """P(next state | x, p_pretrain), the rows of p_pretrainᵀ T_x rescaled to sum to one."""
+        shape = (len(self.x), self.mixture.states, self.mixture.states)
+        states = np.einsum("s,xst->xt", self.mixture.pretrain_start, self.features.reshape(shape))
+        return states / states.sum(axis=1, keepdims=True)
+
+    def whitening(self, kernel: str) -> Whitening:
+        """The whitening behind ``printed``, ``unweighted`` or ``ratio``: its rank and cut-off."""
+        if kernel not in self._whitenings:
+            p = self.probability
+            weights = {"printed": p, "unweighted": np.ones(len(p)), "ratio": 1 / p}[kernel]
+            self._whitenings[kernel] = whiten(self._coordinates, weights, self.cutoff)
+        return self._whitenings[kernel]
+
+    def gram(self, kernel: str) -> Gram:
+        """K(x, x') for all pairs.
+
+        Args:
+            kernel: one of :data:`KERNELS`.
+
+        Raises:
+            ValueError: for another name.
+        """
+        if kernel not in KERNELS:
+            raise ValueError(f"unknown kernel {kernel!r}; known: {', '.join(KERNELS)}")
+        return getattr(self, "_" + kernel.replace(" ", "_"))
+
+    @cached_property
+    def _coordinates(self) -> Float[np.ndarray, "sequences rank"]:
+        return coordinates(self.features)
+
+    @cached_property
+    def _printed(self) -> Gram:
+        basis, root = self.whitening("printed").basis, np.sqrt(self.probability)
+        return basis @ basis.T / np.outer(root, root)
+
+    @cached_property
+    def _unweighted(self) -> Gram:
+        basis = self.whitening("unweighted").basis
+        return basis @ basis.T
+
+    @cached_property
+    def _ratio(self) -> Gram:
+        basis, root = self.whitening("ratio").basis, np.sqrt(self.probability)
+        return basis @ basis.T / np.outer(root, root)
+
+    @property
+    def _clipped(self) -> Gram:
+        return np.maximum(self._printed, 0)
+
+    @property
+    def _operator_cosine(self) -> Gram:
+        return _cosine(self.features[:, self.features.any(axis=0)])
+
+    @property
+    def _belief(self) -> Gram:
+        return np.exp(self.bandwidth * (_cosine(self.belief) - 1))
+
+    @property
+    def _prediction(self) -> Gram:
+        predictive = np.einsum("t,xto->xo", self.mixture.prior, self.joint) / self.probability[:, None]
+        return predictive @ predictive.T
+
+    @property
+    def _labels_only(self) -> Gram:
+        return np.ones((len(self.x),) * 2)
+
+
+def kernel_regression(
+    similarity: Float[np.ndarray, "*prompts demonstrations"],
+    labels: Int[np.ndarray, "*prompts demonstrations"],
+    n_labels: int,
+) -> Float[np.ndarray, "*prompts labels"]:
+    """ŷ = Σ_i e(y_i) K(x_test, x_i) / Σ_i K(x_test, x_i), for one prompt or for a batch of them.
+
+    - The entries sum to one. For non-negative similarities they are a distribution.
+    - A negative normaliser Σ_i K divides as printed: no repair, so entries may be negative or exceed one.
+    - A normaliser of zero, or one no larger than the rounding error of the sum, makes the formula 0/0. The
+      kernel then says nothing, and ŷ is what a constant kernel gives: the frequencies of the labels.
+
+    Args:
+        similarity: K(x_test, x_i); any sign, any scale.
+        labels: y_i, in the same shape, from 0 to ``n_labels`` - 1.
+        n_labels: number of labels m.
+
+    Returns:
+        ŷ, with leading axes as in ``similarity``.
+
+    Raises:
+        ValueError: if shapes differ, there are no demonstrations, a similarity is not finite or a label is
+            out of range.
+
+    Source: Han et al. (2025), theorem 1.
+    """
+    similarity, labels = np.asarray(similarity, dtype=float), np.asarray(labels)
+    _check_regression(similarity, labels, n_labels)
+    largest = np.abs(similarity).max(axis=-1, keepdims=True)
+    weights = similarity / np.where(largest > 0, largest, 1)
+    usable = normaliser_sign(similarity) != 0
+    weights = np.where(usable[..., None], weights, 1.0)
+    prompts = int(np.prod(similarity.shape[:-1], dtype=int))
+    place = np.arange(prompts)[:, None] * n_labels + labels.reshape(prompts, -1)
+    sums = np.bincount(place.ravel(), weights.ravel(), minlength=prompts * n_labels)
+    sums = sums.reshape(*similarity.shape[:-1], n_labels)
+    return sums / weights.sum(axis=-1, keepdims=True)
+
+
+def normaliser_sign(similarity: Float[np.ndarray, "*prompts demonstrations"]) -> Int[np.ndarray, "*prompts"]:
+    """Sign of Σ_i K(x_test, x_i): 0 where it is no larger than the rounding error of the sum."""
+    total, size = similarity.sum(axis=-1), np.abs(similarity).sum(axis=-1)
+    rounding = similarity.shape[-1] * np.finfo(float).eps * size
+    return np.where(np.abs(total) > rounding, np.sign(total), 0).astype(np.int64)
+
+
+def _check_regression(similarity: np.ndarray, labels: np.ndarray, n_labels: int) -> None:
+    if similarity.shape != labels.shape:
+        raise ValueError(f"similarity has shape {similarity.shape}, labels {labels.shape}; expected the same")
+    if similarity.ndim == 0 or similarity.shape[-1] == 0:
+        raise ValueError(f"similarity has shape {similarity.shape}, expected at least one demonstration")
+    if not np.isfinite(similarity).all():
+        raise ValueError("similarity holds an entry that is not finite")
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(f"labels have dtype {labels.dtype}, expected integers")
+    if labels.size and not (0 <= labels.min() and labels.max() < n_labels):
+        raise ValueError(f"labels run from {labels.min()} to {labels.max()}, expected 0 to {n_labels - 1}")
+
+
+def _cosine(rows: Float[np.ndarray, "sequences columns"]) -> Gram:
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return unit @ unit.T
