@@ -122,14 +122,20 @@ def run(
         gram = kernels.gram(name)
         similarity = gram[prompts.query[:, None], prompts.x]
         scores = [_score(similarity[:, :n], labels[:, :n], p) for n, p in zip(ns, exact, strict=True)]
-        for key, column in zip(("distance", "median", "accuracy", "negative"), zip(*scores, strict=True), strict=True):
+        for key, column in zip(
+            ("distance", "median", "accuracy", "negative"), zip(*scores, strict=True), strict=True
+        ):
             parts[key][name] = np.array(column)
         parts["limit"][name] = _limit_distance(gram, kernels.joint, prompts)
     rank = {k: kernels.whitening(k).rank for k in ("printed", "unweighted", "ratio") if k in names}
-    return Curves(**parts, without=without, rank=rank, sequences=len(kernels.x), missing_mass=kernels.missing_mass)
+    return Curves(
+        **parts, without=without, rank=rank, sequences=len(kernels.x), missing_mass=kernels.missing_mass
+    )
 
 
-def _score(similarity: np.ndarray, labels: np.ndarray, posterior: np.ndarray) -> tuple[float, float, float, float]:
+def _score(
+    similarity: np.ndarray, labels: np.ndarray, posterior: np.ndarray
+) -> tuple[float, float, float, float]:
     """Mean and median L1 distance, agreement of the largest entries, share of negative normalisers."""
     estimate = kernel_regression(similarity, labels, posterior.shape[1])
     distance = np.abs(estimate - posterior).sum(axis=1)

@@ -49,14 +49,18 @@ def single_starts(tasks: int, states: int) -> Float[np.ndarray, "tasks states"]:
     return np.eye(tasks, states)
 
 
-def closed_blocks(transition: Float[np.ndarray, "states states"], blocks: int) -> Float[np.ndarray, "states states"]:
+def closed_blocks(
+    transition: Float[np.ndarray, "states states"], blocks: int
+) -> Float[np.ndarray, "states states"]:
     """The transition with all moves between blocks removed: one HMM per task, put side by side."""
     inside = np.kron(np.eye(blocks), np.ones((len(transition) // blocks,) * 2))
     kept = transition * inside
     return kept / kept.sum(axis=1, keepdims=True)
 
 
-def noisy(emission: Float[np.ndarray, "states observations"], noise: float) -> Float[np.ndarray, "states observations"]:
+def noisy(
+    emission: Float[np.ndarray, "states observations"], noise: float
+) -> Float[np.ndarray, "states observations"]:
     """Each emitted token replaced, with probability ``noise``, by one drawn uniformly."""
     return (1 - noise) * emission + noise / emission.shape[1]
 

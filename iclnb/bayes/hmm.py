@@ -93,7 +93,9 @@ class HMMMixture:
         """
         return self._filtered(self._indices("sequence", sequence))[0]
 
-    def task_posterior(self, demonstrations: Demonstrations, query: Sequence[int]) -> Float[np.ndarray, " tasks"]:
+    def task_posterior(
+        self, demonstrations: Demonstrations, query: Sequence[int]
+    ) -> Float[np.ndarray, " tasks"]:
         """P(θ | demonstrations, query), the query's own tokens included.
 
         Args:
@@ -105,7 +107,9 @@ class HMMMixture:
         """
         return self._infer(demonstrations, query)[0]
 
-    def predict(self, demonstrations: Demonstrations, query: Sequence[int]) -> Float[np.ndarray, " observations"]:
+    def predict(
+        self, demonstrations: Demonstrations, query: Sequence[int]
+    ) -> Float[np.ndarray, " observations"]:
         """Predictive distribution P(y | demonstrations, query) of the token that follows the query.
 
         Args:
@@ -209,7 +213,9 @@ def _distributions(name: str, values: object, ndim: int) -> np.ndarray:
     for row, entries in enumerate(np.atleast_2d(array)):
         where = name if ndim == 1 else f"{name}: row {row}"
         if not np.isfinite(entries).all():
-            raise ValueError(f"{where} holds an entry that is not finite: {entries[~np.isfinite(entries)][0]}")
+            raise ValueError(
+                f"{where} holds an entry that is not finite: {entries[~np.isfinite(entries)][0]}"
+            )
         if entries.min() < 0:
             raise ValueError(f"{where} holds a negative probability: {entries.min():.6g}")
         if abs(entries.sum() - 1) > ROW_SUM_TOLERANCE:

@@ -193,7 +193,7 @@ def _check_regression(similarity: np.ndarray, labels: np.ndarray, n_labels: int)
         raise ValueError("similarity holds an entry that is not finite")
     if not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(f"labels have dtype {labels.dtype}, expected integers")
-    if labels.size and not (0 <= labels.min() and labels.max() < n_labels):
+    if labels.size and not (labels.min() >= 0 and labels.max() < n_labels):
         raise ValueError(f"labels run from {labels.min()} to {labels.max()}, expected 0 to {n_labels - 1}")
 
 

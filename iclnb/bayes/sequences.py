@@ -58,7 +58,9 @@ def find(sequences: Sequences, known: Sequences) -> Int[np.ndarray, " sequences"
     """
     distinct, place = np.unique(np.concatenate([known, sequences]), axis=0, return_inverse=True)
     if len(distinct) != len(known):
-        raise ValueError(f"{len(distinct) - len(known)} sequence(s) are not among the {len(known)} known ones")
+        raise ValueError(
+            f"{len(distinct) - len(known)} sequence(s) are not among the {len(known)} known ones"
+        )
     return place.reshape(-1)[len(known):]  # fmt: skip
 
 

@@ -1,0 +1,151 @@
+"""Operators, second moments, whitening and sets of sequences against enumeration and plain inverses."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from iclnb.bayes import HMMMixture, families, operators, sequences
+
+
+def small(seed, states=3, observations=4, tasks=2):
+    return families.mixture(
+        families.single_starts(tasks, states), families.dirichlet(0.7), observations, seed
+    )
+
+
+def path_operator(mixture, tokens):
+    """T_x[i, j]: from state i, emit the tokens, be in state j next; a sum over the states in between."""
+    found = np.zeros((mixture.states, mixture.states))
+    for path in product(range(mixture.states), repeat=len(tokens) + 1):
+        weight = 1.0
+        for token, here, there in zip(tokens, path, path[1:], strict=False):
+            weight *= mixture.emission[here, token] * mixture.transition[here, there]
+        found[path[0], path[-1]] += weight
+    return found
+
+
+def enumerated_moment(mixture, length, weight):
+    total = 0
+    for tokens in product(range(mixture.observations), repeat=length):
+        phi = path_operator(mixture, tokens).ravel()
+        total = total + weight(tokens) * np.outer(phi, phi)
+    return total
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 3))
+@settings(max_examples=15, deadline=None)
+def test_operators_and_joint_are_sums_over_paths(seed, length):
+    mixture = small(seed)
+    x = sequences.every(4, length)
+    expected = np.array([path_operator(mixture, tokens) for tokens in x])
+    found = operators.operators(mixture, x)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-14)
+    joint = np.einsum("ts,xsu,uo->xto", mixture.start, expected, mixture.emission)
+    np.testing.assert_allclose(sequences.joint(mixture, x), joint, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 3])
+def test_exact_moments_are_sums_over_all_sequences(length):
+    mixture, p = small(5), np.array([0.2, 0.3, 0.5])
+
+    def probability(tokens):
+        return p @ path_operator(mixture, tokens).sum(axis=1)
+
+    under = enumerated_moment(mixture, length, probability)
+    np.testing.assert_allclose(operators.moment_under(mixture, p, length), under, rtol=0, atol=1e-14)
+    unweighted = enumerated_moment(mixture, length, lambda tokens: 1.0)
+    np.testing.assert_allclose(operators.unweighted_moment(mixture, length), unweighted, rtol=0, atol=1e-14)
+
+
+def test_moments_refuse_too_many_states():
+    large = families.mixture(families.single_starts(1, 17), families.dirichlet(1.0), 2, 0)
+    for call in (
+        lambda: operators.unweighted_moment(large, 2),
+        lambda: operators.moment_under(large, large.start[0], 2),
+    ):
+        with pytest.raises(ValueError, match="at most 16 states, got 17"):
+            call()
+
+
+@pytest.mark.parametrize("rank", [3, 6])
+def test_whitening_is_the_pseudo_inverse_of_the_weighted_moment(rank):
+    rng = np.random.default_rng(rank)
+    features = rng.standard_normal((40, rank)) @ rng.standard_normal((rank, 6))
+    weights = rng.random(40) + 0.1
+    found = operators.whiten(features, weights)
+    expected = (
+        features @ np.linalg.pinv(operators.weighted_moment(features, weights), rcond=1e-10) @ features.T
+    )
+    np.testing.assert_allclose(
+        found.basis @ found.basis.T / np.sqrt(np.outer(weights, weights)), expected, rtol=0, atol=1e-9
+    )
+    assert found.rank == rank == np.linalg.matrix_rank(features)
+    assert 0 < found.cutoff < 1e-12
+
+
+def test_whitening_reports_and_applies_the_cutoff():
+    features = np.diag([1.0, 1e-3, 1e-6])
+    assert operators.whiten(features, np.ones(3)).rank == 3
+    found = operators.whiten(features, np.ones(3), cutoff=1e-4)
+    assert (found.rank, found.cutoff) == (2, 1e-4)
+    np.testing.assert_allclose(found.singular_values, [1, 1e-3, 1e-6])
+    with pytest.raises(ValueError, match="weights must be positive, the smallest is 0"):
+        operators.whiten(features, np.array([1.0, 0.0, 1.0]))
+
+
+def test_whitening_resolves_what_inverting_the_moment_cannot():
+    """Singular values down to 1e-10: their squares are below machine epsilon of the largest."""
+    rng = np.random.default_rng(0)
+    left, right = (np.linalg.qr(rng.standard_normal((8, 4)))[0] for _ in range(2))
+    features = left * np.logspace(0, -10, 4) @ right.T
+    found = operators.whiten(features, np.ones(8))
+    np.testing.assert_allclose(found.basis @ found.basis.T, left @ left.T, atol=1e-5)
+    assert np.linalg.matrix_rank(features.T @ features, hermitian=True) < found.rank == 4
+
+
+def test_coordinates_keep_inner_products_of_rare_sequences():
+    rng = np.random.default_rng(1)
+    features = rng.standard_normal((30, 5)) @ rng.standard_normal((5, 50)) * np.logspace(0, -12, 30)[:, None]
+    features[:, 7] = 0
+    found = operators.coordinates(features)
+    assert found.shape == (30, 5)
+    scale = np.linalg.norm(features, axis=1)
+    np.testing.assert_allclose(
+        found @ found.T / np.outer(scale, scale), features @ features.T / np.outer(scale, scale), atol=1e-12
+    )
+
+
+def test_likely_sequences_are_those_above_the_threshold():
+    mixture, everything = small(9, observations=3), sequences.every(3, 4)
+    probability = [
+        mixture.pretrain_start @ path_operator(mixture, tokens).sum(axis=1) for tokens in everything
+    ]
+    expected = everything[np.array(probability) >= 0.01]
+    assert 0 < len(expected) < len(everything)
+    np.testing.assert_array_equal(sequences.likely(mixture, 4, 0.01), expected)
+    with pytest.raises(ValueError, match="threshold is 0"):
+        sequences.likely(mixture, 4, 0)
+
+
+def test_every_merge_and_find():
+    x = sequences.every(3, 2)
+    np.testing.assert_array_equal(x, list(product(range(3), repeat=2)))
+    assert sequences.every(3, 0).shape == (1, 0)
+    np.testing.assert_array_equal(sequences.merge(x[[4, 2]], x[[2, 0]]), x[[0, 2, 4]])
+    np.testing.assert_array_equal(sequences.find(x[[4, 0, 4]], x[[0, 2, 4]]), [2, 0, 2])
+    with pytest.raises(ValueError, match=r"1 sequence\(s\) are not among the 3"):
+        sequences.find(x[[1, 0]], x[[0, 2, 4]])
+    with pytest.raises(ValueError, match=r"10\^9 = 1000000000 sequences"):
+        sequences.every(10, 9)
+
+
+def test_operators_at_eighty_states_give_the_likelihood_of_the_forward_recursion():
+    mixture = families.mixture(families.block_starts(8, 80), families.softmax(50.0), 100, 0, closed=True)
+    x = np.unique(mixture.sample(np.arange(8), 6, np.random.default_rng(0)), axis=0)
+    found = np.einsum("ts,xsu->xt", mixture.start, operators.operators(mixture, x))
+    expected = np.exp([mixture.log_likelihood(tokens) for tokens in x])
+    np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-90)
+    assert isinstance(mixture, HMMMixture)
