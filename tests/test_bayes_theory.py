@@ -40,7 +40,7 @@ def test_exact_joint_is_the_sum_over_paths(name):
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_theorem_1_fails_exactly_and_the_repairs_do_not(name):
-    """One task, so ε_θ = 0 and the bound says that the limit is the posterior. Repairs: equal as fractions."""
+    """One task, so ε_θ = 0 and by the bound the limit is the posterior. Repairs: equal as fractions."""
     hmm = EXAMPLES[name]
     possible = [x for x in hmm.sequences if sum(hmm.joint(x))]
     assert max(hmm.error("printed", x) for x in possible) > Fraction(1, 30)
@@ -125,7 +125,7 @@ def test_bound_of_a_singular_moment_is_refused():
 
 
 def test_convergence_reaches_limit_and_floor(small):
-    """Against direct sampling: at n = 10^6 errors to the limit are small, to the posterior they are the floor."""
+    """At n = 10^6 errors to the limit are small, and errors to the posterior are the floor."""
     names = ["printed", "ratio", "labels only"]
     found = theory.converge(small, names, 0, [100, 1_000_000], replicates=4, seed=0)
     for name in names:

@@ -47,7 +47,12 @@ class Curves(NamedTuple):
 
 
 def draw_prompts(
-    mixture: HMMMixture, prompts: int, demonstrations: int, length: int, threshold: float, seed: int
+    mixture: HMMMixture,
+    prompts: int,
+    demonstrations: int,
+    length: int,
+    threshold: float,
+    seed: int | Sequence[int],
 ) -> Prompts:
     """Draw prompts of demonstrations (x, y) and a query, all of one task each.
 
@@ -91,14 +96,14 @@ def limits(
     joint: Float[np.ndarray, "sequences tasks observations"],
     task: int,
 ) -> Float[np.ndarray, "sequences observations"]:
-    """ŷ as n → ∞ for every x_test: E_θ[e(y) K(x_test, x)] / E_θ[K(x_test, x)], by the law of large numbers."""
+    """ŷ as n → ∞ for every x_test: E_θ[e(y) K(x_test, x)] / E_θ[K(x_test, x)] (law of large numbers)."""
     sums = gram @ joint[:, task]
     return sums / sums.sum(axis=1, keepdims=True)
 
 
 def run(
     mixture: HMMMixture, prompts: Prompts, kernels: Kernels, names: Sequence[str], ns: Sequence[int],
-    *, shuffle_seed: int | None = None,
+    *, shuffle_seed: int | Sequence[int] | None = None,
 ) -> Curves:  # fmt: skip
     """Every kernel against the exact posterior on the same prompts.
 

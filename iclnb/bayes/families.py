@@ -1,6 +1,6 @@
 """Random mixtures of HMMs: how rows of probabilities are drawn, and how tasks start."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -17,7 +17,7 @@ def dirichlet(concentration: float) -> Rows:
 
 
 def softmax(scale: float) -> Rows:
-    """Rows softmax(scale x N(0, 1)), independent entries; the larger the scale, the nearer to deterministic."""
+    """Rows softmax(scale x N(0, 1)), entries independent; the larger, the nearer to deterministic."""
 
     def rows(rng: np.random.Generator, rows: int, columns: int) -> Float[np.ndarray, "rows columns"]:
         logits = scale * rng.standard_normal((rows, columns))
@@ -66,7 +66,7 @@ def noisy(
 
 
 def mixture(
-    start: Float[np.ndarray, "tasks states"], rows: Rows, observations: int, seed: int,
+    start: Float[np.ndarray, "tasks states"], rows: Rows, observations: int, seed: int | Sequence[int],
     *, noise: float = 0.0, closed: bool = False,
 ) -> HMMMixture:  # fmt: skip
     """A random mixture with a uniform prior over tasks.

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 
 from iclnb.bayes.hmm import HMMMixture
 from iclnb.bayes.operators import Whitening, coordinates, operators, whiten
-from iclnb.bayes.sequences import joint
+from iclnb.bayes.sequences import joint, reached
 
 Gram = Float[np.ndarray, "sequences sequences"]
 
@@ -72,8 +72,7 @@ class Kernels:
     @cached_property
     def belief(self) -> Float[np.ndarray, "sequences states"]:
         """P(next state | x, p_pretrain), the rows of p_pretrainᵀ T_x rescaled to sum to one."""
-        shape = (len(self.x), self.mixture.states, self.mixture.states)
-        states = np.einsum("s,xst->xt", self.mixture.pretrain_start, self.features.reshape(shape))
+        states = np.einsum("t,xts->xs", self.mixture.prior, reached(self.mixture, self.x))
         return states / states.sum(axis=1, keepdims=True)
 
     def whitening(self, kernel: str) -> Whitening:

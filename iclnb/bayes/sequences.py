@@ -70,7 +70,12 @@ def joint(mixture: HMMMixture, x: Sequences) -> Float[np.ndarray, "sequences tas
     Unscaled, for short sequences: what lies below the smallest float (2e-308) becomes zero. For sequences
     of any length there is :meth:`iclnb.bayes.HMMMixture.log_likelihood`.
     """
+    return reached(mixture, x) @ mixture.emission
+
+
+def reached(mixture: HMMMixture, x: Sequences) -> Float[np.ndarray, "sequences tasks states"]:
+    """s_θᵀ T_x = P(x, next state | θ), unscaled as :func:`joint`."""
     states = np.repeat(mixture.start[None], len(x), axis=0)
     for token in x.T:
         states = (states * mixture.emission[:, token].T[:, None, :]) @ mixture.transition
-    return states @ mixture.emission
+    return states

@@ -79,7 +79,12 @@ def floor(kernels: Kernels, kernel: str, task: int) -> Floor:
 
 
 def converge(
-    kernels: Kernels, names: Sequence[str], task: int, ns: Sequence[int], replicates: int, seed: int
+    kernels: Kernels,
+    names: Sequence[str],
+    task: int,
+    ns: Sequence[int],
+    replicates: int,
+    seed: int | Sequence[int],
 ) -> Convergence:
     """Error of kernel regression against n, for demonstrations of one task.
 
