@@ -12,7 +12,7 @@ MAX_STATES = 16
 """Most states for which an exact second moment is computed: its recursion holds states⁵ numbers."""
 
 NEGLIGIBLE = 1e-100
-"""Entries of T_x below this become zero: their squares would be subnormal, and arithmetic ten times slower."""
+"""Entries of T_x below this become zero: their squares would be subnormal, which slows arithmetic tenfold."""
 
 
 def operators(

@@ -76,6 +76,24 @@ class Study:
         """Mean over HMMs for each n, with a bootstrap interval over HMMs."""
         return stats.bootstrap(self.table(key, kernel, shuffled=shuffled), seed=seed)
 
+    def gap(self, kernel: str, reference: Sequence[float], *, seed: int) -> stats.Estimate:
+        """Mean over n of abs(mean distance - reference), with a bootstrap interval over HMMs."""
+
+        def statistic(*columns: np.ndarray, axis: int) -> np.ndarray:
+            gaps = [np.abs(c.mean(axis=axis) - r) for c, r in zip(columns, reference, strict=True)]
+            return np.mean(gaps, axis=0)
+
+        return stats.bootstrap(*self.table("distance", kernel).T, statistic=statistic, seed=seed)
+
+    def ratio(self, kernel: str, n: int, over: tuple[str, int], *, seed: int) -> stats.Estimate:
+        """Mean distance at n over that of another ``(kernel, n)``, with a bootstrap interval over HMMs."""
+
+        def statistic(above: np.ndarray, below: np.ndarray, axis: int) -> np.ndarray:
+            return above.mean(axis=axis) / below.mean(axis=axis)
+
+        columns = (self.table("distance", k)[:, self.ns.index(at)] for k, at in ((kernel, n), over))
+        return stats.bootstrap(*columns, statistic=statistic, seed=seed)
+
     @property
     def without(self) -> Float[np.ndarray, "hmms n"]:
         """L1 distance between the posteriors without demonstrations and with n of them."""
