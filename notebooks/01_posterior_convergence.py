@@ -24,6 +24,8 @@
 # - The error falls like $n^{-1/2}$. *Refuted by* a fitted slope outside $[-0.55, -0.45]$.
 # - The bound $\eta^2 \epsilon_\theta$ says something. *Refuted by* a value above 1, the largest error two
 #   distributions can have.
+# - A kernel with a fixed bandwidth is right in the limit, too. *Refuted by* a limit that is not the
+#   posterior.
 # - The plateau of table 3 is what kernel regression does. *Refuted by* a distance that goes on falling.
 # - Table 3 tests *in-context* inference. *Refuted by* a posterior that is the same without demonstrations.
 #
@@ -48,6 +50,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown
+from scipy.stats import binomtest
 
 from iclnb import figures, profiles, stats
 from iclnb.bayes import HMMMixture, Kernels, families, kernels, operators, sequences, study
@@ -186,8 +189,8 @@ Markdown(
 # = a_y^\top \varphi(x_\text{test}) = P(x_\text{test}, y \mid \theta),$$
 #
 # since $\varphi(x_\text{test})$ lies in the range of $\Sigma_w$. Summed over $y$ this is the denominator,
-# $P(x_\text{test} \mid \theta) > 0$, so the limit is exactly $P(y \mid x_\text{test}, \theta)$, **for
-# every task at once**. $\square$
+# $P(x_\text{test} \mid \theta) > 0$, so the limit is exactly $P(y \mid x_\text{test}, \theta)$, **for every
+# task at once**. $\square$
 #
 # - $w = 1$ is repair (i): $\Sigma_0$ in place of $\Sigma_p$.
 # - $w(x) = P(x \mid p)$ is repair (ii): with $\psi = \varphi / P(x \mid p)$, $\Sigma_w$ is the second moment
@@ -361,6 +364,12 @@ results.claim(
     control_is="labels only, slope of the error to the posterior",
 )  # fmt: skip
 results.claim(
+    "consistent-belief", paper="ours", section="small HMMs", criterion=below(1e-3),
+    statement="The belief kernel, bandwidth fixed, tends to the posterior (limit error, median over HMMs)",
+    estimate=median(small.floor["belief"]), control=float(np.median(small.floor["labels only"])),
+    control_is="labels only, same HMMs",
+)  # fmt: skip
+results.claim(
     "bound-informative", paper="A", section="theorem 1", criterion=below(1),
     statement="The bound η²ε_θ is smaller than the largest possible error (median over HMMs)",
     estimate=bound, control=float(floor.value),
@@ -411,13 +420,29 @@ distance = {name: main.estimate("distance", name, seed=bootstrap_seed) for name 
 shuffled = {
     name: main.estimate("distance", name, seed=bootstrap_seed, shuffled=True) for name in kernels.NON_NEGATIVE
 }
-columns = {
-    "table 3": paper,
-    **{k: e.value for k, e in distance.items()},
-    "belief, labels shuffled": shuffled["belief"].value,
-}
+lines = {"table 3": stats.exact(paper), **distance, "belief, labels shuffled": shuffled["belief"]}
 limit = {k: main.limit(k).mean() for k in kernels.KERNELS}
-pd.DataFrame(columns, index=n_demo).T.rename_axis(columns="n").assign(**{"n → ∞": pd.Series(limit)}).round(3)
+values = pd.DataFrame({k: e.value for k, e in lines.items()}, index=n_demo).T.rename_axis(columns="n")
+values.assign(**{"n → ∞": pd.Series(limit)}).round(3)
+
+# %% [markdown]
+# Lower and upper limits of the same means:
+
+# %%
+pd.DataFrame(
+    {
+        k: [f"{low:.3f} to {high:.3f}" for low, high in zip(e.low, e.high, strict=True)]
+        for k, e in distance.items()
+    },
+    index=n_demo,
+).T.rename_axis(columns="n")
+
+# %% [markdown]
+# Accuracy (agreement of the largest entries with the posterior's) beside the paper's row:
+
+# %%
+accuracy = {k: main.table("accuracy", k).mean(axis=0) for k in kernels.KERNELS}
+pd.DataFrame({"table 3": PAPER_ACCURACY, **accuracy}, index=n_demo).T.rename_axis(columns="n").round(3)
 
 # %% [markdown]
 # The same as a figure, on two panels:
@@ -466,16 +491,15 @@ figures.show(
 )
 
 # %% [markdown]
-# The repairs fare no better here: at these $n$ the error is variance, not bias. That is what the rank
-# foretells.
+# The repairs fare no better here: at these $n$ the error is variance, not bias. The rank foretells it.
 
 # %%
-ranks = [c.rank["printed"] for c in main.curves]
-share = np.mean([c.missing_mass for c in main.curves])
+ranks = np.array([c.rank["printed"] for c in main.curves])
+known = [c.sequences for c in main.curves]
 Markdown(
-    f"Rank of the printed Σ: {min(ranks)} to {max(ranks)} over HMMs, above the largest n ({n_demo[-1]}). "
-    f"Distinct sequences per HMM: {min(c.sequences for c in main.curves)} to "
-    f"{max(c.sequences for c in main.curves)}, which miss a probability of {share:.1e}."
+    f"Rank of the printed Σ: {ranks.min()} to {ranks.max()}, above the largest n = {n_demo[-1]} in "
+    f"{np.mean(ranks > n_demo[-1]):.0%} of the HMMs. Sequences in the sums: {min(known)} to {max(known)}, "
+    f"which miss a probability of {np.mean([c.missing_mass for c in main.curves]):.1e} on average."
 )
 
 # %% [markdown]
@@ -511,38 +535,89 @@ results.claim(
 # %% [markdown]
 # ### Is the plateau of table 3 explained?
 #
-# From $n = 32$ on the table stops falling. Three explanations can be tested. *Kernel regression stops there*:
-# then the ratio of distances at $n = 128$ and $n = 32$ would be near one for us too (it would be one half at
-# the rate $n^{-1/2}$). *A fixed kernel has a floor*: then its exact limit would lie at the plateau. *One
-# unlucky HMM*: then a fair share of single HMMs would stay at or above the table's distances from $n = 32$
-# on.
+# From $n = 32$ on the table stops falling. Four explanations can be tested.
+#
+# 1. *Kernel regression stops there*: then the ratio of distances at $n = 128$ and $n = 32$ would be near one
+#    for us too, where the rate $n^{-1/2}$ gives one half. Three quarters, midway, is the criterion.
+# 2. *A fixed kernel has a limit of its own*: then that limit would lie at the plateau.
+# 3. *One unlucky HMM*: then a fair share of single HMMs, more than one in five, would stay above the table's
+#    lowest distance from $n = 32$ on.
+# 4. *Another target*: the table's distance may be to the token that was drawn after the query, as a one-hot
+#    distribution, and not to the posterior. Then the noise of the HMM itself, which no method can predict,
+#    remains for any $n$: the distance of the posterior to the drawn answer.
 
 # %%
-paper_ratio = paper[-1] / paper[5]
-plateau = {name: main.ratio(name, 128, (name, 32), seed=bootstrap_seed) for name in kernels.NON_NEGATIVE}
-flat = (main.table("distance", "belief")[:, 5:] >= paper[5:].min()).all(axis=1).astype(float)
-pd.DataFrame(
-    {"d(128) / d(32)": {k: e.value for k, e in plateau.items()}, "limit": {k: limit[k] for k in plateau}}
-    | {"largest limit over HMMs": {k: main.limit(k).max() for k in plateau}}
-).T.assign(**{"table 3": [paper_ratio, paper[5:].mean(), np.nan]}).round(3)
+ratio = {k: main.ratio(k, 128, (k, 32), seed=bootstrap_seed) for k in kernels.NON_NEGATIVE}
+to_answer = main.estimate("to_answer", "belief", seed=bootstrap_seed)
+ratio_answer = main.ratio("belief", 128, ("belief", 32), key="to_answer", seed=bootstrap_seed)
+risk = np.array([c.risk for c in main.curves])
+rows = {k: [e.value, distance[k].value[-1], limit[k]] for k, e in ratio.items()}
+rows["belief, to the drawn answer"] = [ratio_answer.value, to_answer.value[-1], risk[:, -1].mean()]
+rows["table 3"] = [paper[-1] / paper[5], paper[-1], np.nan]
+pd.DataFrame(rows, index=["d(128) / d(32)", "d(128)", "as n → ∞"]).T.round(3)
 
 # %% [markdown]
-# Recorded for the kernel that fits the table best and for the one with the highest limit:
+# As a figure, with another scale for the HMMs' rows, since the level of the noise depends on it:
 
 # %%
-for name in ("belief", "prediction"):
-    results.claim(
-        f"plateau-{name}", paper="A", section="appendix C, table 3", criterion=above(0.9),
-        statement=f"Kernel {name} stops improving after n = 32, as table 3 does (ratio d(128) / d(32))",
-        estimate=plateau[name], control=0.5, control_is="the rate n^(-1/2)",
-    )  # fmt: skip
-results.claim(
-    "plateau-unlucky-hmm", paper="ours", section="appendix C, table 3", criterion=above(0.05),
-    statement="More than one HMM in 20 stays above table 3's lowest distance from n = 32 on (belief kernel)",
-    estimate=stats.bootstrap(flat, seed=bootstrap_seed), control=0.0, control_is="no such HMM",
+sharper = study.run(
+    study.appendix_c(length=length, rows=families.softmax(2 * scale), threshold=1.0),
+    ["belief"], n_demo, run.hmms, run.prompts, **seeds, bandwidth=bandwidth,
 )  # fmt: skip
-results.values["plateau"] = {"table": paper_ratio, "limit": limit, "share of such HMMs": flat.mean()}
-Markdown(f"HMMs that stay at or above the table's lowest distance from n = 32 on: {flat.mean():.0%}.")
+with figures.style():
+    figure, axes = plt.subplots(figsize=(7, 4))
+    lines = {
+        "table 3": stats.exact(paper),
+        "belief, to the posterior": distance["belief"],
+        f"belief, to the drawn answer, scale {scale:g}": to_answer,
+        f"the same, scale {2 * scale:g}": sharper.estimate("to_answer", "belief", seed=bootstrap_seed),
+    }
+    controls = {
+        f"posterior, to the drawn answer, scale {scale:g}": stats.bootstrap(risk, seed=bootstrap_seed)
+    }
+    curves(axes, n_demo, lines, controls)
+    axes.set(yscale="log", ylabel="mean L1 distance")
+    axes.legend(fontsize=8)
+figures.show(
+    figure,
+    alt="L1 distance at n = 32 and n = 128: "
+    + "; ".join(f"{k} {e.value[5]:.3f}, {e.value[-1]:.3f}" for k, e in {**lines, **controls}.items()),
+    caption="Two readings of the table's distance. Bands: 95 % over HMMs.",
+)
+
+# %% [markdown]
+# Measured against the drawn answer the curve has a plateau of the table's kind, at a level that the
+# determinism of the HMMs sets; measured against the posterior it has none. Recorded:
+
+# %%
+for name, target, estimate in (
+    ("belief", "to the posterior", ratio["belief"]),
+    ("prediction", "to the posterior", ratio["prediction"]),
+    ("answer", "of the belief kernel to the drawn answer", ratio_answer),
+):
+    results.claim(
+        f"plateau-{name}", paper="A", section="appendix C, table 3", criterion=above(0.75),
+        statement=f"Plateau, {name}: the distance {target} hardly falls after n = 32 (ratio d(128) / d(32))",
+        estimate=estimate, control=0.5, control_is="the rate n^(-1/2)",
+    )  # fmt: skip
+
+# %% [markdown]
+# One unlucky HMM: a count out of a number of HMMs, with the exact binomial interval.
+
+# %%
+flat = (main.table("distance", "belief")[:, 5:] >= paper.min()).all(axis=1)
+share = binomtest(int(flat.sum()), len(flat)).proportion_ci()
+results.claim(
+    "plateau-unlucky-hmm", paper="ours", section="appendix C, table 3", criterion=above(0.2),
+    statement="More than one HMM in five stays above table 3's lowest distance from n = 32 on (belief)",
+    estimate=stats.Estimate(flat.mean(), share.low, share.high), control=0.0, control_is="no such HMM",
+)  # fmt: skip
+results.values["plateau"] = {"table": paper[-1] / paper[5], "limit": limit, "risk": risk.mean(axis=0)}
+results.values["to answer"] = {
+    f"scale {scale:g}": to_answer.value,
+    f"scale {2 * scale:g}": lines[f"the same, scale {2 * scale:g}"].value,
+}
+Markdown(f"HMMs that stay above the table's lowest distance from n = 32 on: {flat.sum()} of {len(flat)}.")
 
 # %% [markdown]
 # ## Does table 3 test in-context inference?
@@ -590,9 +665,9 @@ figures.show(
 )
 
 # %% [markdown]
-# Here demonstrations move the posterior, and kernel regression needs many demonstrations to do better
-# than the frequencies of the labels: in a noisy task those are a strong guess. What would remain with
-# infinitely many:
+# Here demonstrations move the posterior, and kernel regression needs many demonstrations to do better than
+# the frequencies of the labels: in a noisy task those are a strong guess. What would remain with infinitely
+# many:
 
 # %%
 pd.DataFrame(
@@ -636,6 +711,7 @@ for name in ("operator cosine", "belief"):
 readings = {
     "headline": {},
     "scale 10": {"rows": families.softmax(10.0)},
+    "scale 100": {"rows": families.softmax(100.0)},
     "Dirichlet 0.01": {"rows": families.dirichlet(0.01)},
     "Dirichlet 0.05": {"rows": families.dirichlet(0.05)},
     "blocks open": {"closed": False},
@@ -657,6 +733,10 @@ read = {
 
 # %%
 gaps = {name: one.gap("belief", PAPER_DISTANCE, seed=bootstrap_seed) for name, one in read.items()}
+answer_gaps = {
+    name: one.gap("belief", PAPER_DISTANCE, key="to_answer", seed=bootstrap_seed)
+    for name, one in read.items()
+}
 pd.DataFrame(
     {
         "accuracy at n = 1": {k: s.table("accuracy", "belief")[:, 0].mean() for k, s in read.items()},
@@ -664,6 +744,7 @@ pd.DataFrame(
         "distance at n = 128": {k: s.table("distance", "belief")[:, -1].mean() for k, s in read.items()},
         "mean gap to table 3": {k: e.value for k, e in gaps.items()},
         "interval": {k: f"[{e.low:.2f}, {e.high:.2f}]" for k, e in gaps.items()},
+        "gap, to the drawn answer": {k: e.value for k, e in answer_gaps.items()},
     }
 ).round(3)
 
@@ -698,18 +779,20 @@ pd.DataFrame(
 
 # %%
 results.values["distance"] = {name: estimate.value for name, estimate in distance.items()}
-results.values["accuracy"] = {k: main.table("accuracy", k).mean(axis=0) for k in kernels.KERNELS}
+results.values["accuracy"] = accuracy
 results.values["negative"] = negative.value
-results.values["rank"] = {"smallest": min(ranks), "largest": max(ranks)}
+results.values["rank"] = {"smallest": ranks.min(), "largest": ranks.max()}
 results.values["readings"] = {name: estimate.value for name, estimate in gaps.items()}
 results
 
 # %% [markdown]
-# Kernel regression with a non-negative kernel of beliefs does approach the Bayesian posterior, and fits the
-# paper's table. The particular kernel of theorem 1 does not have the property that the theorem claims: its
-# limit is wrong even where the bound is zero, its weights are often negative, and where the bound is not zero
-# it is vacuous. Two small changes give kernels that are exactly right in the limit; no whitened kernel is
-# usable before $n$ exceeds the rank of its moment.
+# Kernel regression with a non-negative kernel of beliefs does approach the Bayesian posterior at the speed of
+# the paper's table, though not all the way: a fixed bandwidth leaves a small error. The particular kernel of
+# theorem 1 does not have the property that the theorem claims: its limit is wrong even where the bound is
+# zero, its normaliser is often negative, and where the bound is not zero it excludes nothing. Two small
+# changes give kernels that are exactly right in the limit; no whitened kernel is usable before $n$ exceeds
+# the rank of its moment. And the table tests whether a regression converges, not whether a prompt is learned
+# from.
 
 # %% [markdown]
 # ## Limits
@@ -718,6 +801,7 @@ results
 #   above because it fits the table, and β because it fits too: the fit is no evidence for either.
 # - Second moments at 80 states sum over the likely and the drawn sequences; what they miss is reported above.
 #   In the theorem's experiments nothing is missed.
+# - That the table's distance is to the drawn answer is an inference from its shape: the paper says otherwise.
 # - The theorem is about independent demonstrations from one task. Delimiters, and demonstrations that
 #   influence one another, are assumed away by the paper's assumption 1, and here too.
 # - At 80 states Σ is singular, so $\epsilon_\theta$ is not defined there; the bound is computed on small HMMs

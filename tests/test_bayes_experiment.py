@@ -33,18 +33,25 @@ def test_curves_are_means_over_prompts_taken_one_by_one(setting):
     mixture, prompts, kernels = setting
     found = experiment.run(mixture, prompts, kernels, list(KERNELS), [2, 8])
     for name in KERNELS:
-        gram, distances, agree, negative = kernels.gram(name), [], [], []
+        gram, estimates, distances, agree, negative = kernels.gram(name), [], [], [], []
         posteriors = experiment.posteriors(mixture, prompts, kernels.joint, 8)
         for p, posterior in enumerate(posteriors):
             similarity = np.array([gram[prompts.query[p], x] for x in prompts.x[p]])
             estimate = kernel_regression(similarity, prompts.y[p], 6)
+            estimates.append(estimate)
             distances.append(np.abs(estimate - posterior).sum())
             agree.append(np.argmax(estimate) == np.argmax(posterior))
             negative.append(similarity.sum() < -1e-9 * np.abs(similarity).sum())
+        answered = [np.argmax(e) == a for e, a in zip(estimates, prompts.answer, strict=True)]
+        assert found.answered[name][1] == pytest.approx(np.mean(answered))
+        away = [np.abs(e - np.eye(6)[a]).sum() for e, a in zip(estimates, prompts.answer, strict=True)]
+        assert found.to_answer[name][1] == pytest.approx(np.mean(away), rel=1e-9)
         assert found.distance[name][1] == pytest.approx(np.mean(distances), rel=1e-9)
         assert found.median[name][1] == pytest.approx(np.median(distances), rel=1e-9)
         assert found.accuracy[name][1] == pytest.approx(np.mean(agree))
         assert found.negative[name][1] == pytest.approx(np.mean(negative))
+    chances = posteriors[np.arange(12), prompts.answer]
+    assert found.risk[1] == pytest.approx(2 * (1 - chances).mean(), rel=1e-9)
     assert all(found.negative[name].max() == 0 for name in ("clipped", "belief", "prediction", "labels only"))
 
 

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 
 from iclnb.bayes import sequences
 from iclnb.bayes.hmm import HMMMixture
-from iclnb.bayes.kernels import Kernels, kernel_regression, normaliser_sign
+from iclnb.bayes.kernels import WHITENED, Kernels, kernel_regression, normaliser_sign
 
 PAPER_DEMONSTRATIONS = (1, 2, 4, 8, 16, 32, 64, 128)
 PAPER_DISTANCE = (1.322, 0.942, 0.519, 0.218, 0.163, 0.085, 0.093, 0.083)
@@ -24,23 +24,33 @@ class Prompts(NamedTuple):
     x: Int[np.ndarray, "prompts demonstrations"]
     y: Int[np.ndarray, "prompts demonstrations"]
     query: Int[np.ndarray, " prompts"]
+    answer: Int[np.ndarray, " prompts"]
 
 
 class Curves(NamedTuple):
-    """What one HMM mixture gives, for each number of demonstrations.
+    """What one HMM mixture gives: for each kernel an array over n.
 
-    ``distance`` and ``accuracy`` are means over prompts, ``median`` is the median distance, ``negative`` the
-    share of prompts whose normaliser is negative; each maps a kernel to an array over n. ``distance`` is the
-    L1 norm of ŷ minus the posterior, ``accuracy`` how often both have the same largest entry.
-    ``without`` is the L1 distance of the posterior without demonstrations to the one with n of them.
+    - ``distance``, ``median``: mean and median over prompts of the L1 norm of ŷ minus the posterior
+    - ``accuracy``: how often both have the same largest entry
+    - ``negative``: share of prompts whose normaliser is negative
+    - ``to_answer``, ``answered``: as ``distance`` and ``accuracy``, but against the token that was drawn
+      after the query, as a one-hot distribution, instead of the posterior
+    - ``limit``: mean L1 distance as n → ∞
+
+    and, for all kernels alike, ``without`` (L1 distance of the posterior without demonstrations to the one
+    with n), ``risk`` (that of the posterior to the drawn answer), the ``rank`` of each whitening, the number
+    of distinct ``sequences`` and the probability ``missing_mass`` of all others.
     """
 
     distance: dict[str, Float[np.ndarray, " n"]]
     median: dict[str, Float[np.ndarray, " n"]]
     accuracy: dict[str, Float[np.ndarray, " n"]]
     negative: dict[str, Float[np.ndarray, " n"]]
+    to_answer: dict[str, Float[np.ndarray, " n"]]
+    answered: dict[str, Float[np.ndarray, " n"]]
     limit: dict[str, float]
     without: Float[np.ndarray, " n"]
+    risk: Float[np.ndarray, " n"]
     rank: dict[str, int]
     sequences: int
     missing_mass: float
@@ -74,7 +84,7 @@ def draw_prompts(
     known = sequences.merge(tokens[:, :length], sequences.likely(mixture, length, threshold))
     place = sequences.find(tokens[:, :length], known).reshape(prompts, -1)
     y = tokens[:, length].reshape(prompts, -1)
-    return Prompts(tasks, known, place[:, :-1], y[:, :-1], place[:, -1])
+    return Prompts(tasks, known, place[:, :-1], y[:, :-1], place[:, -1], y[:, -1])
 
 
 def posteriors(
@@ -121,32 +131,43 @@ def run(
         labels = np.random.default_rng(shuffle_seed).permuted(prompts.y, axis=1)
     exact = [posteriors(mixture, prompts, kernels.joint, n) for n in ns]
     alone = posteriors(mixture, prompts, kernels.joint, 0)
-    without = np.array([np.abs(alone - posterior).sum(axis=1).mean() for posterior in exact])
-    parts: dict[str, dict] = {"distance": {}, "median": {}, "accuracy": {}, "negative": {}, "limit": {}}
+    answer = np.eye(mixture.observations)[prompts.answer]
+    curves: dict[str, dict] = {}
     for name in names:
         gram = kernels.gram(name)
         similarity = gram[prompts.query[:, None], prompts.x]
-        scores = [_score(similarity[:, :n], labels[:, :n], p) for n, p in zip(ns, exact, strict=True)]
-        for key, column in zip(
-            ("distance", "median", "accuracy", "negative"), zip(*scores, strict=True), strict=True
-        ):
-            parts[key][name] = np.array(column)
-        parts["limit"][name] = _limit_distance(gram, kernels.joint, prompts)
-    rank = {k: kernels.whitening(k).rank for k in ("printed", "unweighted", "ratio") if k in names}
+        scores = [_score(similarity[:, :n], labels[:, :n], p, answer) for n, p in zip(ns, exact, strict=True)]
+        for key in scores[0]:
+            curves.setdefault(key, {})[name] = np.array([score[key] for score in scores])
+        curves.setdefault("limit", {})[name] = _limit_distance(gram, kernels.joint, prompts)
     return Curves(
-        **parts, without=without, rank=rank, sequences=len(kernels.x), missing_mass=kernels.missing_mass
+        **curves,
+        without=np.array([_l1(alone, posterior).mean() for posterior in exact]),
+        risk=np.array([_l1(posterior, answer).mean() for posterior in exact]),
+        rank={k: kernels.whitening(k).rank for k in WHITENED if k in names},
+        sequences=len(kernels.x),
+        missing_mass=kernels.missing_mass,
     )
 
 
 def _score(
-    similarity: np.ndarray, labels: np.ndarray, posterior: np.ndarray
-) -> tuple[float, float, float, float]:
-    """Mean and median L1 distance, agreement of the largest entries, share of negative normalisers."""
+    similarity: np.ndarray, labels: np.ndarray, posterior: np.ndarray, answer: np.ndarray
+) -> dict[str, float]:
+    """One kernel at one n: the fields of :class:`Curves` that depend on both."""
     estimate = kernel_regression(similarity, labels, posterior.shape[1])
-    distance = np.abs(estimate - posterior).sum(axis=1)
-    agree = estimate.argmax(axis=1) == posterior.argmax(axis=1)
-    negative = normaliser_sign(similarity) < 0
-    return float(distance.mean()), float(np.median(distance)), float(agree.mean()), float(negative.mean())
+    distance, largest = _l1(estimate, posterior), estimate.argmax(axis=1)
+    return {
+        "distance": distance.mean(),
+        "median": np.median(distance),
+        "accuracy": (largest == posterior.argmax(axis=1)).mean(),
+        "negative": (normaliser_sign(similarity) < 0).mean(),
+        "to_answer": _l1(estimate, answer).mean(),
+        "answered": (largest == answer.argmax(axis=1)).mean(),
+    }
+
+
+def _l1(left: np.ndarray, right: np.ndarray) -> Float[np.ndarray, " prompts"]:
+    return np.abs(left - right).sum(axis=1)
 
 
 def _limit_distance(gram: np.ndarray, joint: np.ndarray, prompts: Prompts) -> float:

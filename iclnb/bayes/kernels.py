@@ -23,7 +23,10 @@ KERNELS: Mapping[str, str] = {
     "prediction": "prediction similarity P(o | x)ᵀ P(o | x'), equation 9",
     "labels only": "K = 1: blind to x, the control",
 }
-"""Every kernel, and what it measures. The first three may be negative, the others not."""
+"""Every kernel, and what it measures."""
+
+WHITENED = ("printed", "unweighted", "ratio")
+"""Kernels that whiten; their values may be negative."""
 
 NON_NEGATIVE = ("clipped", "operator cosine", "belief", "prediction")
 """Kernels whose regression is a weighted mean of labels and so always a distribution."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from iclnb import stats
 from iclnb.bayes import experiment, families, sequences, theory
@@ -69,29 +69,33 @@ class Study:
     shuffled: list[Curves]
 
     def table(self, key: str, kernel: str, *, shuffled: bool = False) -> Float[np.ndarray, "hmms n"]:
-        """A field of :class:`Curves` (``distance``, ``median``, ``accuracy``, ``negative``) of every HMM."""
+        """A field of :class:`Curves` that maps kernels to arrays over n, for every HMM."""
         return np.array([getattr(c, key)[kernel] for c in (self.shuffled if shuffled else self.curves)])
 
     def estimate(self, key: str, kernel: str, *, seed: int, shuffled: bool = False) -> stats.Estimate:
         """Mean over HMMs for each n, with a bootstrap interval over HMMs."""
         return stats.bootstrap(self.table(key, kernel, shuffled=shuffled), seed=seed)
 
-    def gap(self, kernel: str, reference: Sequence[float], *, seed: int) -> stats.Estimate:
+    def gap(
+        self, kernel: str, reference: Sequence[float], *, seed: int, key: str = "distance"
+    ) -> stats.Estimate:
         """Mean over n of abs(mean distance - reference), with a bootstrap interval over HMMs."""
 
         def statistic(*columns: np.ndarray, axis: int) -> np.ndarray:
             gaps = [np.abs(c.mean(axis=axis) - r) for c, r in zip(columns, reference, strict=True)]
             return np.mean(gaps, axis=0)
 
-        return stats.bootstrap(*self.table("distance", kernel).T, statistic=statistic, seed=seed)
+        return stats.bootstrap(*self.table(key, kernel).T, statistic=statistic, seed=seed)
 
-    def ratio(self, kernel: str, n: int, over: tuple[str, int], *, seed: int) -> stats.Estimate:
+    def ratio(
+        self, kernel: str, n: int, over: tuple[str, int], *, seed: int, key: str = "distance"
+    ) -> stats.Estimate:
         """Mean distance at n over that of another ``(kernel, n)``, with a bootstrap interval over HMMs."""
 
         def statistic(above: np.ndarray, below: np.ndarray, axis: int) -> np.ndarray:
             return above.mean(axis=axis) / below.mean(axis=axis)
 
-        columns = (self.table("distance", k)[:, self.ns.index(at)] for k, at in ((kernel, n), over))
+        columns = (self.table(key, k)[:, self.ns.index(at)] for k, at in ((kernel, n), over))
         return stats.bootstrap(*columns, statistic=statistic, seed=seed)
 
     @property
