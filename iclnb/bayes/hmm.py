@@ -53,8 +53,8 @@ class HMMMixture:
             object.__setattr__(self, name, _distributions(name, getattr(self, name), ndim))
         states = self.transition.shape[0]
         for name, shape, expected in (
-            ("start", self.start.shape, (len(self.prior), states)),
             ("transition", self.transition.shape, (states, states)),
+            ("start", self.start.shape, (len(self.prior), states)),
             ("emission", self.emission.shape, (states, self.emission.shape[1])),
         ):
             if shape != expected:

@@ -20,9 +20,9 @@ def every(observations: int, length: int) -> Sequences:
     count = observations**length
     if count > MAX_SEQUENCES:
         raise ValueError(f"{observations}^{length} = {count} sequences, expected at most {MAX_SEQUENCES}")
-    return np.stack(np.unravel_index(np.arange(count), (observations,) * length), axis=1) if length else (
-        np.zeros((1, 0), dtype=np.int64)
-    )  # fmt: skip
+    if not length:
+        return np.zeros((1, 0), dtype=np.int64)
+    return np.stack(np.unravel_index(np.arange(count), (observations,) * length), axis=1)
 
 
 def likely(mixture: HMMMixture, length: int, threshold: float) -> Sequences:
