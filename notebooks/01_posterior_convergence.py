@@ -170,7 +170,7 @@ Markdown(
 # \frac{a_y^\top \varphi(x_\text{test})}{a^\top \varphi(x_\text{test})} .$$
 #
 # The two agree if $\Sigma_0 \Sigma_p^{-1} \varphi(x_\text{test})$ is proportional to
-# $\varphi(x_\text{test})$. That is so in two cases: if all sequences are equally likely
+# $\varphi(x_\text{test})$. That is so in two special cases: if all sequences are equally likely
 # ($\Sigma_p \propto \Sigma_0$), or if the $\varphi(x)$ are linearly independent, for then
 # $K(x, x') = \mathbf 1[x = x'] / P(x)$ merely looks $x_\text{test}$ up among the demonstrations. In general
 # it is not so, even with a single task, where $p = s_\theta$ and the theorem's $\epsilon_\theta$ is zero: the
@@ -201,10 +201,10 @@ Markdown(
 #
 # **How many demonstrations.** For a kernel $\psi^\top \Sigma_\psi^{+} \psi'$ with the moment taken under $p$,
 # $E_p[K(x, x)] = E_p[K(x, x')^2] = \mathrm{tr}(\Sigma_\psi^{+} \Sigma_\psi) = \mathrm{rank}\, \Sigma_\psi$.
-# For repair (ii) also $E_p[K(x, x')] = 1$, because the constant function lies in the span of $\psi$. So the
-# normaliser $\frac1n \sum_i K$ has mean one and, averaged over $x_\text{test}$, variance
-# $(\mathrm{rank} - 1)/n$: it is not even reliably positive until $n$ exceeds the rank, which can be as large
-# as the number of states squared.
+# For repair (ii) also $E_p[K(x, x')] = 1$, because the constant function lies in the span of $\psi$. For
+# demonstrations drawn from $p$ the normaliser $\frac1n \sum_i K$ then has mean one and, averaged over
+# $x_\text{test}$, variance $(\mathrm{rank} - 1)/n$: it is not even reliably positive until $n$ exceeds the
+# rank, which can be as large as the number of states squared.
 
 # %% [markdown]
 # ### The counterexample, in exact fractions

@@ -1,4 +1,14 @@
-"""Theory of paper A without a language model: HMM mixtures, operators and kernels (NumPy)."""
+"""Theory of paper A without a language model: HMM mixtures, operators and kernels (NumPy).
+
+Each module imports only from those above it:
+
+- ``forward``, ``hmm``: the forward recursion; mixtures of HMMs and exact inference over prompts
+- ``families``, ``sequences``: random mixtures; sets of token sequences and their probabilities
+- ``operators``, ``kernels``: T_x, second moments, whitening; every kernel, and kernel regression
+- ``experiment``, ``theory``: appendix C on one HMM; limits, bound and rate of theorem 1
+- ``study``: both over many HMMs
+- ``counterexample``: theorem 1 in exact fractions, on its own
+"""
 
 from iclnb.bayes.hmm import HMMMixture, ZeroProbabilityError
 from iclnb.bayes.kernels import KERNELS, Kernels, kernel_regression

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from iclnb import stats
@@ -12,6 +13,9 @@ from iclnb.bayes import experiment, families, sequences, theory
 from iclnb.bayes.experiment import Curves
 from iclnb.bayes.hmm import HMMMixture
 from iclnb.bayes.kernels import Kernels
+
+one_thread = threadpool_limits.wrap(limits=1, user_api="blas")
+"""Matrices here are small: threads that wait for one another slow LAPACK down on a busy machine."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,7 @@ class Study:
         return np.array([c.limit[kernel] for c in self.curves])
 
 
+@one_thread
 def run(
     design: Design, names: Sequence[str], ns: Sequence[int], hmms: int, prompts: int,
     *, hmm_seed: int, prompt_seed: int, shuffle_seed: int | None = None, shuffled: Sequence[str] = (),
@@ -168,6 +173,7 @@ class TheoremStudy:
         )
 
 
+@one_thread
 def theorem(
     design: Design, names: Sequence[str], ns: Sequence[int], hmms: int, replicates: int,
     *, hmm_seed: int, prompt_seed: int,

@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 from hmmlearn.hmm import CategoricalHMM
+from threadpoolctl import threadpool_limits
 
 from iclnb.bayes import KERNELS, Kernels, experiment, operators, study
 
@@ -101,4 +102,5 @@ def _batched(mixture, prompts):
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    with threadpool_limits(limits=1):  # CPU seconds of one thread
+        main(*map(int, sys.argv[1:]))
