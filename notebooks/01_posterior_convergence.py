@@ -318,7 +318,7 @@ with figures.style():
     right.axhline(1, label="largest between distributions", **{**figures.CONTROL, "marker": ""})
     right.set(yscale="log", xlabel="HMM", ylabel="asymptotic L∞ error", xticks=place)
     left.legend(fontsize=8)
-    right.legend(fontsize=8, loc="center right", bbox_to_anchor=(1, 0.6))
+    right.legend(fontsize=8, loc="center right", bbox_to_anchor=(1, 0.45))
 figures.show(
     figure,
     alt=f"Median error at n = {ns[-1]}: "
