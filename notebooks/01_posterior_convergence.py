@@ -35,10 +35,14 @@
 # %% tags=["parameters"]
 profile: str = "laptop"  # smoke, laptop or paper
 hmms: int | None = None  # HMMs of the main experiment; None: the profile's
-prompts: int | None = None  # prompts per HMM in the main experiment; None: the profile's
+prompts: int | None = (
+    None  # prompts per HMM in the main experiment; None: the profile's
+)
 small_hmms: int | None = None  # small HMMs for theorem 1; None: the profile's
 length: int = 6  # tokens of each x
-scale: float = 50.0  # rows of transition and emission are softmax(scale x N(0, 1))
+scale: float = (
+    50.0  # rows of transition and emission are softmax(scale x N(0, 1))
+)
 bandwidth: float = 20.0  # β of the belief kernel exp(β cos)
 hmm_seed: int = 0  # seeds the HMMs
 prompt_seed: int = 1  # seeds the prompts
@@ -53,9 +57,21 @@ from IPython.display import Markdown
 from scipy.stats import binomtest
 
 from iclnb import figures, profiles, stats
-from iclnb.bayes import HMMMixture, Kernels, families, kernels, operators, sequences, study
+from iclnb.bayes import (
+    HMMMixture,
+    Kernels,
+    families,
+    kernels,
+    operators,
+    sequences,
+    study,
+)
 from iclnb.bayes.counterexample import POSITIVE, THIRDS
-from iclnb.bayes.experiment import PAPER_ACCURACY, PAPER_DEMONSTRATIONS, PAPER_DISTANCE
+from iclnb.bayes.experiment import (
+    PAPER_ACCURACY,
+    PAPER_DEMONSTRATIONS,
+    PAPER_DISTANCE,
+)
 from iclnb.claims import Results, above, below, within
 
 # %% [markdown]
@@ -72,11 +88,21 @@ rows = {
     "paper": (100, 500, 40, 50, 1_000_000, 40, 500, 4096, 20, 20),
 }
 sizes = {name: dict(zip(names, row, strict=True)) for name, row in rows.items()}
-run = profiles.choose(profile, sizes, hmms=hmms, prompts=prompts, small_hmms=small_hmms)
+run = profiles.choose(
+    profile, sizes, hmms=hmms, prompts=prompts, small_hmms=small_hmms
+)
 settings = {"length": length, "scale": scale, "bandwidth": bandwidth}
 seeds = {"hmm_seed": hmm_seed, "prompt_seed": prompt_seed}
-parameters = {"profile": profile, **vars(run), **settings, **seeds, "shuffle_seed": shuffle_seed}
-results = Results("01_posterior_convergence", {**parameters, "bootstrap_seed": bootstrap_seed})
+parameters = {
+    "profile": profile,
+    **vars(run),
+    **settings,
+    **seeds,
+    "shuffle_seed": shuffle_seed,
+}
+results = Results(
+    "01_posterior_convergence", {**parameters, "bootstrap_seed": bootstrap_seed}
+)
 
 # %% [markdown]
 # ## The exact posterior
@@ -99,9 +125,9 @@ tiny = HMMMixture(
     transition=[[0.8, 0.2], [0.3, 0.7]],
     emission=[[0.6, 0.3, 0.1], [0.1, 0.3, 0.6]],
 )
-pd.DataFrame([tiny.predict([([1], 0)] * n, [1]) for n in (0, 1, 8)], index=[0, 1, 8]).rename_axis("n").round(
-    4
-)
+pd.DataFrame(
+    [tiny.predict([([1], 0)] * n, [1]) for n in (0, 1, 8)], index=[0, 1, 8]
+).rename_axis("n").round(4)
 
 # %% [markdown]
 # Each row is a distribution over the next observation after the query `[1]`. The more demonstrations end in
@@ -119,7 +145,9 @@ pd.DataFrame([tiny.predict([([1], 0)] * n, [1]) for n in (0, 1, 8)], index=[0, 1
 # $K(x, x') = \varphi(x)^\top \Sigma_p^{-1} \varphi(x')$. The kernels compared here:
 
 # %%
-pd.DataFrame({"kernel": kernels.KERNELS.keys(), "what it is": kernels.KERNELS.values()}).style.hide()
+pd.DataFrame(
+    {"kernel": kernels.KERNELS.keys(), "what it is": kernels.KERNELS.values()}
+).style.hide()
 
 # %% [markdown]
 # `Kernels` whitens through the singular values of $\sqrt{P(x)}\, \varphi(x)$ instead of inverting $\Sigma_p$,
@@ -127,7 +155,9 @@ pd.DataFrame({"kernel": kernels.KERNELS.keys(), "what it is": kernels.KERNELS.va
 # sequences) and by the list of all sequences agree:
 
 # %%
-example = families.mixture(families.single_starts(2, 3), families.dirichlet(1.0), 4, seed=hmm_seed)
+example = families.mixture(
+    families.single_starts(2, 3), families.dirichlet(1.0), 4, seed=hmm_seed
+)
 listed = Kernels(example, sequences.every(4, 3))
 recursion = operators.moment_under(example, example.pretrain_start, 3)
 summed = operators.weighted_moment(listed.features, listed.probability)
@@ -223,7 +253,10 @@ def show(vector):
 
 pd.DataFrame(
     {"x_test": show(x), "P(y | x_test)": show(POSITIVE.truth(x))}
-    | {name: show(POSITIVE.limit(name, x)) for name in ("printed", "unweighted", "ratio")}
+    | {
+        name: show(POSITIVE.limit(name, x))
+        for name in ("printed", "unweighted", "ratio")
+    }
     | {"error of printed": f"{float(POSITIVE.error('printed', x)):.5f}"}
     for x in POSITIVE.sequences
 ).style.hide()
@@ -236,7 +269,9 @@ pd.DataFrame(
 # %%
 def worst(hmm, kernel):
     """The largest limit error, a fraction, and the x_test that has it."""
-    return max((hmm.error(kernel, x), x) for x in hmm.sequences if sum(hmm.joint(x)))
+    return max(
+        (hmm.error(kernel, x), x) for x in hmm.sequences if sum(hmm.joint(x))
+    )
 
 
 examples = {"no zeros": POSITIVE, "thirds": THIRDS}
@@ -268,14 +303,20 @@ results.claim(
 # %% [markdown]
 # ### Error against n on random small HMMs
 #
-# Three tasks with a start state each, five states, six observations, three tokens; Dirichlet rows. All
+# Few tasks, each with a start state of its own, few states and observations, short sequences; Dirichlet rows. All
 # sequences are enumerated, so limits (floors) are computed, not sampled. Error is the theorem's $L_\infty$
 # norm, median over prompts.
 
 # %%
-ns = [n for n in np.logspace(1, 7, 13).round().astype(int).tolist() if n <= run.demonstrations]
+ns = [
+    n
+    for n in np.logspace(1, 7, 13).round().astype(int).tolist()
+    if n <= run.demonstrations
+]
 tracked = ("printed", "unweighted", "ratio", "belief", "labels only")
-design = study.Design(3, 5, 6, 3, families.dirichlet(0.5), starts="single", closed=False)
+design = study.Design(
+    3, 5, 6, 3, families.dirichlet(0.5), starts="single", closed=False
+)
 small = study.theorem(design, tracked, ns, run.small_hmms, run.streams, **seeds)
 
 # %% [markdown]
@@ -285,10 +326,14 @@ small = study.theorem(design, tracked, ns, run.small_hmms, run.streams, **seeds)
 # %%
 def curves(axes, x, estimates, controls):
     """A line and a band for every estimate."""
-    for (name, estimate), line in zip(estimates.items(), figures.SERIES, strict=False):
+    for (name, estimate), line in zip(
+        estimates.items(), figures.SERIES, strict=False
+    ):
         figures.band(axes, x, estimate, name, **line)
     for (name, estimate), marker in zip(controls.items(), "x+", strict=False):
-        figures.band(axes, x, estimate, name, **{**figures.CONTROL, "marker": marker})
+        figures.band(
+            axes, x, estimate, name, **{**figures.CONTROL, "marker": marker}
+        )
     axes.set(xscale="log", xlabel="demonstrations n")
 
 
@@ -311,12 +356,23 @@ points = {
 }
 with figures.style():
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4))
-    curves(left, ns, {k: errors[k] for k in tracked[:4]}, {"labels only": errors["labels only"]})
+    curves(
+        left,
+        ns,
+        {k: errors[k] for k in tracked[:4]},
+        {"labels only": errors["labels only"]},
+    )
     left.set(yscale="log", ylabel="median L∞ distance to the posterior")
     for label, (values, line) in points.items():
         right.plot(place, values, label=label, **{**line, "linestyle": ""})
-    right.axhline(1, label="largest between distributions", **{**figures.CONTROL, "marker": ""})
-    right.set(yscale="log", xlabel="HMM", ylabel="asymptotic L∞ error", xticks=place)
+    right.axhline(
+        1,
+        label="largest between distributions",
+        **{**figures.CONTROL, "marker": ""},
+    )
+    right.set(
+        yscale="log", xlabel="HMM", ylabel="asymptotic L∞ error", xticks=place
+    )
     left.legend(fontsize=8)
     right.legend(fontsize=8, loc="center right", bbox_to_anchor=(1, 0.45))
 figures.show(
@@ -336,10 +392,18 @@ figures.show(
 # %%
 pd.DataFrame(
     {
-        "limit error, median x_test": {k: np.median(small.floor[k]) for k in tracked},
-        "limit error, worst x_test": {k: np.median(small.worst[k]) for k in tracked},
-        "slope to own limit": {k: small.slopes(k, "to_limit", 1000).mean() for k in tracked},
-        "slope to posterior": {k: small.slopes(k, "to_posterior", 1000).mean() for k in tracked},
+        "limit error, median x_test": {
+            k: np.median(small.floor[k]) for k in tracked
+        },
+        "limit error, worst x_test": {
+            k: np.median(small.worst[k]) for k in tracked
+        },
+        "slope to own limit": {
+            k: small.slopes(k, "to_limit", 1000).mean() for k in tracked
+        },
+        "slope to posterior": {
+            k: small.slopes(k, "to_posterior", 1000).mean() for k in tracked
+        },
     }
 ).style.format("{:.2g}")
 
@@ -347,7 +411,10 @@ pd.DataFrame(
 # The repairs, recorded: their worst limit error over all $x_\text{test}$.
 
 # %%
-for name, repair in (("unweighted", "(i), Σ_0 in place of Σ_p"), ("ratio", "(ii), ψ = vec(T_x) / P(x)")):
+for name, repair in (
+    ("unweighted", "(i), Σ_0 in place of Σ_p"),
+    ("ratio", "(ii), ψ = vec(T_x) / P(x)"),
+):
     results.claim(
         f"repair-{name}", paper="ours", section="theorem 1, repaired", criterion=below(1e-6),
         statement=f"Repair {repair}: the limit is the posterior at every x_test (worst limit error)",
@@ -379,7 +446,12 @@ results.claim(
     estimate=median(small.bound), control=float(np.median(small.floor["printed"])),
     control_is="measured: limit error of the printed kernel, same HMMs",
 )  # fmt: skip
-results.values["small"] = {"bound": small.bound, "floor": small.floor, "worst": small.worst, "slopes": slopes}
+results.values["small"] = {
+    "bound": small.bound,
+    "floor": small.floor,
+    "worst": small.worst,
+    "slopes": slopes,
+}
 
 # %% [markdown]
 # ## What table 3 says by itself
@@ -397,8 +469,13 @@ results.claim(
     statement="Distance = c (1 - accuracy) with c = 2: the norm is L1 and posteriors are nearly one-hot",
     estimate=stats.exact(constant), control=float(np.sqrt(2)), control_is="what the L2 norm would give",
 )  # fmt: skip
-results.values["table"] = {"constant": constant, "largest deviation from 2 (1 - accuracy)": deviation.max()}
-Markdown(f"c = {constant:.3f}; largest deviation from 2 (1 - accuracy): {deviation.max():.3f}.")
+results.values["table"] = {
+    "constant": constant,
+    "largest deviation from 2 (1 - accuracy)": deviation.max(),
+}
+Markdown(
+    f"c = {constant:.3f}; largest deviation from 2 (1 - accuracy): {deviation.max():.3f}."
+)
 
 # %% [markdown]
 # So the HMMs of the paper are nearly deterministic. Our reading: each of the 8 tasks is an HMM of 10 states
@@ -420,13 +497,23 @@ main = study.run(
 # column is the same for all kernels, as it must be.
 
 # %%
-distance = {name: main.estimate("distance", name, seed=bootstrap_seed) for name in kernels.KERNELS}
-shuffled = {
-    name: main.estimate("distance", name, seed=bootstrap_seed, shuffled=True) for name in kernels.NON_NEGATIVE
+distance = {
+    name: main.estimate("distance", name, seed=bootstrap_seed)
+    for name in kernels.KERNELS
 }
-lines = {"table 3": stats.exact(paper), **distance, "belief, labels shuffled": shuffled["belief"]}
+shuffled = {
+    name: main.estimate("distance", name, seed=bootstrap_seed, shuffled=True)
+    for name in kernels.NON_NEGATIVE
+}
+lines = {
+    "table 3": stats.exact(paper),
+    **distance,
+    "belief, labels shuffled": shuffled["belief"],
+}
 limit = {k: main.limit(k).mean() for k in kernels.KERNELS}
-values = pd.DataFrame({k: e.value for k, e in lines.items()}, index=n_demo).T.rename_axis(columns="n")
+values = pd.DataFrame(
+    {k: e.value for k, e in lines.items()}, index=n_demo
+).T.rename_axis(columns="n")
 values.assign(**{"n → ∞": pd.Series(limit)}).round(3)
 
 # %% [markdown]
@@ -435,7 +522,10 @@ values.assign(**{"n → ∞": pd.Series(limit)}).round(3)
 # %%
 pd.DataFrame(
     {
-        k: [f"{low:.3f} to {high:.3f}" for low, high in zip(e.low, e.high, strict=True)]
+        k: [
+            f"{low:.3f} to {high:.3f}"
+            for low, high in zip(e.low, e.high, strict=True)
+        ]
         for k, e in distance.items()
     },
     index=n_demo,
@@ -446,7 +536,9 @@ pd.DataFrame(
 
 # %%
 accuracy = {k: main.table("accuracy", k).mean(axis=0) for k in kernels.KERNELS}
-pd.DataFrame({"table 3": PAPER_ACCURACY, **accuracy}, index=n_demo).T.rename_axis(columns="n").round(3)
+pd.DataFrame(
+    {"table 3": PAPER_ACCURACY, **accuracy}, index=n_demo
+).T.rename_axis(columns="n").round(3)
 
 # %% [markdown]
 # The same as a figure, on two panels:
@@ -456,18 +548,28 @@ groups = {
     "non-negative kernels": ("belief", "prediction", "operator cosine"),
     "whitened kernels": ("printed", "ratio", "clipped"),
 }
-controls = {"labels only": distance["labels only"], "belief, labels shuffled": shuffled["belief"]}
+controls = {
+    "labels only": distance["labels only"],
+    "belief, labels shuffled": shuffled["belief"],
+}
 with figures.style():
     figure, panels = plt.subplots(1, 2, figsize=(9, 4), sharey=True)
     for axes, (title, group) in zip(panels, groups.items(), strict=True):
-        curves(axes, n_demo, {"table 3": stats.exact(paper)} | {k: distance[k] for k in group}, controls)
+        curves(
+            axes,
+            n_demo,
+            {"table 3": stats.exact(paper)} | {k: distance[k] for k in group},
+            controls,
+        )
         axes.set(yscale="log", title=title)
         axes.legend(fontsize=8, loc="lower left")
     panels[0].set(ylabel="mean L1 distance to the posterior")
 figures.show(
     figure,
     alt="Mean L1 distance at n = 8 and n = 128: "
-    + "; ".join(f"{k} {e.value[3]:.2f}, {e.value[-1]:.3f}" for k, e in distance.items())
+    + "; ".join(
+        f"{k} {e.value[3]:.2f}, {e.value[-1]:.3f}" for k, e in distance.items()
+    )
     + f"; table 3 {paper[3]:.2f}, {paper[-1]:.3f}.",
     caption="Mean distance to the posterior. Bands: 95 % over HMMs. Controls in grey.",
 )
@@ -478,19 +580,33 @@ figures.show(
 
 # %%
 drawn = ("printed", "unweighted", "ratio", "belief")
-panel_labels = {"median": "median L1 distance", "negative": "share of negative normalisers"}
+panel_labels = {
+    "median": "median L1 distance",
+    "negative": "share of negative normalisers",
+}
 with figures.style():
     figure, panels = plt.subplots(1, 2, figsize=(9, 3.6))
     for axes, (key, label) in zip(panels, panel_labels.items(), strict=True):
-        lines = {k: main.estimate(key, k, seed=bootstrap_seed) for k in (*drawn, "labels only")}
-        curves(axes, n_demo, {k: lines[k] for k in drawn}, {"labels only": lines["labels only"]})
+        lines = {
+            k: main.estimate(key, k, seed=bootstrap_seed)
+            for k in (*drawn, "labels only")
+        }
+        curves(
+            axes,
+            n_demo,
+            {k: lines[k] for k in drawn},
+            {"labels only": lines["labels only"]},
+        )
         axes.set(ylabel=label)
     panels[1].legend(fontsize=8)
 negative = main.estimate("negative", "printed", seed=bootstrap_seed)
 figures.show(
     figure,
     alt="Share of negative normalisers, printed kernel: "
-    + ", ".join(f"{100 * v:.1f} % at n = {n}" for n, v in zip(n_demo, negative.value, strict=True)),
+    + ", ".join(
+        f"{100 * v:.1f} % at n = {n}"
+        for n, v in zip(n_demo, negative.value, strict=True)
+    ),
     caption="Medians over prompts, and how often the normaliser is negative. Bands: 95 % over HMMs.",
 )
 
@@ -551,12 +667,21 @@ results.claim(
 #    remains for any $n$: the distance of the posterior to the drawn answer.
 
 # %%
-ratio = {k: main.ratio(k, 128, (k, 32), seed=bootstrap_seed) for k in kernels.NON_NEGATIVE}
+ratio = {
+    k: main.ratio(k, 128, (k, 32), seed=bootstrap_seed)
+    for k in kernels.NON_NEGATIVE
+}
 to_answer = main.estimate("to_answer", "belief", seed=bootstrap_seed)
-ratio_answer = main.ratio("belief", 128, ("belief", 32), key="to_answer", seed=bootstrap_seed)
+ratio_answer = main.ratio(
+    "belief", 128, ("belief", 32), key="to_answer", seed=bootstrap_seed
+)
 risk = np.array([c.risk for c in main.curves])
 rows = {k: [e.value, distance[k].value[-1], limit[k]] for k, e in ratio.items()}
-rows["belief, to the drawn answer"] = [ratio_answer.value, to_answer.value[-1], risk[:, -1].mean()]
+rows["belief, to the drawn answer"] = [
+    ratio_answer.value,
+    to_answer.value[-1],
+    risk[:, -1].mean(),
+]
 rows["table 3"] = [paper[-1] / paper[5], paper[-1], np.nan]
 pd.DataFrame(rows, index=["d(128) / d(32)", "d(128)", "as n → ∞"]).T.round(3)
 
@@ -574,10 +699,14 @@ with figures.style():
         "table 3": stats.exact(paper),
         "belief, to the posterior": distance["belief"],
         f"belief, to the drawn answer, scale {scale:g}": to_answer,
-        f"the same, scale {2 * scale:g}": sharper.estimate("to_answer", "belief", seed=bootstrap_seed),
+        f"the same, scale {2 * scale:g}": sharper.estimate(
+            "to_answer", "belief", seed=bootstrap_seed
+        ),
     }
     controls = {
-        f"posterior, to the drawn answer, scale {scale:g}": stats.bootstrap(risk, seed=bootstrap_seed)
+        f"posterior, to the drawn answer, scale {scale:g}": stats.bootstrap(
+            risk, seed=bootstrap_seed
+        )
     }
     curves(axes, n_demo, lines, controls)
     axes.set(yscale="log", ylabel="mean L1 distance")
@@ -585,7 +714,10 @@ with figures.style():
 figures.show(
     figure,
     alt="L1 distance at n = 32 and n = 128: "
-    + "; ".join(f"{k} {e.value[5]:.3f}, {e.value[-1]:.3f}" for k, e in {**lines, **controls}.items()),
+    + "; ".join(
+        f"{k} {e.value[5]:.3f}, {e.value[-1]:.3f}"
+        for k, e in {**lines, **controls}.items()
+    ),
     caption="Two readings of the table's distance. Bands: 95 % over HMMs.",
 )
 
@@ -623,12 +755,18 @@ results.claim(
     statement="More than one HMM in five stays above table 3's lowest distance from n = 32 on (belief)",
     estimate=stats.Estimate(flat.mean(), share.low, share.high), control=0.0, control_is="no such HMM",
 )  # fmt: skip
-results.values["plateau"] = {"table": paper[-1] / paper[5], "limit": limit, "risk": risk.mean(axis=0)}
+results.values["plateau"] = {
+    "table": paper[-1] / paper[5],
+    "limit": limit,
+    "risk": risk.mean(axis=0),
+}
 results.values["to answer"] = {
     f"scale {scale:g}": to_answer.value,
     f"scale {2 * scale:g}": lines[f"the same, scale {2 * scale:g}"].value,
 }
-Markdown(f"HMMs that stay above the table's lowest distance from n = 32 on: {flat.sum()} of {len(flat)}.")
+Markdown(
+    f"HMMs that stay above the table's lowest distance from n = 32 on: {flat.sum()} of {len(flat)}."
+)
 
 # %% [markdown]
 # ## Does table 3 test in-context inference?
@@ -648,8 +786,12 @@ Markdown(
 # is enumerated), softer rows, and each token replaced by a uniform one with probability 0.3.
 
 # %%
-noisy_ns = [n for n in (1, 4, 16, 64, 256, 1024, 4096) if n <= run.noisy_demonstrations]
-noisy_design = study.Design(4, 12, 10, 3, families.softmax(3.0), noise=0.3, threshold=1e-9)
+noisy_ns = [
+    n for n in (1, 4, 16, 64, 256, 1024, 4096) if n <= run.noisy_demonstrations
+]
+noisy_design = study.Design(
+    4, 12, 10, 3, families.softmax(3.0), noise=0.3, threshold=1e-9
+)
 noisy = study.run(
     noisy_design, list(kernels.KERNELS), noisy_ns, run.noisy_hmms, run.noisy_prompts, **seeds,
     bandwidth=bandwidth,
@@ -660,18 +802,28 @@ noisy_alone = stats.bootstrap(noisy.without, seed=bootstrap_seed)
 # Medians, because the whitened kernel's mean is at the mercy of single prompts here too:
 
 # %%
-middle = {k: noisy.estimate("median", k, seed=bootstrap_seed) for k in kernels.KERNELS}
+middle = {
+    k: noisy.estimate("median", k, seed=bootstrap_seed) for k in kernels.KERNELS
+}
 with figures.style():
     figure, axes = plt.subplots(figsize=(7, 4))
-    lines = {k: middle[k] for k in ("operator cosine", "prediction", "belief", "ratio")}
-    controls = {"labels only": middle["labels only"], "posterior without demonstrations (mean)": noisy_alone}
+    lines = {
+        k: middle[k]
+        for k in ("operator cosine", "prediction", "belief", "ratio")
+    }
+    controls = {
+        "labels only": middle["labels only"],
+        "posterior without demonstrations (mean)": noisy_alone,
+    }
     curves(axes, noisy_ns, lines, controls)
     axes.set(yscale="log", ylabel="median L1 distance to the posterior")
     axes.legend(fontsize=8)
 figures.show(
     figure,
     alt=f"Median distance at n = {noisy_ns[-1]}: "
-    + ", ".join(f"{k} {e.value[-1]:.2f}" for k, e in {**lines, **controls}.items()),
+    + ", ".join(
+        f"{k} {e.value[-1]:.2f}" for k, e in {**lines, **controls}.items()
+    ),
     caption="Second design, where demonstrations matter. Medians over prompts; bands: 95 % over HMMs.",
 )
 
@@ -683,8 +835,12 @@ figures.show(
 # %%
 pd.DataFrame(
     {
-        f"mean at n = {noisy_ns[-1]}": {k: noisy.table("distance", k)[:, -1].mean() for k in kernels.KERNELS},
-        f"median at n = {noisy_ns[-1]}": {k: e.value[-1] for k, e in middle.items()},
+        f"mean at n = {noisy_ns[-1]}": {
+            k: noisy.table("distance", k)[:, -1].mean() for k in kernels.KERNELS
+        },
+        f"median at n = {noisy_ns[-1]}": {
+            k: e.value[-1] for k, e in middle.items()
+        },
         "limit": {k: noisy.limit(k).mean() for k in kernels.KERNELS},
     }
 ).style.format("{:.2g}")
@@ -743,19 +899,37 @@ read = {
 # Accuracy (agreement with the posterior's largest entry), distance, and gap to the table:
 
 # %%
-gaps = {name: one.gap("belief", PAPER_DISTANCE, seed=bootstrap_seed) for name, one in read.items()}
+gaps = {
+    name: one.gap("belief", PAPER_DISTANCE, seed=bootstrap_seed)
+    for name, one in read.items()
+}
 answer_gaps = {
-    name: one.gap("belief", PAPER_DISTANCE, key="to_answer", seed=bootstrap_seed)
+    name: one.gap(
+        "belief", PAPER_DISTANCE, key="to_answer", seed=bootstrap_seed
+    )
     for name, one in read.items()
 }
 pd.DataFrame(
     {
-        "accuracy at n = 1": {k: s.table("accuracy", "belief")[:, 0].mean() for k, s in read.items()},
-        "distance at n = 8": {k: s.table("distance", "belief")[:, 3].mean() for k, s in read.items()},
-        "distance at n = 128": {k: s.table("distance", "belief")[:, -1].mean() for k, s in read.items()},
+        "accuracy at n = 1": {
+            k: s.table("accuracy", "belief")[:, 0].mean()
+            for k, s in read.items()
+        },
+        "distance at n = 8": {
+            k: s.table("distance", "belief")[:, 3].mean()
+            for k, s in read.items()
+        },
+        "distance at n = 128": {
+            k: s.table("distance", "belief")[:, -1].mean()
+            for k, s in read.items()
+        },
         "mean gap to table 3": {k: e.value for k, e in gaps.items()},
-        "interval": {k: f"[{e.low:.2f}, {e.high:.2f}]" for k, e in gaps.items()},
-        "gap, to the drawn answer": {k: e.value for k, e in answer_gaps.items()},
+        "interval": {
+            k: f"[{e.low:.2f}, {e.high:.2f}]" for k, e in gaps.items()
+        },
+        "gap, to the drawn answer": {
+            k: e.value for k, e in answer_gaps.items()
+        },
     }
 ).round(3)
 
@@ -773,8 +947,14 @@ def vary(kernel, **change):
     return kernel, study.run(coarse, [kernel], n_demo, *size, **seeds, **change)
 
 
-varied = {f"belief, β = {b:g}": vary("belief", bandwidth=b) for b in (4.0, 5.0, 10.0, 20.0, 80.0)}
-varied |= {f"printed, cut-off {c or 'default'}": vary("printed", cutoff=c) for c in (1e-2, 1e-4, None)}
+varied = {
+    f"belief, β = {b:g}": vary("belief", bandwidth=b)
+    for b in (4.0, 5.0, 10.0, 20.0, 80.0)
+}
+varied |= {
+    f"printed, cut-off {c or 'default'}": vary("printed", cutoff=c)
+    for c in (1e-2, 1e-4, None)
+}
 
 # %% [markdown]
 # Neither choice decides anything above, except that a kernel as wide as the smallest β no longer converges:
@@ -783,10 +963,16 @@ varied |= {f"printed, cut-off {c or 'default'}": vary("printed", cutoff=c) for c
 pd.DataFrame(
     {
         "mean gap to table 3": {
-            k: s.gap(n, PAPER_DISTANCE, seed=bootstrap_seed).value for k, (n, s) in varied.items()
+            k: s.gap(n, PAPER_DISTANCE, seed=bootstrap_seed).value
+            for k, (n, s) in varied.items()
         },
-        "median at n = 8": {k: s.table("median", n)[:, 3].mean() for k, (n, s) in varied.items()},
-        "negative at n = 8": {k: s.table("negative", n)[:, 3].mean() for k, (n, s) in varied.items()},
+        "median at n = 8": {
+            k: s.table("median", n)[:, 3].mean() for k, (n, s) in varied.items()
+        },
+        "negative at n = 8": {
+            k: s.table("negative", n)[:, 3].mean()
+            for k, (n, s) in varied.items()
+        },
         "limit": {k: s.limit(n).mean() for k, (n, s) in varied.items()},
     }
 ).style.format("{:.2g}")
@@ -795,11 +981,15 @@ pd.DataFrame(
 # ## Verdicts
 
 # %%
-results.values["distance"] = {name: estimate.value for name, estimate in distance.items()}
+results.values["distance"] = {
+    name: estimate.value for name, estimate in distance.items()
+}
 results.values["accuracy"] = accuracy
 results.values["negative"] = negative.value
 results.values["rank"] = {"smallest": ranks.min(), "largest": ranks.max()}
-results.values["readings"] = {name: estimate.value for name, estimate in gaps.items()}
+results.values["readings"] = {
+    name: estimate.value for name, estimate in gaps.items()
+}
 results
 
 # %% [markdown]

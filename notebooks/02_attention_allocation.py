@@ -26,12 +26,16 @@
 # %% tags=["parameters"]
 profile: str = "laptop"  # smoke, laptop or paper: sizes of the run
 task: str | None = None  # a classification task by name; None: the profile's
-model: str | None = None  # packaged name, folder or hub id of a causal language model; None: the profile's
+model: str | None = (
+    None  # packaged name, folder or hub id of a causal language model; None: the profile's
+)
 revision: str | None = None  # commit of a hub model that is not pinned
 device_map: str | None = None  # "auto" spreads the model over several GPUs
 source: str = "auto"  # the task's rows: packaged, local, hub; auto: the first of local, packaged, hub
 k: int | None = None  # demonstrations per prompt; None: the profile's
-prompts: int | None = None  # test points, each with demonstrations of its own; None: the profile's
+prompts: int | None = (
+    None  # test points, each with demonstrations of its own; None: the profile's
+)
 tail: int = 5  # how many tokens count as the end of the query
 batch_size: int = 4  # prompts per forward pass
 data_seed: int = 0  # choice of test points
@@ -51,7 +55,7 @@ size = profiles.choose(
     profile,
     {
         "smoke": {"task": "movie_snippets", "model": models.PACKAGED, "k": 4, "prompts": 6},
-        "laptop": {"task": "movie_snippets", "model": models.PACKAGED, "k": 16, "prompts": 32},
+        "laptop": {"task": "movie_snippets", "model": models.PACKAGED, "k": 16, "prompts": 24},
         "paper": {"task": "sst2", "model": "EleutherAI/gpt-j-6b", "k": 16, "prompts": 700},
     },
     task=task, model=model, k=k, prompts=prompts,
@@ -61,13 +65,17 @@ size = profiles.choose(
 # ## Prompts
 #
 # One prompt per test point, each with demonstrations of its own: an interval over prompts is then an interval over
-# demonstration sets. (With one set for all test points the hundred prompts would be a single draw.)
+# demonstration sets. (With one set for all test points they would all be a single draw.)
 
 # %%
 chosen = tasks.get(size.task)
-pool, queries = draws.pool_and_queries(size.task, size.prompts, seed=data_seed, source=source)
+pool, queries = draws.pool_and_queries(
+    size.task, size.prompts, seed=data_seed, source=source
+)
 trained = models.load(size.model, revision=revision, device_map=device_map)
-made = draws.fresh_prompts(trained.tokenizer, chosen, pool, queries, k=size.k, seed=demonstration_seed)
+made = draws.fresh_prompts(
+    trained.tokenizer, chosen, pool, queries, k=size.k, seed=demonstration_seed
+)
 lengths = [len(prompt.input_ids) for prompt in made]
 Markdown(
     f"{len(made)} prompts of `{size.task}` with {size.k} demonstrations, {min(lengths)} to {max(lengths)} tokens long, "
@@ -91,10 +99,22 @@ Markdown(
 # model of the same configuration with random weights, on the same prompts.
 
 # %%
-control = models.load(size.model, revision=revision, device_map=device_map, random_weights_seed=model_seed)
-settings = {"pad_token_id": trained.tokenizer.pad_token_id, "batch_size": batch_size}
-learned = allocation.measure(trained.model, made, tail=tail, seed=sampling_seed, **settings)
-random = allocation.measure(control.model, made, tail=tail, seed=sampling_seed, **settings)
+control = models.load(
+    size.model,
+    revision=revision,
+    device_map=device_map,
+    random_weights_seed=model_seed,
+)
+settings = {
+    "pad_token_id": trained.tokenizer.pad_token_id,
+    "batch_size": batch_size,
+}
+learned = allocation.measure(
+    trained.model, made, tail=tail, seed=sampling_seed, **settings
+)
+random = allocation.measure(
+    control.model, made, tail=tail, seed=sampling_seed, **settings
+)
 
 # %% [markdown]
 # The paper's "first" and "middle" layers, carried over to this model by relative depth:
@@ -116,7 +136,9 @@ Markdown(
 
 # %%
 with figures.style():
-    figure = pictures.averaged_map(learned.map, k=size.k, segment=allocation.SEGMENT)
+    figure = pictures.averaged_map(
+        learned.map, k=size.k, segment=allocation.SEGMENT
+    )
 figures.show(
     figure,
     alt=f"Heat map of {layers} layers by {heads} heads over the prompt. Labels draw "
@@ -148,9 +170,13 @@ figures.show(
 # drawn from their texts $x_i$. A head that reads demonstrations but does not care for labels treats both alike.
 
 # %%
-by_layer = {name: stats.bootstrap(learned.ratio[name], seed=sampling_seed) for name in allocation.GROUPS}
+by_layer = {
+    name: stats.bootstrap(learned.ratio[name], seed=sampling_seed)
+    for name in allocation.GROUPS
+}
 by_layer_random = {
-    name: stats.bootstrap(random.ratio[name], seed=sampling_seed) for name in allocation.GROUPS
+    name: stats.bootstrap(random.ratio[name], seed=sampling_seed)
+    for name in allocation.GROUPS
 }
 panels = {
     "labels": ["labels", "label control"],
@@ -161,7 +187,10 @@ panels = {
 # %%
 with figures.style():
     figure = pictures.depth_profiles(
-        by_layer, by_layer_random, panels=panels, shaded={"labels": middle, "end of the query": first}
+        by_layer,
+        by_layer_random,
+        panels=panels,
+        shaded={"labels": middle, "end of the query": first},
     )
 peaks = [
     f"{name} at most {by_layer[name].value.max():.1f} (layer {by_layer[name].value.argmax()}), "
@@ -170,7 +199,9 @@ peaks = [
 ]
 figures.show(
     figure,
-    alt="Three panels of attention relative to uniform by layer: " + "; ".join(peaks) + ".",
+    alt="Three panels of attention relative to uniform by layer: "
+    + "; ".join(peaks)
+    + ".",
     caption="Attention relative to uniform. Shaded: the layers that the claim is about.",
 )
 
@@ -191,7 +222,14 @@ results = claims.Results("02_attention_allocation", parameters, sources)
 
 
 # %%
-def judge(id: str, statement: str, criterion: claims.Criterion, values, blind, paper: str = "A") -> None:
+def judge(
+    id: str,
+    statement: str,
+    criterion: claims.Criterion,
+    values,
+    blind,
+    paper: str = "A",
+) -> None:
     """Record a claim about a number per prompt; ``blind`` are the same numbers with random weights."""
     results.claim(
         id, paper=paper, section="5.1" if paper == "A" else "this notebook", statement=statement, criterion=criterion,
@@ -208,7 +246,10 @@ judge(
     "query-end-first-layers",
     "The last tokens of the query draw more attention in the first layers than in the others.",
     claims.above(0),
-    *(allocation.contrast(found.ratio["query end"], first) for found in (learned, random)),
+    *(
+        allocation.contrast(found.ratio["query end"], first)
+        for found in (learned, random)
+    ),
 )
 judge(
     "first-token",
@@ -233,20 +274,28 @@ judge(
     "query-end-only-first-layers",
     "Outside the first layers the last tokens of the query draw no more than their uniform share.",
     claims.below(1),
-    *(np.delete(found.ratio["query end"], first, axis=1).mean(1) for found in (learned, random)),
+    *(
+        np.delete(found.ratio["query end"], first, axis=1).mean(1)
+        for found in (learned, random)
+    ),
 )
 judge(
     "labels-middle-not-elsewhere",
     "The label words draw more attention in the middle layers than in the others.",
     claims.above(0),
-    *(allocation.contrast(found.ratio["labels"], middle) for found in (learned, random)),
+    *(
+        allocation.contrast(found.ratio["labels"], middle)
+        for found in (learned, random)
+    ),
 )
 judge(
     "labels-not-texts",
     "In the middle layers label words draw more attention than other tokens of their demonstrations.",
     claims.above(0),
     *(
-        (found.ratio["labels"] - found.ratio["label control"])[:, middle].mean(1)
+        (found.ratio["labels"] - found.ratio["label control"])[:, middle].mean(
+            1
+        )
         for found in (learned, random)
     ),
     paper="ours",
@@ -260,7 +309,9 @@ results
 # where this model attends to labels, and how much the verdict owes to the choice.
 
 # %%
-windows = np.lib.stride_tricks.sliding_window_view(learned.ratio["labels"], len(middle), axis=1).mean(-1)
+windows = np.lib.stride_tricks.sliding_window_view(
+    learned.ratio["labels"], len(middle), axis=1
+).mean(-1)
 best = int(windows.mean(0).argmax())
 Markdown(
     f"Of all windows of {len(middle)} layers, {best} to {best + len(middle) - 1} (relative depth "
