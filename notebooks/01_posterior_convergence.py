@@ -33,16 +33,14 @@
 # prompt. Intervals are 95 % bootstrap intervals over HMMs, the unit that is drawn independently.
 
 # %% tags=["parameters"]
-profile: str = "laptop"  # smoke, laptop or paper
-hmms: int | None = None  # HMMs of the main experiment; None: the profile's
-prompts: int | None = (
-    None  # prompts per HMM in the main experiment; None: the profile's
-)
-small_hmms: int | None = None  # small HMMs for theorem 1; None: the profile's
+from typing import Optional
+
+profile: str = "laptop"  # smoke, laptop or paper; gives what is None below
+hmms: Optional[int] = None  # HMMs of the main experiment
+prompts: Optional[int] = None  # prompts per HMM in the main experiment
+small_hmms: Optional[int] = None  # small HMMs for theorem 1
 length: int = 6  # tokens of each x
-scale: float = (
-    50.0  # rows of transition and emission are softmax(scale x N(0, 1))
-)
+scale: float = 50.0  # T and B have rows softmax(scale x N(0, 1))
 bandwidth: float = 20.0  # β of the belief kernel exp(β cos)
 hmm_seed: int = 0  # seeds the HMMs
 prompt_seed: int = 1  # seeds the prompts

@@ -24,18 +24,16 @@
 # ## Parameters
 
 # %% tags=["parameters"]
-profile: str = "laptop"  # smoke, laptop or paper: sizes of the run
-task: str | None = None  # a classification task by name; None: the profile's
-model: str | None = (
-    None  # packaged name, folder or hub id of a causal language model; None: the profile's
-)
-revision: str | None = None  # commit of a hub model that is not pinned
-device_map: str | None = None  # "auto" spreads the model over several GPUs
-source: str = "auto"  # the task's rows: packaged, local, hub; auto: the first of local, packaged, hub
-k: int | None = None  # demonstrations per prompt; None: the profile's
-prompts: int | None = (
-    None  # test points, each with demonstrations of its own; None: the profile's
-)
+from typing import Optional
+
+profile: str = "laptop"  # smoke, laptop or paper; gives what is None below
+task: Optional[str] = None  # name of a task
+model: Optional[str] = None  # packaged name, folder or hub id
+revision: Optional[str] = None  # commit of a hub model that is not pinned
+device_map: Optional[str] = None  # "auto" spreads the model over several GPUs
+source: str = "auto"  # of the rows: packaged, local, hub, auto
+k: Optional[int] = None  # demonstrations per prompt
+prompts: Optional[int] = None  # test points, each with its own demonstrations
 tail: int = 5  # how many tokens count as the end of the query
 batch_size: int = 4  # prompts per forward pass
 data_seed: int = 0  # choice of test points
