@@ -1,0 +1,79 @@
+"""What LSA sees of a prompt: the matrix G, its distinct entries, and tensors of coefficients on them."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+Tensor = Float[Array, "d+1 d+1 d"]
+
+
+def gram(
+    x: Float[Array, "*batch context d"], y: Float[Array, "*batch context"]
+) -> Float[Array, "*batch d+1 d+1"]:
+    """G = E M Eᵀ / C of prompts, the query column masked out: [[S, b], [bᵀ, c]]."""
+    tokens = jnp.concatenate([x, y[..., None]], axis=-1)
+    return jnp.einsum("...ca,...cb->...ab", tokens, tokens) / x.shape[-2]
+
+
+def pairs(size: int) -> tuple[Int[np.ndarray, " pairs"], Int[np.ndarray, " pairs"]]:
+    """Row and column of each distinct entry of a symmetric matrix, in the order of :func:`vech`."""
+    return np.triu_indices(size)
+
+
+def vech(matrix: Float[Array, "*batch size size"]) -> Float[Array, "*batch pairs"]:
+    """The distinct entries of symmetric matrices (half-vectorisation)."""
+    rows, columns = pairs(matrix.shape[-1])
+    return matrix[..., rows, columns]
+
+
+def fold(tensor: Float[Array, "*batch size size d"]) -> Float[Array, "*batch pairs d"]:
+    """Coefficients θ on vech(G) with θ·vech(G) = T·G for every symmetric G."""
+    both = tensor + jnp.swapaxes(tensor, -3, -2)
+    rows, columns = pairs(tensor.shape[-2])
+    return both[..., rows, columns, :] * np.where(rows == columns, 0.5, 1.0)[:, None]
+
+
+def features(
+    x: Float[Array, "*batch context d"], y: Float[Array, "*batch context"], query: Float[Array, "*batch d"]
+) -> Float[Array, "*batch features"]:
+    """φ = vech(G) ⊗ x_q, with f = ⟨fold(T), φ⟩; (d+1)(d+2)/2 · d numbers a prompt."""
+    product = vech(gram(x, y))[..., :, None] * query[..., None, :]
+    return product.reshape(*product.shape[:-2], -1)
+
+
+def factor_heads(tensor: Tensor) -> tuple[Float[Array, "heads d+1"], Float[Array, "heads d+1 d"]]:
+    """At most d + 1 heads with T = Σ_h p_h ⊗ U_h, by singular value decomposition of the unfolding.
+
+    Each head adds rank 1 to the (d+1) × (d+1)d unfolding of T, whose rank is at most d + 1.
+    """
+    size, _, d = tensor.shape
+    left, values, right = jnp.linalg.svd(tensor.reshape(size, -1), full_matrices=False)
+    scale = jnp.sqrt(values)
+    return (left * scale).T, (scale[:, None] * right).reshape(-1, size, d)
+
+
+def fewest_heads(tensor: Tensor, tolerance: float = 1e-9) -> int:
+    """Rank of the unfolding of T: the heads needed to write this very tensor (singular values above
+    ``tolerance`` of the largest are counted)."""
+    values = np.linalg.svd(np.asarray(tensor).reshape(tensor.shape[0], -1), compute_uv=False)
+    return int(np.sum(values > tolerance * max(values[0], 1e-300)))
+
+
+def draw_prompts(
+    key: jax.Array, prompts: int, *, d: int, n_context: int, prior_mean: Float[Array, " d"]
+) -> tuple[
+    Float[Array, "prompts context d"],
+    Float[Array, "prompts context"],
+    Float[Array, "prompts d"],
+    Float[Array, " prompts"],
+]:
+    """Noiseless prompts of paper B, section 2: examples x, labels y, query x_q and target wᵀx_q.
+
+    x ~ N(0, I), w ~ N(w*, I) anew for each prompt.
+    """
+    for_inputs, for_query, for_weights = jax.random.split(key, 3)
+    x = jax.random.normal(for_inputs, (prompts, n_context, d))
+    query = jax.random.normal(for_query, (prompts, d))
+    weights = prior_mean + jax.random.normal(for_weights, (prompts, d))
+    return x, jnp.einsum("pcd,pd->pc", x, weights), query, jnp.einsum("pd,pd->p", query, weights)

@@ -1,0 +1,78 @@
+"""The best multi-head LSA when the heads are too few for a closed form: a numerical optimum.
+
+For fixed output rows p_1..p_H the prediction is linear in U_1..U_H, so the best U follow from exact
+least squares; only the H-dimensional span of the p_h is searched (variable projection).
+"""
+
+import numpy as np
+from jaxtyping import Float
+from scipy.optimize import minimize
+
+from iclnb.lsa.moments import Moments
+
+Rows = Float[np.ndarray, "d+1 heads"]
+
+
+def few_heads_risk(
+    moments: Moments,
+    prior_mean: Float[np.ndarray, " d"],
+    heads: int,
+    *,
+    seed: int = 0,
+    restarts: int = 3,
+) -> float:
+    """Smallest risk found of multi-head LSA with y_q = 0 and ``heads`` heads.
+
+    Args:
+        moments: of the prompts, from :func:`iclnb.lsa.moments.prompt_moments`.
+        prior_mean: w*.
+        heads: H, fewer than d + 1.
+        seed: of the random starts.
+        restarts: number of random starts, beside one along w*.
+
+    Returns:
+        An upper bound of the family's optimum: the exact risk of the best weights found. The problem is
+        not convex; restarts that end elsewhere end higher.
+    """
+    w = np.asarray(prior_mean, dtype=float)
+    size, rng = len(w) + 1, np.random.default_rng(seed)
+    target = moments.cross + moments.mean[..., None] * w  # E G̃ ⊗ (u + w*)
+    constant = np.sum(moments.covariance * (np.eye(len(w)) + np.outer(w, w)))
+
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        risk, gradient = _projected_risk(flat.reshape(size, heads), moments, target, constant)
+        return risk, gradient.ravel()  # the optimiser would read a transposed array in memory order
+
+    starts = [_start_along(w, heads, rng), *(rng.normal(size=(size, heads)) for _ in range(restarts))]
+    ends = [minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-14})
+            for start in starts]  # fmt: skip
+    return float(min(end.fun for end in ends))
+
+
+def _start_along(w: Float[np.ndarray, " d"], heads: int, rng: np.random.Generator) -> Rows:
+    """The label row tilted towards w*, then random rows."""
+    rows = rng.normal(size=(len(w) + 1, heads))
+    rows[:, 0] = np.append(w / max(np.linalg.norm(w), 1e-300), 1.0)
+    return rows
+
+
+def _projected_risk(
+    rows: Rows, moments: Moments, target: Float[np.ndarray, "d+1 d+1 d"], constant: float
+) -> tuple[float, Rows]:
+    """Risk with the best U for the given output rows, and its gradient in those rows."""
+    rows, triangle = np.linalg.qr(rows)
+    size, heads = rows.shape
+    half = np.tensordot(moments.second, rows, (2, 0))  # E G̃_ab (G̃ᵀp_l)_c, axes a b c l
+    gram = np.einsum("ak,abcl->kblc", rows, half).reshape(heads * size, -1)
+    projected = np.einsum("ak,abj->kbj", rows, target)
+    values, vectors = np.linalg.eigh(gram)
+    keep = (
+        values > 1e-11 * values[-1]
+    )  # pairs (h, p_l) and (l, p_h) give one feature twice, G̃ being symmetric
+    vectors = vectors[:, keep]
+    best = vectors @ ((vectors.T @ projected.reshape(heads * size, -1)) / values[keep, None])
+    best = best.reshape(heads, size, -1)  # U
+    risk = constant - np.einsum("kbj,kbi,ij->", projected, best, moments.covariance)
+    slack = np.einsum("abcl,lcj->abj", half, best) - target  # half the derivative of the risk in T
+    gradient = 2 * np.einsum("abj,kbi,ij->ak", slack, best, moments.covariance)
+    return float(risk), np.linalg.solve(triangle, gradient.T).T

@@ -1,0 +1,295 @@
+"""Exact risks against rational arithmetic over Gaussian polynomials, numerical optimisation and Monte Carlo."""
+
+import itertools
+from fractions import Fraction
+from math import prod
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+
+from iclnb.errors import IclnbError
+from iclnb.lsa import baselines
+from iclnb.lsa.few_heads import few_heads_risk
+from iclnb.lsa.moments import population_risk, prompt_moments
+from iclnb.lsa.optima import best_preconditioner, optimal_risk
+from iclnb.lsa.variants import VARIANTS, gap_to_gd
+
+
+class Polynomial(dict):
+    """Polynomial in independent N(0, 1) variables: exponents of the monomial to a rational coefficient."""
+
+    def __add__(self, other):
+        total = Polynomial(self)
+        for monomial, value in other.items():
+            total[monomial] = total.get(monomial, 0) + value
+        return total
+
+    def __mul__(self, other):
+        if not isinstance(other, Polynomial):
+            return Polynomial({m: v * Fraction(other) for m, v in self.items()})
+        total = Polynomial()
+        for (m, v), (n, u) in itertools.product(self.items(), other.items()):
+            key = tuple(a + b for a, b in zip(m, n, strict=True))
+            total[key] = total.get(key, 0) + v * u
+        return total
+
+    def expectation(self):
+        """E z^k = (k - 1)!! for even k, else 0."""
+        return sum(
+            v * prod(prod(range(1, k, 2)) for k in m) for m, v in self.items() if not any(k % 2 for k in m)
+        )
+
+
+def dot(a, b):
+    terms = [x * y for x, y in zip(a, b, strict=True)]
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total
+
+
+def prompt(d, n_context, prior_mean, noise_std, root):
+    """G (without masked query), x_q and the target wᵀx_q as polynomials, straight from the definition."""
+    size = n_context * d + n_context + 2 * d
+    unit = iter(Polynomial({tuple(int(i == j) for i in range(size)): Fraction(1)}) for j in range(size))
+    one = Polynomial({(0,) * size: Fraction(1)})
+
+    def draw():
+        z = [next(unit) for _ in range(d)]
+        return [dot(z, row) for row in root]
+
+    x = [draw() for _ in range(n_context)]
+    query = draw()
+    w = [next(unit) + one * mean for mean in prior_mean]
+    y = [dot(w, xi) + next(unit) * noise_std for xi in x]
+    tokens = [[*xi, yi] for xi, yi in zip(x, y, strict=True)]
+    gram = [
+        [dot([t[a] for t in tokens], [t[b] for t in tokens]) * Fraction(1, n_context) for b in range(d + 1)]
+        for a in range(d + 1)
+    ]
+    return gram, query, dot(w, query)
+
+
+CASES = [  # d, C, w*, σ, root of Λ
+    (1, 1, [2], 0, [[1]]),
+    (1, 3, [-1], 2, [[2]]),
+    (2, 1, [1, 2], 1, [[1, 0], [0, 1]]),
+    (2, 2, [1, -1], 0, [[1, 0], [1, 2]]),
+]
+
+
+@pytest.mark.parametrize(("d", "n_context", "w", "noise_std", "root"), CASES)
+def test_population_risk_is_exact(d, n_context, w, noise_std, root):
+    gram, query, target = prompt(d, n_context, w, noise_std, root)
+    rng = np.random.default_rng(0)
+    tensor, guess = rng.integers(-2, 3, (d + 1, d + 1, d)), rng.integers(-2, 3, d)
+    error = dot(query, [int(v) for v in guess]) + target * -1
+    for a, b, j in itertools.product(range(d + 1), range(d + 1), range(d)):
+        error = error + gram[a][b] * query[j] * int(tensor[a, b, j])
+    covariance = np.array(root) @ np.array(root).T
+    moments = prompt_moments(d, n_context, covariance=covariance, noise_std=noise_std)
+    exact = float((error * error).expectation())
+    assert population_risk(tensor, guess, w, moments) == pytest.approx(exact, rel=1e-12)
+
+
+@pytest.mark.parametrize(("d", "n_context", "w", "noise_std", "root"), CASES)
+def test_optima_solve_exact_least_squares(d, n_context, w, noise_std, root):
+    gram, query, target = prompt(d, n_context, w, noise_std, root)
+    shared = {"d": d, "n_context": n_context, "prior_mean": np.array(w), "noise_std": noise_std}
+    shared["covariance"] = np.array(root, dtype=float) @ np.array(root).T
+
+    def least(features, goal):
+        second = np.array([[float((f * g).expectation()) for g in features] for f in features])
+        cross = np.array([float((f * goal).expectation()) for f in features])
+        return float((goal * goal).expectation()) - cross @ np.linalg.pinv(second, rcond=1e-12) @ cross
+
+    pairs = [(a, b) for a in range(d + 1) for b in range(a, d + 1)]
+    every = [gram[a][b] * q for a, b in pairs for q in query]
+    centred = [gram[a][d] + dot([gram[a][b] for b in range(d)], w) * -1 for a in range(d)]  # b - S w*
+    from_mean = target + dot(query, w) * -1
+    best = least([s * q for s in centred for q in query], from_mean)
+    assert optimal_risk("gd", **shared) == pytest.approx(best, abs=1e-9)
+    assert optimal_risk("yq", **shared) == pytest.approx(least([*every, *query], target), abs=1e-9)
+    assert optimal_risk("multihead", heads=d + 1, **shared) == pytest.approx(least(every, target), abs=1e-9)
+    step = dot([gram[a][d] for a in range(d)], query)
+    assert optimal_risk("gd_zero", **shared) == pytest.approx(least([step], target), abs=1e-9)
+
+
+def test_values_of_the_papers_setting():
+    shared = {"d": 10, "n_context": 10}
+    assert optimal_risk("gd", prior_mean=np.zeros(10), **shared) == pytest.approx(110 / 21, abs=1e-12)
+    zero = optimal_risk("gd_zero", prior_mean=np.full(10, 0.4**0.5), **shared)
+    assert zero == pytest.approx((10 + 4) * 11 / 21)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(1, 5),
+    st.integers(1, 12),
+    st.integers(0, 10**6),
+    st.floats(0, 6),
+    st.floats(0, 2),
+    st.booleans(),
+)
+def test_gap_law_against_least_squares_over_all_tensors(d, n_context, seed, norm, noise_std, isotropic):
+    rng = np.random.default_rng(seed)
+    w = norm * rng.normal(size=d)
+    mixing = np.eye(d) if isotropic else rng.normal(size=(d, d))
+    covariance = mixing @ mixing.T + 0.1 * np.eye(d)
+    moments = prompt_moments(d, n_context, covariance=covariance, noise_std=noise_std)
+    target = (moments.cross + moments.mean[..., None] * w).reshape(-1, d)
+    second = moments.second.reshape(len(target), -1)
+    explained = np.trace(covariance @ target.T @ np.linalg.pinv(second, rcond=1e-12) @ target)
+    best = np.trace(covariance) + w @ covariance @ w - explained
+    shared = {"d": d, "n_context": n_context, "prior_mean": w, "covariance": covariance}
+    risk = optimal_risk("multihead", heads=d + 1, noise_std=noise_std, **shared)
+    assert risk == pytest.approx(best, rel=1e-7)
+    gap = optimal_risk("multihead", heads=d + 1, **shared) - optimal_risk("gd", **shared)
+    assert gap == pytest.approx(2 * w @ covariance @ w / (n_context * d + 2), abs=1e-9)
+    assert optimal_risk("yq", **shared) == optimal_risk("gd", **shared)
+
+
+@pytest.mark.parametrize(("d", "n_context", "heads"), [(2, 3, 1), (3, 2, 1), (3, 4, 2), (4, 3, 2)])
+@pytest.mark.parametrize("anisotropic", [False, True])
+def test_too_few_heads_against_search_over_weights(d, n_context, heads, anisotropic):
+    rng = np.random.default_rng(1)
+    w = rng.normal(size=d) * 2
+    covariance = np.diag(np.arange(1, d + 1) / d) if anisotropic else np.eye(d)
+    moments = prompt_moments(d, n_context, covariance=covariance)
+
+    def risk(flat):
+        rows = flat[: heads * (d + 1)].reshape(heads, d + 1)
+        blocks = flat[heads * (d + 1) :].reshape(heads, d + 1, d)
+        return population_risk(np.einsum("ha,hbj->abj", rows, blocks), np.zeros(d), w, moments)
+
+    ends = [minimize(risk, rng.normal(size=heads * (d + 1) ** 2)).fun for _ in range(4)]
+    found = optimal_risk(
+        "multihead", d=d, n_context=n_context, prior_mean=w, heads=heads, covariance=covariance
+    )
+    assert found == pytest.approx(min(ends), rel=1e-5)
+
+
+@pytest.mark.parametrize("covariance", [None, np.diag([0.2, 1.0, 3.0])])
+def test_d_heads_suffice_without_noise_and_fewer_do_not(covariance):
+    w, d, n_context = np.array([1.0, -2.0, 0.5]), 3, 4
+    moments = prompt_moments(d, n_context, covariance=covariance)
+    shared = {"d": d, "n_context": n_context, "prior_mean": w, "covariance": covariance}
+    unlimited = optimal_risk("multihead", heads=d + 1, **shared)
+    assert few_heads_risk(moments, w, d) == pytest.approx(unlimited, abs=1e-9)
+    assert few_heads_risk(moments, w, d - 1) > unlimited + 1e-3
+
+
+@pytest.mark.parametrize(("norm", "enough"), [(0.1, True), (20.0, False)])
+def test_with_noise_d_heads_suffice_only_for_a_small_prior_mean(norm, enough):
+    w, d, n_context, noise_std = np.array([norm, 0.0]), 2, 4, 1.0
+    moments = prompt_moments(d, n_context, noise_std=noise_std)
+    shared = {"d": d, "n_context": n_context, "prior_mean": w, "noise_std": noise_std}
+    unlimited = optimal_risk("multihead", heads=d + 1, **shared)
+    searched = few_heads_risk(moments, w, d)
+    assert (searched <= unlimited + 1e-9) == enough
+    assert optimal_risk("multihead", heads=d, **shared) == pytest.approx(searched, abs=1e-8)
+
+
+def test_one_head_suffices_for_a_zero_prior_mean():
+    shared = {"d": 3, "n_context": 4, "noise_std": 0.5, "covariance": np.diag([1.0, 2.0, 0.5])}
+    moments = prompt_moments(3, 4, covariance=shared["covariance"], noise_std=0.5)
+    one = optimal_risk("multihead", heads=1, prior_mean=np.zeros(3), **shared)
+    assert few_heads_risk(moments, np.zeros(3), 3) == pytest.approx(one, abs=1e-9)
+
+
+def test_best_preconditioner_is_a_minimum_over_matrices():
+    d, n_context, covariance, noise_std = 3, 5, np.diag([0.3, 1.0, 2.0]), 0.7
+    w = np.array([1.0, -1.0, 2.0])
+    moments = prompt_moments(d, n_context, covariance=covariance, noise_std=noise_std)
+
+    def risk(step):
+        tensor = np.zeros((d + 1, d + 1, d))
+        tensor[-1, :d] = step.reshape(d, d).T
+        tensor[:d, :d] = -w[:, None, None] * step.reshape(d, d).T
+        return population_risk(tensor, w, w, moments)
+
+    found = minimize(risk, np.zeros(d * d))
+    best = best_preconditioner(d, n_context, covariance=covariance, noise_std=noise_std)
+    assert found.x.reshape(d, d) == pytest.approx(best, abs=1e-4)
+    gd = optimal_risk(
+        "gd", d=d, n_context=n_context, prior_mean=w, covariance=covariance, noise_std=noise_std
+    )
+    assert gd == pytest.approx(found.fun, abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("family", "d", "n_context", "noise_std"),
+    [("ols", 3, 8, 1.0), ("ols", 6, 2, 0.0), ("ols", 6, 3, 0.5), ("ols", 3, 3, 0.0), ("bayes", 6, 2, 0.0)],
+)
+def test_whole_prompt_estimators_against_monte_carlo(family, d, n_context, noise_std):
+    w = np.arange(1.0, d + 1)
+    setting = {"d": d, "n_context": n_context, "prior_mean": w, "noise_std": noise_std}
+    prompts = baselines.sample_prompts(40_000, seed=3, **setting)
+    estimators = {
+        "ols": baselines.least_squares,
+        "bayes": lambda x, y: baselines.posterior_mean(x, y, w, noise_std),
+    }
+    measured = baselines.monte_carlo_risk(estimators[family], prompts, level=0.9999)
+    assert measured.low - 1e-9 <= optimal_risk(family, **setting) <= measured.high + 1e-9
+
+
+def test_bayes_beats_ridge_and_the_best_step_under_noise():
+    w = np.ones(4)
+    prompts = baselines.sample_prompts(20_000, d=4, n_context=6, prior_mean=w, seed=0, noise_std=1.0)
+    bayes = baselines.monte_carlo_risk(lambda x, y: baselines.posterior_mean(x, y, w, 1.0), prompts)
+    ridge = baselines.monte_carlo_risk(lambda x, y: baselines.ridge(x, y, 1.0), prompts)
+    assert bayes.high < ridge.low
+    assert bayes.high < optimal_risk("gd", d=4, n_context=6, prior_mean=w, noise_std=1.0)
+
+
+def test_large_d_and_single_example():
+    w = np.ones(300)
+    gap = optimal_risk("multihead", d=300, n_context=2, prior_mean=w, heads=300) - optimal_risk(
+        "gd", d=300, n_context=2, prior_mean=w
+    )
+    assert gap == pytest.approx(600 / 602, abs=1e-9)
+    assert optimal_risk("gd", d=1, n_context=1, prior_mean=[5.0]) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("family", "changes"),
+    [("bayes", {"noise_std": 1.0}), ("ols", {"covariance": np.diag([1.0, 2.0, 3.0]), "n_context": 2})],
+)
+def test_no_exact_answer_is_said(family, changes):
+    with pytest.raises(IclnbError, match="monte_carlo_risk"):
+        optimal_risk(family, **{"d": 3, "n_context": 5, "prior_mean": np.ones(3), **changes})
+
+
+def test_too_large_a_search_is_refused():
+    with pytest.raises(ValueError, match="no exact risk for 3 heads"):
+        optimal_risk("multihead", d=200, n_context=5, prior_mean=np.ones(200), heads=3)
+
+
+@pytest.mark.parametrize(
+    ("family", "changes", "message"),
+    [
+        ("sgd", {}, "unknown family 'sgd'"),
+        ("multihead", {}, "needs heads"),
+        ("gd", {"prior_mean": np.ones(2)}, "prior_mean must have shape"),
+        ("gd", {"covariance": -np.eye(3)}, "positive definite"),
+        ("gd", {"n_context": 0}, "at least 1"),
+        ("gd", {"noise_std": -1.0}, "noise_std"),
+    ],
+)
+def test_wrong_arguments(family, changes, message):
+    with pytest.raises((IclnbError, ValueError), match=message):
+        optimal_risk(family, **{"d": 3, "n_context": 5, "prior_mean": np.ones(3), **changes})
+
+
+def test_variants_close_the_gap_or_widen_it():
+    w = np.array([3.0, 0.0, 0.0, 0.0])
+    gaps = {v: gap_to_gd(v, d=4, n_context=4, prior_mean=w, prompts=100_000, seed=0) for v in VARIANTS}
+    law = 2 * w @ w / (4 * 4 + 2)
+    paper, unmasked, constant, normalised = (gaps[v] for v in VARIANTS)
+    assert paper.low < law < paper.high
+    assert unmasked.low > law
+    for closed in (constant, normalised):
+        assert abs(closed.value) < 0.01 * law
