@@ -1,4 +1,4 @@
-"""Exact risks against rational arithmetic over Gaussian polynomials, numerical optimisation and Monte Carlo."""
+"""Exact risks against rational arithmetic on Gaussian polynomials, numerical optimisation, Monte Carlo."""
 
 import itertools
 from fractions import Fraction

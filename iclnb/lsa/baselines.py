@@ -1,4 +1,4 @@
-"""Estimators that see the whole prompt, and Monte Carlo risks with an interval for what has no closed form."""
+"""Estimators that see the whole prompt; Monte Carlo risks with an interval where no closed form is."""
 
 from collections.abc import Callable
 from typing import NamedTuple

@@ -44,8 +44,8 @@ def few_heads_risk(
         return risk, gradient.ravel()  # the optimiser would read a transposed array in memory order
 
     starts = [_start_along(w, heads, rng), *(rng.normal(size=(size, heads)) for _ in range(restarts))]
-    ends = [minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-14})
-            for start in starts]  # fmt: skip
+    options = {"maxiter": 500, "ftol": 1e-14}
+    ends = [minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options=options) for start in starts]
     return float(min(end.fun for end in ends))
 
 

@@ -5,6 +5,7 @@ prediction error is ⟨fold(T̃), φ̃⟩ + (v - w*)ᵀx_q - uᵀx_q. Heads are 
 number; a head of zeros has zero gradient and stays zero.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,8 +19,8 @@ from jaxtyping import Array, Float
 from tqdm import tqdm
 
 from iclnb.lsa.features import fold, pairs
-from iclnb.lsa.layer import LinearSelfAttention, coefficient_tensor, layer_from_rows
-from iclnb.lsa.moments import prompt_moments
+from iclnb.lsa.layer import LinearSelfAttention, layer_from_rows
+from iclnb.lsa.moments import Moments, population_risk, prompt_moments
 
 CHECKPOINTS = 20
 """Points of a learning curve, and updates of the progress bar."""
@@ -81,6 +82,28 @@ class Trained:
         )  # fmt: skip
 
 
+def exact_risks(
+    trained: Trained, moments: Moments, prior_means: Float[np.ndarray, "seeds models d"] | None = None
+) -> Float[np.ndarray, "seeds models"]:
+    """Exact population risk of every trained model, in double precision.
+
+    Args:
+        trained: the sweep.
+        moments: of the prompts to judge on (:func:`iclnb.lsa.moments.prompt_moments`); their context may be
+            longer or shorter than in training.
+        prior_means: w* of those prompts; that of training where ``None``.
+    """
+    rows, key_query, guess = (np.asarray(part, dtype=float) for part in trained.parameters)
+    d, means = guess.shape[-1], trained.prior_means if prior_means is None else prior_means
+    blocks = key_query[..., :d] + key_query[..., d:] * guess[..., None, None, :]
+    tensors = np.einsum("smha,smhbj->smabj", rows, blocks, optimize=True)
+    risks = [
+        population_risk(tensors[index], guess[index], means[index], moments)
+        for index in np.ndindex(guess.shape[:2])
+    ]
+    return np.reshape(risks, guess.shape[:2])
+
+
 def prior_means(configurations: Sequence[Configuration], d: int, seeds: int, seed: int) -> np.ndarray:
     """w* of each model: ‖w*‖ as configured, the direction uniform and drawn anew for each training seed."""
     directions = np.random.default_rng(seed).normal(size=(seeds, 1, d))
@@ -110,7 +133,7 @@ def train(
         init_seed: of the initial weights.
 
     Returns:
-        Trained weights and learning curves; judge them by :func:`iclnb.lsa.moments.population_risk`.
+        Trained weights and learning curves; judge them by :func:`exact_risks`.
     """
     configurations = tuple(configurations)
     means = prior_means(configurations, d, seeds, data_seed)
@@ -142,7 +165,7 @@ def train(
     measure, carry = jax.jit(exact), (parameters, optimiser.init(parameters))
     curve = [np.asarray(measure(parameters))]
     with tqdm(total=recipe.steps, unit="step", disable=None) as bar:
-        for start, stop in zip(edges[:-1], edges[1:], strict=True):
+        for start, stop in itertools.pairwise(edges):
             carry = run(carry, jnp.arange(start, stop))
             curve.append(np.asarray(measure(carry[0])))
             bar.update(stop - start)

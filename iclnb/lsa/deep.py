@@ -1,0 +1,103 @@
+"""Stacks of y_q-LSA layers beside as many steps of gradient descent."""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float
+from scipy.optimize import minimize
+from tqdm import tqdm
+
+from iclnb.lsa.features import draw_prompts
+from iclnb.lsa.gd import gd_predict, gd_stack
+from iclnb.lsa.layer import predict
+
+
+class Comparison(NamedTuple):
+    """Risks of tuned gradient descent and of stacks trained from it, on the same fresh prompts of each seed."""
+
+    gd: Float[np.ndarray, " seeds"]
+    trained: Float[np.ndarray, " seeds"]
+
+
+def best_rates(steps: int, *, d: int, n_context: int, prompts: int = 20_000, seed: int = 0) -> list[float]:
+    """Rates of ``steps`` steps of GD from the prior mean that are best together (Λ = I, no noise).
+
+    After the steps ŵ - w = -Π_l (I - η_l S) u, hence the risk E Σ_i Π_l (1 - η_l λ_i)² over the eigenvalues
+    λ_i of S, minimised here over sampled S.
+    """
+    x = np.random.default_rng(seed).normal(size=(prompts, n_context, d))
+    values = np.linalg.svd(x, compute_uv=False) ** 2 / n_context  # where C < d the other d - C are zero
+
+    def risk(rates: np.ndarray) -> float:
+        return float(np.mean(np.sum(np.prod(1 - rates[:, None, None] * values, axis=0) ** 2, axis=1)))
+
+    start = np.linspace(0.5, 1.5, steps) / (1 + (d + 1) / n_context)
+    return sorted(minimize(risk, start, method="Nelder-Mead", options={"xatol": 1e-5, "fatol": 1e-8}).x.tolist())
+
+
+def train_stack(
+    layers: int,
+    prior_mean: Float[np.ndarray, " d"],
+    *,
+    n_context: int,
+    steps: int,
+    batch: int,
+    learning_rate: float,
+    seeds: int,
+    seed: int,
+    test_prompts: int,
+) -> Comparison:
+    """Train stacks that start as the GD construction, slightly perturbed, and compare them with GD.
+
+    Args:
+        layers: L.
+        prior_mean: w*.
+        n_context: C.
+        steps: updates of Adam, its rate falling to zero along a cosine; gradients are clipped to norm 1.
+        batch: prompts an update.
+        learning_rate: at the start.
+        seeds: independent repetitions of perturbation, data and test prompts.
+        seed: of them all.
+        test_prompts: fresh prompts for each repetition.
+    """
+    mean, d = jnp.asarray(prior_mean, jnp.float32), len(prior_mean)
+    rates = best_rates(layers, d=d, n_context=n_context, seed=seed)
+    start = gd_stack(mean, rates)
+    schedule = optax.cosine_decay_schedule(learning_rate, steps)
+    optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
+
+    def draw(key: Array, prompts: int) -> tuple:
+        return draw_prompts(key, prompts, d=d, n_context=n_context, prior_mean=mean)
+
+    def loss(stack: list, prompts: tuple) -> Array:
+        *inputs, target = prompts
+        return jnp.mean((-predict(stack, *inputs) - target) ** 2)
+
+    def advance(carry: tuple, key: Array) -> tuple[tuple, None]:
+        stack, state = carry
+        updates, state = optimiser.update(jax.grad(loss)(stack, draw(key, batch)), state)
+        return (eqx.apply_updates(stack, updates), state), None
+
+    @jax.jit
+    def one(key: Array) -> tuple[Array, Array]:
+        for_start, for_data, for_test = jax.random.split(key, 3)
+        stack = _perturbed(start, for_start, 1e-3)
+        carry = (stack, optimiser.init(stack))
+        stack = jax.lax.scan(advance, carry, jax.random.split(for_data, steps))[0][0]
+        *inputs, target = test = draw(for_test, test_prompts)
+        return jnp.mean((gd_predict(*inputs, mean, rates) - target) ** 2), loss(stack, test)
+
+    keys = jax.random.split(jax.random.key(seed), seeds)
+    risks = np.array([one(key) for key in tqdm(keys, unit="stack", disable=None)], dtype=float)
+    return Comparison(*risks.T)
+
+
+def _perturbed(stack: list, key: Array, scale: float) -> list:
+    leaves, structure = jax.tree.flatten(stack)
+    keys = jax.random.split(key, len(leaves))
+    moved = [leaf + scale * jax.random.normal(k, leaf.shape) for leaf, k in zip(leaves, keys, strict=True)]
+    return jax.tree.unflatten(structure, moved)

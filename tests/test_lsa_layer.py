@@ -1,0 +1,132 @@
+"""The layer, its fast forms and gradient descent: against the definition written out in NumPy, and each other."""
+
+import subprocess
+import sys
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from iclnb.lsa import features, gd, layer
+from iclnb.lsa.moments import population_risk, prompt_moments
+from iclnb.lsa.optima import best_preconditioner, optimal_risk
+
+PRECISIONS = [(False, 1e-6), (True, 1e-12)]
+"""Double precision or not, and the relative tolerance that goes with it."""
+
+
+def make(d=4, n_context=6, heads=3, prompts=32, **options):
+    model = layer.random_layer(jax.random.key(0), d, heads, scale=0.3, **options)
+    drawn = features.draw_prompts(
+        jax.random.key(1), prompts, d=d, n_context=n_context, prior_mean=jnp.arange(d) / d
+    )
+    return model, drawn
+
+
+def definition(model, x, y, query):
+    """f(E) of paper B by matrix products of NumPy, one prompt and one head at a time."""
+    predictions = []
+    for xs, ys, q in zip(np.asarray(x), np.asarray(y), np.asarray(query), strict=True):
+        embedding = np.column_stack([np.vstack([xs.T, ys]), np.append(q, np.asarray(model.guess) @ q)])
+        mask = np.diag([1.0] * len(ys) + [0.0 if model.mask_query else 1.0])
+        total = embedding.copy()
+        for value, key_query in zip(np.asarray(model.value), np.asarray(model.key_query), strict=True):
+            total += value @ embedding @ mask @ embedding.T @ key_query @ embedding / len(ys)
+        predictions.append(total[-1, -1])
+    return np.array(predictions)
+
+
+def near(a, b, tolerance):
+    return np.abs(np.asarray(a) - np.asarray(b)).max() <= tolerance * max(1.0, np.abs(np.asarray(b)).max())
+
+
+@pytest.mark.parametrize(("double", "tolerance"), PRECISIONS)
+@pytest.mark.parametrize("mask_query", [True, False])
+@pytest.mark.parametrize("train_guess", [True, False])
+def test_forms_agree(double, tolerance, mask_query, train_guess):
+    with jax.enable_x64(double):
+        model, (x, y, query, _) = make(mask_query=mask_query, train_guess=train_guess)
+        exact = definition(model, x, y, query)
+        assert exact.dtype == (np.float64 if double else np.float32)
+        assert near(layer.predict(model, x, y, query), exact, tolerance)
+        assert near(layer.predict_fast(model, x, y, query), exact, tolerance)
+        if mask_query:
+            theta = features.fold(layer.coefficient_tensor(model)).ravel()
+            assert near(features.features(x, y, query) @ theta + query @ model.guess, exact, tolerance)
+
+
+@pytest.mark.parametrize("heads", [1, 3, 5, 20])
+def test_d_plus_one_heads_say_all(heads):
+    with jax.enable_x64(True):
+        model, (x, y, query, _) = make(d=4, heads=heads, train_guess=True)
+        reduced = layer.with_fewest_heads(model)
+        assert reduced.value.shape[0] == 5
+        assert features.fewest_heads(layer.coefficient_tensor(model)) == min(heads, 5)
+        assert near(layer.predict(reduced, x, y, query), definition(model, x, y, query), 1e-12)
+
+
+def test_one_step_of_gd_is_a_step_down_the_gradient():
+    with jax.enable_x64(True):
+        _, (x, y, query, _) = make()
+        start = jnp.array([0.5, -1.0, 0.0, 2.0])
+        preconditioner = jnp.diag(jnp.arange(1.0, 5.0)) + 0.1
+
+        def half_error(w, x, y):
+            return 0.5 * jnp.mean((y - x @ w) ** 2)
+
+        slopes = jax.vmap(jax.grad(half_error), (None, 0, 0))(start, x, y)
+        expected = jnp.sum((start - slopes @ preconditioner.T) * query, axis=1)
+        assert near(gd.gd_predict(x, y, query, start, [preconditioner]), expected, 1e-12)
+        assert near(
+            gd.gd_predict(x, y, query, start, [0.3]), jnp.sum((start - 0.3 * slopes) * query, 1), 1e-12
+        )
+
+
+def test_construction_is_gradient_descent():
+    with jax.enable_x64(True):
+        _, (x, y, query, _) = make()
+        start = jnp.array([0.5, -1.0, 0.0, 2.0])
+        asymmetric = jnp.arange(16.0).reshape(4, 4) / 16
+        for step in (0.37, asymmetric):
+            model = gd.gd_layer(start, step)
+            assert near(layer.predict(model, x, y, query), gd.gd_predict(x, y, query, start, [step]), 1e-12)
+        steps = [0.3, asymmetric, 0.2]
+        stacked = layer.predict(gd.gd_stack(start, steps), x, y, query)
+        assert near(-stacked, gd.gd_predict(x, y, query, start, steps), 1e-12)
+
+
+def test_construction_reaches_the_optimum_under_a_covariance():
+    covariance, w = np.diag([0.5, 1.0, 3.0]), np.array([1.0, 2.0, -1.0])
+    with jax.enable_x64(True):
+        model = gd.gd_layer(
+            jnp.asarray(w), jnp.asarray(best_preconditioner(3, 5, covariance=covariance, noise_std=0.4))
+        )
+        moments = prompt_moments(3, 5, covariance=covariance, noise_std=0.4)
+        risk = population_risk(layer.coefficient_tensor(model), model.guess, w, moments)
+    best = optimal_risk("yq", d=3, n_context=5, prior_mean=w, covariance=covariance, noise_std=0.4)
+    assert risk == pytest.approx(best, abs=1e-12)
+
+
+@pytest.mark.parametrize("train_guess", [True, False])
+def test_gradients_reach_the_guess_only_where_it_is_trained(train_guess):
+    model, (x, y, query, target) = make(train_guess=train_guess)
+    slopes = eqx.filter_grad(lambda m: jnp.mean((layer.predict(m, x, y, query) - target) ** 2))(model)
+    assert bool(jnp.any(slopes.guess != 0)) == train_guess
+    assert not slopes.value[:, :-1].any()  # only the last row of W_PV matters to the prediction
+
+
+def test_shapes_are_checked():
+    with pytest.raises(ValueError, match=r"key_query must have shape \(1, 4, 4\), got \(1, 3, 3\)"):
+        layer.LinearSelfAttention(jnp.zeros((1, 4, 4)), jnp.zeros((1, 3, 3)), jnp.zeros(3))
+
+
+def test_import_leaves_the_precision_alone():
+    code = """
+import iclnb.lsa.optima, iclnb.lsa.variants, sys
+assert "jax" not in sys.modules
+import iclnb.lsa.train, iclnb.lsa.gd, jax, jax.numpy as jnp
+assert not jax.config.jax_enable_x64 and jnp.ones(1).dtype == jnp.float32
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
