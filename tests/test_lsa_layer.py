@@ -1,4 +1,4 @@
-"""The layer, its fast forms and gradient descent: against the definition written out in NumPy, and each other."""
+"""The layer, its fast forms and gradient descent, against the definition written out in NumPy."""
 
 import subprocess
 import sys

@@ -13,5 +13,7 @@ Models, JAX:
 - ``features``: the matrix G of a prompt, its vech features, the shift lemma, fewest heads of a tensor
 - ``layer``: the layer as the paper writes it, and its fast form
 - ``gd``: gradient descent and the weights that realise it
+- ``agreement``: predictions and sensitivities of a layer beside those of gradient descent
+- ``deep``: stacks of layers beside as many steps of gradient descent
 - ``train``: training of many heads, prior means and seeds in one compiled program
 """

@@ -17,7 +17,7 @@ from iclnb.lsa.layer import predict
 
 
 class Comparison(NamedTuple):
-    """Risks of tuned gradient descent and of stacks trained from it, on the same fresh prompts of each seed."""
+    """Risks of tuned gradient descent and of the stacks trained from it, on the same fresh prompts."""
 
     gd: Float[np.ndarray, " seeds"]
     trained: Float[np.ndarray, " seeds"]
@@ -36,7 +36,9 @@ def best_rates(steps: int, *, d: int, n_context: int, prompts: int = 20_000, see
         return float(np.mean(np.sum(np.prod(1 - rates[:, None, None] * values, axis=0) ** 2, axis=1)))
 
     start = np.linspace(0.5, 1.5, steps) / (1 + (d + 1) / n_context)
-    return sorted(minimize(risk, start, method="Nelder-Mead", options={"xatol": 1e-5, "fatol": 1e-8}).x.tolist())
+    return sorted(
+        minimize(risk, start, method="Nelder-Mead", options={"xatol": 1e-5, "fatol": 1e-8}).x.tolist()
+    )
 
 
 def train_stack(

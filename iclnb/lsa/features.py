@@ -29,9 +29,14 @@ def vech(matrix: Float[Array, "*batch size size"]) -> Float[Array, "*batch pairs
 
 def fold(tensor: Float[Array, "*batch size size d"]) -> Float[Array, "*batch pairs d"]:
     """Coefficients θ on vech(G) with θ·vech(G) = T·G for every symmetric G."""
-    both = tensor + jnp.swapaxes(tensor, -3, -2)
-    rows, columns = pairs(tensor.shape[-2])
-    return both[..., rows, columns, :] * np.where(rows == columns, 0.5, 1.0)[:, None]
+    size, d = tensor.shape[-2:]
+    rows, columns = pairs(size)
+    chosen = np.zeros((len(rows), size, size), dtype=np.float32)
+    index = np.arange(len(rows))
+    chosen[index, rows, columns] = chosen[index, columns, rows] = (
+        1  # a product, as a gather's gradient is slow
+    )
+    return chosen.reshape(len(rows), -1) @ tensor.reshape(*tensor.shape[:-3], size * size, d)
 
 
 def features(

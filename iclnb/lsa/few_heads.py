@@ -63,8 +63,8 @@ def _projected_risk(
     rows, triangle = np.linalg.qr(rows)
     size, heads = rows.shape
     half = np.tensordot(moments.second, rows, (2, 0))  # E G̃_ab (G̃ᵀp_l)_c, axes a b c l
-    gram = np.einsum("ak,abcl->kblc", rows, half).reshape(heads * size, -1)
-    projected = np.einsum("ak,abj->kbj", rows, target)
+    gram = np.tensordot(rows.T, half, 1).swapaxes(2, 3).reshape(heads * size, -1)
+    projected = np.tensordot(rows.T, target, 1)
     values, vectors = np.linalg.eigh(gram)
     keep = (
         values > 1e-11 * values[-1]
@@ -72,7 +72,7 @@ def _projected_risk(
     vectors = vectors[:, keep]
     best = vectors @ ((vectors.T @ projected.reshape(heads * size, -1)) / values[keep, None])
     best = best.reshape(heads, size, -1)  # U
-    risk = constant - np.einsum("kbj,kbi,ij->", projected, best, moments.covariance)
-    slack = np.einsum("abcl,lcj->abj", half, best) - target  # half the derivative of the risk in T
-    gradient = 2 * np.einsum("abj,kbi,ij->ak", slack, best, moments.covariance)
-    return float(risk), np.linalg.solve(triangle, gradient.T).T
+    weighted = best @ moments.covariance
+    slack = np.tensordot(half, best, ([3, 2], [0, 1])) - target  # half the derivative of the risk in T
+    gradient = 2 * np.tensordot(slack, weighted, ([1, 2], [1, 2]))
+    return float(constant - np.sum(projected * weighted)), np.linalg.solve(triangle, gradient.T).T

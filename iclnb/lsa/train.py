@@ -192,13 +192,17 @@ def _coefficients(
 ) -> tuple[Float[Array, "*batch pairs d"], Float[Array, "*batch d"]]:
     """Coefficients on vech(G̃), and v - w*, in the coordinates shifted by w*."""
     rows, key_query, guess = parameters
-    d = guess.shape[-1]
     guess = guess * trains[:, None]
-    blocks = key_query[..., :d] + key_query[..., d:] * guess[..., None, None, :]
-    # Lᵀp and LᵀU: the label's entry is added to the inputs' in proportion to w*
-    rows = rows.at[..., :d].add(rows[..., d:] * means[..., None, :])
-    blocks = blocks.at[..., :d, :].add(blocks[..., d:, :] * means[..., None, :, None])
-    return fold(jnp.einsum("...ha,...hbj->...abj", rows, blocks)), guess - means
+    *batch, heads, size, _ = key_query.shape
+    outer = jnp.swapaxes(rows, -1, -2) @ key_query.reshape(*batch, heads, size * size)  # Σ_h p_h ⊗ W_KQ^h
+    outer = outer.reshape(*batch, size, size, size)
+    tensor = outer[..., :-1] + outer[..., -1:] * guess[..., None, None, :]  # T = Σ_h p_h ⊗ U_h
+    # T̃: in each of the first two indices the label's entry is added to the inputs' in proportion to w*
+    last = tensor[..., -1:, :, :] * means[..., :, None, None]
+    tensor = jnp.concatenate([tensor[..., :-1, :, :] + last, tensor[..., -1:, :, :]], axis=-3)
+    last = tensor[..., -1:, :] * means[..., None, :, None]
+    tensor = jnp.concatenate([tensor[..., :-1, :] + last, tensor[..., -1:, :]], axis=-2)
+    return fold(tensor), guess - means
 
 
 def _folded_moments(d: int, n_context: int) -> tuple[Array, Array, Array]:
