@@ -65,13 +65,11 @@ def _projected_risk(
     half = np.tensordot(moments.second, rows, (2, 0))  # E G̃_ab (G̃ᵀp_l)_c, axes a b c l
     gram = np.tensordot(rows.T, half, 1).swapaxes(2, 3).reshape(heads * size, -1)
     projected = np.tensordot(rows.T, target, 1)
-    values, vectors = np.linalg.eigh(gram)
-    keep = (
-        values > 1e-11 * values[-1]
-    )  # pairs (h, p_l) and (l, p_h) give one feature twice, G̃ being symmetric
-    vectors = vectors[:, keep]
-    best = vectors @ ((vectors.T @ projected.reshape(heads * size, -1)) / values[keep, None])
-    best = best.reshape(heads, size, -1)  # U
+    # G̃ being symmetric, (p_k, p_l) and (p_l, p_k) give one feature twice: their difference is set to zero
+    # by adding the projector on these directions, which leaves the rest of the solution as it is
+    twice = np.einsum("kl,bc->kblc", np.eye(heads), rows @ rows.T) - np.einsum("bl,ck->kblc", rows, rows)
+    gram += np.trace(gram) / len(gram) * twice.reshape(gram.shape)
+    best = np.linalg.solve(gram, projected.reshape(len(gram), -1)).reshape(heads, size, -1)  # U
     weighted = best @ moments.covariance
     slack = np.tensordot(half, best, ([3, 2], [0, 1])) - target  # half the derivative of the risk in T
     gradient = 2 * np.tensordot(slack, weighted, ([1, 2], [1, 2]))

@@ -41,7 +41,12 @@ def as_covariance(d: int, covariance: Matrix | None) -> Matrix:
     matrix = np.asarray(covariance, dtype=float)
     if matrix.shape != (d, d):
         raise ValueError(f"covariance must have shape {(d, d)}, got {matrix.shape}")
-    if not np.allclose(matrix, matrix.T) or np.linalg.eigvalsh(matrix)[0] <= 0:
+    try:
+        np.linalg.cholesky(matrix)
+        fit = np.allclose(matrix, matrix.T)
+    except np.linalg.LinAlgError:
+        fit = False
+    if not fit:
         raise ValueError("covariance must be symmetric and positive definite")
     return matrix
 

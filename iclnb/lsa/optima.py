@@ -157,6 +157,8 @@ def _label_row_dispensable(cov: Matrix, n_context: int, w: Vector, noise_std: fl
     z ≠ 0 has zᵀA_j z = 0 for every j. Either z = (z', 0) with z' on the cone of αΛ⁻¹ - βI, or
     z = (-s Γ⁻¹w*, 1) with β - s + κ s² = 0.
     """
+    if noise_std == 0:
+        return True  # β = 0
     alpha, beta, _ = _intercept(cov, n_context, noise_std)
     form = alpha * np.linalg.inv(cov) - beta * np.eye(len(cov))
     values = np.linalg.eigvalsh(form)
