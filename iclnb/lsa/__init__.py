@@ -15,5 +15,6 @@ Models, JAX:
 - ``gd``: gradient descent and the weights that realise it
 - ``agreement``: predictions and sensitivities of a layer beside those of gradient descent
 - ``deep``: stacks of layers beside as many steps of gradient descent
+- ``losses``: the loss of a whole sweep at once, exact or on sampled prompts
 - ``train``: training of many heads, prior means and seeds in one compiled program
 """
