@@ -1,5 +1,6 @@
 """What LSA sees of a prompt: the matrix G, its distinct entries, and tensors of coefficients on them."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -65,6 +66,7 @@ def fewest_heads(tensor: Tensor, tolerance: float = 1e-9) -> int:
     return int(np.sum(values > tolerance * max(values[0], 1e-300)))
 
 
+@eqx.filter_jit
 def draw_prompts(
     key: jax.Array, prompts: int, *, d: int, n_context: int, prior_mean: Float[Array, " d"]
 ) -> tuple[
@@ -77,8 +79,6 @@ def draw_prompts(
 
     x ~ N(0, I), w ~ N(w*, I) anew for each prompt.
     """
-    for_inputs, for_query, for_weights = jax.random.split(key, 3)
-    x = jax.random.normal(for_inputs, (prompts, n_context, d))
-    query = jax.random.normal(for_query, (prompts, d))
-    weights = prior_mean + jax.random.normal(for_weights, (prompts, d))
+    draws = jax.random.normal(key, (prompts, n_context + 2, d))  # in one go: each draw takes long to compile
+    x, query, weights = draws[:, :-2], draws[:, -2], prior_mean + draws[:, -1]
     return x, jnp.einsum("pcd,pd->pc", x, weights), query, jnp.einsum("pd,pd->p", query, weights)

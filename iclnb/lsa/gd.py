@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -22,6 +23,7 @@ def gd_step(
     return weights + (direction @ jnp.asarray(step).T if jnp.ndim(step) == 2 else step * direction)
 
 
+@eqx.filter_jit
 def gd_predict(
     x: Float[Array, "prompts context d"],
     y: Float[Array, "prompts context"],

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from iclnb.lsa.features import factor_heads, gram
@@ -56,13 +57,11 @@ def random_layer(
     mask_query: bool = True,
 ) -> LinearSelfAttention:
     """Weights from N(0, ``scale``²); the guess likewise where it is trained, else zero."""
-    size, keys = d + 1, jax.random.split(key, 3)
-    guess = scale * jax.random.normal(keys[2], (d,)) if train_guess else jnp.zeros(d)
-    return LinearSelfAttention(
-        scale * jax.random.normal(keys[0], (heads, size, size)),
-        scale * jax.random.normal(keys[1], (heads, size, size)),
-        guess, train_guess, mask_query,
-    )  # fmt: skip
+    shape = (2, heads, d + 1, d + 1)
+    draws = scale * jax.random.normal(key, (np.prod(shape) + d,))
+    value, key_query = draws[:-d].reshape(shape)
+    guess = draws[-d:] if train_guess else jnp.zeros(d)
+    return LinearSelfAttention(value, key_query, guess, train_guess, mask_query)
 
 
 def layer_from_rows(
@@ -91,6 +90,7 @@ def _guess(layer: LinearSelfAttention) -> Float[Array, " d"]:
     return layer.guess if layer.train_guess else jax.lax.stop_gradient(layer.guess)
 
 
+@eqx.filter_jit
 def predict(
     layer: LinearSelfAttention | Sequence[LinearSelfAttention],
     x: Float[Array, "prompts context d"],
@@ -110,6 +110,7 @@ def predict(
     return jax.vmap(one)(x, y, query)
 
 
+@eqx.filter_jit
 def predict_fast(
     layer: LinearSelfAttention,
     x: Float[Array, "prompts context d"],
