@@ -76,13 +76,9 @@ def train_stack(
     def draw(key: Array, prompts: int) -> tuple:
         return draw_prompts(key, prompts, d=d, n_context=n_context, prior_mean=mean)
 
-    def loss(stack: list, prompts: tuple) -> Array:
-        *inputs, target = prompts
-        return jnp.mean((-predict(stack, *inputs) - target) ** 2)
-
     def advance(carry: tuple, key: Array) -> tuple[tuple, None]:
         stack, state = carry
-        updates, state = optimiser.update(jax.grad(loss)(stack, draw(key, batch)), state)
+        updates, state = optimiser.update(jax.grad(_loss)(stack, draw(key, batch)), state)
         return (eqx.apply_updates(stack, updates), state), None
 
     @jax.jit
@@ -92,11 +88,17 @@ def train_stack(
         carry = (stack, optimiser.init(stack))
         stack = jax.lax.scan(advance, carry, jax.random.split(for_data, steps))[0][0]
         *inputs, target = test = draw(for_test, test_prompts)
-        return jnp.mean((gd_predict(*inputs, mean, rates) - target) ** 2), loss(stack, test)
+        return jnp.mean((gd_predict(*inputs, mean, rates) - target) ** 2), _loss(stack, test)
 
     keys = jax.random.split(jax.random.key(seed), seeds)
     risks = np.array([one(key) for key in tqdm(keys, unit="stack", disable=None)], dtype=float)
     return Comparison(*risks.T)
+
+
+def _loss(stack: list, prompts: tuple) -> Array:
+    """Mean squared error; the output of a stack is minus its prediction (:func:`iclnb.lsa.gd.gd_stack`)."""
+    *inputs, target = prompts
+    return jnp.mean((-predict(stack, *inputs) - target) ** 2)
 
 
 def _perturbed(stack: list, key: Array, scale: float) -> list:
