@@ -7,6 +7,7 @@ least squares; only the H-dimensional span of the p_h is searched (variable proj
 import numpy as np
 from jaxtyping import Float
 from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
 
 from iclnb.lsa.moments import Moments
 
@@ -45,7 +46,8 @@ def few_heads_risk(
 
     starts = [_start_along(w, heads, rng), *(rng.normal(size=(size, heads)) for _ in range(restarts))]
     options = {"maxiter": 500, "ftol": 1e-14}
-    ends = [minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options=options) for start in starts]
+    with threadpool_limits(1):  # the matrices are small: threads wait for each other, a hundred times longer
+        ends = [minimize(loss, x.ravel(), jac=True, method="L-BFGS-B", options=options) for x in starts]
     return float(min(end.fun for end in ends))
 
 
