@@ -21,15 +21,17 @@
 #   token coordinate or normalised inputs close the gap without any guess; trained stacks do better than GD.
 
 # %% tags=["parameters"]
-profile: str = "laptop"  # smoke, laptop or paper
+from typing import Optional
+
+profile: str = "laptop"  # smoke, laptop or paper; gives what is None below
 d: int = 10  # inputs of the regression
 n_context: int = 10  # C, examples in a prompt
-seeds: int | None = None  # repetitions trained with the exact gradient; None: the profile's
-sampled_seeds: int | None = None  # repetitions trained on sampled prompts; None: the profile's
-steps: int | None = None  # training steps of every recipe; None: the profile's
+seeds: Optional[int] = None  # repetitions trained with the exact gradient
+sampled_seeds: Optional[int] = None  # repetitions trained on sampled prompts
+steps: Optional[int] = None  # training steps of every recipe
 data_seed: int = 0  # prompts, and directions of the prior mean
 init_seed: int = 1  # initial weights
-evaluation_seed: int = 2  # fresh prompts that nothing was trained on, and bootstrap
+evaluation_seed: int = 2  # fresh prompts for evaluation, and bootstrap
 
 # %%
 import jax
@@ -39,7 +41,17 @@ import numpy as np
 from IPython.display import Markdown
 
 from iclnb import claims, figures, profiles
-from iclnb.lsa import agreement, baselines, deep, features, few_heads, gd, layer, train, variants
+from iclnb.lsa import (
+    agreement,
+    baselines,
+    deep,
+    features,
+    few_heads,
+    gd,
+    layer,
+    train,
+    variants,
+)
 from iclnb.lsa.moments import prompt_moments
 from iclnb.lsa.optima import best_preconditioner, optimal_risk
 from iclnb.stats import bootstrap, exact
@@ -50,8 +62,15 @@ from iclnb.stats import bootstrap, exact
 # profile `paper` repeats it for every seed.
 
 # %%
-heads = sorted({1, 2, 5, d, d + 1, d + 2, 2 * d})  # for d = 10 those of the paper
-common = {"heads": heads, "norms": (0.0, 1.0, 2.0, 4.0), "steps": 5000, "batch": 2048}
+heads = sorted(
+    {1, 2, 5, d, d + 1, d + 2, 2 * d}
+)  # for d = 10 those of the paper
+common = {
+    "heads": heads,
+    "norms": (0.0, 1.0, 2.0, 4.0),
+    "steps": 5000,
+    "batch": 2048,
+}
 sizes = {
     "smoke": {**common, "heads": (1, d, d + 1), "norms": (0.0, 4.0), "steps": 40, "batch": 64, "seeds": 2,
               "sampled_seeds": 1, "grid": ((5, 10),), "prompts": 20_000, "layers": (2,), "updates": 5},
@@ -60,7 +79,9 @@ sizes = {
     "paper": {**common, "seeds": 10, "sampled_seeds": 5, "prompts": 1_000_000, "layers": (1, 2, 3, 4),
               "grid": ((2, 10), (5, 10), (10, 3), (10, 30), (10, 100), (20, 10)), "updates": 3000},
 }  # fmt: skip
-size = profiles.choose(profile, sizes, seeds=seeds, sampled_seeds=sampled_seeds, steps=steps)
+size = profiles.choose(
+    profile, sizes, seeds=seeds, sampled_seeds=sampled_seeds, steps=steps
+)
 parameters = {"profile": profile, "d": d, "n_context": n_context, "data_seed": data_seed,
               "init_seed": init_seed, "evaluation_seed": evaluation_seed, **vars(size)}  # fmt: skip
 results = claims.Results("05_yq_lsa", parameters)
@@ -93,15 +114,32 @@ results = claims.Results("05_yq_lsa", parameters)
 
 # %%
 with jax.enable_x64(True):
-    some = layer.random_layer(jax.random.key(init_seed), d, heads=20, train_guess=True)
+    some = layer.random_layer(
+        jax.random.key(init_seed), d, heads=20, train_guess=True
+    )
     x, y, query, target = features.draw_prompts(
-        jax.random.key(evaluation_seed), 1000, d=d, n_context=n_context, prior_mean=jnp.ones(d)
+        jax.random.key(evaluation_seed),
+        1000,
+        d=d,
+        n_context=n_context,
+        prior_mean=jnp.ones(d),
     )
     written = layer.predict(some, x, y, query)
-    by_features = features.features(x, y, query) @ features.fold(layer.coefficient_tensor(some)).ravel()
-    forms = [layer.predict_fast(some, x, y, query), by_features + query @ some.guess]
-    disagreement = max(float(jnp.abs(form - written).max() / jnp.abs(written).max()) for form in forms)
-Markdown(f"Largest difference between the forms, relative to the largest prediction: **{disagreement:.1e}**.")
+    by_features = (
+        features.features(x, y, query)
+        @ features.fold(layer.coefficient_tensor(some)).ravel()
+    )
+    forms = [
+        layer.predict_fast(some, x, y, query),
+        by_features + query @ some.guess,
+    ]
+    disagreement = max(
+        float(jnp.abs(form - written).max() / jnp.abs(written).max())
+        for form in forms
+    )
+Markdown(
+    f"Largest difference between the forms, relative to the largest prediction: **{disagreement:.1e}**."
+)
 
 # %% [markdown]
 # ## At most $d+1$ heads: proof and check
@@ -117,10 +155,13 @@ Markdown(f"Largest difference between the forms, relative to the largest predict
 # %%
 with jax.enable_x64(True):
     reduced = layer.with_fewest_heads(some)
-    short = layer.LinearSelfAttention(reduced.value[:d], reduced.key_query[:d], some.guess, True)
+    short = layer.LinearSelfAttention(
+        reduced.value[:d], reduced.key_query[:d], some.guess, True
+    )
     scale = jnp.abs(written).max()
     misfit, control = (
-        float(jnp.abs(layer.predict(each, x, y, query) - written).max() / scale) for each in (reduced, short)
+        float(jnp.abs(layer.predict(each, x, y, query) - written).max() / scale)
+        for each in (reduced, short)
     )
 results.claim(
     "heads-bound", paper="B", section="3", statement="20 random heads predict no more than d+1 heads can",
@@ -185,17 +226,28 @@ Markdown(
 
 # %%
 def best(family, norm, heads=None, d=d, n_context=n_context):
-    mean = np.full(d, norm / np.sqrt(d))  # any direction: the optima are invariant under rotations
-    return optimal_risk(family, d=d, n_context=n_context, prior_mean=mean, heads=heads)
+    mean = np.full(
+        d, norm / np.sqrt(d)
+    )  # any direction: the optima are invariant under rotations
+    return optimal_risk(
+        family, d=d, n_context=n_context, prior_mean=mean, heads=heads
+    )
 
 
 rows = [("GD from w*", "gd", None), ("y_q-LSA, one head", "yq", None)]
 rows += [(f"y_q = 0, H = {h}", "multihead", h) for h in reversed(size.heads)]
 rows += [("GD from 0, best scalar step", "gd_zero", None)]
 lines = [
-    f"| {name} | " + " | ".join(f"{best(f, m, h):.4f}" for m in size.norms) + " |" for name, f, h in rows
+    f"| {name} | "
+    + " | ".join(f"{best(f, m, h):.4f}" for m in size.norms)
+    + " |"
+    for name, f, h in rows
 ]
-norms_head = " | ".join(f"‖w*‖ = {m:g}" for m in size.norms) + " |\n|---|" + "---|" * len(size.norms)
+norms_head = (
+    " | ".join(f"‖w*‖ = {m:g}" for m in size.norms)
+    + " |\n|---|"
+    + "---|" * len(size.norms)
+)
 Markdown(f"| exact risk | {norms_head}\n" + "\n".join(lines))
 
 # %% [markdown]
@@ -207,7 +259,10 @@ top = max(size.norms)
 along = np.full(d, top / np.sqrt(d))
 moments = prompt_moments(d, n_context)
 unlimited = best("multihead", top, d + 1)
-excess = {h: few_heads.few_heads_risk(moments, along, h) - unlimited for h in (d - 1, d)}
+excess = {
+    h: few_heads.few_heads_risk(moments, along, h) - unlimited
+    for h in (d - 1, d)
+}
 results.claim(
     "last-head-idle", paper="ours", section="3", statement="At the optimum d heads do as well as d+1",
     criterion=claims.within(-1e-6, 1e-6), estimate=exact(excess[d]), control=excess[d - 1],
@@ -235,7 +290,9 @@ def last_head(sigma, norm=5 * top):
         "prior_mean": np.full(d, norm / np.sqrt(d)),
         "noise_std": sigma,
     }
-    return optimal_risk("multihead", heads=d, **setting) - optimal_risk("multihead", heads=d + 1, **setting)
+    return optimal_risk("multihead", heads=d, **setting) - optimal_risk(
+        "multihead", heads=d + 1, **setting
+    )
 
 
 noisy, quiet = last_head(4.0), last_head(0.0)
@@ -262,21 +319,48 @@ Markdown(f"Gain of the last head: {noisy:.4f} with noise, {quiet:.4f} without.")
 models = [train.Configuration(h, m) for h in size.heads for m in size.norms]
 models += [train.Configuration(1, m, train_guess=True) for m in size.norms]
 recipes = {
-    "paper's": (train.Recipe(steps=size.steps, batch=size.batch), size.sampled_seeds),
-    "paper's, exact gradient": (train.Recipe(steps=size.steps, batch=None), size.seeds),
-    "converged": (train.Recipe(5e-3, size.steps, batch=None, decay=True), size.seeds),
+    "paper's": (
+        train.Recipe(steps=size.steps, batch=size.batch),
+        size.sampled_seeds,
+    ),
+    "paper's, exact gradient": (
+        train.Recipe(steps=size.steps, batch=None),
+        size.seeds,
+    ),
+    "converged": (
+        train.Recipe(5e-3, size.steps, batch=None, decay=True),
+        size.seeds,
+    ),
 }
-shared = {"d": d, "n_context": n_context, "data_seed": data_seed, "init_seed": init_seed}
-sweeps = {name: train.train(models, recipe, seeds=n, **shared) for name, (recipe, n) in recipes.items()}
-risks = {name: train.exact_risks(sweep, moments) for name, sweep in sweeps.items()}
-optimum = np.array([best("yq" if c.train_guess else "multihead", c.norm, c.heads) for c in models])
+shared = {
+    "d": d,
+    "n_context": n_context,
+    "data_seed": data_seed,
+    "init_seed": init_seed,
+}
+sweeps = {
+    name: train.train(models, recipe, seeds=n, **shared)
+    for name, (recipe, n) in recipes.items()
+}
+risks = {
+    name: train.exact_risks(sweep, moments) for name, sweep in sweeps.items()
+}
+optimum = np.array(
+    [
+        best("yq" if c.train_guess else "multihead", c.norm, c.heads)
+        for c in models
+    ]
+)
 
 # %% [markdown]
 # How far above its own exact optimum does each recipe leave a family? The worst seed is shown, in percent.
 
 # %%
 kinds = [*size.heads, "y_q"]
-worst = {name: 100 * (risk / optimum - 1).max(axis=0).reshape(len(kinds), -1) for name, risk in risks.items()}
+worst = {
+    name: 100 * (risk / optimum - 1).max(axis=0).reshape(len(kinds), -1)
+    for name, risk in risks.items()
+}
 lines = [
     f"| {kind} | {name} | " + " | ".join(f"{value:.3f}" for value in worst[name][k]) + " |"
     for k, kind in enumerate(kinds) for name in worst
@@ -301,23 +385,43 @@ with figures.style():
     chosen = {f"H = {max(size.heads)}": models.index(train.Configuration(max(size.heads), top)),
               "y_q-LSA": models.index(train.Configuration(1, top, True))}  # fmt: skip
     for ax, (kind, model) in zip(axes, chosen.items(), strict=True):
-        for (name, sweep), series in zip(sweeps.items(), figures.SERIES, strict=False):
-            median = np.median(sweep.curve[:, :, model] / optimum[model] - 1, axis=1)
-            ax.plot(sweep.steps, np.maximum(median, 1e-6), label=name, markersize=3, **series)
+        for (name, sweep), series in zip(
+            sweeps.items(), figures.SERIES, strict=False
+        ):
+            median = np.median(
+                sweep.curve[:, :, model] / optimum[model] - 1, axis=1
+            )
+            ax.plot(
+                sweep.steps,
+                np.maximum(median, 1e-6),
+                label=name,
+                markersize=3,
+                **series,
+            )
         ax.axhline(
-            best("gd_zero", top) / optimum[model] - 1, color=figures.CONTROL["color"], label="GD from 0"
+            best("gd_zero", top) / optimum[model] - 1,
+            color=figures.CONTROL["color"],
+            label="GD from 0",
         )
         ax.set(title=f"{kind}, ‖w*‖ = {top:g}", xlabel="step", yscale="log")
     axes[0].set_ylabel("risk above the exact optimum (share)")
     axes[1].legend(fontsize=8)
 final = {
-    name: float(np.median(risks[name][:, chosen["y_q-LSA"]]) / optimum[chosen["y_q-LSA"]] - 1)
+    name: float(
+        np.median(risks[name][:, chosen["y_q-LSA"]])
+        / optimum[chosen["y_q-LSA"]]
+        - 1
+    )
     for name in risks
 }
 alt = "Learning curves; y_q-LSA ends above its optimum by " + ", ".join(
     f"{v:.2g} ({n})" for n, v in final.items()
 )
-figures.show(figure, alt=alt, caption="Median over seeds of the exact risk above each family's own optimum.")
+figures.show(
+    figure,
+    alt=alt,
+    caption="Median over seeds of the exact risk above each family's own optimum.",
+)
 
 # %% [markdown]
 # ## The gap, by heads
@@ -330,11 +434,19 @@ figures.show(figure, alt=alt, caption="Median over seeds of the exact risk above
 floor = best("gd", 0.0)
 shown = [m for m in size.norms if m > 0]
 with figures.style():
-    figure, axes = plt.subplots(1, len(shown), figsize=(3.4 * len(shown), 4), squeeze=False)
+    figure, axes = plt.subplots(
+        1, len(shown), figsize=(3.4 * len(shown), 4), squeeze=False
+    )
     for ax, norm in zip(axes[0], shown, strict=True):
         columns = [i for i, c in enumerate(models) if c.norm == norm]
         place = np.arange(len(columns))
-        ax.plot(place[:-1], optimum[columns[:-1]] - floor, "-", color="0.3", label="exact optimum")
+        ax.plot(
+            place[:-1],
+            optimum[columns[:-1]] - floor,
+            "-",
+            color="0.3",
+            label="exact optimum",
+        )
         for offset, name, series in (
             (-0.15, "paper's", figures.SERIES[1]),
             (0.15, "converged", figures.SERIES[2]),
@@ -350,8 +462,17 @@ with figures.style():
             )
             if len(gaps) > 1:
                 interval = bootstrap(gaps, seed=evaluation_seed)
-                ax.vlines(place + offset, interval.low, interval.high, color=series["color"])
-        ax.axhline(best("gd_zero", norm) - floor, label="GD from 0", **{**figures.CONTROL, "marker": ""})
+                ax.vlines(
+                    place + offset,
+                    interval.low,
+                    interval.high,
+                    color=series["color"],
+                )
+        ax.axhline(
+            best("gd_zero", norm) - floor,
+            label="GD from 0",
+            **{**figures.CONTROL, "marker": ""},
+        )
         ax.axhline(0, color="k", linewidth=0.8)
         ax.set(title=f"‖w*‖ = {norm:g}", xticks=place, xlabel="heads")
         ax.set_yscale("symlog", linthresh=0.01)
@@ -362,12 +483,16 @@ with figures.style():
 gap = best("multihead", top, d + 1) - floor
 alt = f"Excess over GD falls until d heads, to {gap:.3f} for norm {top:g}, and stays; y_q-LSA is at zero."
 figures.show(
-    figure, alt=alt, caption="The excess falls until d heads, then stays; y_q-LSA reaches GD with one head."
+    figure,
+    alt=alt,
+    caption="The excess falls until d heads, then stays; y_q-LSA reaches GD with one head.",
 )
 
 # %%
 most = max(size.heads)
-many, many_zero = (models.index(train.Configuration(most, m)) for m in (top, 0.0))
+many, many_zero = (
+    models.index(train.Configuration(most, m)) for m in (top, 0.0)
+)
 converged = risks["converged"]
 results.claim(
     "gap-persists", paper="B", section="3",
@@ -375,10 +500,15 @@ results.claim(
     criterion=claims.above(1e-3), estimate=bootstrap(converged[:, many] - floor, seed=evaluation_seed),
     control=float(converged[:, many_zero].mean() - floor), control_is="the same for w* = 0",
 )  # fmt: skip
-share = {f"‖w*‖ = {m:g}": (best("multihead", m, d + 1) - floor) / floor for m in shown}
+share = {
+    f"‖w*‖ = {m:g}": (best("multihead", m, d + 1) - floor) / floor
+    for m in shown
+}
 results.values["gap as a share of the risk of GD"] = share
 Markdown(
-    "The gap as a share of GD's risk: " + ", ".join(f"{100 * v:.2f} % at {k}" for k, v in share.items()) + "."
+    "The gap as a share of GD's risk: "
+    + ", ".join(f"{100 * v:.2f} % at {k}" for k, v in share.items())
+    + "."
 )
 
 # %%
@@ -386,7 +516,11 @@ guess = models.index(train.Configuration(1, top, True))
 one = models.index(train.Configuration(1, top))
 excesses = {name: risk[:, guess] / floor - 1 for name, risk in risks.items()}
 without = float(converged[:, one].mean() / floor - 1)
-shared_claim = {"paper": "B", "control": without, "control_is": "one head without guess, converged"}
+shared_claim = {
+    "paper": "B",
+    "control": without,
+    "control_is": "one head without guess, converged",
+}
 results.claim(
     "guess-closes-gap", section="4",
     statement=f"Trained to convergence, y_q-LSA comes within 0.1 % of the risk of GD (‖w*‖ = {top:g})",
@@ -421,7 +555,10 @@ for dim, context in grid:
         trained = train.exact_risks(sweep, prompt_moments(dim, context))
     measured.append(trained - best("gd", 0.0, d=dim, n_context=context))
     law.append([2 * m**2 / (context * dim + 2) for m in shown])
-law, measured = np.array(law), np.stack(measured, axis=1)  # settings × norms, seeds × settings × norms
+law, measured = (
+    np.array(law),
+    np.stack(measured, axis=1),
+)  # settings × norms, seeds × settings × norms
 
 # %%
 with figures.style():
@@ -436,14 +573,27 @@ with figures.style():
             color=series["color"],
             label=f"d = {dim}, C = {context}",
         )
-        ax.vlines(law[k], interval.low[k], interval.high[k], color=series["color"])
+        ax.vlines(
+            law[k], interval.low[k], interval.high[k], color=series["color"]
+        )
     ends = np.array([law.min() / 1.5, law.max() * 1.5])
     ax.plot(ends, ends, "-", color="0.3", linewidth=1, label="law")
-    ax.set(xscale="log", yscale="log", xlabel="2‖w*‖² / (Cd + 2)", ylabel="trained gap to GD")
+    ax.set(
+        xscale="log",
+        yscale="log",
+        xlabel="2‖w*‖² / (Cd + 2)",
+        ylabel="trained gap to GD",
+    )
     ax.legend(fontsize=8)
 ratio = bootstrap((measured / law).mean(axis=(1, 2)), seed=evaluation_seed)
-alt = "Trained gaps lie on the law; mean ratio {:.4f}, interval {:.4f} to {:.4f}".format(*ratio)
-figures.show(figure, alt=alt, caption="Gap of d+1 trained heads to GD from w*, and the law.")
+alt = "Trained gaps lie on the law; mean ratio {:.4f}, interval {:.4f} to {:.4f}".format(
+    *ratio
+)
+figures.show(
+    figure,
+    alt=alt,
+    caption="Gap of d+1 trained heads to GD from w*, and the law.",
+)
 
 # %%
 results.claim(
@@ -458,7 +608,12 @@ results.claim(
     criterion=claims.below(0.01), estimate=exact(small), control=best("gd_zero", 1.0) / floor - 1,
     control_is="GD from 0 instead of w*",
 )  # fmt: skip
-results.values["gap law"] = {"settings": grid, "norms": shown, "law": law, "trained": measured}
+results.values["gap law"] = {
+    "settings": grid,
+    "norms": shown,
+    "law": law,
+    "trained": measured,
+}
 
 # %% [markdown]
 # ## $y_q$-LSA is gradient descent
@@ -471,11 +626,14 @@ results.values["gap law"] = {"settings": grid, "norms": shown, "law": law, "trai
 # %%
 with jax.enable_x64(True):
     start = jnp.linspace(-1.0, 1.0, d)
-    preconditioner = best_preconditioner(d, n_context) + jnp.triu(jnp.full((d, d), 0.05))
+    preconditioner = best_preconditioner(d, n_context) + jnp.triu(
+        jnp.full((d, d), 0.05)
+    )
     stepped = gd.gd_predict(x, y, query, start, [preconditioner])
     built = layer.predict(gd.gd_layer(start, preconditioner), x, y, query)
     difference, unstepped = (
-        float(jnp.abs(each - stepped).max() / jnp.abs(stepped).max()) for each in (built, query @ start)
+        float(jnp.abs(each - stepped).max() / jnp.abs(stepped).max())
+        for each in (built, query @ start)
     )
 results.claim(
     "construction", paper="B", section="4", statement="One head with a guess is preconditioned GD from w*",
@@ -491,28 +649,43 @@ Markdown(f"Largest relative difference: **{difference:.1e}**.")
 # %%
 sweep = sweeps["converged"]
 mean = sweep.prior_means[0, guess]
-found, wanted = sweep.layer(0, guess), gd.gd_layer(mean, float(best_preconditioner(d, n_context)[0, 0]))
+found, wanted = (
+    sweep.layer(0, guess),
+    gd.gd_layer(mean, float(best_preconditioner(d, n_context)[0, 0])),
+)
 
 
 def inspect(each):
     row = np.asarray(each.value[0, -1])
-    blocks = np.asarray(each.key_query[0, :, :d] + each.key_query[0, :, d:] * each.guess)
-    return np.column_stack([row[-1] * blocks, row / row[-1], np.append(each.guess, np.nan)])
+    blocks = np.asarray(
+        each.key_query[0, :, :d] + each.key_query[0, :, d:] * each.guess
+    )
+    return np.column_stack(
+        [row[-1] * blocks, row / row[-1], np.append(each.guess, np.nan)]
+    )
 
 
 with figures.style():
     figure, axes = plt.subplots(1, 2, figsize=(7.6, 3.4), sharey=True)
     limit = np.nanmax(np.abs(inspect(wanted)))
-    for ax, each, title in zip(axes, (found, wanted), ("trained", "construction"), strict=True):
+    for ax, each, title in zip(
+        axes, (found, wanted), ("trained", "construction"), strict=True
+    ):
         image = ax.imshow(inspect(each), vmin=-limit, vmax=limit)
-        ax.set(title=title, xticks=[d / 2 - 0.5, d, d + 1], yticks=[d / 2 - 0.5, d])
+        ax.set(
+            title=title, xticks=[d / 2 - 0.5, d, d + 1], yticks=[d / 2 - 0.5, d]
+        )
         ax.set_xticklabels(["U", "p", "v"])
         ax.set_yticklabels(["inputs", "label"])
         ax.grid(False)
     figure.colorbar(image, ax=axes, shrink=0.8)
 apart = float(np.nanmax(np.abs(inspect(found) - inspect(wanted))))
 alt = f"Heat maps of the trained head and of the construction; their largest difference is {apart:.2g}"
-figures.show(figure, alt=alt, caption="U is η* times the identity above a zero row, p is (-w*, 1), v is w*.")
+figures.show(
+    figure,
+    alt=alt,
+    caption="U is η* times the identity above a zero row, p is (-w*, 1), v is w*.",
+)
 
 # %% [markdown]
 # **Predictions and sensitivities.** On fresh prompts: the root mean square difference of the predictions,
@@ -524,11 +697,19 @@ rate = float(best_preconditioner(d, n_context)[0, 0])
 
 
 def beside_gd(predictor, seed):
-    mean = jnp.asarray(sweep.prior_means[seed, guess], jnp.float32)  # the direction of w* belongs to the seed
+    mean = jnp.asarray(
+        sweep.prior_means[seed, guess], jnp.float32
+    )  # the direction of w* belongs to the seed
     *prompts, _ = features.draw_prompts(
-        jax.random.key(evaluation_seed + seed), 5000, d=d, n_context=n_context, prior_mean=mean
+        jax.random.key(evaluation_seed + seed),
+        5000,
+        d=d,
+        n_context=n_context,
+        prior_mean=mean,
     )
-    return agreement.agreement(predictor, lambda *p: gd.gd_predict(*p, mean, [rate]), *prompts)
+    return agreement.agreement(
+        predictor, lambda *p: gd.gd_predict(*p, mean, [rate]), *prompts
+    )
 
 
 def of_layer(model, seed):
@@ -542,14 +723,21 @@ def from_zero(*p):
 
 compared = {
     "y_q-LSA": [beside_gd(of_layer(guess, s), s) for s in range(size.seeds)],
-    f"y_q = 0, H = {most}": [beside_gd(of_layer(many, s), s) for s in range(size.seeds)],
+    f"y_q = 0, H = {most}": [
+        beside_gd(of_layer(many, s), s) for s in range(size.seeds)
+    ],
     "GD from 0": [beside_gd(from_zero, s) for s in range(size.seeds)],
 }
 
 # %%
-estimates = {name: bootstrap(np.array(rows), seed=evaluation_seed) for name, rows in compared.items()}
+estimates = {
+    name: bootstrap(np.array(rows), seed=evaluation_seed)
+    for name, rows in compared.items()
+}
 lines = [
-    f"| {name} | " + " | ".join("{:.4f} [{:.4f}, {:.4f}]".format(*e.at(k)) for k in range(3)) + " |"
+    f"| {name} | "
+    + " | ".join("{:.4f} [{:.4f}, {:.4f}]".format(*e.at(k)) for k in range(3))
+    + " |"
     for name, e in estimates.items()
 ]
 results.claim(
@@ -590,8 +778,19 @@ with figures.style():
     for k, variant in enumerate(variants.VARIANTS):
         place = np.arange(len(shown)) + 0.12 * (k - 1.5)
         series, points = figures.SERIES[k], [gaps[variant, m] for m in shown]
-        ax.plot(place, [p.value for p in points], series["marker"], color=series["color"], label=variant)
-        ax.vlines(place, [p.low for p in points], [p.high for p in points], color=series["color"])
+        ax.plot(
+            place,
+            [p.value for p in points],
+            series["marker"],
+            color=series["color"],
+            label=variant,
+        )
+        ax.vlines(
+            place,
+            [p.low for p in points],
+            [p.high for p in points],
+            color=series["color"],
+        )
     ax.plot(
         np.arange(len(shown)),
         [law_at[m] for m in shown],
@@ -609,11 +808,15 @@ alt = f"Gap to GD at norm {top:g}, as a multiple of the law: " + ", ".join(
     f"{t:.2f} {v}" for v, t in times.items()
 )
 figures.show(
-    figure, alt=alt, caption="Best LSA with y_q = 0 and unlimited heads, 95 % intervals over prompts."
+    figure,
+    alt=alt,
+    caption="Best LSA with y_q = 0 and unlimited heads, 95 % intervals over prompts.",
 )
 
 # %%
-paper_tokens, unmasked, constant, normalised = (gaps[v, top] for v in variants.VARIANTS)
+paper_tokens, unmasked, constant, normalised = (
+    gaps[v, top] for v in variants.VARIANTS
+)
 for id, estimate, name in (("constant-closes-gap", constant, "A constant token coordinate closes"),
                            ("normalised-closes-gap", normalised, "RMS-normalised inputs close")):  # fmt: skip
     results.claim(
@@ -638,7 +841,12 @@ results.values["gap by variant, multiples of the law"] = times
 
 # %%
 lengths = np.unique(np.round(np.geomspace(1, 40 * n_context, 25)).astype(int))
-at_length = np.array([train.exact_risks(sweep, prompt_moments(d, int(c)))[:, [guess, many]] for c in lengths])
+at_length = np.array(
+    [
+        train.exact_risks(sweep, prompt_moments(d, int(c)))[:, [guess, many]]
+        for c in lengths
+    ]
+)
 tuned = np.array([best("gd", 0.0, n_context=int(c)) for c in lengths])
 bayes = np.array([best("bayes", top, n_context=int(c)) for c in lengths])
 
@@ -647,17 +855,33 @@ with figures.style():
     figure, ax = plt.subplots(figsize=(6, 3.6))
     for k, name in enumerate(("y_q-LSA", f"y_q = 0, H = {most}")):
         figures.band(
-            ax, lengths, bootstrap(at_length[:, :, k].T, seed=evaluation_seed), name, **figures.SERIES[k + 1]
+            ax,
+            lengths,
+            bootstrap(at_length[:, :, k].T, seed=evaluation_seed),
+            name,
+            **figures.SERIES[k + 1],
         )
-    ax.plot(lengths, tuned, color="0.2", label="GD from w*, step tuned to each length")
+    ax.plot(
+        lengths,
+        tuned,
+        color="0.2",
+        label="GD from w*, step tuned to each length",
+    )
     ax.plot(lengths, bayes, color="0.2", linestyle=":", label="Bayes")
     ax.axhline(d, label="prior mean alone", **{**figures.CONTROL, "marker": ""})
     ax.axvline(n_context, color="0.7", linewidth=0.8)
-    ax.set(xscale="log", xlabel="examples in the test prompt", ylabel="exact risk", ylim=(0, 2.2 * d))
+    ax.set(
+        xscale="log",
+        xlabel="examples in the test prompt",
+        ylabel="exact risk",
+        ylim=(0, 2.2 * d),
+    )
     ax.legend(fontsize=8)
 plateau = float(at_length[-1, :, 0].mean())
 alt = f"y_q-LSA levels off at risk {plateau:.2f}; with a tuned step GD falls to {tuned[-1]:.2f}, Bayes to 0"
-figures.show(figure, alt=alt, caption="Trained at the length of the vertical line.")
+figures.show(
+    figure, alt=alt, caption="Trained at the length of the vertical line."
+)
 
 # %%
 results.claim(
@@ -681,27 +905,46 @@ Markdown(
 
 # %%
 shifts = np.linspace(0, 2 * top, 13)
-turn = np.random.default_rng(evaluation_seed).normal(size=sweep.prior_means.shape)
+turn = np.random.default_rng(evaluation_seed).normal(
+    size=sweep.prior_means.shape
+)
 turn /= np.linalg.norm(turn, axis=-1, keepdims=True)
 moved = np.array(
-    [train.exact_risks(sweep, moments, sweep.prior_means + s * turn)[:, [guess, many]] for s in shifts]
+    [
+        train.exact_risks(sweep, moments, sweep.prior_means + s * turn)[
+            :, [guess, many]
+        ]
+        for s in shifts
+    ]
 )
 predicted = (d + shifts**2) * (1 - rate)
 
 # %%
 with figures.style():
     figure, ax = plt.subplots(figsize=(6, 3.6))
-    ax.plot(shifts, predicted, color="0.6", linewidth=4, label="(d + ‖δ‖²)(1 - η*)")
+    ax.plot(
+        shifts, predicted, color="0.6", linewidth=4, label="(d + ‖δ‖²)(1 - η*)"
+    )
     for k, name in enumerate(("y_q-LSA", f"y_q = 0, H = {most}")):
         figures.band(
-            ax, shifts, bootstrap(moved[:, :, k].T, seed=evaluation_seed), name, **figures.SERIES[k + 1]
+            ax,
+            shifts,
+            bootstrap(moved[:, :, k].T, seed=evaluation_seed),
+            name,
+            **figures.SERIES[k + 1],
         )
-    ax.axhline(floor, label="GD from the new mean", **{**figures.CONTROL, "marker": ""})
+    ax.axhline(
+        floor, label="GD from the new mean", **{**figures.CONTROL, "marker": ""}
+    )
     ax.set(xlabel="‖δ‖, distance of the test mean from w*", ylabel="exact risk")
     ax.legend(fontsize=8)
 first, last = moved[[0, -1], :, 0].mean(axis=1)
 alt = f"Risk grows with the square of the shift, from {first:.2f} at 0 to {last:.1f} at {shifts[-1]:g}"
-figures.show(figure, alt=alt, caption="Test prompts with another prior mean; bands over training seeds.")
+figures.show(
+    figure,
+    alt=alt,
+    caption="Test prompts with another prior mean; bands over training seeds.",
+)
 
 # %%
 results.claim(
@@ -711,7 +954,10 @@ results.claim(
     control=floor / float(predicted[-1]), control_is="GD from the new mean",
     estimate=bootstrap(moved[-1, :, 0] / predicted[-1], seed=evaluation_seed),
 )  # fmt: skip
-results.values["other prior means"] = {"shift": shifts, "y_q-LSA and many heads": moved.mean(axis=1)}
+results.values["other prior means"] = {
+    "shift": shifts,
+    "y_q-LSA and many heads": moved.mean(axis=1),
+}
 
 # %% [markdown]
 # ## $L$ layers and $L$ steps
@@ -727,9 +973,12 @@ with jax.enable_x64(True):
     rates = deep.best_rates(3, d=d, n_context=n_context, seed=data_seed)
     stacked = -layer.predict(gd.gd_stack(start, rates), x, y, query)
     steps_taken = gd.gd_predict(x, y, query, start, rates)
-    difference = float(jnp.abs(stacked - steps_taken).max() / jnp.abs(steps_taken).max())
+    difference = float(
+        jnp.abs(stacked - steps_taken).max() / jnp.abs(steps_taken).max()
+    )
     fewer = float(
-        jnp.abs(stacked - gd.gd_predict(x, y, query, start, rates[:2])).max() / jnp.abs(steps_taken).max()
+        jnp.abs(stacked - gd.gd_predict(x, y, query, start, rates[:2])).max()
+        / jnp.abs(steps_taken).max()
     )
 results.claim(
     "stack-construction", paper="ours", section="4",
@@ -756,17 +1005,40 @@ stacks = {
 with figures.style():
     figure, ax = plt.subplots(figsize=(5, 3.4))
     depths = np.array(size.layers)
-    for name, series in (("gd", figures.CONTROL), ("trained", figures.SERIES[1])):
-        values = np.stack([getattr(stacks[k], name) for k in size.layers], axis=1)
-        label = "L steps of GD from w*, tuned rates" if name == "gd" else "L layers of y_q-LSA, trained"
-        figures.band(ax, depths, bootstrap(values, seed=evaluation_seed), label, **series)
-    ax.set(xlabel="L", ylabel="risk on fresh prompts", xticks=depths, ylim=(0, None))
+    for name, series in (
+        ("gd", figures.CONTROL),
+        ("trained", figures.SERIES[1]),
+    ):
+        values = np.stack(
+            [getattr(stacks[k], name) for k in size.layers], axis=1
+        )
+        label = (
+            "L steps of GD from w*, tuned rates"
+            if name == "gd"
+            else "L layers of y_q-LSA, trained"
+        )
+        figures.band(
+            ax, depths, bootstrap(values, seed=evaluation_seed), label, **series
+        )
+    ax.set(
+        xlabel="L",
+        ylabel="risk on fresh prompts",
+        xticks=depths,
+        ylim=(0, None),
+    )
     ax.legend(fontsize=8)
-ratios = {k: bootstrap(stack.trained / stack.gd, seed=evaluation_seed) for k, stack in stacks.items()}
+ratios = {
+    k: bootstrap(stack.trained / stack.gd, seed=evaluation_seed)
+    for k, stack in stacks.items()
+}
 alt = "Risk of trained stacks relative to as many steps of GD: " + ", ".join(
     f"{r.value:.2f} at L = {k}" for k, r in ratios.items()
 )
-figures.show(figure, alt=alt, caption="Stacks beside gradient descent, 95 % intervals over training seeds.")
+figures.show(
+    figure,
+    alt=alt,
+    caption="Stacks beside gradient descent, 95 % intervals over training seeds.",
+)
 
 # %%
 results.claim(
@@ -775,7 +1047,9 @@ results.claim(
     criterion=claims.within(0.98, 1.02), estimate=ratios[2],
     control=1.0, control_is="the GD construction, untrained",
 )  # fmt: skip
-results.values["risk of trained stacks relative to GD"] = {k: r.value for k, r in ratios.items()}
+results.values["risk of trained stacks relative to GD"] = {
+    k: r.value for k, r in ratios.items()
+}
 
 # %% [markdown]
 # ## Baselines that see the whole prompt
@@ -787,24 +1061,44 @@ results.values["risk of trained stacks relative to GD"] = {k: r.value for k, r i
 # %%
 noises, rows = (
     (0.0, 0.5, 1.0),
-    {"GD from w*": [], "y_q = 0, d+1 heads": [], "ridge from 0, λ = 1": [], "Bayes": []},
+    {
+        "GD from w*": [],
+        "y_q = 0, d+1 heads": [],
+        "ridge from 0, λ = 1": [],
+        "Bayes": [],
+    },
 )
 for sigma in noises:
-    setting = {"d": d, "n_context": n_context, "prior_mean": deep_mean, "noise_std": sigma}
+    setting = {
+        "d": d,
+        "n_context": n_context,
+        "prior_mean": deep_mean,
+        "noise_std": sigma,
+    }
     prompts = baselines.sample_prompts(20_000, seed=evaluation_seed, **setting)
     rows["GD from w*"].append(exact(optimal_risk("gd", **setting)))
-    rows["y_q = 0, d+1 heads"].append(exact(optimal_risk("multihead", heads=d + 1, **setting)))
+    rows["y_q = 0, d+1 heads"].append(
+        exact(optimal_risk("multihead", heads=d + 1, **setting))
+    )
     rows["ridge from 0, λ = 1"].append(
-        baselines.monte_carlo_risk(lambda x, y: baselines.ridge(x, y, 1.0), prompts)
+        baselines.monte_carlo_risk(
+            lambda x, y: baselines.ridge(x, y, 1.0), prompts
+        )
     )
     rows["Bayes"].append(baselines.monte_carlo_risk(
         lambda x, y, sigma=sigma: baselines.posterior_mean(x, y, deep_mean, sigma), prompts))  # fmt: skip
 lines = [
-    f"| {name} | " + " | ".join("{:.3f} [{:.3f}, {:.3f}]".format(*estimate) for estimate in row) + " |"
+    f"| {name} | "
+    + " | ".join(
+        "{:.3f} [{:.3f}, {:.3f}]".format(*estimate) for estimate in row
+    )
+    + " |"
     for name, row in rows.items()
 ]
 head = (
-    "| risk [95 % interval] | " + " | ".join(f"σ = {sigma:g}" for sigma in noises) + " |\n|---|---|---|---|\n"
+    "| risk [95 % interval] | "
+    + " | ".join(f"σ = {sigma:g}" for sigma in noises)
+    + " |\n|---|---|---|---|\n"
 )
 Markdown(head + "\n".join(lines))
 
