@@ -1014,4 +1014,4 @@ results
 #   only.
 
 # %%
-results.save()
+saved = results.save()

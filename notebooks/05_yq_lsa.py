@@ -1123,4 +1123,4 @@ results
 #   more.
 
 # %%
-results.save()
+saved = results.save()
