@@ -3,6 +3,7 @@
 The package by subject, each folder importing only from the lines above it:
 
 - ``iclnb.errors``, ``iclnb.paths``, ``iclnb.profiles``: messages, places on disk, run sizes
+- ``iclnb.provenance``: what a result was made with
 - ``iclnb.stats``, ``iclnb.claims``, ``iclnb.figures``: intervals, verdicts, pictures
 - ``iclnb.bayes``: Bayesian inference over prompts from mixtures of HMMs (NumPy)
 - ``iclnb.llm``: language models, their data, prompts and attention (PyTorch)

@@ -85,7 +85,8 @@ def _made(where: str, result: Mapping[str, Any]) -> str:
     """One line: which run this was."""
     source, parameters = result["provenance"], result["parameters"]
     facts = {
-        "profile": parameters.get("profile"), "model": parameters.get("model"), "machine": source["machine"],
+        **{key: parameters.get(key) for key in ("profile", "task", "model", "prompts", "seeds")},
+        "machine": source["machine"],
         "date": source["time"][:10], "revision": source["revision"],
     }  # fmt: skip
     listed = "; ".join(f"{key} {_line(value)}" for key, value in facts.items() if value is not None)
