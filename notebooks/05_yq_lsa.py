@@ -34,6 +34,8 @@ init_seed: int = 1  # initial weights
 evaluation_seed: int = 2  # fresh prompts for evaluation, and bootstrap
 
 # %%
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
@@ -328,7 +330,7 @@ recipes = {
         size.seeds,
     ),
     "converged": (
-        train.Recipe(5e-3, size.steps, batch=None, decay=True),
+        replace(train.CONVERGED, steps=size.steps),
         size.seeds,
     ),
 }

@@ -124,3 +124,15 @@ def test_batching_and_seeds(made):
     assert (same.mass["label control"] == measured(made).mass["label control"]).all()
     assert (same.mass["label control"] != other.mass["label control"]).any()
     assert (same.mass["labels"] == other.mass["labels"]).all()
+
+
+def test_the_papers_layers_carried_over_by_depth():
+    """On GPT-J's own 28 layers they are the paper's: the first three, and 16 to 21."""
+    assert allocation.layers_within(28, allocation.FIRST).tolist() == [0, 1, 2]
+    assert allocation.layers_within(28, allocation.MIDDLE).tolist() == [16, 17, 18, 19, 20, 21]
+    assert allocation.layers_within(56, allocation.MIDDLE).tolist() == list(range(32, 44))
+
+
+def test_contrast_is_inside_minus_outside():
+    ratio = np.array([[1.0, 2.0, 9.0, 4.0], [0.0, 0.0, 0.0, 6.0]])
+    assert allocation.contrast(ratio, np.array([2, 3])).tolist() == [6.5 - 1.5, 3.0]

@@ -87,7 +87,7 @@ def test_fetched_once_and_silently(note, monkeypatch, capfd):
 
 def test_provenance_is_the_hash_of_the_file_on_the_index(at_hand, index):
     digest = hashlib.sha256(index.read_bytes()).hexdigest()
-    assert packaged.checksums() == {
+    assert {name: packaged.revision(name) for name in packaged.PACKAGED} == {
         "note": {"distribution": "iclnb-note", "version": "1.0", "sha256": digest}
     }
 

@@ -34,8 +34,8 @@ def groups(prompt: Prompt, tail: int, rng: np.random.Generator) -> dict[str, lis
     - query end: the last ``tail`` tokens of the prompt;
     - first token: the first one, the "attention sink".
 
-    A token of two groups (a prompt without opening token starts in x_1) counts in the earlier group only
-    through its attention: the groups need not be disjoint, and their shares need not add up to one.
+    Groups may overlap (without an opening token the first one belongs to x_1); their shares need not add up
+    to one or less.
     """
     control: list[int] = []
     for x, y in zip(prompt.x, prompt.y, strict=True):

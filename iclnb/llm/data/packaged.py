@@ -113,11 +113,6 @@ def prefetch() -> dict[str, Path]:
     return {name: _folder(name, hash_all=True) for name in PACKAGED}
 
 
-def checksums() -> dict[str, dict[str, str]]:
-    """Where each packaged default comes from, for provenance: see :func:`revision`."""
-    return {name: revision(name) for name in PACKAGED}
-
-
 def revision(name: str) -> dict[str, str]:
     """Distribution, version and SHA-256 that a packaged default comes from.
 
