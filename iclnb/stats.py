@@ -70,3 +70,48 @@ def bootstrap(
             fallback = interval("percentile")
             low, high = (np.where(np.isnan(b), p, b) for b, p in zip((low, high), fallback, strict=True))
     return Estimate(np.asarray(statistic(*rows, axis=0))[()], low[()], high[()])
+
+
+def crossed_bootstrap(
+    *samples: Float[np.ndarray, "sets points *columns"],
+    statistic: Callable[..., np.ndarray] | None = None,
+    seed: int,
+    level: float = 0.95,
+    resamples: int = 1000,
+) -> Estimate:
+    """Bootstrap interval for a table of demonstration sets x test points, both drawn at random.
+
+    Rows and columns are resampled independently with replacement, so that neither many test points under
+    one demonstration set nor many sets on one test point can make an interval narrow ("pigeonhole
+    bootstrap"; it errs on the wide side).
+
+    Args:
+        samples: arrays whose first axis is the demonstration set and whose second is the test point; several
+            arrays are resampled together (paired).
+        statistic: called as ``statistic(*samples)`` on arrays of the same shape as ``samples``; it reduces
+            both axes. ``None`` is the mean over both.
+        seed: seeds the resampling.
+        level: coverage of the interval.
+        resamples: number of bootstrap samples.
+
+    Returns:
+        The statistic on everything and its percentile interval, of shape ``columns`` for the mean.
+
+    Raises:
+        ValueError: with fewer than two sets or two points, which carry no interval.
+
+    Source: Owen, "The pigeonhole bootstrap" (2007).
+    """
+    rows = [np.asarray(sample) for sample in samples]
+    sets, points = rows[0].shape[:2]
+    if min(sets, points) < 2:
+        raise ValueError(f"an interval needs at least 2 sets and 2 points, got {sets} and {points}")
+    reduce = statistic or (lambda *found: np.asarray(found[0], dtype=float).mean(axis=(0, 1)))
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for _ in range(resamples):
+        index = np.ix_(rng.integers(sets, size=sets), rng.integers(points, size=points))
+        drawn.append(reduce(*(sample[index] for sample in rows)))
+    tails = ((1 - level) / 2, (1 + level) / 2)
+    low, high = np.nanquantile(np.asarray(drawn, dtype=float), tails, axis=0)
+    return Estimate(np.asarray(reduce(*rows))[()], low[()], high[()])
