@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from iclnb.stats import Estimate, bootstrap, exact
+from iclnb.stats import Estimate, bootstrap, crossed_bootstrap, exact
 
 
 def test_interval_of_a_mean_is_close_to_students():
@@ -69,8 +69,8 @@ def test_crossed_bootstrap_covers_when_sets_and_points_both_vary():
     covered, naive = [], []
     for seed in range(150):
         table = rng.normal(size=(8, 1)) + rng.normal(size=(1, 20)) + 0.3 * rng.normal(size=(8, 20))
-        found = stats.crossed_bootstrap(table, seed=seed, resamples=200)
-        cells = stats.bootstrap(table.reshape(-1), seed=seed, resamples=200)
+        found = crossed_bootstrap(table, seed=seed, resamples=200)
+        cells = bootstrap(table.reshape(-1), seed=seed, resamples=200)
         covered.append(found.low < 0 < found.high)
         naive.append(cells.low < 0 < cells.high)
     assert np.mean(covered) > 0.85
@@ -81,16 +81,16 @@ def test_crossed_bootstrap_variance_is_that_of_the_pigeonhole():
     """Owen (2007), equation 2: for pure row effects the variance of the mean is that of resampling rows."""
     rows = np.arange(6.0)
     table = np.tile(rows[:, None], (1, 40))
-    found = stats.crossed_bootstrap(table, seed=0, level=0.6827, resamples=20_000)
+    found = crossed_bootstrap(table, seed=0, level=0.6827, resamples=20_000)
     assert found.value == rows.mean()
     assert (found.high - found.low) / 2 == pytest.approx(rows.std() / np.sqrt(6), rel=0.05)
 
 
 def test_crossed_bootstrap_keeps_arrays_paired_and_takes_any_statistic():
     x = np.random.default_rng(1).normal(size=(4, 30))
-    found = stats.crossed_bootstrap(
+    found = crossed_bootstrap(
         x, 3 * x, statistic=lambda a, b: np.corrcoef(a.ravel(), b.ravel())[0, 1], seed=0
     )
     np.testing.assert_allclose(found, 1, atol=1e-12)
     with pytest.raises(ValueError, match="2 sets and 2 points, got 1 and 30"):
-        stats.crossed_bootstrap(x[:1], seed=0)
+        crossed_bootstrap(x[:1], seed=0)
