@@ -9,8 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from iclnb.errors import IclnbError
-from iclnb.llm import attention
-from iclnb.llm.attention import CaptureError, last_token_attention
+from iclnb.llm.attention import CaptureError, access, last_token, last_token_attention
 
 pytestmark = pytest.mark.tiny
 
@@ -21,7 +20,7 @@ NO_SDPA = {"gptj", "gpt_neo", "gemma2", "bloom", "gpt_oss", "mpt", "codegen"}  #
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     """Several blocks for prompts of a few dozen tokens."""
-    monkeypatch.setattr(attention, "BLOCK", 16)
+    monkeypatch.setattr(access, "BLOCK", 16)
 
 
 def batch(padding: str, lengths=LENGTHS):
@@ -86,7 +85,7 @@ def test_model_is_unchanged(architecture):
 
 def test_settings_survive_a_failure(monkeypatch):
     model = tiny.model("llama", implementation="sdpa").train()
-    monkeypatch.setattr(attention, "_eager_of", lambda module: 1 / 0)
+    monkeypatch.setattr(last_token, "eager_of", lambda module: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         last_token_attention(model, batch("none")[0])
     assert model.config._attn_implementation == "sdpa" and model.training

@@ -9,39 +9,33 @@ of each prompt's last token is kept, so that memory grows with tokens and no arc
 - :func:`_through_cache`: the others that can cache keys and values (GPT-J, Bloom, Falcon, ...): the prompt is
   fed block by block, each last token as a block of its own.
 
-Anything else raises :class:`CaptureError`, which names the architecture.
+Anything else raises :class:`~iclnb.llm.attention.access.CaptureError`, which names the architecture.
 """
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface, DynamicCache, PreTrainedModel
-from transformers.masking_utils import eager_mask
 
-from iclnb.errors import IclnbError
-
-BLOCK = 128
-"""Queries whose attention is computed at a time: the memory of a layer is BLOCK x tokens, not tokens²."""
+from iclnb.llm.attention import access
+from iclnb.llm.attention.access import (
+    BlockMask,
+    CaptureError,
+    checked_mask,
+    eager_of,
+    evaluation,
+    implementation,
+    layers,
+    refuse_encoder_decoder,
+    refuse_length_dependent_positions,
+    require_probabilities,
+)
 
 _ENTRY = "iclnb_last_token"
-_LENGTH_DEPENDENT_ROPE = {"dynamic", "longrope"}
-
-
-class CaptureError(IclnbError):
-    """The attention of this architecture cannot be captured exactly."""
-
-    def __init__(self, model: PreTrainedModel, why: str):
-        super().__init__(
-            f"cannot capture the attention of {type(model).__name__} (model type "
-            f"{model.config.model_type!r}): {why}"
-        )
 
 
 @torch.no_grad()
@@ -72,72 +66,19 @@ def last_token_attention(
         CaptureError: if the architecture's attention cannot be captured exactly; the message names it.
         ValueError: if the shapes of ``input_ids`` and ``attention_mask`` do not fit, or a prompt is empty.
     """
-    mask = _checked_mask(input_ids, attention_mask)
+    mask = checked_mask(input_ids, attention_mask)
     positions = torch.arange(input_ids.shape[1], device=mask.device)
     last = torch.where(mask, positions, -1).amax(dim=1)
-    if model.config.is_encoder_decoder:
-        raise CaptureError(model, "it is an encoder-decoder, and this is for causal language models")
+    refuse_encoder_decoder(model)
     capture = _through_interface if model._can_set_attn_implementation() else _through_cache
     device = model.get_input_embeddings().weight.device
-    with _evaluation(model):
+    with evaluation(model):
         rows = capture(
             model, input_ids.to(device), None if mask.all() else mask.long().to(device), last.tolist()
         )
     attention = torch.stack([row.float().to(input_ids.device) for row in rows])
-    total = attention.sum(dim=-1)
-    if not (torch.isfinite(total).all() and (total > 0).all() and (total < 1.01).all()):
-        raise CaptureError(model, "its attention rows are not probabilities")
+    require_probabilities(model, attention)
     return attention * mask[None, :, None, :]
-
-
-def _checked_mask(input_ids: Tensor, attention_mask: Tensor | None) -> Bool[Tensor, "batch tokens"]:
-    if input_ids.ndim != 2 or 0 in input_ids.shape:
-        raise ValueError(
-            f"input_ids must be of shape (batch, tokens), none zero; got {tuple(input_ids.shape)}"
-        )
-    if attention_mask is None:
-        return torch.ones_like(input_ids, dtype=torch.bool)
-    if attention_mask.shape != input_ids.shape:
-        expected, got = tuple(input_ids.shape), tuple(attention_mask.shape)
-        raise ValueError(f"attention_mask must be of the shape of input_ids {expected}, got {got}")
-    mask = attention_mask.to(input_ids.device).bool()
-    if not mask.any(dim=1).all():
-        raise ValueError("attention_mask leaves a prompt without a real token")
-    return mask
-
-
-@contextmanager
-def _evaluation(model: PreTrainedModel) -> Iterator[None]:
-    """No dropout inside the block; every module's mode as before afterwards."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
-
-
-@contextmanager
-def _implementation(model: PreTrainedModel, name: str) -> Iterator[None]:
-    """Every configuration inside the model asks for attention ``name``; as before afterwards."""
-    configs = {id(m.config): m.config for m in model.modules() if hasattr(m, "config")}
-    found = [c for c in configs.values() if hasattr(c, "_attn_implementation_internal")]
-    before = [c._attn_implementation_internal for c in found]
-    try:
-        for config in found:
-            config._attn_implementation_internal = name
-        yield
-    finally:
-        for config, implementation in zip(found, before, strict=True):
-            config._attn_implementation_internal = implementation
-
-
-def _layers(model: PreTrainedModel) -> int:
-    layers = getattr(model.config.get_text_config(decoder=True), "num_hidden_layers", None)
-    if layers is None:
-        raise CaptureError(model, "its configuration does not say how many layers it has")
-    return layers
 
 
 # --- architectures that look their attention up in AttentionInterface ---------------------------------------
@@ -154,31 +95,19 @@ class _Capture:
 _CURRENT: ContextVar[_Capture] = ContextVar("iclnb_capture")
 
 
-class _BlockMask:
-    """The attention mask of tokens² that a model asks for, made one block of queries at a time."""
-
-    def __init__(self, **arguments: object):
-        self.arguments = arguments
-
-    def rows(self, start: int, stop: int, query: Tensor) -> Float[Tensor, "batch 1 queries tokens"]:
-        """The additive mask (0 or the lowest number of the dtype) of queries ``start`` to ``stop``."""
-        block = {"q_length": stop - start, "q_offset": start, "device": query.device, "dtype": query.dtype}
-        return eager_mask(**(self.arguments | block))
-
-
 def _attend(
     module: torch.nn.Module,
     query: Float[Tensor, "batch heads tokens dim"],
     key: Float[Tensor, "batch kv_heads tokens dim"],
     value: Float[Tensor, "batch kv_heads tokens dim"],
-    attention_mask: _BlockMask,
+    attention_mask: BlockMask,
     **settings: object,
 ) -> tuple[Float[Tensor, "batch tokens heads dim"], None]:
     """The module's eager attention, block by block; the last tokens' rows go to the current capture."""
-    capture, eager = _CURRENT.get(), _eager_of(module)
+    capture, eager = _CURRENT.get(), eager_of(module)
     outputs, found = [], {}
-    for start in range(0, query.shape[2], BLOCK):
-        stop = min(start + BLOCK, query.shape[2])
+    for start in range(0, query.shape[2], access.BLOCK):
+        stop = min(start + access.BLOCK, query.shape[2])
         mask = attention_mask.rows(start, stop, query)
         output, probabilities = eager(module, query[:, :, start:stop], key, value, mask, **settings)
         outputs.append(output)
@@ -191,25 +120,16 @@ def _attend(
     return torch.cat(outputs, dim=1), None
 
 
-def _eager_of(module: torch.nn.Module) -> Callable:
-    """The eager attention function of the architecture that ``module`` belongs to."""
-    for cls in type(module).__mro__:
-        eager = getattr(sys.modules[cls.__module__], "eager_attention_forward", None)
-        if eager is not None:
-            return eager
-    raise TypeError(f"{type(module).__name__} has no eager_attention_forward beside it")
-
-
 def _through_interface(
     model: PreTrainedModel, input_ids: Tensor, attention_mask: Tensor | None, last: list[int]
 ) -> list[Float[Tensor, "batch heads tokens"]]:
     """One forward pass in which every layer's attention is :func:`_attend`."""
     AttentionInterface.register(_ENTRY, _attend)
-    AttentionMaskInterface.register(_ENTRY, _BlockMask)
+    AttentionMaskInterface.register(_ENTRY, BlockMask)
     capture = _Capture(last)
     token = _CURRENT.set(capture)
     try:
-        with _implementation(model, _ENTRY):
+        with implementation(model, _ENTRY):
             model.base_model(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
     except (TypeError, AttributeError) as error:  # the model handles masks or calls attention in its own way
         raise CaptureError(
@@ -217,9 +137,9 @@ def _through_interface(
         ) from error
     finally:
         _CURRENT.reset(token)
-    if sorted(capture.rows) != list(range(_layers(model))):
+    if sorted(capture.rows) != list(range(layers(model))):
         raise CaptureError(
-            model, f"softmax attention was seen in layers {sorted(capture.rows)} of {_layers(model)}"
+            model, f"softmax attention was seen in layers {sorted(capture.rows)} of {layers(model)}"
         )
     return [capture.rows[layer] for layer in sorted(capture.rows)]
 
@@ -231,14 +151,12 @@ def _through_cache(
     model: PreTrainedModel, input_ids: Tensor, attention_mask: Tensor | None, last: list[int]
 ) -> list[Float[Tensor, "batch heads tokens"]]:
     """The prompt in blocks under eager attention; a block that is a last token gives its attention away."""
-    rope = getattr(model.config.get_text_config(decoder=True), "rope_parameters", None) or {}
-    if rope.get("rope_type") in _LENGTH_DEPENDENT_ROPE:
-        raise CaptureError(model, "its rotary embedding depends on the length of the whole prompt")
+    refuse_length_dependent_positions(model)
     tokens = max(last) + 1
-    rows = [[None] * len(last) for _ in range(_layers(model))]
+    rows = [[None] * len(last) for _ in range(layers(model))]
     cache = DynamicCache()
-    with _implementation(model, "eager"):
-        edges = sorted({0, *range(BLOCK, tokens, BLOCK), *last, *(index + 1 for index in last)})
+    with implementation(model, "eager"):
+        edges = sorted({0, *range(access.BLOCK, tokens, access.BLOCK), *last, *(index + 1 for index in last)})
         for start, stop in pairwise(edges):
             prompts = [prompt for prompt, index in enumerate(last) if start == index]
             found = model.base_model(

@@ -1,0 +1,17 @@
+"""What a language model attends to: last-token attention of prompts, alone or under a shared prefix."""
+
+from iclnb.llm.attention.access import CaptureError
+from iclnb.llm.attention.last_token import last_token_attention
+from iclnb.llm.attention.outputs import Edit
+from iclnb.llm.attention.prefix import attend, prepare, shared_prefix_attention
+from iclnb.llm.attention.routes import SharedPrefix
+
+__all__ = [
+    "CaptureError",
+    "Edit",
+    "SharedPrefix",
+    "attend",
+    "last_token_attention",
+    "prepare",
+    "shared_prefix_attention",
+]

@@ -1,0 +1,124 @@
+"""What capturing attention needs of a 🤗 transformers model: its modes, masks and own eager attention."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from transformers import PreTrainedModel
+from transformers.masking_utils import eager_mask
+
+from iclnb.errors import IclnbError
+
+BLOCK = 128
+"""Queries whose attention is computed at a time: the memory of a layer is BLOCK x tokens, not tokens²."""
+
+_LENGTH_DEPENDENT_ROPE = {"dynamic", "longrope"}
+
+
+class CaptureError(IclnbError):
+    """The attention of this architecture cannot be captured exactly."""
+
+    def __init__(self, model: PreTrainedModel, why: str):
+        super().__init__(
+            f"cannot capture the attention of {type(model).__name__} (model type "
+            f"{model.config.model_type!r}): {why}"
+        )
+
+
+@contextmanager
+def evaluation(model: PreTrainedModel) -> Iterator[None]:
+    """No dropout inside the block; every module's mode as before afterwards."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+@contextmanager
+def implementation(model: PreTrainedModel, name: str) -> Iterator[None]:
+    """Every configuration inside the model asks for attention ``name``; as before afterwards."""
+    configs = {id(m.config): m.config for m in model.modules() if hasattr(m, "config")}
+    found = [c for c in configs.values() if hasattr(c, "_attn_implementation_internal")]
+    before = [c._attn_implementation_internal for c in found]
+    try:
+        for config in found:
+            config._attn_implementation_internal = name
+        yield
+    finally:
+        for config, earlier in zip(found, before, strict=True):
+            config._attn_implementation_internal = earlier
+
+
+def layers(model: PreTrainedModel) -> int:
+    """How many layers the model's configuration says it has.
+
+    Raises:
+        CaptureError: if it does not say.
+    """
+    found = getattr(model.config.get_text_config(decoder=True), "num_hidden_layers", None)
+    if found is None:
+        raise CaptureError(model, "its configuration does not say how many layers it has")
+    return found
+
+
+class BlockMask:
+    """The attention mask of tokens² that a model asks for, made one block of queries at a time."""
+
+    def __init__(self, **arguments: object):
+        self.arguments = arguments
+
+    def rows(self, start: int, stop: int, query: Tensor) -> Float[Tensor, "batch 1 queries tokens"]:
+        """The additive mask (0 or the lowest number of the dtype) of queries ``start`` to ``stop``."""
+        block = {"q_length": stop - start, "q_offset": start, "device": query.device, "dtype": query.dtype}
+        return eager_mask(**(self.arguments | block))
+
+
+def eager_of(module: torch.nn.Module) -> Callable:
+    """The eager attention function of the architecture that ``module`` belongs to."""
+    for cls in type(module).__mro__:
+        eager = getattr(sys.modules[cls.__module__], "eager_attention_forward", None)
+        if eager is not None:
+            return eager
+    raise TypeError(f"{type(module).__name__} has no eager_attention_forward beside it")
+
+
+def checked_mask(input_ids: Tensor, attention_mask: Tensor | None) -> Bool[Tensor, "batch tokens"]:
+    if input_ids.ndim != 2 or 0 in input_ids.shape:
+        raise ValueError(
+            f"input_ids must be of shape (batch, tokens), none zero; got {tuple(input_ids.shape)}"
+        )
+    if attention_mask is None:
+        return torch.ones_like(input_ids, dtype=torch.bool)
+    if attention_mask.shape != input_ids.shape:
+        expected, got = tuple(input_ids.shape), tuple(attention_mask.shape)
+        raise ValueError(f"attention_mask must be of the shape of input_ids {expected}, got {got}")
+    mask = attention_mask.to(input_ids.device).bool()
+    if not mask.any(dim=1).all():
+        raise ValueError("attention_mask leaves a prompt without a real token")
+    return mask
+
+
+def refuse_encoder_decoder(model: PreTrainedModel) -> None:
+    """Raise :class:`CaptureError` for a model that is not a causal language model."""
+    if model.config.is_encoder_decoder:
+        raise CaptureError(model, "it is an encoder-decoder, and this is for causal language models")
+
+
+def refuse_length_dependent_positions(model: PreTrainedModel) -> None:
+    """Raise :class:`CaptureError` where a key depends on the length of the whole prompt."""
+    rope = getattr(model.config.get_text_config(decoder=True), "rope_parameters", None) or {}
+    if rope.get("rope_type") in _LENGTH_DEPENDENT_ROPE:
+        raise CaptureError(model, "its rotary embedding depends on the length of the whole prompt")
+
+
+def require_probabilities(model: PreTrainedModel, attention: Float[Tensor, "*rows tokens"]) -> None:
+    """Raise :class:`CaptureError` unless every row is finite and sums to something in (0, 1]."""
+    total = attention.sum(dim=-1)
+    if not (torch.isfinite(total).all() and (total > 0).all() and (total < 1.01).all()):
+        raise CaptureError(model, "its attention rows are not probabilities")

@@ -1,0 +1,164 @@
+"""Many prompts that begin alike: the shared prefix is computed once, the queries run on top in batches.
+
+In-context learning is measured with many queries under one set of demonstrations. :func:`prepare` computes
+the keys and values of the demonstrations, :func:`attend` runs a batch of queries on top and gives the last
+token's attention over prefix and suffix alike, and what the model says next. Everything equals a pass over
+the full prompts; keys and values are those of the model itself.
+
+Where an architecture's eager attention is, to the letter, the one that most share (softmax of scaled scores
+plus mask), the two parts are computed apart and merged (:mod:`iclnb.llm.attention.merged`). Any other (soft
+caps, sinks, a sliding window) runs its own eager attention over the joined keys, or, outside
+``AttentionInterface``, its own forward pass with a cache.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedModel
+
+from iclnb.llm.attention import access
+from iclnb.llm.attention.access import CaptureError, checked_mask, evaluation, implementation
+from iclnb.llm.attention.outputs import Edit
+from iclnb.llm.attention.routes import Found, SharedPrefix, through_cache, through_interface
+
+
+def shared_prefix_attention(
+    model: PreTrainedModel,
+    prefix_ids: Sequence[int] | Int[Tensor, " prefix"],
+    suffix_ids: Int[Tensor, "batch suffix"],
+    suffix_mask: Int[Tensor, "batch suffix"] | None = None,
+) -> tuple[Float[Tensor, "layers batch heads tokens"], Float[Tensor, "batch vocabulary"]]:
+    """Last-token attention and next-token log-probabilities of prompts that share their first tokens.
+
+    The same numbers as the full prompts ``prefix + suffix`` give one by one under eager attention, within
+    rounding (1e-5 in float32). For many batches under one prefix call :func:`prepare` once and
+    :func:`attend` for each.
+
+    Args:
+        model: a causal language model; its modes and settings are the same afterwards.
+        prefix_ids: the shared tokens, at least one.
+        suffix_ids: the tokens that follow, padded on either side.
+        suffix_mask: 1 for real tokens, 0 for padding; ``None`` means that all are real.
+
+    Returns:
+        For each layer, prompt and head the last real token's attention over the prefix and the suffix as
+        given (zero at padding), in float32; and the log-probabilities of the next token, in float32.
+
+    Raises:
+        CaptureError: if the architecture's attention cannot be captured exactly; the message names it.
+        ValueError: if shapes do not fit, or the prefix or a suffix is empty.
+    """
+    return attend(model, prepare(model, prefix_ids), suffix_ids, suffix_mask)
+
+
+@torch.no_grad()
+def prepare(model: PreTrainedModel, prefix_ids: Sequence[int] | Int[Tensor, " prefix"]) -> SharedPrefix:
+    """One pass over the shared tokens; arguments and errors as :func:`shared_prefix_attention`."""
+    ids = torch.as_tensor(prefix_ids).reshape(1, -1)
+    if ids.shape[1] == 0:
+        raise ValueError("a shared prefix needs at least one token, got none")
+    access.refuse_encoder_decoder(model)
+    access.refuse_length_dependent_positions(model)
+    device, tokens, cache = model.get_input_embeddings().weight.device, ids.shape[1], DynamicCache()
+    lean = model._can_set_attn_implementation() and model.config._attn_implementation != "eager"
+    edges = [0, tokens] if lean else sorted({0, *range(access.BLOCK, tokens, access.BLOCK), tokens})
+    own = nullcontext() if lean else implementation(model, "eager")
+    with evaluation(model), own:
+        for start, stop in pairwise(edges):
+            model.base_model(input_ids=ids[:, start:stop].to(device), past_key_values=cache, use_cache=True)
+    if cache.get_seq_length() != tokens or len(cache.layers) != access.layers(model):
+        raise CaptureError(model, "it does not keep the keys and values of the tokens before")
+    return SharedPrefix(
+        input_ids=tuple(ids[0].tolist()),
+        keys=tuple(layer.keys[0] for layer in cache.layers),
+        values=tuple(layer.values[0] for layer in cache.layers),
+    )
+
+
+@torch.no_grad()
+def attend(
+    model: PreTrainedModel,
+    prefix: SharedPrefix,
+    suffix_ids: Int[Tensor, "batch suffix"],
+    suffix_mask: Int[Tensor, "batch suffix"] | None = None,
+    *,
+    attention: bool = True,
+    edit: Edit | None = None,
+) -> tuple[Float[Tensor, "layers batch heads tokens"] | None, Float[Tensor, "batch vocabulary"]]:
+    """One batch of queries on top of a prepared prefix.
+
+    Args:
+        model, suffix_ids, suffix_mask: as in :func:`shared_prefix_attention`.
+        prefix: from :func:`prepare`, of the same model.
+        attention: whether to return attention (``None`` otherwise).
+        edit: sees, and returns in its place, what the heads of a layer put out at the last tokens
+            (:func:`iclnb.llm.attention.outputs.head_outputs`).
+
+    Returns:
+        As :func:`shared_prefix_attention`.
+    """
+    mask = checked_mask(suffix_ids, suffix_mask)
+    order = torch.argsort(mask.long(), dim=1, stable=True)  # padding to the left: the last token stands last
+    ids, lengths = suffix_ids.gather(1, order), mask.sum(1)
+    said, captured = [None] * len(ids), [None] * len(ids)
+    with evaluation(model):
+        for rows, longest in _together(model, lengths):
+            own, logits = _run(model, prefix, ids[rows, -longest:], lengths[rows], edit)
+            log_probabilities = torch.log_softmax(logits[:, -1].float(), dim=-1).to(ids.device)
+            for i, row in enumerate(rows.tolist()):
+                said[row] = log_probabilities[i]
+                if attention:
+                    captured[row] = _placed(own, i, order[row], int(lengths[row]), len(prefix.input_ids))
+    if not attention:
+        return None, torch.stack(said)
+    rows = torch.stack(captured, dim=1)
+    access.require_probabilities(model, rows)
+    return rows, torch.stack(said)
+
+
+def _together(model: PreTrainedModel, lengths: Int[Tensor, " batch"]) -> Iterator[tuple[Tensor, int]]:
+    """Which prompts run in one pass, and the longest suffix among them.
+
+    Padding between prefix and suffix changes nothing where a model is told its tokens' positions. Sliding
+    windows and some relative positions go by place; there, prompts of one length run together.
+    """
+    config = model.config.get_text_config(decoder=True)
+    if model._can_set_attn_implementation() and getattr(config, "sliding_window", None) is None:
+        yield torch.arange(len(lengths)), int(lengths.max())
+    else:
+        for length in lengths.unique().tolist():
+            yield (lengths == length).nonzero()[:, 0], length
+
+
+def _placed(
+    own: list[Float[Tensor, "batch heads tokens"]], i: int, order: Tensor, length: int, before: int
+) -> Float[Tensor, "layers heads tokens"]:
+    """The rows of prompt ``i`` with its suffix's tokens where the caller has them."""
+    rows = torch.stack([layer[i].float() for layer in own]).to(order.device)
+    placed = rows.new_zeros(*rows.shape[:2], before + len(order))
+    placed[..., :before] = rows[..., :before]
+    placed[..., before + order[-length:]] = rows[..., -length:]
+    return placed
+
+
+def _run(
+    model: PreTrainedModel,
+    prefix: SharedPrefix,
+    ids: Int[Tensor, "batch suffix"],
+    lengths: Int[Tensor, " batch"],
+    edit: Edit | None,
+) -> Found:
+    """One forward pass over suffixes padded on the left: each layer's last row, and the last logits."""
+    device, before = model.get_input_embeddings().weight.device, len(prefix.input_ids)
+    own = (torch.arange(ids.shape[1]) >= ids.shape[1] - lengths.cpu()[:, None]).long().to(device)
+    inputs = {
+        "input_ids": ids.to(device),
+        "attention_mask": torch.cat([own.new_ones(len(ids), before), own], dim=1),
+        "position_ids": before + (own.cumsum(1) - 1).clamp(min=0),
+    }
+    run = through_interface if model._can_set_attn_implementation() else through_cache
+    return run(model, prefix, inputs, edit)
