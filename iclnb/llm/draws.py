@@ -7,6 +7,7 @@ from transformers import PreTrainedTokenizerBase
 
 from iclnb.errors import IclnbError, unknown
 from iclnb.llm.data import tasks
+from iclnb.llm.data.definitions import Format
 from iclnb.llm.data.sources import MissingSplit
 from iclnb.llm.prompts import Demonstration, Prompt, build, fresh_demonstrations
 
@@ -66,14 +67,51 @@ def fresh_prompts(
     Raises:
         IclnbError: if the pool is smaller than ``k`` or the format unknown.
     """
-    if format is not None and format not in task.formats:
-        raise unknown(f"format of {task.name}", format, task.formats)
-    written = task.formats[format] if format else task.format
+    written = _format(task, format)
     drawn = fresh_demonstrations(len(pool), k, len(queries), seed=seed)
     return [
         build(tokenizer, written, task.label_words, _demonstrations(task, pool, rows), query)
         for rows, query in zip(drawn.tolist(), queries, strict=True)
     ]
+
+
+def shared_prompts(
+    tokenizer: PreTrainedTokenizerBase,
+    task: tasks.Task,
+    pool: Dataset,
+    queries: Dataset,
+    *,
+    k: int,
+    sets: int,
+    seed: int,
+    format: str | None = None,
+) -> list[list[Prompt]]:
+    """Prompts in which all test points share their demonstrations, for each of several sets of these.
+
+    A statement about one set is a statement about one draw; an interval needs several.
+
+    Args:
+        sets: number of demonstration sets.
+        tokenizer, task, pool, queries, k, seed, format: as in :func:`fresh_prompts`.
+
+    Returns:
+        For each set the prompts in the order of ``queries``.
+
+    Raises:
+        IclnbError: if the pool is smaller than ``k`` or the format unknown.
+    """
+    written = _format(task, format)
+    made = []
+    for rows in fresh_demonstrations(len(pool), k, sets, seed=seed).tolist():
+        shown = _demonstrations(task, pool, rows)
+        made.append([build(tokenizer, written, task.label_words, shown, query) for query in queries])
+    return made
+
+
+def _format(task: tasks.Task, name: str | None) -> Format:
+    if name is not None and name not in task.formats:
+        raise unknown(f"format of {task.name}", name, task.formats)
+    return task.formats[name] if name else task.format
 
 
 def _demonstrations(task: tasks.Task, pool: Dataset, rows: Sequence[int]) -> list[Demonstration]:

@@ -101,7 +101,7 @@ def build(
         write(format.separator)
     query_pieces = [write(format.x.format_map(query)), write(format.cue)]
 
-    input_ids, starts, stops = _tokenise(tokenizer, text)
+    input_ids, starts, stops = tokenise(tokenizer, text)
     spans = [[_span(piece, starts, stops) for piece in parts] for parts in (*pieces, query_pieces)]
     return Prompt(
         text=text,
@@ -148,7 +148,7 @@ def collate(
     return input_ids, attention_mask
 
 
-def _tokenise(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[tuple[int, ...], list[int], list[int]]:
+def tokenise(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[tuple[int, ...], list[int], list[int]]:
     """Token ids, and for each token the characters it stands for: starts and stops, neither ever decreasing.
 
     Some tokenisers leave white space out of a token's offsets; here every token starts where the one before
