@@ -9,7 +9,7 @@ from transformers import BertConfig, BertLMHeadModel, DynamicCache
 
 from iclnb.errors import IclnbError
 from iclnb.llm.attention import attend, prepare
-from iclnb.llm.heads.outputs import head_outputs
+from iclnb.llm.attention.outputs import head_outputs
 
 pytestmark = pytest.mark.tiny
 
