@@ -1,0 +1,203 @@
+"""Interventions that ask what heads cause: mean ablation, and label values swapped among demonstrations."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from iclnb.errors import IclnbError
+from iclnb.llm.attention import SharedPrefix
+from iclnb.llm.heads.outputs import Edit
+from iclnb.llm.prompts import Prompt, Span
+from iclnb.llm.reading import read
+
+Head = tuple[int, int]
+"""A layer and one of its heads, both counted from 0."""
+
+
+def mean_outputs(
+    model: PreTrainedModel, prompts: Sequence[Prompt], *, pad_token_id: int, batch_size: int = 16
+) -> Float[np.ndarray, "layers heads dim"]:
+    """What every head puts out at the last token, averaged over prompts.
+
+    Sums are kept, not outputs: memory does not grow with the number of prompts. Take prompts other than
+    those on which an ablation is judged.
+
+    Args:
+        model: a causal language model.
+        prompts: at least one.
+        pad_token_id: the tokeniser's padding token.
+        batch_size: prompts per forward pass.
+
+    Raises:
+        IclnbError: if the architecture's head outputs cannot be reached.
+        ValueError: without prompts.
+    """
+    if not prompts:
+        raise ValueError("a mean needs at least one prompt")
+    sums: dict[int, np.ndarray] = {}
+
+    def add(layer: int, z: Tensor) -> Tensor:
+        sums[layer] = sums.get(layer, 0) + z.double().sum(0).cpu().numpy()
+        return z
+
+    for _ in read(
+        model, prompts, pad_token_id=pad_token_id, attention=False, batch_size=batch_size, edit=add
+    ):
+        pass
+    return np.stack([sums[layer] for layer in sorted(sums)]) / len(prompts)
+
+
+def ablate(heads: Iterable[Head], means: Float[np.ndarray, "layers heads dim"]) -> Edit:
+    """Mean ablation: each given head puts out, whatever the prompt, what it puts out on average.
+
+    A head so treated still gives the residual stream the offset that later layers rely on; what it loses is
+    everything that depends on the prompt. Zero ablation (means of zero) takes the offset away too.
+
+    Args:
+        heads: the layer and head of each.
+        means: of :func:`mean_outputs`, or zeros.
+
+    Returns:
+        An edit for :func:`iclnb.llm.reading.read`.
+
+    Raises:
+        ValueError: if the model of ``means`` has no such head.
+    """
+    by_layer: dict[int, list[int]] = {}
+    for layer, head in sorted(set(heads)):
+        if not (0 <= layer < means.shape[0] and 0 <= head < means.shape[1]):
+            raise ValueError(
+                f"there is no head {head} in layer {layer} of {means.shape[:2]} layers and heads"
+            )
+        by_layer.setdefault(layer, []).append(head)
+
+    def edit(layer: int, z: Tensor) -> Tensor:
+        if layer not in by_layer:
+            return z
+        z, chosen = z.clone(), by_layer[layer]
+        z[:, chosen] = torch.as_tensor(means[layer, chosen]).to(z)
+        return z
+
+    return edit
+
+
+def random_heads_like(heads: Iterable[Head], per_layer: int, rng: np.random.Generator) -> list[Head]:
+    """As many other heads of the same layers, drawn at random: the control of an ablation.
+
+    Args:
+        heads: the heads that are ablated.
+        per_layer: heads in each layer of the model (n).
+        rng: draws them, without replacement within a layer.
+
+    Raises:
+        IclnbError: if a layer has fewer other heads than are ablated in it.
+    """
+    by_layer: dict[int, set[int]] = {}
+    for layer, head in heads:
+        by_layer.setdefault(layer, set()).add(head)
+    drawn = []
+    for layer, taken in sorted(by_layer.items()):
+        others = [head for head in range(per_layer) if head not in taken]
+        if len(others) < len(taken):
+            raise IclnbError(
+                f"layer {layer} has {len(others)} heads besides the {len(taken)} ablated ones, too few for a "
+                "control of the same size; ablate fewer heads"
+            )
+        chosen = rng.choice(others, size=len(taken), replace=False)
+        drawn += [(layer, head) for head in sorted(chosen.tolist())]
+    return drawn
+
+
+def label_partners(labels: Sequence[int], *, seed: int) -> list[int]:
+    """For each demonstration a random one of another class.
+
+    Where no class has more than half of the demonstrations the partners are a permutation: with two classes
+    of equal size the demonstrations are paired and change places. Otherwise each demonstration's partner is
+    drawn independently from those of other classes.
+
+    Args:
+        labels: the classes of y_1 ... y_k.
+        seed: seeds the draw.
+
+    Returns:
+        The index of each demonstration's partner.
+
+    Raises:
+        IclnbError: if all demonstrations are of one class.
+    """
+    classes, rng = np.asarray(labels), np.random.default_rng(seed)
+    names, counts = np.unique(classes, return_counts=True)
+    if len(names) < 2:
+        raise IclnbError(
+            "label values can only be swapped between classes; draw demonstrations of two or more"
+        )
+    if 2 * counts.max() > len(classes):
+        return [int(rng.choice(np.flatnonzero(classes != own))) for own in classes]
+    order = np.concatenate([rng.permutation(np.flatnonzero(classes == name)) for name in names])
+    partners = np.empty(len(classes), dtype=int)
+    partners[order] = np.roll(order, -counts.max())  # classes lie in runs no longer than the step
+    return partners.tolist()
+
+
+def swap_label_values(
+    prefix: SharedPrefix,
+    y: Sequence[Span],
+    labels: Sequence[int],
+    *,
+    seed: int,
+    layers: Collection[int] | None = None,
+    kv_heads: Collection[Head] | None = None,
+) -> SharedPrefix:
+    """The prefix in which each label token holds the value vectors of a demonstration of another class.
+
+    Keys stay, so that a query attends as before; if a head averages labels by similarity, the answer should
+    follow the values. Only what later tokens read changes: the prefix's own tokens keep what they computed
+    from the values as they were.
+
+    Args:
+        prefix: the demonstrations as the model remembers them.
+        y: spans of the label words y_1 ... y_k.
+        labels: their classes.
+        seed: seeds :func:`label_partners`, which says whose values each label gets.
+        layers: where to swap; ``None`` for everywhere.
+        kv_heads: pairs of a layer and a key-value head to swap in; ``None`` for all of ``layers``. With
+            grouped-query attention one key-value head serves several query heads (:func:`kv_head_of`), and
+            all of these see the swap.
+
+    Raises:
+        IclnbError: if all demonstrations are of one class, or label words differ in their number of tokens.
+        ValueError: if a span is empty or reaches past the prefix, or spans and labels differ in number.
+    """
+    tokens = len(prefix.input_ids)
+    if len(y) != len(labels) or any(not 0 <= start < stop <= tokens for start, stop in y):
+        raise ValueError(f"expected {len(labels)} label spans inside {tokens} tokens, got {list(y)}")
+    if len({stop - start for start, stop in y}) > 1:
+        raise IclnbError("label words of different numbers of tokens cannot be swapped; choose other words")
+    partners = label_partners(labels, seed=seed)
+    to = [token for span in y for token in range(*span)]
+    source = [token for partner in partners for token in range(*y[partner])]
+    values = []
+    for layer, value in enumerate(prefix.values):
+        if layers is None or layer in layers:
+            rows = [h for h in range(len(value)) if kv_heads is None or (layer, h) in kv_heads]
+            value = value.clone()
+            for row in rows:
+                value[row, to] = value[row, source]
+        values.append(value)
+    return replace(prefix, values=tuple(values))
+
+
+def kv_head_of(head: int, heads: int, kv_heads: int) -> int:
+    """The key-value head that a query head reads; groups of heads / kv_heads neighbours share one.
+
+    Raises:
+        ValueError: if the numbers do not fit.
+    """
+    if heads % kv_heads or not 0 <= head < heads:
+        raise ValueError(f"there is no head {head} among {heads} that share {kv_heads} key-value heads")
+    return head // (heads // kv_heads)
