@@ -1,6 +1,7 @@
 """Label noise, label words, orders and the prompts made of tables."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ def test_noise_is_nested_and_has_its_share(kind):
         conditions.noisy_labels(LABELS, share, kind, classes=3, seed=1) for share in np.linspace(0, 1, 9)
     ]
     assert (steps[0] == LABELS).all()
-    for weak, strong in zip(steps[:-1], steps[1:], strict=True):
+    for weak, strong in pairwise(steps):
         moved = weak != LABELS
         assert (strong[moved] == weak[moved]).all()
     wrong = np.array([(step != LABELS).sum(1) for step in steps])
@@ -57,10 +58,8 @@ def test_orders():
 def test_random_words_are_common_and_single_tokens():
     tokenizer = tiny.tokenizers()["gpt2"]
     single = {"film", "Sentiment", "really", "good", "fine", "tabs"}
-    counts = {
-        word: 10
-        for word in ("film", "really", "good", "fine", "cinema", "zebra", "bad", "x1yz", "sentiments")
-    }
+    words = ("film", "really", "good", "fine", "cinema", "zebra", "bad", "x1yz", "sentiments")
+    counts = dict.fromkeys(words, 10)
     found = {conditions.random_words(Lexicon(counts, {}), tokenizer, " ", 2, seed=seed) for seed in range(30)}
     picked = {word for pair in found for word in pair}
     ids = {word: tokenizer(" " + word)["input_ids"] for word in counts}

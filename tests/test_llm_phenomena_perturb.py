@@ -4,6 +4,7 @@ import io
 import re
 import tarfile
 import zipfile
+from itertools import pairwise
 
 import pandas as pd
 import pytest
@@ -28,7 +29,6 @@ LEXICON = Lexicon(
     },
 )
 TEXT = "An honest FILM, and the Film isn't over-long; naïve viewers aged 12 (in 東京) were able to follow it."
-NUMBERS = "0123456789"
 
 
 def changed(kind, strength, seed=0, text=TEXT):
@@ -65,7 +65,7 @@ def test_a_stronger_perturbation_changes_all_that_a_weaker_one_did(kind):
     """...by the same words, too: the pieces that both touched are the same."""
     for seed in range(5):
         steps = [touched(kind, step / 20, seed) for step in range(21)]
-        assert all(weak <= strong for weak, strong in zip(steps[:-1], steps[1:], strict=True))
+        assert all(weak <= strong for weak, strong in pairwise(steps))
         sizes = [len(step) for step in steps]
         able = sizes[20]
         assert sizes == [-(-step * able // 20) for step in range(21)]  # the share, rounded up

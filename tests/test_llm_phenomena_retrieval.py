@@ -1,4 +1,4 @@
-"""Choice of demonstrations and similarities, against brute force, scikit-learn, rank-bm25 and single texts."""
+"""Choice of demonstrations and similarities, against brute force, scikit-learn and rank-bm25."""
 
 import re
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from rank_bm25 import BM25L
+from rank_bm25 import BM25Okapi
 from sklearn.neighbors import NearestNeighbors
 
 from iclnb.errors import IclnbError
@@ -97,17 +97,21 @@ def tokens(text):
 
 @pytest.mark.parametrize(("k1", "b"), [(1.5, 0.75), (0.9, 0.4)])
 def test_bm25_is_rank_bm25s(k1, b):
-    """BM25L with delta 0 has Lucene's weight of a word, and its counts but for a factor k1 + 1."""
+    """Its counts differ from Lucene's by a factor k1 + 1 alone, its weights of words are set to Lucene's."""
     queries = ["film film dull", "Laughed and saw a film", "nothing of this", "東京 café", "!?"]
-    oracle = BM25L([tokens(text) for text in TEXTS], k1=k1, b=b, delta=0)
+    documents = [tokens(text) for text in TEXTS]
+    oracle = BM25Okapi(documents, k1=k1, b=b)
+    for word in oracle.idf:
+        holding = sum(word in document for document in documents)
+        oracle.idf[word] = np.log(1 + (len(TEXTS) - holding + 0.5) / (holding + 0.5))
     expected = np.stack([oracle.get_scores(tokens(query)) for query in queries]) / (k1 + 1)
     found = retrieval.bm25(queries, TEXTS, k1=k1, b=b)
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
-    assert found[0].argmax() in (1, 2) and not found[2].any() == expected[2].any() - 1
+    assert found[1].any() and not found[4].any()
 
 
 @pytest.mark.tiny
-@pytest.mark.parametrize("architecture", ["llama", "gpt2", "gptj"])
+@pytest.mark.parametrize("architecture", ["llama", "gpt2", "gptj", "gemma2"])
 def test_next_token_probabilities_are_those_of_single_texts(architecture):
     tokenizer = tiny.tokenizers()["llama3"]
     tokenizer.pad_token = tokenizer.eos_token = "<s>"
@@ -117,7 +121,7 @@ def test_next_token_probabilities_are_those_of_single_texts(architecture):
         with torch.no_grad():
             alone = model(torch.tensor([tokenizer(text)["input_ids"]])).logits[0, -1].softmax(-1)
         np.testing.assert_allclose(row, alone.numpy(), atol=1e-6)
-    assert found.shape == (len(TEXTS), len(tokenizer)) and np.ptp(found @ found.T) > 0.01
+    assert found.shape == (len(TEXTS), len(tokenizer)) and np.ptp(found @ found.T) > 0.001
 
 
 @pytest.mark.packaged

@@ -99,21 +99,20 @@ def next_token_probabilities(
         ValueError: if a text has no tokens.
     """
     rows: list[np.ndarray] = []
+    device = loaded.model.device
     for start in tqdm(range(0, len(texts), batch_size), desc="texts alone", unit="batch", disable=None):
         batch = loaded.tokenizer(
             list(texts[start : start + batch_size]), padding=True, padding_side="right", return_tensors="pt"
         )
-        last = batch["attention_mask"].sum(1) - 1
+        ids, mask = batch["input_ids"].to(device), batch["attention_mask"].to(device)
+        last = mask.sum(1) - 1
         if (last < 0).any():
             raise ValueError("expected texts, got one without tokens")
+        ends, where = last.unique(return_inverse=True)
         with torch.inference_mode():
-            hidden = loaded.model.base_model(
-                input_ids=batch["input_ids"].to(loaded.model.device),
-                attention_mask=batch["attention_mask"].to(loaded.model.device),
-            ).last_hidden_state
-            ends = hidden[torch.arange(len(last)), last.to(hidden.device)]
-            logits = loaded.model.get_output_embeddings()(ends).float()
-        rows.append(logits.softmax(-1).cpu().numpy())
+            said = loaded.model(input_ids=ids, attention_mask=mask, logits_to_keep=ends, use_cache=False)
+        logits = said.logits[torch.arange(len(last), device=device), where.to(device)]
+        rows.append(logits.float().softmax(-1).cpu().numpy())
     return np.concatenate(rows)
 
 
@@ -133,7 +132,7 @@ def bm25(
     """
     import bm25s  # loads jax where that is installed
 
-    words = {"stopwords": None, "show_progress": False, "token_pattern": r"(?u)\b\w+\b"}
+    words = {"stopwords": [], "show_progress": False, "token_pattern": r"(?u)\b\w+\b"}
     index = bm25s.BM25(k1=k1, b=b, method="lucene", dtype="float64")
     index.index(bm25s.tokenize(list(pool), return_ids=False, **words), show_progress=False)
     asked = bm25s.tokenize(list(queries), return_ids=False, **words)
