@@ -52,5 +52,5 @@ def digit_values(train_scores: Float[np.ndarray, " train"], decimals: int) -> Fl
     first = np.array([int(f"{score:.{decimals}f}"[0]) for score in train_scores])
     default = [digit + 0.5 if digit < 5 else 5.0 for digit in range(6)]
     return np.array([
-        train_scores[first == digit].mean() if (first == digit).any() else default[digit] for digit in range(6)
+        train_scores[first == d].mean() if (first == d).any() else default[d] for d in range(6)
     ])  # fmt: skip

@@ -19,9 +19,7 @@ def kernel_mean(
     return gradient @ queries.T
 
 
-def best_step(
-    residual: Float[np.ndarray, " prompts"], direction: Float[np.ndarray, " prompts"]
-) -> float:
+def best_step(residual: Float[np.ndarray, " prompts"], direction: Float[np.ndarray, " prompts"]) -> float:
     """The rate η that minimises the mean squared error of g_q + η h_q: Σ r_q h_q / Σ h_q².
 
     Args:

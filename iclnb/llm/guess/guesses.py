@@ -48,9 +48,7 @@ def reflected(guess: Float[np.ndarray, " pairs"]) -> Float[np.ndarray, " pairs"]
     return LOWEST + HIGHEST - guess
 
 
-def graded(
-    scores: Float[np.ndarray, " pairs"], quality: float, *, seed: int
-) -> Float[np.ndarray, " pairs"]:
+def graded(scores: Float[np.ndarray, " pairs"], quality: float, *, seed: int) -> Float[np.ndarray, " pairs"]:
     """A guess whose correlation with the truth is a dial, from useless (0) to perfect (1).
 
     The scores are turned into normal scores z, mixed with standard normal noise e as
