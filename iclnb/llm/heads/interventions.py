@@ -10,8 +10,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from iclnb.errors import IclnbError
-from iclnb.llm.attention import SharedPrefix
-from iclnb.llm.heads.outputs import Edit
+from iclnb.llm.attention import Edit, SharedPrefix
 from iclnb.llm.prompts import Prompt, Span
 from iclnb.llm.reading import read
 
