@@ -13,9 +13,9 @@ from transformers import DynamicCache
 from iclnb.errors import IclnbError
 from iclnb.llm import prompts
 from iclnb.llm.attention import attend, prepare
+from iclnb.llm.attention.outputs import head_outputs
 from iclnb.llm.data.definitions import Format
 from iclnb.llm.heads import interventions
-from iclnb.llm.heads.outputs import head_outputs
 from iclnb.llm.prompts import Demonstration, Span
 from iclnb.llm.reading import read
 
