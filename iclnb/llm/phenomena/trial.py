@@ -1,0 +1,127 @@
+"""One condition put to the model, and to kernel regression on the same demonstrations."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from iclnb.llm import reading
+from iclnb.llm.data.definitions import Format
+from iclnb.llm.models import LoadedModel
+from iclnb.llm.phenomena.conditions import write
+from iclnb.llm.phenomena.kernel_regression import gaussian_weights, regress
+from iclnb.llm.phenomena.measures import Answers, answers_of
+from iclnb.llm.prompts import Prompt
+
+
+@dataclass(frozen=True)
+class Table:
+    """Which demonstrations each test point sees, and with which labels.
+
+    Attributes:
+        chosen: rows of the pool, in order; the axes before ``points`` are demonstration sets, orders, or
+            none. (*sets, points, k)
+        labels: label indices that they are shown with. (*sets, points, k)
+    """
+
+    chosen: Int[np.ndarray, "*sets points k"]
+    labels: Int[np.ndarray, "*sets points k"]
+
+
+def own(chosen: Int[np.ndarray, "points k"], labels: Int[np.ndarray, " pool"]) -> Table:
+    """Every test point with demonstrations of its own, rightly labelled."""
+    return Table(chosen, labels[chosen])
+
+
+def shared(chosen: Int[np.ndarray, "*sets k"], labels: Int[np.ndarray, "*sets k"], points: int) -> Table:
+    """Every demonstration set shown with every test point."""
+    shape = (*chosen.shape[:-1], points, chosen.shape[-1])
+    return Table(*(np.broadcast_to(part[..., None, :], shape) for part in (chosen, labels)))
+
+
+def prompts_of(
+    loaded: LoadedModel,
+    format: Format,
+    words: Sequence[str],
+    table: Table,
+    rows: Sequence[Mapping[str, Any]],
+    queries: Sequence[Mapping[str, Any]],
+) -> list[Prompt]:
+    """The prompts of a table, test points fastest (``rows`` are the pool, ``queries`` the test points)."""
+    k = table.chosen.shape[-1]
+    sets = table.chosen[..., 0].size // len(queries) if k else 1
+    flat = [
+        part.reshape(-1, k) if k else np.zeros((len(queries), 0), int)
+        for part in (table.chosen, table.labels)
+    ]
+    return write(loaded.tokenizer, format, words, rows, *flat, [*queries] * sets)
+
+
+def ask(
+    loaded: LoadedModel,
+    format: Format,
+    words: Sequence[str],
+    table: Table,
+    rows: Sequence[Mapping[str, Any]],
+    queries: Sequence[Mapping[str, Any]],
+    truths: Int[np.ndarray, " points"],
+    *,
+    batch_size: int = 16,
+) -> Answers:
+    """The model's answers under one condition.
+
+    Args:
+        loaded: model and tokeniser.
+        format: how demonstrations are written.
+        words: the word of each label index.
+        table: demonstrations and labels; with k = 0 the model answers without any.
+        rows: the pool.
+        queries: the test points.
+        truths: their right label indices.
+        batch_size: queries per forward pass.
+
+    Returns:
+        Answers of the shape of the table without its last axis.
+
+    Raises:
+        IclnbError: if two label words begin with the same token.
+    """
+    made = prompts_of(loaded, format, words, table, rows, queries)
+    tokens = reading.label_tokens(loaded.tokenizer, format, words)
+    said = reading.answers(loaded, made, tokens, batch_size=batch_size)
+    shape = table.chosen.shape[:-1]
+    return answers_of(said.reshape(*shape, len(words)), np.broadcast_to(truths, shape))
+
+
+def distances(
+    table: Table, rows: Float[np.ndarray, "pool dim"], queries: Float[np.ndarray, "points dim"]
+) -> Float[np.ndarray, "*sets points k"]:
+    """Euclidean distances of each test point from its demonstrations, by their embeddings."""
+    return np.linalg.norm(rows[table.chosen] - queries[:, None], axis=-1)
+
+
+def regressed(
+    table: Table,
+    rows: Float[np.ndarray, "pool dim"],
+    queries: Float[np.ndarray, "points dim"],
+    truths: Int[np.ndarray, " points"],
+    *,
+    bandwidth: float,
+    classes: int,
+) -> Answers:
+    """What kernel regression (Gaussian kernel) on the same demonstrations and labels answers.
+
+    Args:
+        table: demonstrations and labels.
+        rows: embeddings of the pool.
+        queries: embeddings of the test points.
+        truths: their right label indices.
+        bandwidth: of the kernel.
+        classes: number of labels.
+    """
+    weights = gaussian_weights(distances(table, rows, queries), bandwidth)
+    shape = table.chosen.shape[:-1]
+    found = regress(weights, table.labels, classes)
+    return Answers(found, np.zeros(shape), np.broadcast_to(truths, shape))
