@@ -131,7 +131,7 @@ def orders(
         shares: part of the variance -> its share.
 
     Returns:
-        The figure. A kernel regression would have one dot a row, a profile of zero and no share for the order.
+        The figure. Kernel regression would have one dot a row, a profile of zero, no share for the order.
     """
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(8.6, 3.4))
     rows = log_odds.reshape(-1, log_odds.shape[-1])
