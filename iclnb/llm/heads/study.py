@@ -1,4 +1,4 @@
-"""The material of notebook 03: prompts of one task under shared demonstrations and under sets of their own."""
+"""The material of notebook 03: prompts of one task, with shared demonstrations and with their own."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

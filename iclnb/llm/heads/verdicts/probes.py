@@ -1,4 +1,4 @@
-"""Section 5.4: can keys be read for what a text predicts, and values for its label, at the label's position?"""
+"""Section 5.4: do keys tell what a text predicts, and values its label, at the label's position?"""
 
 import numpy as np
 from jaxtyping import Float
