@@ -120,23 +120,40 @@ def load(
     return LoadedModel(model.eval(), tokenizer, origin)
 
 
-def load_encoder(device: str | torch.device | None = None) -> "SentenceTransformer":
-    """The packaged sentence encoder all-MiniLM-L6-v2 (``encode(texts)``: (texts, 384), unit length).
+def load_encoder(
+    name: str = ENCODER, *, revision: str = "main", device: str | torch.device | None = None
+) -> "SentenceTransformer":
+    """A sentence encoder (``encode(texts)``: (texts, width)).
+
+    Args:
+        name: ``all-minilm-l6-v2`` (packaged), a folder, or the hub id of an encoder.
+        revision: commit, branch or tag of an encoder on the hub.
+        device: ``None`` for the first of CUDA, Apple's MPS and CPU that there is.
 
     Raises:
-        IclnbError: if it has to be fetched and cannot be.
+        IclnbError: if it has to be fetched and cannot be, or is no encoder.
     """
-    folder = packaged.folder(ENCODER)
+    place: dict[str, Any] = {"local_files_only": True}
+    if name == ENCODER:
+        where = str(packaged.folder(ENCODER))
+    elif Path(name).expanduser().is_dir() or name.startswith((".", "/", "~")):
+        where = str(Path(name).expanduser())
+    else:
+        where, place = name, {"revision": revision}
     from sentence_transformers import SentenceTransformer
 
-    with bars_on_a_terminal():
-        return SentenceTransformer(
-            str(folder),
-            device=str(device or best_device()),
-            local_files_only=True,
-            trust_remote_code=False,
-            model_kwargs={"use_safetensors": True},
-        )
+    try:
+        with bars_on_a_terminal():
+            return SentenceTransformer(
+                where,
+                device=str(device or best_device()),
+                trust_remote_code=False,
+                model_kwargs={"use_safetensors": True},
+                **place,
+            )
+    except (OSError, ValueError, SafetensorError) as error:
+        source = "packaged" if name == ENCODER else "local" if "revision" not in place else "hub"
+        raise _failure(name, source, error) from error
 
 
 def best_device() -> torch.device:

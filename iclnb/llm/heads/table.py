@@ -1,6 +1,6 @@
-"""Paper A's table 2: the model, its reconstruction by one head, and kernel regression on sentence encoders."""
+"""Paper A's table 2: the model, its reconstruction by one head, and kernel regression on encoders."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -134,27 +134,24 @@ def _encoder(
 def markdown(rows: Sequence[Row]) -> str:
     """The rows as a table: methods down, tasks across, the paper's number behind each that it has."""
     names = list(dict.fromkeys(name for row in rows for name in row.estimates))
-    lines = [
-        "| | " + " | ".join(f"{row.task} ({row.arm})" for row in rows) + " |",
-        "|---" * (len(rows) + 1) + "|",
-    ]
-    lines.append("| evaluation prompts | " + " | ".join(str(row.prompts) for row in rows) + " |")
-    for name in names:
-        cells = [
-            _cell(row.estimates.get(name), PAPER.get(row.task, {}).get(_paper_name(name))) for row in rows
-        ]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    for title, value in (
-        ("most frequent label", lambda row: row.majority),
-        ("model's most frequent answer", lambda row: row.agreement.modal),
-        ("best head, labels permuted (95 %)", lambda row: float(np.quantile(row.agreement.permuted, 0.95))),
-        (
-            "best head, prior off, labels permuted (95 %)",
-            lambda row: float(np.quantile(row.corrected.permuted, 0.95)),
-        ),
-    ):
-        lines.append(f"| *{title}* | " + " | ".join(f"{value(row):.3f}" for row in rows) + " |")
+    lines = [_line("", (f"{row.task} ({row.arm})" for row in rows)), "|---" * (len(rows) + 1) + "|"]
+    lines.append(_line("evaluation prompts", (str(row.prompts) for row in rows)))
+    lines += [_line(name, (_cell(row, name) for row in rows)) for name in names]
+    for title, value in _CONTROLS.items():
+        lines.append(_line(f"*{title}*", (f"{value(row):.3f}" for row in rows)))
     return "\n".join(lines)
+
+
+_CONTROLS: Mapping[str, Callable[[Row], float]] = {
+    "most frequent label": lambda row: row.majority,
+    "model's most frequent answer": lambda row: row.agreement.modal,
+    "best head, labels permuted (95 %)": lambda row: np.quantile(row.agreement.permuted, 0.95),
+    "the same, prior off": lambda row: np.quantile(row.corrected.permuted, 0.95),
+}
+
+
+def _line(name: str, cells: Iterable[str]) -> str:
+    return f"| {name} | " + " | ".join(cells) + " |"
 
 
 def _paper_name(name: str) -> str:
@@ -162,7 +159,8 @@ def _paper_name(name: str) -> str:
     return name.split(", ")[0] if name.startswith(("MiniLM", "BERT-NLI")) else name
 
 
-def _cell(found: Estimate | None, paper: float | None) -> str:
+def _cell(row: Row, name: str) -> str:
+    found, paper = row.estimates.get(name), PAPER.get(row.task, {}).get(_paper_name(name))
     if found is None:
         return ""
     beside = "" if paper is None else f" ({paper:.3f})"

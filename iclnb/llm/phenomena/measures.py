@@ -1,4 +1,4 @@
-"""Accuracy, calibration, mass outside the labels, and how much of the log-odds the order explains."""
+"""Accuracy, calibration, mass outside the labels, and what explains the variance of the log-odds."""
 
 from dataclasses import dataclass
 
@@ -73,15 +73,22 @@ def calibration_error(
     return float(np.abs(gap).sum() / len(flat))
 
 
-def order_share(log_odds: Float[np.ndarray, "sets points orders"]) -> float:
-    """The share of the variance of the log-odds that the order of the demonstrations explains.
+PARTS = ("query", "set", "query × set", "order")
+"""Where the variance of the log-odds can come from; see :func:`variance_shares`."""
 
-    The mean over sets and points of the variance over orders, divided by the total variance (law of total
-    variance, exact if every order is there): 0 for whatever does not depend on order, such as a kernel
-    regression; 1 if nothing but the order matters.
+
+def variance_shares(log_odds: Float[np.ndarray, "sets points orders"]) -> Float[np.ndarray, " 4"]:
+    """The shares of the variance of the log-odds that query, demonstration set, both, and order explain.
+
+    By the law of total variance, exact if every order is there; the shares (in the order of :data:`PARTS`)
+    add up to 1. The last one, the mean over sets and queries of the variance over orders, is 0 for whatever
+    does not depend on order, such as kernel regression. Not a number where nothing varies.
     """
-    within, total = np.var(log_odds, axis=-1).mean(), np.var(log_odds)
-    return float(within / total) if total > 0 else float("nan")
+    cells = log_odds.mean(-1)
+    query, drawn = np.var(cells.mean(0)), np.var(cells.mean(1))
+    parts = np.array([query, drawn, np.var(cells) - query - drawn, np.var(log_odds, axis=-1).mean()])
+    total = np.var(log_odds)
+    return parts / total if total > 0 else np.full(4, np.nan)
 
 
 def recency_profile(
