@@ -11,7 +11,8 @@ from transformers import PreTrainedTokenizerBase
 from iclnb.llm import draws
 from iclnb.llm.data import tasks
 from iclnb.llm.data.definitions import Task
-from iclnb.llm.models import LoadedModel
+from iclnb.llm.heads.interventions import label_partners
+from iclnb.llm.models import LoadedModel, load_encoder
 from iclnb.llm.phenomena.retrieval import bm25, embed, next_token_probabilities
 from iclnb.llm.prompts import Prompt, fresh_demonstrations
 from iclnb.llm.reading import label_tokens
@@ -110,6 +111,50 @@ def likeness(
     return np.moveaxis(table.reshape(-1, sets, k), 0, 1)
 
 
+def own_likeness(
+    material: Material, compare: Callable[[list[str], list[str]], Float[np.ndarray, "queries texts"]]
+) -> Float[np.ndarray, "prompts k"]:
+    """The similarity of each fresh prompt's query to its demonstrations; see :func:`likeness`."""
+    prompts, k = material.fresh_rows.shape
+    if not prompts:
+        return np.empty((0, k))
+    table = compare(material.texts()[:prompts], material.texts(material.fresh_rows.ravel()))
+    return table.reshape(prompts, prompts, k)[np.arange(prompts), np.arange(prompts)]
+
+
+def demonstration_texts(material: Material, sets: int, *, seed: int) -> list[str]:
+    """x_i of demonstration sets drawn with a seed, as :func:`iclnb.llm.draws.shared_prompts` draws them."""
+    k = material.shared_rows.shape[1]
+    return material.texts(fresh_demonstrations(len(material.pool), k, sets, seed=seed).ravel())
+
+
+def relabelled(
+    tokenizer: PreTrainedTokenizerBase, material: Material, demonstration_seed: int, *, seed: int
+) -> list[list[Prompt]]:
+    """The shared prompts, in each set every label replaced by that of its partner of another class.
+
+    Sets of one class are left out, as there is nothing to exchange in them.
+
+    Args:
+        tokenizer: a fast tokeniser.
+        material: from :func:`gather`.
+        demonstration_seed: that it was drawn with.
+        seed: of :func:`iclnb.llm.heads.interventions.label_partners`.
+    """
+
+    def exchange(labels: Sequence[int]) -> list[int]:
+        if len(set(labels)) < 2:
+            return list(labels)
+        return [labels[partner] for partner in label_partners(labels, seed=seed)]
+
+    sets, k = material.shared_rows.shape
+    made = draws.shared_prompts(
+        tokenizer, material.task, material.pool, material.queries, k=k, sets=sets, seed=demonstration_seed,
+        relabel=exchange,
+    )  # fmt: skip
+    return [prompts for prompts in made if len(set(prompts[0].labels)) > 1]
+
+
 def prediction_similarity(loaded: LoadedModel) -> Callable[[list[str], list[str]], np.ndarray]:
     """sim(x, x') = P(o | x)ᵀ P(o | x'), each text alone in the prompt (paper A, section 5.3)."""
 
@@ -124,6 +169,21 @@ def embedding_similarity(queries: list[str], texts: list[str]) -> Float[np.ndarr
     """Cosine of sentence embeddings by all-MiniLM-L6-v2."""
     found = embed([*queries, *texts])
     return found[: len(queries)] @ found[len(queries) :].T
+
+
+def encoder_similarity(name: str) -> Callable[[list[str], list[str]], np.ndarray]:
+    """Cosine of sentence embeddings by another encoder, a folder or a hub id.
+
+    Raises:
+        IclnbError: if it cannot be had.
+    """
+    encoder = load_encoder(name)
+
+    def compare(queries: list[str], texts: list[str]) -> np.ndarray:
+        found = encoder.encode([*queries, *texts], show_progress_bar=False, normalize_embeddings=True)
+        return np.asarray(found[: len(queries)] @ found[len(queries) :].T, dtype=float)
+
+    return compare
 
 
 def lexical_similarity(queries: list[str], texts: list[str]) -> Float[np.ndarray, "queries texts"]:

@@ -165,3 +165,13 @@ def _cell(row: Row, name: str) -> str:
         return ""
     beside = "" if paper is None else f" ({paper:.3f})"
     return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]{beside}"
+
+
+def to_json(row: Row) -> dict[str, object]:
+    """What a record of the run keeps of a row."""
+    return {
+        "task": row.task, "arm": row.arm, "prompts": row.prompts, "at_chance": row.at_chance,
+        "estimates": {name: list(found) for name, found in row.estimates.items()},
+        "controls": {name: float(value(row)) for name, value in _CONTROLS.items()},
+        "head": row.agreement.head, "head, prior off": row.corrected.head,
+    }  # fmt: skip

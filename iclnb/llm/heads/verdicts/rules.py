@@ -13,6 +13,9 @@ MARGIN: Final = 0.02
 NATS: Final = 0.1
 """The same for differences of log-odds."""
 
+MAP: Final = 0.3
+"""Two maps of heads have to correlate by this much to be called alike."""
+
 LEVEL: Final = 0.95
 """Quantile of a permutation null that a head chosen among all has to exceed."""
 

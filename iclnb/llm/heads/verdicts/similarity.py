@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from iclnb import claims, stats
 from iclnb.claims import Results
 from iclnb.llm.heads import correlation
-from iclnb.llm.heads.verdicts.rules import MARGIN, NULL_IS, beyond
+from iclnb.llm.heads.kernel import Weighed, reconstruct
+from iclnb.llm.heads.verdicts.rules import MAP, MARGIN, NULL_IS, beyond
 
 
 def similarity(
@@ -79,3 +80,47 @@ def _rivals(
         control=float(correlate(weights, similarities[strongest])),
         control_is=f"correlation with {strongest} similarity",
     )  # fmt: skip
+
+
+def same_map(
+    results: Results,
+    found: Weighed,
+    similarities: Mapping[str, Mapping[str, Float[np.ndarray, "sets points k"]]],
+    selecting: Bool[np.ndarray, " points"],
+    *,
+    seed: int,
+) -> None:
+    """Whether heads that agree with the model are those whose weights follow prediction similarity.
+
+    The two maps are measured on different test points, so that no prompt speaks for both.
+
+    Args:
+        results: where the claims go.
+        found: prompts over (sets, points).
+        similarities: as in :func:`similarity`.
+        selecting: the points on which agreement is measured; similarity is on the others.
+        seed: of the intervals.
+    """
+    a, b = found.take(selecting), found.take(~selecting)
+    hits = (
+        reconstruct(a.weights["maximum"], a.labels, a.classes).argmax(-1)
+        == a.said.argmax(-1)[..., None, None]
+    )
+    agreement = hits.mean(axis=(0, 1))
+    weights, given = b.weights["maximum"], similarities["evaluation"]["prediction"]
+    rng = np.random.default_rng(seed)
+    for name, correlate in (("raw", correlation.pooled), ("query-dependent", correlation.query_dependent)):
+
+        def resemble(w: np.ndarray, s: np.ndarray, correlate: correlation.Correlation = correlate) -> float:
+            return float(np.corrcoef(correlate(w, s).ravel(), agreement.ravel())[0, 1])
+
+        order = rng.random(given.shape[:2]).argsort(-1)
+        blind = resemble(weights, np.take_along_axis(given, order[..., None], 1))
+        results.claim(
+            f"map-{name}", paper="A", section="5.3" if name == "raw" else "5.3, stricter",
+            statement="Heads that agree with the model are heads whose weights correlate with prediction "
+            "similarity" + ("" if name == "raw" else ", in the part that changes with the query") + ".",
+            criterion=claims.above(MAP),
+            estimate=stats.crossed_bootstrap(weights, given, statistic=resemble, seed=seed, resamples=100),
+            control=blind, control_is="similarities of other test points",
+        )  # fmt: skip
