@@ -1,46 +1,43 @@
-"""Pictures of heads: maps of all of them, profiles over depth with nulls, effects with their controls."""
+"""Pictures of heads: maps of all of them, agreement by depth, probes by position, effects."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 
 import matplotlib.pyplot as plt
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
-from iclnb import figures
+from iclnb import figures, stats
+from iclnb.llm.heads.agreement import Agreement
+from iclnb.llm.heads.interventions import Head
+from iclnb.llm.heads.probes import OFFSETS, Probed
 from iclnb.stats import Estimate
 
-Head = tuple[int, int]
-"""A layer and one of its heads, both counted from 0."""
+_HATCHES = ("////", "....")
+_DASHES = ((0, (6, 2)), (0, (1, 2)), (0, (6, 2, 1, 2)), (0, (2, 4)))
 
 
 def head_maps(
     panels: Mapping[str, Float[np.ndarray, "layers heads"]],
     *,
-    label: str,
-    marked: Mapping[str, Head] | None = None,
-    limits: tuple[float, float] | None = None,
+    label: str = "",
+    mark: Head | None = None,
+    diverging: bool = False,
 ) -> Figure:
     """Maps of all heads side by side on one colour scale, the first layer at the bottom (paper A, figure 3).
 
     Args:
-        panels: title -> a number for every head; layers and heads may differ in number between panels.
+        panels: title -> a number for every head; panels may differ in layers and heads.
         label: what the numbers are, beside the colour scale.
-        marked: title -> the head to mark and name; ``None`` for the head with the largest number. A panel
-            without an entry has no mark.
-        limits: ends of the colour scale; ``None`` for the smallest and the largest number of all panels.
-
-    Returns:
-        The figure.
+        mark: the head to frame in every panel that has it; ``None`` for each panel's head with the largest
+            number. Its number stands below the panel.
+        diverging: whether the scale reaches as far below zero as above.
     """
-    if marked is None:
-        marked = {title: best_head(values) for title, values in panels.items()}
-    low, high = limits or (
-        min(np.nanmin(values) for values in panels.values()),
-        max(np.nanmax(values) for values in panels.values()),
-    )
+    low, high = min(np.nanmin(v) for v in panels.values()), max(np.nanmax(v) for v in panels.values())
+    if diverging:
+        low, high = -max(abs(low), abs(high)), max(abs(low), abs(high))
     width = max(6.4, 1.2 + 2.4 * len(panels))
     figure, all_axes = plt.subplots(1, len(panels), figsize=(width, 4.6), squeeze=False)
     for axes, (title, values) in zip(all_axes[0], panels.items(), strict=True):
@@ -48,11 +45,13 @@ def head_maps(
             values, origin="lower", aspect="auto", vmin=low, vmax=high, interpolation="nearest"
         )
         axes.grid(False)
-        axes.set(title=title, xlabel="head")
+        axes.set_title(title, fontsize=9)
+        axes.set_xlabel("head")
         axes.set_xticks(_ticks(values.shape[1]))
         axes.set_yticks(_ticks(values.shape[0]))
-        if title in marked:
-            _mark(axes, marked[title], values[marked[title]])
+        head = best_head(values) if mark is None else mark
+        if head[0] < values.shape[0] and head[1] < values.shape[1]:
+            _frame(axes, head, values[head])
     all_axes[0, 0].set_ylabel("layer")
     figure.colorbar(image, ax=all_axes.ravel().tolist(), label=label, pad=0.02)
     return figure
@@ -64,138 +63,160 @@ def best_head(values: Float[np.ndarray, "layers heads"]) -> Head:
     return int(layer), int(head)
 
 
-def _ticks(count: int) -> np.ndarray:
+def _ticks(count: int) -> Int[np.ndarray, " ticks"]:
     return np.arange(0, count, max(1, round(count / 8)))
 
 
-def _mark(axes: Axes, head: Head, value: float) -> None:
-    """A square around the cell, white on black so that it shows on any ground, and the head's name below."""
+def _frame(axes: Axes, head: Head, value: float) -> None:
+    """A square around the cell, white on black so that it shows on any ground; name and number below."""
     layer, column = head
     for color, width in (("black", 3.2), ("white", 1.4)):
         axes.add_patch(
-            plt.Rectangle((column - 0.5, layer - 0.5), 1, 1, fill=False, edgecolor=color, linewidth=width)
+            Rectangle((column - 0.5, layer - 0.5), 1, 1, fill=False, edgecolor=color, linewidth=width)
         )
     axes.set_xlabel(f"head\n□ layer {layer}, head {column}: {value:.2f}")
 
 
-@dataclass(frozen=True)
-class Profile:
-    """What one panel of :func:`depth_profiles` shows.
+def best_by_layer(found: Agreement, *, seed: int) -> Estimate:
+    """Agreement with the model of each layer's best head, with intervals. (layers)
 
-    Attributes:
-        values: a number for every head; drawn are the largest and the mean of each layer.
-        best: the same as the largest, with intervals, where there are any. (layers)
-        random: a number for every head of the model with random weights; drawn is its largest by layer.
-        bands: name -> lower and upper end of what chance gives, such as quantiles of the largest agreement of
-            any head with permuted labels.
-        lines: name -> what needs no attention at all, such as answering with the last label.
+    The head of a layer is chosen on the selection points and judged on the evaluation points.
     """
-
-    values: Float[np.ndarray, "layers heads"]
-    best: Estimate | None = None
-    random: Float[np.ndarray, "layers heads"] | None = None
-    bands: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    lines: Mapping[str, float] = field(default_factory=dict)
+    heads = found.selection.argmax(axis=1)
+    hits = found.hits[..., np.arange(len(heads)), heads].astype(float)
+    return stats.bootstrap(hits, seed=seed) if hits.ndim == 2 else stats.crossed_bootstrap(hits, seed=seed)
 
 
-_HATCHES = ("////", "....", "xxxx")
-_DASHES = ((0, (6, 2)), (0, (1, 2)), (0, (6, 2, 1, 2)), (0, (2, 4)))
-
-
-def depth_profiles(
-    panels: Mapping[str, Profile], *, label: str, depth: tuple[float, float] | None = None
+def agreement_by_depth(
+    panels: Mapping[str, Agreement],
+    *,
+    random: Agreement | None = None,
+    middle: Int[np.ndarray, " layers"] | None = None,
+    seed: int,
 ) -> Figure:
-    """The best and the mean head of each layer, with nulls and rivals on the same axes.
+    """Agreement with the model by layer, with nulls and rivals on the same axes.
 
     Args:
-        panels: title -> what it shows.
-        label: what the numbers are.
-        depth: relative depths between which the ground is shaded (0.57 to 0.75 in paper A).
-
-    Returns:
-        The figure; panels share the vertical axis, and above them is the relative depth.
+        panels: title -> agreement of all heads. Drawn are :func:`best_by_layer` with intervals, the mean over
+            heads, from the median to the 95 % quantile what the best of all heads reaches under permuted
+            labels, and the rules that look at no attention.
+        random: the same of a model with random weights, drawn as a control in every panel.
+        middle: the layers that the paper points to, shaded.
+        seed: of the intervals.
     """
     width = max(6.4, 0.6 + 4.2 * len(panels))
-    figure, all_axes = plt.subplots(1, len(panels), figsize=(width, 4.4), sharey=True, squeeze=False)
-    for axes, (title, shown) in zip(all_axes[0], panels.items(), strict=True):
-        layers = len(shown.values)
-        if depth is not None:
-            axes.axvspan(depth[0] * layers, depth[1] * layers, color="0.92", zorder=0)
-        _nulls(axes, shown)
-        _curves(axes, shown)
-        axes.set(title=title, xlabel="layer", xlim=(-0.5, layers - 0.5))
-        above = axes.secondary_xaxis(
-            "top", functions=(lambda x, n=layers: x / n, lambda share, n=layers: share * n)
+    figure, all_axes = plt.subplots(1, len(panels), figsize=(width, 4.8), sharey=True, squeeze=False)
+    for axes, (title, found) in zip(all_axes[0], panels.items(), strict=True):
+        layers = len(found.selection)
+        if middle is not None:
+            axes.axvspan(
+                middle.min() - 0.5, middle.max() + 0.5, color="0.92", zorder=0, label="the paper's depth"
+            )
+        _nulls(axes, found)
+        where = np.arange(layers)
+        figures.band(
+            axes,
+            where,
+            best_by_layer(found, seed=seed),
+            "best head (chosen on other points)",
+            **figures.SERIES[0],
         )
-        above.set_xlabel("relative depth", fontsize=8)
-        above.tick_params(labelsize=8)
+        mean = found.by_head().mean(1)
+        axes.plot(where, mean, label="mean of the layer's heads", markersize=3, **figures.SERIES[1])
+        if random is not None:
+            control = best_by_layer(random, seed=seed)
+            figures.band(
+                axes, np.arange(len(control.value)), control, "random weights, best head", **figures.CONTROL
+            )
+        axes.set(title=title, xlabel="layer", xlim=(-0.5, layers - 0.5))
+        _relative_depth(axes, layers)
         axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
-    all_axes[0, 0].set_ylabel(label)
+    all_axes[0, 0].set_ylabel("agreement with the model")
     return figure
 
 
-def _curves(axes: Axes, shown: Profile) -> None:
-    where = np.arange(len(shown.values))
-    if shown.best is not None:
-        figures.band(axes, where, shown.best, "best head of the layer", **figures.SERIES[0])
-    else:
-        best = np.nanmax(shown.values, axis=1)
-        axes.plot(where, best, label="best head of the layer", markersize=3.5, **figures.SERIES[0])
-    mean = np.nanmean(shown.values, axis=1)
-    axes.plot(where, mean, label="mean of the layer's heads", markersize=3, **figures.SERIES[1])
-    if shown.random is not None:
-        random = np.nanmax(shown.random, axis=1)
-        axes.plot(
-            np.arange(len(random)), random, label="random weights, best", markersize=4, **figures.CONTROL
-        )
-
-
-def _nulls(axes: Axes, shown: Profile) -> None:
-    for (name, (low, high)), hatch in zip(shown.bands.items(), _HATCHES, strict=False):
-        axes.axhspan(
-            low, high, facecolor="none", edgecolor="0.6", hatch=hatch, linewidth=0.6, label=name, zorder=1
-        )
-    for (name, value), dashes in zip(shown.lines.items(), _DASHES, strict=False):
+def _nulls(axes: Axes, found: Agreement) -> None:
+    nulls = {"labels permuted in prompts": found.permuted, "labels permuted in sets": found.permuted_sets}
+    for (name, maxima), hatch in zip(nulls.items(), _HATCHES, strict=True):
+        if len(maxima):
+            low, high = np.quantile(maxima, (0.5, 0.95))
+            axes.axhspan(
+                low, high, facecolor="none", edgecolor="0.6", hatch=hatch, linewidth=0.6,
+                label=f"{name}, best of all", zorder=1,
+            )  # fmt: skip
+    rivals = {name: float(np.mean(right)) for name, right in found.rivals().items()}
+    rivals["most frequent answer"] = found.modal
+    for (name, value), dashes in zip(rivals.items(), _DASHES, strict=False):
         axes.axhline(value, color="0.35", linestyle=dashes, linewidth=1.2, label=name, zorder=1)
 
 
-def effects(
-    panels: Mapping[str, Mapping[str, Estimate]],
-    *,
-    labels: Mapping[str, str],
-    controls: Collection[str] = (),
-    zero: float | None = 0.0,
-) -> Figure:
-    """Effects with their intervals, one line each, controls among them in the style of controls.
+def _relative_depth(axes: Axes, layers: int) -> None:
+    above = axes.secondary_xaxis("top", functions=(lambda x: x / layers, lambda share: share * layers))
+    above.set_xlabel("relative depth", fontsize=8)
+    above.tick_params(labelsize=8)
+
+
+def probe_positions(panels: Mapping[str, Mapping[str, Probed]], *, seed: int) -> Figure:
+    """Accuracy of probes by position relative to the label, with controls (paper A, figure 5).
 
     Args:
-        panels: title -> name of the intervention -> its effect. All panels have the same interventions, which
-            stand from top to bottom in the order of the first.
-        labels: title -> what is on its horizontal axis.
+        panels: title -> name of a model -> its probes; the first model is the one in question, others are
+            controls. Drawn are each model's best head and its mean over all heads with intervals over
+            demonstration sets, what the best head reaches on the first model's shuffled targets (from the
+            smallest to the largest of the shuffles), and the most frequent class.
+        seed: of the intervals.
+    """
+    width = max(6.4, 0.6 + 4.0 * len(panels))
+    figure, all_axes = plt.subplots(1, len(panels), figsize=(width, 4.4), sharey=True, squeeze=False)
+    for axes, (title, models) in zip(all_axes[0], panels.items(), strict=True):
+        first = next(iter(models.values()))
+        lines = [(figures.SERIES[0], figures.SERIES[1])] + [(figures.CONTROL, figures.CONTROL)] * (
+            len(models) - 1
+        )
+        for (name, found), (best, mean) in zip(models.items(), lines, strict=True):
+            top = found.accuracy.mean(0).max(axis=(0, 1))
+            axes.plot(OFFSETS, top, label=f"{name}, best head", markersize=5, **best)
+            over_heads = stats.bootstrap(found.accuracy.mean(axis=(1, 2)), seed=seed)
+            figures.band(axes, np.array(OFFSETS), over_heads, f"{name}, mean", **{**mean, "marker": "."})
+        shuffled = first.control.mean(1).max(axis=(1, 2))
+        if len(shuffled):
+            axes.fill_between(
+                OFFSETS, shuffled.min(0), shuffled.max(0), facecolor="none", edgecolor="0.6", hatch="////",
+                linewidth=0.6, label="shuffled targets, best head",
+            )  # fmt: skip
+        axes.plot(
+            OFFSETS, first.majority.mean(0), color="0.35", linestyle=_DASHES[0], label="most frequent class"
+        )
+        axes.set(title=title, xlabel="position relative to the label", xticks=OFFSETS)
+        axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+    all_axes[0, 0].set_ylabel("accuracy on held-out sets")
+    return figure
+
+
+def effect_intervals(
+    intervals: Mapping[str, Estimate], *, label: str, controls: Collection[str] = (), zero: float | None = 0.0
+) -> Figure:
+    """Effects with their intervals, one line each from top to bottom, controls drawn as controls.
+
+    Args:
+        intervals: name of the intervention -> its effect.
+        label: what is on the horizontal axis.
         controls: names of the interventions that are controls.
         zero: where no effect is marked; ``None`` for nowhere.
 
-    Returns:
-        The figure.
-
     Raises:
-        ValueError: if panels differ in their interventions, or a control is none of them.
+        ValueError: if a control is none of the interventions.
     """
-    names = list(next(iter(panels.values())))
-    if any(set(shown) != set(names) for shown in panels.values()) or not set(controls) <= set(names):
-        raise ValueError(f"every panel needs the interventions {names}, and controls are some of them")
-    size = (max(6.4, 2.0 + 2.8 * len(panels)), 1.2 + 0.36 * len(names))
-    figure, all_axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
-    for axes, (title, shown) in zip(all_axes[0], panels.items(), strict=True):
-        for row, name in enumerate(names):
-            line = figures.CONTROL if name in controls else figures.SERIES[0]
-            estimate = shown[name]
-            axes.plot([estimate.low, estimate.high], [row, row], color=line["color"], linewidth=1.8)
-            axes.plot(estimate.value, row, marker=line["marker"], color=line["color"], markersize=6)
-        if zero is not None:
-            axes.axvline(zero, color="0.4", linewidth=0.8, zorder=0)
-        axes.set(title=title, xlabel=labels[title])
-    marked = [f"{name} (control)" if name in controls else name for name in names]
-    all_axes[0, 0].set_yticks(range(len(names)), marked)
-    all_axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
+    if not set(controls) <= set(intervals):
+        raise ValueError(f"controls {sorted(controls)} are not among the interventions {list(intervals)}")
+    figure, axes = plt.subplots(figsize=(7.0, 1.0 + 0.36 * len(intervals)))
+    for row, (name, found) in enumerate(intervals.items()):
+        line = figures.CONTROL if name in controls else figures.SERIES[0]
+        axes.plot([found.low, found.high], [row, row], color=line["color"], linewidth=1.8)
+        axes.plot(found.value, row, marker=line["marker"], color=line["color"], markersize=6)
+    if zero is not None:
+        axes.axvline(zero, color="0.4", linewidth=0.8, zorder=0)
+    names = [f"{name} (control)" if name in controls else name for name in intervals]
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel=label, ylim=(len(names) - 0.5, -0.5))
     return figure
