@@ -124,10 +124,8 @@ def agreement_by_depth(
         mean = found.by_head().mean(1)
         axes.plot(where, mean, label="mean of the layer's heads", markersize=3, **figures.SERIES[1])
         if random is not None:
-            control = best_by_layer(random, seed=seed)
-            figures.band(
-                axes, np.arange(len(control.value)), control, "random weights, best head", **figures.CONTROL
-            )
+            control = best_by_layer(random, seed=seed).value
+            axes.plot(np.arange(len(control)), control, label="random weights, best head", **figures.CONTROL)
         axes.set(title=title, xlabel="layer", xlim=(-0.5, layers - 0.5))
         _relative_depth(axes, layers)
         axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
