@@ -34,7 +34,8 @@ html[data-theme="dark"] .iclnb-tokens{--paper:#181a1b;--ink:#e6e6e6;--hot:60,120
 .iclnb-tokens .text .label{outline:2px solid var(--rule);outline-offset:-1px}
 .iclnb-tokens .bar{display:inline-block;width:8em;height:.8em;border:1px solid var(--ink);
   background:linear-gradient(to right,rgba(var(--hot),0),rgba(var(--hot),1))}
-.iclnb-tokens figcaption,.iclnb-tokens p{font-size:.9em;margin:.5em 0 0;color:inherit;text-align:left}
+.iclnb-tokens figcaption,.iclnb-tokens p{font-size:.9em;margin:.5em 0 0;text-align:left;
+  color:var(--ink)!important}
 </style>"""
 
 _SCRIPT = """<script>
