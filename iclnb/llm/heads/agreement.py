@@ -32,6 +32,8 @@ class Agreement:
         selection: agreement of every head with the model on the selection points. (layers, heads)
         head: layer and head with the largest ``selection``.
         blind: answers that look at no attention.
+        averaged: answers of the best head with weights averaged over the selection queries: they know the
+            position (and, under shared sets, the demonstration) but not the query. (*prompts)
         permuted: largest agreement of any head with labels permuted inside prompts. (permutations)
         permuted_sets: the same with labels permuted once for each demonstration set; of size 0 where every
             prompt has a set of its own. (permutations)
@@ -46,6 +48,7 @@ class Agreement:
     selection: Float[np.ndarray, "layers heads"]
     head: tuple[int, int]
     blind: Blind
+    averaged: Int[np.ndarray, " *prompts"]
     permuted: Float[np.ndarray, " permutations"]
     permuted_sets: Float[np.ndarray, " permutations"]
     permuted_against: Float[np.ndarray, " permutations"]
@@ -88,10 +91,46 @@ class Agreement:
         return (self.decided == goal[..., None, None]).mean(axis=tuple(range(goal.ndim)))
 
     def rivals(self) -> Mapping[str, Bool[np.ndarray, " *prompts"]]:
-        """Where answers that look at no attention are the model's."""
-        parts = {"last label": self.blind.last, "majority label": self.blind.majority}
-        parts["recency kernel"] = self.blind.recency
+        """Where answers that do not look at the query are the model's."""
+        parts = {
+            "the last label": self.blind.last,
+            "the majority of labels": self.blind.majority,
+            "a kernel of order alone": self.blind.recency,
+            "the best head with weights averaged over queries": self.averaged,
+        }
         return {name: decided == self.target for name, decided in parts.items()}
+
+    def beyond(
+        self, random: "Agreement", among: Bool[np.ndarray, " *prompts"] | None = None, *, seed: int
+    ) -> tuple[str, Estimate, float]:
+        """By how much the chosen head agrees more than its strongest control.
+
+        Controls are the :meth:`rivals`, the 95 % quantile of the permuted maxima, and what a model with
+        random weights reaches: its answer, too, is a mixture of the labels that its heads attend to, if a
+        senseless one. Against a rival the difference is taken prompt by prompt.
+
+        Args:
+            random: the model with random weights, judged in the same way.
+            among: the prompts that count: all, or those of :attr:`against_last`.
+            seed: of the interval.
+
+        Returns:
+            The control, the difference with its interval (not a number where no prompt counts), and the
+            control's own agreement.
+        """
+        kept = np.ones_like(self.best) if among is None else among
+        if kept.sum() < 2:
+            return "none", Estimate(np.nan, np.nan, np.nan), 0.0
+        rivals = self.rivals()
+        reached = {name: float(hits[kept].mean()) for name, hits in rivals.items()}
+        null = self.permuted if among is None else self.permuted_against
+        reached["the best of all heads under permuted labels (95 %)"] = float(np.quantile(null, 0.95))
+        mirrored = np.ones_like(random.best) if among is None else random.against_last
+        if mirrored.any():
+            reached["the best head of a model with random weights"] = float(random.best[mirrored].mean())
+        strongest = max(reached, key=reached.get)
+        rival = np.asarray(rivals.get(strongest, reached[strongest]), dtype=float)
+        return strongest, interval(where(self.best - rival, kept), seed=seed), reached[strongest]
 
 
 def agree(
@@ -121,6 +160,7 @@ def agree(
     targets = [(part.said - said_off).argmax(-1) for part in parts]
     decided = [(share - off).argmax(-1).astype(np.int8) for share in shares]
     selection = (decided[0] == targets[0][..., None, None]).mean(axis=axes)
+    averaged = _averaged(parts, variant, targets[0], off)
     blindly = blind(parts[0], targets[0], parts[1])
 
     def null(**which: object) -> np.ndarray:
@@ -134,11 +174,29 @@ def agree(
         selection=selection,
         head=tuple(map(int, np.unravel_index(selection.argmax(), selection.shape))),
         blind=blindly,
+        averaged=averaged,
         permuted=null(),
         permuted_sets=null(within="set") if found.truth.ndim == 2 else np.empty(0),
         permuted_against=null(among=targets[1] != blindly.last),
         modal=float(np.bincount(targets[1].ravel()).max() / targets[1].size),
     )
+
+
+def _averaged(
+    parts: tuple[Weighed, Weighed],
+    variant: str,
+    target: Int[np.ndarray, " *prompts"],
+    off: Float[np.ndarray, "layers heads classes"] | float,
+) -> Int[np.ndarray, " *prompts"]:
+    """Answers on the evaluation prompts of the best head with weights averaged over the selection queries."""
+    fixed = parts[0].weights[variant].mean(axis=target.ndim - 1, keepdims=True)
+    decided = []
+    for part in parts:
+        same = np.broadcast_to(fixed, part.weights[variant].shape)
+        decided.append((reconstruct(same, part.labels, part.classes) - off).argmax(-1))
+    selection = (decided[0] == target[..., None, None]).mean(axis=tuple(range(target.ndim)))
+    layer, head = np.unravel_index(selection.argmax(), selection.shape)
+    return decided[1][..., layer, head]
 
 
 def interval(values: Float[np.ndarray, " *prompts"], *, seed: int) -> Estimate:

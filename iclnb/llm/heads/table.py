@@ -89,7 +89,7 @@ def row(
         "accuracy": raw.accuracy, "accuracy, prior off": corrected.accuracy,
         "agreement": raw.best, "agreement, prior off": corrected.best,
         "performance": raw.performance, "performance, prior off": corrected.performance,
-        "last label agrees": raw.rivals()["last label"], "recency agrees": raw.rivals()["recency kernel"],
+        **{f"{name} agrees": hits for name, hits in raw.rivals().items()},
     }  # fmt: skip
     encoder_hits = {
         f"{encoder}, {kernel}": (decided == raw.truth).astype(float)

@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from iclnb.stats import Estimate
 
-MARGIN: Final = 0.02
+MARGIN: Final = 0.05
 """Agreement, accuracy and correlation have to exceed a control by this much to be worth a claim."""
 
 NATS: Final = 0.1
