@@ -112,7 +112,8 @@ def same_map(
     for name, correlate in (("raw", correlation.pooled), ("query-dependent", correlation.query_dependent)):
 
         def resemble(w: np.ndarray, s: np.ndarray, correlate: correlation.Correlation = correlate) -> float:
-            return float(np.corrcoef(correlate(w, s).ravel(), agreement.ravel())[0, 1])
+            a, b = correlate(w, s).ravel(), agreement.ravel()
+            return float(np.corrcoef(a, b)[0, 1]) if a.std() * b.std() > 0 else 0.0
 
         order = rng.random(given.shape[:2]).argsort(-1)
         blind = resemble(weights, np.take_along_axis(given, order[..., None], 1))
