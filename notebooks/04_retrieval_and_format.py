@@ -87,8 +87,8 @@ size = profiles.choose(
     profile,
     {
         "smoke": {
-            **packaged, "k": 2, "ks": (1, 2), "points": 4, "shared_points": 2, "sets": 2, "pool": 30,
-            "held_out": 20, "order_k": 3, "shares": (1.0,), "strengths": (1.0,), "shown_strengths": (1.0,),
+            **packaged, "k": 2, "ks": (1, 2), "points": 4, "shared_points": 2, "sets": 2, "pool": 16,
+            "held_out": 20, "order_k": 2, "shares": (1.0,), "strengths": (1.0,), "shown_strengths": (1.0,),
             "other_strategies": ("nearest",),
         },
         "laptop": {
@@ -375,7 +375,7 @@ figures.show(
     alt=f"With {size.k} demonstrations by MiniLM the right word has a probability of "
     + ", ".join(f"{value:.2f} ({name})" for name, value in at_k.items())
     + f"; kernel regression on the nearest ones gives {found_kernel['MiniLM', 'nearest', size.k].of_truth.mean():.2f}.",
-    caption="Retrieval. Bands: 95 % over test points. Grey: kernel regression on the same demonstrations.",
+    caption="Retrieval. Bars: 95 % over test points. Grey: kernel regression on the same demonstrations.",
 )
 
 # %% [markdown]
@@ -611,7 +611,7 @@ figures.show(
     f"{noised['random', 1.0].of_truth.mean():.2f} with random and {noised['flipped', 1.0].of_truth.mean():.2f} with "
     f"flipped ones, {unshown.mean():.2f} without demonstrations; kernel regression {plain_kernel.of_truth.mean():.2f}, "
     f"{noised_kernel['random', 1.0].of_truth.mean():.2f} and {noised_kernel['flipped', 1.0].of_truth.mean():.2f}.",
-    caption="Label noise. Bands: 95 % over demonstration sets and test points.",
+    caption="Label noise. Bars: 95 % over demonstration sets and test points.",
 )
 
 # %% [markdown]
@@ -787,7 +787,7 @@ figures.show(
         for kind in perturb.KINDS
     )
     + ".",
-    caption="Perturbed texts. Bands: 95 % over demonstration sets and test points. Stars: paper A, table 1.",
+    caption="Perturbed texts. Bars: 95 % over demonstration sets and test points. Stars: paper A, table 1.",
 )
 
 # %% [markdown]
