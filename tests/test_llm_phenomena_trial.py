@@ -8,7 +8,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from iclnb.llm.data.definitions import Format
 from iclnb.llm.models import LoadedModel
-from iclnb.llm.phenomena import trial
+from iclnb.llm.phenomena import measures, trial
 
 pytestmark = pytest.mark.tiny
 
@@ -69,7 +69,8 @@ def test_answers_are_those_of_single_prompts(loaded, kind):
 
 def test_weights_are_the_largest_attention_inside_each_demonstration(loaded):
     table = trial.own(np.array([[0, 1], [2, 4], [3, 1]]), LABELS)
-    said, weights = trial.look(loaded, FORMAT, WORDS, table, ROWS, QUERIES, TRUTHS)
+    found = trial.look(loaded, FORMAT, WORDS, table, ROWS, QUERIES, TRUTHS)
+    said, weights = measures.answers_of(found.said, TRUTHS), found.weights["maximum"]
     asked = trial.ask(loaded, FORMAT, WORDS, table, ROWS, QUERIES, TRUTHS)
     np.testing.assert_allclose(said.log_odds, asked.log_odds, atol=1e-4)
     assert weights.shape == (3, 3, 4, 2)

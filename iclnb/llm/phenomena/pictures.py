@@ -35,17 +35,20 @@ def curves(
         points: panel -> name of a curve -> a single (x, y) from elsewhere, drawn as a star of its colour.
 
     Returns:
-        The figure; all panels share the y axis.
+        The figure; all panels share their axes, curves are set apart a little so that intervals can be told.
     """
-    figure, all_axes = plt.subplots(1, len(model), figsize=(8.6, 3.6), sharey=True, squeeze=False)
+    figure, all_axes = plt.subplots(
+        1, len(model), figsize=(8.6, 3.6), sharex=True, sharey=True, squeeze=False
+    )
+    width = np.ptp([at for found in model.values() for x, _ in found.values() for at in x])
     for axes, (title, found) in zip(all_axes[0], model.items(), strict=True):
-        for (name, (x, estimate)), line in zip(found.items(), figures.SERIES, strict=False):
-            figures.band(axes, np.asarray(x, dtype=float), estimate, name, **line)
+        for i, ((name, (x, estimate)), line) in enumerate(zip(found.items(), figures.SERIES, strict=False)):
+            shift = 0.012 * width * (i - (len(found) - 1) / 2)
+            _bars(axes, np.asarray(x, dtype=float) + shift, estimate, label=name, **line)
             if name in kernel.get(title, {}):
                 own_x, own = kernel[title][name]
-                axes.plot(
-                    own_x, own.value, **{**figures.CONTROL, "marker": line["marker"]}, markersize=4, lw=1
-                )
+                grey = {**figures.CONTROL, "marker": line["marker"], "markersize": 4, "linewidth": 1}
+                axes.plot(np.asarray(own_x, dtype=float) + shift, own.value, zorder=1, **grey)
             if name in (points or {}).get(title, {}):
                 at = points[title][name]
                 axes.plot(*at, marker="*", markersize=10, color=line["color"], linestyle="none")
@@ -55,6 +58,12 @@ def curves(
     all_axes[0][0].set_ylabel(ylabel)
     figure.legend(*_legend(all_axes[0]), loc="outside lower center", ncols=4, fontsize=8)
     return figure
+
+
+def _bars(axes: plt.Axes, x: Float[np.ndarray, " points"], estimate: Estimate, **line: object) -> None:
+    """A line with an interval at each point."""
+    spread = np.maximum([estimate.value - estimate.low, estimate.high - estimate.value], 0)
+    axes.errorbar(x, estimate.value, yerr=spread, markersize=4, linewidth=1.4, elinewidth=1, **line)
 
 
 def _references(axes: plt.Axes, reference: Mapping[str, float]) -> None:
@@ -138,7 +147,7 @@ def orders(
     rows = rows[rows.mean(1).argsort()]
     left.plot(rows, np.arange(len(rows)), ".", color="#0072b2", markersize=3)
     left.axvline(0, **REFERENCE)
-    left.set(title="every order", xlabel="log-odds (nats)", ylabel="demonstration set and query")
+    left.set(title="every order", xlabel="log-odds (nats)", ylabel="demonstration set and query", yticks=[])
     places = np.arange(1, len(profile.value) + 1)
     figures.band(middle, places, profile, "model", **figures.SERIES[0])
     middle.plot(places, np.zeros(len(places)), label="kernel regression", **figures.CONTROL)

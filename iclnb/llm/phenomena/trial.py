@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 
 from iclnb.llm import reading
 from iclnb.llm.data.definitions import Format
-from iclnb.llm.heads.kernel import weigh
+from iclnb.llm.heads.kernel import Weighed, weigh
 from iclnb.llm.models import LoadedModel
 from iclnb.llm.phenomena.conditions import write
 from iclnb.llm.phenomena.kernel_regression import gaussian_weights, regress
@@ -106,12 +106,11 @@ def look(
     truths: Int[np.ndarray, " points"],
     *,
     batch_size: int = 16,
-) -> tuple[Answers, Float[np.ndarray, "points layers heads k"]]:
-    """:func:`ask` for test points with demonstrations of their own, and every head's kernel weights a_i."""
+) -> Weighed:
+    """:func:`ask` for test points with demonstrations of their own, with every head's kernel weights a_i."""
     made = prompts_of(loaded, format, words, table, rows, queries)
     tokens = reading.label_tokens(loaded.tokenizer, format, words)
-    found = weigh(loaded, made, truths, tokens, batch_size=batch_size)
-    return answers_of(found.said, truths), found.weights["maximum"]
+    return weigh(loaded, made, truths, tokens, batch_size=batch_size)
 
 
 def distances(
