@@ -84,11 +84,13 @@ packaged = {"model": models.PACKAGED, "chat": False}
 size = profiles.choose(
     profile,
     {
-        "smoke": {**packaged, "k": 4, "sets": 2, "pairs": 6, "subset": 3, "train_pairs": 80, "qualities": (0.0, 1.0)},
-        "laptop": {**packaged, "k": 10, "sets": 3, "pairs": 40, "subset": 12, "train_pairs": 800,
-                   "qualities": (0.0, 0.5, 0.8, 1.0)},
-        "paper": {"model": "meta-llama/Llama-3.1-8B-Instruct", "chat": True, "k": 10, "sets": 5, "pairs": 1379, "subset": 300,
-                  "train_pairs": 5749, "qualities": (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)},
+        "smoke": {**packaged, "k": 2, "sets": 2, "pairs": 4, "subset": 3, "train_pairs": 50, "qualities": (0.0, 1.0),
+                  "variants": 1, "resamples": 200},
+        "laptop": {**packaged, "k": 10, "sets": 3, "pairs": 36, "subset": 9, "train_pairs": 500,
+                   "qualities": (0.0, 0.5, 0.8, 1.0), "variants": 3, "resamples": 1000},
+        "paper": {"model": "meta-llama/Llama-3.1-8B-Instruct", "chat": True, "k": 10, "sets": 5, "pairs": 1379,
+                  "subset": 300, "train_pairs": 5749, "qualities": (0.0, 0.25, 0.5, 0.75, 0.9, 1.0), "variants": 5,
+                  "resamples": 1000},
     },
     model=model, chat=chat, k=k, sets=sets, pairs=pairs, subset=subset, train_pairs=train_pairs,
 )  # fmt: skip
@@ -233,9 +235,7 @@ def ask(shown, asked, style=style):
 
 answered = {}
 for name in ("none", *made):
-    chosen = (
-        everything if name in ("none", "small model", "word overlap") else part
-    )
+    chosen = everything if name in ("none", "small model") else part
     (answered[name],) = ask(demonstrations(name), [queries(name, chosen)])
 
 # %% [markdown]
@@ -266,7 +266,10 @@ def over(statistic, *tables):
     if np.isnan(statistic(*tables)).any():
         return stats.exact(np.nan)
     return stats.crossed_bootstrap(
-        *tables, statistic=statistic, seed=sampling_seed
+        *tables,
+        statistic=statistic,
+        seed=sampling_seed,
+        resamples=size.resamples,
     )
 
 
@@ -342,13 +345,13 @@ figures.show(
 guess, shown_guess = made["small model"]
 slopes = {
     name: over(
-        scores.copying, answered[given].expected, made[name][0], truth
+        scores.copying, answered[name].expected, alone[name], truth[: alone[name].shape[-1]]
     )
-    for name, given in (("small model", "small model"), ("word overlap", "word overlap"))
+    for name in ("small model", "word overlap", "random", "adversarial")
 }  # fmt: skip
 blind_slopes = over(scores.copying, answered["none"].expected, guess, truth)
 rows = [
-    f"| {name} | {cell(over(scores.pearson, answered[name].expected, made[name][0]))} | {cell(found.at(0))} | "
+    f"| {name} | {cell(over(scores.pearson, answered[name].expected, alone[name]))} | {cell(found.at(0))} | "
     f"{cell(found.at(1))} |"
     for name, found in slopes.items()
 ]
@@ -614,13 +617,14 @@ Markdown(head + "\n".join(rows))
 # %%
 variants = {
     "as above": style,
-    "guess before the sentences": Style(template, "before", decimals, answer_decimals, size.chat),
-    "guess between the sentences": Style(template, "between", decimals, answer_decimals, size.chat),
     "both whole": Style(template, position, 0, 0, size.chat),
     "guess with a decimal, scores whole": Style(template, position, 1, 0, size.chat),
+    "guess before the sentences": Style(template, "before", decimals, answer_decimals, size.chat),
+    "guess between the sentences": Style(template, "between", decimals, answer_decimals, size.chat),
+    "guess after the sentences": Style(template, "after", decimals, answer_decimals, size.chat),
 }  # fmt: skip
 rows, by_variant = [], {}
-for name, variant in variants.items():
+for name, variant in list(variants.items())[: size.variants + 1]:
     stands_for = answers.digit_values(train_scores, variant.answer_decimals)
     if variant == style:
         found = answers.Answers(*(each[:, part] for each in answered["small model"]))  # fmt: skip
