@@ -505,11 +505,12 @@ def separated(prompts=probe_prompts, **settings) -> np.ndarray:
 
 
 # %%
-ranking = np.argsort(-fresh_corrected.selection, axis=None, kind="stable")
-ranked = [(int(i) // heads, int(i) % heads) for i in ranking]
-best_heads = ranked[:top]
-used_layers = {layer for layer, _ in best_heads}
-elsewhere_heads = [head for head in ranked if head[0] not in used_layers][:top]
+best_heads = interventions.best_heads(fresh_corrected.selection, top)
+elsewhere_heads = interventions.best_heads(
+    fresh_corrected.selection,
+    top,
+    without={layer for layer, _ in best_heads},
+)
 rng = np.random.default_rng(sampling_seed)
 random_heads = [
     interventions.random_heads_like(best_heads, heads, rng) for _ in range(3)

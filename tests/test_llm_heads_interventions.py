@@ -212,3 +212,13 @@ def test_an_edit_is_one_for_head_outputs(made):
         direct = last_logits(model, built[3])
     (reading,) = read(model, [built[3]], pad_token_id=0, attention=False, edit=edit)
     np.testing.assert_allclose(reading.log_probabilities, direct, atol=1e-4)
+
+
+def test_best_heads_leave_half_of_each_layer():
+    scores = np.array([[0.9, 0.8, 0.7, 0.6], [0.5, 0.5, 0.1, 0.2], [0.3, 0.0, 0.4, 0.95]])
+    assert interventions.best_heads(scores, 4) == [(2, 3), (0, 0), (0, 1), (1, 0)]
+    assert interventions.best_heads(scores, 3, without={2}) == [(0, 0), (0, 1), (1, 0)]
+    everything = interventions.best_heads(scores, 99)
+    assert len(everything) == 6 and set(everything) >= set(interventions.best_heads(scores, 4))
+    for layer in range(3):
+        interventions.random_heads_like([h for h in everything if h[0] == layer], 4, np.random.default_rng(0))

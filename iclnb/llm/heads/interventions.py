@@ -85,6 +85,29 @@ def ablate(heads: Iterable[Head], means: Float[np.ndarray, "layers heads dim"]) 
     return edit
 
 
+def best_heads(
+    scores: Float[np.ndarray, "layers heads"], count: int, *, without: Collection[int] = ()
+) -> list[Head]:
+    """The heads with the highest scores, at most half of a layer's, so that others are left as its control.
+
+    Args:
+        scores: of every head, such as its agreement with the model.
+        count: how many.
+        without: layers to leave out.
+
+    Returns:
+        Best first (ties: the first layer, the first head); fewer than ``count`` where the model has no more.
+    """
+    per_layer, chosen = scores.shape[1], []
+    taken = dict.fromkeys(range(len(scores)), 0)
+    for place in np.argsort(-scores, axis=None, kind="stable"):
+        layer, head = divmod(int(place), per_layer)
+        if layer not in without and taken[layer] < per_layer // 2 and len(chosen) < count:
+            chosen.append((layer, head))
+            taken[layer] += 1
+    return chosen
+
+
 def random_heads_like(heads: Iterable[Head], per_layer: int, rng: np.random.Generator) -> list[Head]:
     """As many other heads of the same layers, drawn at random: the control of an ablation.
 
