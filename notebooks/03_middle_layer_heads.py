@@ -225,15 +225,19 @@ with figures.style():
             "accuracy against the truth": raw.by_head(raw.truth),
             "random weights: agreement": blind.by_head(),
         },
-        mark=raw.head,
+        mark={
+            "agreement with the model": raw.head,
+            "accuracy against the truth": raw.head,
+            "random weights: agreement": blind.head,
+        },
     )
 figures.show(
     figure,
     alt=f"Heat maps of {layers} layers by {heads} heads. Against the model the best head reaches "
     f"{raw.by_head().max():.2f}, against the truth {raw.by_head(raw.truth).max():.2f}; with random weights "
     f"{blind.by_head().max():.2f} against its own answers.",
-    caption="How often each head's answer is the model's, or the true one. The frame marks the head chosen on the other "
-    "test points.",
+    caption="How often each head's answer is the model's, or the true one. Frames mark the heads that were chosen on the "
+    "other test points.",
 )
 
 # %%
@@ -280,7 +284,7 @@ for name, found in (
         f"| {name} | {found.head} | {best.value:.3f} [{best.low:.3f}, {best.high:.3f}] | "
         f"{np.quantile(found.permuted, 0.95):.3f} | "
         + " | ".join(f"{value:.3f}" for value in reached.values())
-        + f" | {against.mean():.3f} of {len(against)} | {np.quantile(found.permuted_against, 0.95):.3f} |"
+        + f" | {against.sum()} of {len(against)} | {np.quantile(found.permuted_against, 0.95):.3f} |"
     )
 random_fresh = agree(random_own, selecting_random, corrected=True)
 Markdown(
@@ -297,18 +301,22 @@ Markdown(
 # ## Where the heads are
 
 # %%
+best_layers = {
+    name: pictures.best_by_layer(found, seed=sampling_seed).value
+    for name, found in (("shared", raw), ("fresh", fresh_corrected))
+}
 with figures.style():
     figure = pictures.agreement_by_depth(
         {"shared": raw, "fresh, prior off": fresh_corrected},
-        random=blind,
+        random={"shared": blind, "fresh, prior off": random_fresh},
         middle=middle,
         seed=sampling_seed,
     )
 figures.show(
     figure,
     alt="Agreement by layer, best and mean head, in two panels. Shared demonstrations: best layer "
-    f"{raw.by_head().max(1).argmax()}; fresh ones with priors off: best layer "
-    f"{fresh_corrected.by_head().max(1).argmax()}. Middle layers {middle.min()} to {middle.max()} are shaded.",
+    f"{best_layers['shared'].argmax()}; fresh ones with priors off: best layer "
+    f"{best_layers['fresh'].argmax()}. Middle layers {middle.min()} to {middle.max()} are shaded.",
     caption="Best and mean head of every layer, with what permuted labels and blind rules reach.",
 )
 

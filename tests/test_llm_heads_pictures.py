@@ -47,9 +47,9 @@ def test_the_best_head_is_framed_at_its_cell():
 
 
 def test_a_given_head_is_framed_where_there_is_one():
-    figure = pictures.head_maps({"a": VALUES, "b": OTHER}, mark=(5, 0), diverging=True)
+    figure = pictures.head_maps({"a": VALUES, "b": OTHER}, mark={"a": (5, 0)}, diverging=True)
     assert framed(figure.axes[0]) == {(5, 0)}
-    assert framed(figure.axes[1]) == set()
+    assert framed(figure.axes[1]) == {pictures.best_head(OTHER)}
     assert f"{VALUES[5, 0]:.2f}" in figure.axes[0].get_xlabel()
     reach = max(VALUES.max(), -OTHER.min())
     assert figure.axes[0].get_images()[0].get_clim() == (-reach, reach)
@@ -78,7 +78,9 @@ def lines(axes):
 @pytest.mark.parametrize("lead", [(40,), (3, 20)])
 def test_agreement_by_depth_shows_best_mean_and_nulls(lead):
     found, blind = agreed(lead), agreed(lead, seed=1, layers=3)
-    figure = pictures.agreement_by_depth({"shared": found}, random=blind, middle=np.array([3, 4]), seed=0)
+    figure = pictures.agreement_by_depth(
+        {"shared": found}, random={"shared": blind}, middle=np.array([3, 4]), seed=0
+    )
     axes = figure.axes[0]
     drawn = lines(axes)
 
@@ -93,7 +95,7 @@ def test_agreement_by_depth_shows_best_mean_and_nulls(lead):
     np.testing.assert_allclose(drawn["random weights, best head"].get_ydata(), by_hand(blind))
     means = [np.mean(found.decided[..., layer, :] == found.target[..., None]) for layer in range(6)]
     np.testing.assert_allclose(drawn["mean of the layer's heads"].get_ydata(), means)
-    assert set(drawn["last label"].get_ydata()) == {np.mean(found.blind.last == found.target)}
+    assert set(drawn["the last label"].get_ydata()) == {np.mean(found.blind.last == found.target)}
     assert set(drawn["most frequent answer"].get_ydata()) == {found.modal}
     bands = {patch.get_label(): patch for patch in axes.patches}
     band = bands["labels permuted in prompts, best of all"]

@@ -16,14 +16,14 @@ from iclnb.llm.heads.probes import OFFSETS, Probed
 from iclnb.stats import Estimate
 
 _HATCHES = ("////", "....")
-_DASHES = ((0, (6, 2)), (0, (1, 2)), (0, (6, 2, 1, 2)), (0, (2, 4)))
+_DASHES = ((0, (6, 2)), (0, (1, 2)), (0, (6, 2, 1, 2)), (0, (2, 4)), (0, (9, 3)))
 
 
 def head_maps(
     panels: Mapping[str, Float[np.ndarray, "layers heads"]],
     *,
     label: str = "",
-    mark: Head | None = None,
+    mark: Mapping[str, Head] | None = None,
     diverging: bool = False,
 ) -> Figure:
     """Maps of all heads side by side on one colour scale, the first layer at the bottom (paper A, figure 3).
@@ -31,8 +31,8 @@ def head_maps(
     Args:
         panels: title -> a number for every head; panels may differ in layers and heads.
         label: what the numbers are, beside the colour scale.
-        mark: the head to frame in every panel that has it; ``None`` for each panel's head with the largest
-            number. Its number stands below the panel.
+        mark: title -> the head to frame there; without it each panel's head with the largest number. Its
+            number stands below the panel.
         diverging: whether the scale reaches as far below zero as above.
     """
     low, high = min(np.nanmin(v) for v in panels.values()), max(np.nanmax(v) for v in panels.values())
@@ -49,9 +49,8 @@ def head_maps(
         axes.set_xlabel("head")
         axes.set_xticks(_ticks(values.shape[1]))
         axes.set_yticks(_ticks(values.shape[0]))
-        head = best_head(values) if mark is None else mark
-        if head[0] < values.shape[0] and head[1] < values.shape[1]:
-            _frame(axes, head, values[head])
+        head = (mark or {}).get(title) or best_head(values)
+        _frame(axes, head, values[head])
     all_axes[0, 0].set_ylabel("layer")
     figure.colorbar(image, ax=all_axes.ravel().tolist(), label=label, pad=0.02)
     return figure
@@ -90,7 +89,7 @@ def best_by_layer(found: Agreement, *, seed: int) -> Estimate:
 def agreement_by_depth(
     panels: Mapping[str, Agreement],
     *,
-    random: Agreement | None = None,
+    random: Mapping[str, Agreement] | None = None,
     middle: Int[np.ndarray, " layers"] | None = None,
     seed: int,
 ) -> Figure:
@@ -100,7 +99,7 @@ def agreement_by_depth(
         panels: title -> agreement of all heads. Drawn are :func:`best_by_layer` with intervals, the mean over
             heads, from the median to the 95 % quantile what the best of all heads reaches under permuted
             labels, and the rules that look at no attention.
-        random: the same of a model with random weights, drawn as a control in every panel.
+        random: title -> the same of a model with random weights, drawn as a control.
         middle: the layers that the paper points to, shaded.
         seed: of the intervals.
     """
@@ -124,7 +123,7 @@ def agreement_by_depth(
         mean = found.by_head().mean(1)
         axes.plot(where, mean, label="mean of the layer's heads", markersize=3, **figures.SERIES[1])
         if random is not None:
-            control = best_by_layer(random, seed=seed).value
+            control = best_by_layer(random[title], seed=seed).value
             axes.plot(np.arange(len(control)), control, label="random weights, best head", **figures.CONTROL)
         axes.set(title=title, xlabel="layer", xlim=(-0.5, layers - 0.5))
         _relative_depth(axes, layers)
@@ -144,7 +143,7 @@ def _nulls(axes: Axes, found: Agreement) -> None:
             )  # fmt: skip
     rivals = {name: float(np.mean(right)) for name, right in found.rivals().items()}
     rivals["most frequent answer"] = found.modal
-    for (name, value), dashes in zip(rivals.items(), _DASHES, strict=False):
+    for (name, value), dashes in zip(rivals.items(), _DASHES, strict=True):
         axes.axhline(value, color="0.35", linestyle=dashes, linewidth=1.2, label=name, zorder=1)
 
 
