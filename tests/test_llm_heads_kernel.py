@@ -152,7 +152,10 @@ def test_a_planted_head_is_chosen_and_beats_every_null(lead, corrected):
     got = agreement.agree(found, chosen, corrected=corrected, permutations=30, seed=0)
     assert got.head == (2, 3) and got.best.mean() > 0.95 and got.best.shape[-1] == (~chosen).sum()
     assert got.permuted.max() < got.best.mean() and got.modal < 0.8
-    assert len(got.rivals()) == 3 and all(hits.mean() < 0.85 for hits in got.rivals().values())
+    assert len(got.rivals()) == 4 and all(hits.mean() < 0.85 for hits in got.rivals().values())
+    assert (got.accuracy == (got.target == got.truth)).all()
+    assert got.by_head(got.truth)[2, 3] == pytest.approx(got.performance.mean())
+    assert got.best[got.against_last].mean() > np.nanmax(got.permuted_against)
     depth = agreement.best_depth(got.hits, top=1, seed=0)
     assert depth.value == 2 / 4 and depth.low == depth.high == 2 / 4
 

@@ -1,6 +1,6 @@
 """Which rows become demonstrations and which become queries, and the prompts made of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
@@ -12,7 +12,9 @@ from iclnb.llm.data.sources import MissingSplit
 from iclnb.llm.prompts import Demonstration, Prompt, build, fresh_demonstrations
 
 
-def pool_and_queries(name: str, queries: int, *, seed: int, source: str = "auto") -> tuple[Dataset, Dataset]:
+def pool_and_queries(
+    name: str, queries: int, *, seed: int, source: str = "auto", at_most: bool = False
+) -> tuple[Dataset, Dataset]:
     """Rows to draw demonstrations from, and the test points.
 
     The test points are a random part of the validation split. Demonstrations come from the train split or,
@@ -23,6 +25,7 @@ def pool_and_queries(name: str, queries: int, *, seed: int, source: str = "auto"
         queries: number of test points.
         seed: seeds the choice of test points.
         source: as in :func:`iclnb.llm.data.tasks.load`.
+        at_most: take all test points of a split that has fewer, instead of refusing.
 
     Returns:
         The pool and the test points, disjoint.
@@ -31,6 +34,7 @@ def pool_and_queries(name: str, queries: int, *, seed: int, source: str = "auto"
         IclnbError: if the rows cannot be had, or the split has fewer than ``queries``.
     """
     rows = tasks.load(name, "validation", source).shuffle(seed=seed)
+    queries = min(queries, len(rows)) if at_most else queries
     if queries > len(rows):
         raise IclnbError(f"{name} has {len(rows)} validation rows, not {queries}; ask for fewer test points")
     try:
@@ -85,6 +89,7 @@ def shared_prompts(
     sets: int,
     seed: int,
     format: str | None = None,
+    relabel: Callable[[Sequence[int]], Sequence[int]] | None = None,
 ) -> list[list[Prompt]]:
     """Prompts in which all test points share their demonstrations, for each of several sets of these.
 
@@ -92,6 +97,7 @@ def shared_prompts(
 
     Args:
         sets: number of demonstration sets.
+        relabel: makes from a set's labels those that are written.
         tokenizer, task, pool, queries, k, seed, format: as in :func:`fresh_prompts`.
 
     Returns:
@@ -104,6 +110,9 @@ def shared_prompts(
     made = []
     for rows in fresh_demonstrations(len(pool), k, sets, seed=seed).tolist():
         shown = _demonstrations(task, pool, rows)
+        if relabel is not None:
+            labels = relabel([label for _, label in shown])
+            shown = [Demonstration(row, label) for (row, _), label in zip(shown, labels, strict=True)]
         made.append([build(tokenizer, written, task.label_words, shown, query) for query in queries])
     return made
 

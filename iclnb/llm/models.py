@@ -36,10 +36,12 @@ PINNED = {
     "EleutherAI/gpt-j-6b": "f3f428825b6fc4c087af475ea729ac652edeee33",  # the one with safetensors
     "meta-llama/Llama-2-7b-hf": "01c7f73d771dfac7d292323805ebc428287df4f9",
     "meta-llama/Meta-Llama-3-8B": "8cde5ca8380496c9a6cc7ef3a8b46a0372a1d920",
+    "meta-llama/Llama-3.1-8B-Instruct": "0e9e39f249a16976918f6564b8830bc894c89659",
     "meta-llama/Llama-3.2-1B": "4e20de362430cd3b72f300e6b0f18e50e7166e08",
     "Qwen/Qwen2.5-0.5B": "060db6499f32faf8b98477b0a26969ef7d8b9987",
     "Qwen/Qwen2.5-1.5B": "8faed761d45a263340a0528343f099c05c9a4323",
     "Qwen/Qwen2.5-7B": "d149729398750b98c0af14eb82c78cfe92750796",
+    "Qwen/Qwen2.5-7B-Instruct": "a09a35458c702b33eeacc393d103063234e8bc28",
     "HuggingFaceTB/SmolLM2-135M": "93efa2f097d58c2a74874c7e644dbc9b0cee75a2",
     "HuggingFaceTB/SmolLM2-135M-Instruct": "12fd25f77366fa6b3b4b768ec3050bf629380bac",
     "HuggingFaceTB/SmolLM2-360M": "f8027fd0eaeea54caa13c31d31b9fdc459c38b49",
@@ -118,23 +120,40 @@ def load(
     return LoadedModel(model.eval(), tokenizer, origin)
 
 
-def load_encoder(device: str | torch.device | None = None) -> "SentenceTransformer":
-    """The packaged sentence encoder all-MiniLM-L6-v2 (``encode(texts)``: (texts, 384), unit length).
+def load_encoder(
+    name: str = ENCODER, *, revision: str = "main", device: str | torch.device | None = None
+) -> "SentenceTransformer":
+    """A sentence encoder (``encode(texts)``: (texts, width)).
+
+    Args:
+        name: ``all-minilm-l6-v2`` (packaged), a folder, or the hub id of an encoder.
+        revision: commit, branch or tag of an encoder on the hub.
+        device: ``None`` for the first of CUDA, Apple's MPS and CPU that there is.
 
     Raises:
-        IclnbError: if it has to be fetched and cannot be.
+        IclnbError: if it has to be fetched and cannot be, or is no encoder.
     """
-    folder = packaged.folder(ENCODER)
+    place: dict[str, Any] = {"local_files_only": True}
+    if name == ENCODER:
+        where = str(packaged.folder(ENCODER))
+    elif Path(name).expanduser().is_dir() or name.startswith((".", "/", "~")):
+        where = str(Path(name).expanduser())
+    else:
+        where, place = name, {"revision": revision}
     from sentence_transformers import SentenceTransformer
 
-    with bars_on_a_terminal():
-        return SentenceTransformer(
-            str(folder),
-            device=str(device or best_device()),
-            local_files_only=True,
-            trust_remote_code=False,
-            model_kwargs={"use_safetensors": True},
-        )
+    try:
+        with bars_on_a_terminal():
+            return SentenceTransformer(
+                where,
+                device=str(device or best_device()),
+                trust_remote_code=False,
+                model_kwargs={"use_safetensors": True},
+                **place,
+            )
+    except (OSError, ValueError, SafetensorError) as error:
+        source = "packaged" if name == ENCODER else "local" if "revision" not in place else "hub"
+        raise _failure(name, source, error) from error
 
 
 def best_device() -> torch.device:

@@ -70,6 +70,9 @@ def build(
     label_words: Sequence[str],
     demonstrations: Sequence[Demonstration],
     query: Mapping[str, object],
+    *,
+    opening: str = "",
+    special_tokens: bool = True,
 ) -> Prompt:
     """Write and tokenise a prompt.
 
@@ -79,6 +82,9 @@ def build(
         label_words: the word of each label index.
         demonstrations: the labelled examples x_i, y_i, in order; may be empty.
         query: the row of x_test.
+        opening: text before the first demonstration, such as an instruction or the head of a chat template.
+        special_tokens: whether the tokeniser adds its own opening token; not to texts that hold it already,
+            as those of a chat template do.
 
     Returns:
         The prompt, which ends in the query's cue: the next token is the model's answer.
@@ -87,7 +93,7 @@ def build(
         IclnbError: if the tokeniser gives no offsets.
         IndexError: if a demonstration's label has no label word.
     """
-    text, pieces = "", []
+    text, pieces = opening, []
 
     def write(piece: str) -> tuple[int, int]:
         nonlocal text
@@ -101,7 +107,7 @@ def build(
         write(format.separator)
     query_pieces = [write(format.x.format_map(query)), write(format.cue)]
 
-    input_ids, starts, stops = tokenise(tokenizer, text)
+    input_ids, starts, stops = tokenise(tokenizer, text, special_tokens=special_tokens)
     spans = [[_span(piece, starts, stops) for piece in parts] for parts in (*pieces, query_pieces)]
     return Prompt(
         text=text,
@@ -148,7 +154,9 @@ def collate(
     return input_ids, attention_mask
 
 
-def tokenise(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[tuple[int, ...], list[int], list[int]]:
+def tokenise(
+    tokenizer: PreTrainedTokenizerBase, text: str, *, special_tokens: bool = True
+) -> tuple[tuple[int, ...], list[int], list[int]]:
     """Token ids, and for each token the characters it stands for: starts and stops, neither ever decreasing.
 
     Some tokenisers leave white space out of a token's offsets; here every token starts where the one before
@@ -158,7 +166,13 @@ def tokenise(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[tuple[int, 
         raise IclnbError(
             f"{type(tokenizer).__name__} gives no character offsets; load a fast tokeniser (use_fast=True)"
         )
-    encoding = tokenizer(text, return_offsets_mapping=True, return_special_tokens_mask=True, verbose=False)
+    encoding = tokenizer(
+        text,
+        add_special_tokens=special_tokens,
+        return_offsets_mapping=True,
+        return_special_tokens_mask=True,
+        verbose=False,
+    )
     tokens = list(
         zip(encoding["input_ids"], encoding["offset_mapping"], encoding["special_tokens_mask"], strict=True)
     )

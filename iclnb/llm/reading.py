@@ -82,7 +82,13 @@ def read(
 
 
 def answers(
-    loaded: LoadedModel, prompts: Sequence[Prompt], tokens: Sequence[int], *, batch_size: int = 16
+    loaded: LoadedModel,
+    prompts: Sequence[Prompt],
+    tokens: Sequence[int],
+    *,
+    batch_size: int = 16,
+    edit: Edit | None = None,
+    alter: Alter | None = None,
 ) -> Float[np.ndarray, "prompts words"]:
     """Log-probabilities, over the whole vocabulary, of some tokens as the next one after each prompt.
 
@@ -90,14 +96,15 @@ def answers(
         loaded: a model and its tokeniser.
         prompts: what to read.
         tokens: token ids, such as those of :func:`label_tokens`.
-        batch_size: queries per forward pass.
+        batch_size, edit, alter: as in :func:`read`.
 
     Returns:
         In the order of ``prompts``; a row's exponentials sum to the share of probability on these tokens.
     """
     found = np.empty((len(prompts), len(tokens)))
+    settings = {"batch_size": batch_size, "edit": edit, "alter": alter}
     pad = loaded.tokenizer.pad_token_id
-    for reading in read(loaded.model, prompts, pad_token_id=pad, attention=False, batch_size=batch_size):
+    for reading in read(loaded.model, prompts, pad_token_id=pad, attention=False, **settings):
         found[reading.index] = reading.log_probabilities[list(tokens)]
     return found
 

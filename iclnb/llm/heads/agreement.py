@@ -21,52 +21,122 @@ def split(points: int, share: float = 0.7, *, seed: int) -> Bool[np.ndarray, " p
 
 @dataclass(frozen=True)
 class Agreement:
-    """Every head's reconstruction against a target, and the head chosen on the selection points.
+    """Every head's answers beside the model's, and the head chosen on the selection points.
+
+    All arrays over prompts are of the evaluation points.
 
     Attributes:
-        hits: on evaluation prompts, whether the head's decision equals the target. (*prompts, layers, heads)
-        selection: agreement of every head on the selection prompts. (layers, heads)
+        decided: the answer ỹ of every head. (*prompts, layers, heads)
+        target: the model's own answer ŷ. (*prompts)
+        truth: the label of x_test. (*prompts)
+        selection: agreement of every head with the model on the selection points. (layers, heads)
         head: layer and head with the largest ``selection``.
-        target: the target on the evaluation prompts.
-        blind: decisions without attention on the evaluation prompts.
-        permuted: maximum over all heads with labels permuted inside prompts, on the evaluation prompts.
-            (permutations)
+        blind: answers that look at no attention.
+        averaged: answers of the best head with weights averaged over the selection queries: they know the
+            position (and, under shared sets, the demonstration) but not the query. (*prompts)
+        permuted: largest agreement of any head with labels permuted inside prompts. (permutations)
         permuted_sets: the same with labels permuted once for each demonstration set; of size 0 where every
             prompt has a set of its own. (permutations)
-        modal: share of the most frequent target on the evaluation prompts.
+        permuted_against: as ``permuted``, on prompts that the model answers against the last label.
+            (permutations)
+        modal: how often the model gives its most frequent answer.
     """
 
-    hits: Bool[np.ndarray, "*prompts layers heads"]
+    decided: Int[np.ndarray, "*prompts layers heads"]
+    target: Int[np.ndarray, " *prompts"]
+    truth: Int[np.ndarray, " *prompts"]
     selection: Float[np.ndarray, "layers heads"]
     head: tuple[int, int]
-    target: Int[np.ndarray, " *prompts"]
     blind: Blind
+    averaged: Int[np.ndarray, " *prompts"]
     permuted: Float[np.ndarray, " permutations"]
     permuted_sets: Float[np.ndarray, " permutations"]
+    permuted_against: Float[np.ndarray, " permutations"]
     modal: float
 
     @property
-    def best(self) -> Bool[np.ndarray, " *prompts"]:
-        """Hits of the chosen head."""
-        return self.hits[..., self.head[0], self.head[1]]
+    def hits(self) -> Bool[np.ndarray, "*prompts layers heads"]:
+        """Where a head answers as the model does."""
+        return self.decided == self.target[..., None, None]
 
     @property
-    def by_head(self) -> Float[np.ndarray, "layers heads"]:
-        """Agreement of every head on the evaluation prompts."""
-        return self.hits.mean(axis=tuple(range(self.hits.ndim - 2)))
+    def best(self) -> Bool[np.ndarray, " *prompts"]:
+        """Where the chosen head answers as the model does."""
+        return self._chosen == self.target
+
+    @property
+    def performance(self) -> Bool[np.ndarray, " *prompts"]:
+        """Where the chosen head answers as the query's label says: "reconstructed performance"."""
+        return self._chosen == self.truth
+
+    @property
+    def accuracy(self) -> Bool[np.ndarray, " *prompts"]:
+        """Where the model answers as the query's label says."""
+        return self.target == self.truth
+
+    @property
+    def against_last(self) -> Bool[np.ndarray, " *prompts"]:
+        """Where the model's answer is not the last demonstration's label."""
+        return self.target != self.blind.last
+
+    @property
+    def _chosen(self) -> Int[np.ndarray, " *prompts"]:
+        return self.decided[..., self.head[0], self.head[1]]
+
+    def by_head(
+        self, target: Int[np.ndarray, " *prompts"] | None = None
+    ) -> Float[np.ndarray, "layers heads"]:
+        """How often every head's answer is the model's (or a given) answer."""
+        goal = self.target if target is None else target
+        return (self.decided == goal[..., None, None]).mean(axis=tuple(range(goal.ndim)))
 
     def rivals(self) -> Mapping[str, Bool[np.ndarray, " *prompts"]]:
-        """Hits of the decisions that look at no attention."""
-        parts = {"last label": self.blind.last, "majority label": self.blind.majority}
-        parts["recency kernel"] = self.blind.recency
+        """Where answers that do not look at the query are the model's."""
+        parts = {
+            "the last label": self.blind.last,
+            "the majority of labels": self.blind.majority,
+            "a kernel of order alone": self.blind.recency,
+            "the best head with weights averaged over queries": self.averaged,
+        }
         return {name: decided == self.target for name, decided in parts.items()}
+
+    def beyond(
+        self, random: "Agreement", among: Bool[np.ndarray, " *prompts"] | None = None, *, seed: int
+    ) -> tuple[str, Estimate, float]:
+        """By how much the chosen head agrees more than its strongest control.
+
+        Controls are the :meth:`rivals`, the 95 % quantile of the permuted maxima, and what a model with
+        random weights reaches: its answer, too, is a mixture of the labels that its heads attend to, if a
+        senseless one. Against a rival the difference is taken prompt by prompt.
+
+        Args:
+            random: the model with random weights, judged in the same way.
+            among: the prompts that count: all, or those of :attr:`against_last`.
+            seed: of the interval.
+
+        Returns:
+            The control, the difference with its interval (not a number where no prompt counts), and the
+            control's own agreement.
+        """
+        kept = np.ones_like(self.best) if among is None else among
+        if kept.sum() < 2:
+            return "none", Estimate(np.nan, np.nan, np.nan), 0.0
+        rivals = self.rivals()
+        reached = {name: float(hits[kept].mean()) for name, hits in rivals.items()}
+        null = self.permuted if among is None else self.permuted_against
+        reached["the best of all heads under permuted labels (95 %)"] = float(np.quantile(null, 0.95))
+        mirrored = np.ones_like(random.best) if among is None else random.against_last
+        if mirrored.any():
+            reached["the best head of a model with random weights"] = float(random.best[mirrored].mean())
+        strongest = max(reached, key=reached.get)
+        rival = np.asarray(rivals.get(strongest, reached[strongest]), dtype=float)
+        return strongest, interval(where(self.best - rival, kept), seed=seed), reached[strongest]
 
 
 def agree(
     found: Weighed,
     selecting: Bool[np.ndarray, " points"],
     *,
-    against: str = "model",
     corrected: bool = False,
     variant: str = "maximum",
     permutations: int,
@@ -77,9 +147,8 @@ def agree(
     Args:
         found: prompts (points, or sets x points).
         selecting: which test points choose; see :func:`split`.
-        against: ``model`` for the model's own answers ŷ, ``truth`` for the labels of the queries.
         corrected: whether model and heads decide after their prior is taken off
-            (:func:`iclnb.llm.heads.kernel.prior`, from the selection prompts).
+            (:func:`iclnb.llm.heads.kernel.prior`, from the selection points).
         variant: which kernel weights.
         permutations: size of each permutation null.
         seed: seeds them.
@@ -88,24 +157,46 @@ def agree(
     shares = [reconstruct(part.weights[variant], part.labels, part.classes) for part in parts]
     axes = tuple(range(found.truth.ndim))
     said_off, off = (prior(parts[0].said, axes), prior(shares[0], axes)) if corrected else (0.0, 0.0)
-    targets = [(part.said - said_off).argmax(-1) if against == "model" else part.truth for part in parts]
-    hits = [
-        (share - off).argmax(-1) == target[..., None, None]
-        for share, target in zip(shares, targets, strict=True)
-    ]
-    selection = hits[0].mean(axis=axes)
-    null = {"off": off, "permutations": permutations, "seed": seed, "variant": variant}
-    shared = found.truth.ndim == 2
+    targets = [(part.said - said_off).argmax(-1) for part in parts]
+    decided = [(share - off).argmax(-1).astype(np.int8) for share in shares]
+    selection = (decided[0] == targets[0][..., None, None]).mean(axis=axes)
+    averaged = _averaged(parts, variant, targets[0], off)
+    blindly = blind(parts[0], targets[0], parts[1])
+
+    def null(**which: object) -> np.ndarray:
+        settings = {"off": off, "permutations": permutations, "seed": seed, "variant": variant}
+        return permuted_maxima(parts[1], targets[1], **settings, **which)
+
     return Agreement(
-        hits=hits[1],
+        decided=decided[1],
+        target=targets[1],
+        truth=parts[1].truth,
         selection=selection,
         head=tuple(map(int, np.unravel_index(selection.argmax(), selection.shape))),
-        target=targets[1],
-        blind=blind(parts[0], targets[0], parts[1]),
-        permuted=permuted_maxima(parts[1], targets[1], **null),
-        permuted_sets=permuted_maxima(parts[1], targets[1], within="set", **null) if shared else np.empty(0),
+        blind=blindly,
+        averaged=averaged,
+        permuted=null(),
+        permuted_sets=null(within="set") if found.truth.ndim == 2 else np.empty(0),
+        permuted_against=null(among=targets[1] != blindly.last),
         modal=float(np.bincount(targets[1].ravel()).max() / targets[1].size),
     )
+
+
+def _averaged(
+    parts: tuple[Weighed, Weighed],
+    variant: str,
+    target: Int[np.ndarray, " *prompts"],
+    off: Float[np.ndarray, "layers heads classes"] | float,
+) -> Int[np.ndarray, " *prompts"]:
+    """Answers on the evaluation prompts of the best head with weights averaged over the selection queries."""
+    fixed = parts[0].weights[variant].mean(axis=target.ndim - 1, keepdims=True)
+    decided = []
+    for part in parts:
+        same = np.broadcast_to(fixed, part.weights[variant].shape)
+        decided.append((reconstruct(same, part.labels, part.classes) - off).argmax(-1))
+    selection = (decided[0] == target[..., None, None]).mean(axis=tuple(range(target.ndim)))
+    layer, head = np.unravel_index(selection.argmax(), selection.shape)
+    return decided[1][..., layer, head]
 
 
 def interval(values: Float[np.ndarray, " *prompts"], *, seed: int) -> Estimate:

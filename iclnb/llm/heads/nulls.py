@@ -3,7 +3,7 @@
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from iclnb.llm.heads.kernel import Weighed, reconstruct
 
@@ -16,6 +16,7 @@ def permuted_maxima(
     target: Int[np.ndarray, " *prompts"],
     *,
     within: Literal["prompt", "set"] = "prompt",
+    among: Bool[np.ndarray, " *prompts"] | None = None,
     off: Float[np.ndarray, "layers heads classes"] | float = 0.0,
     permutations: int,
     seed: int,
@@ -32,6 +33,7 @@ def permuted_maxima(
         target: what the reconstruction is held against: the model's answers, or the truth.
         within: ``prompt`` permutes in each prompt anew; ``set`` permutes once for all prompts of a
             demonstration set (the first axis), as if the set had been labelled otherwise.
+        among: the prompts that count; ``None`` for all. Where there is none the maxima are not numbers.
         off: prior to take off the shares before deciding.
         permutations: how many.
         seed: seeds them.
@@ -39,14 +41,17 @@ def permuted_maxima(
     """
     rng = np.random.default_rng(seed)
     lead = found.labels.shape[:-1]
-    maxima = np.empty(permutations)
+    maxima = np.full(permutations, np.nan)
+    counted = np.ones(lead, dtype=bool) if among is None else among
+    if not counted.any():
+        return maxima
     for r in range(permutations):
         draws = lead if within == "prompt" else (lead[0],) + (1,) * (len(lead) - 1)
         order = rng.random((*draws, found.labels.shape[-1])).argsort(-1)
         order = np.broadcast_to(order, found.labels.shape)
         labels = np.take_along_axis(found.labels, order, -1)
         decided = (reconstruct(found.weights[variant], labels, found.classes) - off).argmax(-1)
-        maxima[r] = (decided == target[..., None, None]).mean(axis=tuple(range(len(lead)))).max()
+        maxima[r] = (decided == target[..., None, None])[counted].mean(axis=0).max()
     return maxima
 
 
