@@ -138,7 +138,8 @@ def fresh_demonstrations(pool: int, k: int, prompts: int, *, seed: int) -> Int[n
     if k > pool:
         raise IclnbError(f"k = {k} demonstrations cannot be drawn from {pool} rows; take a smaller k")
     rng = np.random.default_rng(seed)
-    return np.stack([rng.choice(pool, size=k, replace=False) for _ in range(prompts)])
+    drawn = [rng.choice(pool, size=k, replace=False) for _ in range(prompts)]
+    return np.array(drawn, dtype=int).reshape(prompts, k)
 
 
 def collate(
