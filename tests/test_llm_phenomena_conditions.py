@@ -40,6 +40,12 @@ def test_noise_falls_on_every_place_alike():
     assert np.abs(moved.sum(0) - 100).max() < 4 * (400 * 0.25 * 0.75) ** 0.5
 
 
+@pytest.mark.parametrize(("share", "replaced"), [(0.1, 0), (0.2, 1), (0.5, 2), (0.8, 2), (0.9, 3)])
+def test_shares_are_rounded_to_whole_labels(share, replaced):
+    noisy = conditions.noisy_labels(LABELS[:, :3], share, "flipped", classes=3, seed=1)
+    assert ((noisy != LABELS[:, :3]).sum(1) == replaced).all()
+
+
 def test_impossible_noise_is_refused():
     with pytest.raises(IclnbError, match=r"unknown kind of label noise 'loud'; known: flipped, random"):
         conditions.noisy_labels(LABELS, 0.5, "loud", classes=3, seed=0)

@@ -99,19 +99,18 @@ def next_token_probabilities(
         ValueError: if a text has no tokens.
     """
     rows: list[np.ndarray] = []
-    device = loaded.model.device
     for start in tqdm(range(0, len(texts), batch_size), desc="texts alone", unit="batch", disable=None):
         batch = loaded.tokenizer(
             list(texts[start : start + batch_size]), padding=True, padding_side="right", return_tensors="pt"
         )
-        ids, mask = batch["input_ids"].to(device), batch["attention_mask"].to(device)
-        last = mask.sum(1) - 1
+        last = batch["attention_mask"].sum(1) - 1
         if (last < 0).any():
             raise ValueError("expected texts, got one without tokens")
-        ends, where = last.unique(return_inverse=True)
+        ends, where = last.unique(return_inverse=True)  # on the CPU: they index tensors on any device
         with torch.inference_mode():
+            ids, mask = (batch[name].to(loaded.model.device) for name in ("input_ids", "attention_mask"))
             said = loaded.model(input_ids=ids, attention_mask=mask, logits_to_keep=ends, use_cache=False)
-        logits = said.logits[torch.arange(len(last), device=device), where.to(device)]
+        logits = said.logits[torch.arange(len(last)), where]
         rows.append(logits.float().softmax(-1).cpu().numpy())
     return np.concatenate(rows)
 
