@@ -324,9 +324,10 @@ panels = {
 with figures.style():
     figure = pictures.beside_the_guess(panels)
 told = "; ".join(
-    f"{name} {panels['Pearson correlation'][0][name].value:.2f} "
-    f"(alone {panels['Pearson correlation'][1].get(name, np.nan):.2f})"
+    f"{name} {panels['Pearson correlation'][0][name].value:.2f}"
+    + (f" (alone {alone_:.2f})" if np.isfinite(alone_) else "")
     for name in answered
+    for alone_ in [panels["Pearson correlation"][1].get(name, np.nan)]
 )
 figures.show(
     figure,
