@@ -48,6 +48,8 @@ sets: Optional[int] = None  # demonstration sets, each shared by all test pairs
 pairs: Optional[int] = None  # test pairs, main comparison
 subset: Optional[int] = None  # test pairs, everything else
 train_pairs: Optional[int] = None  # what the small model learns from
+grades: Optional[int] = None  # qualities of the graded guess
+variants: Optional[int] = None  # other ways to write guess and answer
 folds: int = 5  # of cross-fitting
 delta: float = 1.0  # points that guesses and scores are moved by
 batch_size: int = 16  # queries per forward pass
@@ -84,15 +86,15 @@ packaged = {"model": models.PACKAGED, "chat": False}
 size = profiles.choose(
     profile,
     {
-        "smoke": {**packaged, "k": 2, "sets": 2, "pairs": 4, "subset": 3, "train_pairs": 50, "qualities": (0.0, 1.0),
+        "smoke": {**packaged, "k": 2, "sets": 2, "pairs": 4, "subset": 3, "train_pairs": 50, "grades": 2,
                   "variants": 1, "resamples": 200},
-        "laptop": {**packaged, "k": 10, "sets": 3, "pairs": 36, "subset": 9, "train_pairs": 500,
-                   "qualities": (0.0, 0.5, 0.8, 1.0), "variants": 3, "resamples": 1000},
+        "laptop": {**packaged, "k": 10, "sets": 3, "pairs": 30, "subset": 8, "train_pairs": 800, "grades": 3,
+                   "variants": 3, "resamples": 1000},
         "paper": {"model": "meta-llama/Llama-3.1-8B-Instruct", "chat": True, "k": 10, "sets": 5, "pairs": 1379,
-                  "subset": 300, "train_pairs": 5749, "qualities": (0.0, 0.25, 0.5, 0.75, 0.9, 1.0), "variants": 5,
-                  "resamples": 1000},
+                  "subset": 300, "train_pairs": 5749, "grades": 6, "variants": 4, "resamples": 1000},
     },
-    model=model, chat=chat, k=k, sets=sets, pairs=pairs, subset=subset, train_pairs=train_pairs,
+    model=model, chat=chat, k=k, sets=sets, pairs=pairs, subset=subset, train_pairs=train_pairs, grades=grades,
+    variants=variants,
 )  # fmt: skip
 
 # %% [markdown]
@@ -324,9 +326,10 @@ panels = {
 with figures.style():
     figure = pictures.beside_the_guess(panels)
 told = "; ".join(
-    f"{name} {panels['Pearson correlation'][0][name].value:.2f} "
-    f"(alone {panels['Pearson correlation'][1].get(name, np.nan):.2f})"
+    f"{name} {panels['Pearson correlation'][0][name].value:.2f}"
+    + (f" (alone {alone_:.2f})" if np.isfinite(alone_) else "")
     for name in answered
+    for alone_ in [panels["Pearson correlation"][1].get(name, np.nan)]
 )
 figures.show(
     figure,
@@ -405,8 +408,11 @@ Markdown(
 # are graded like queries, so a model could learn from them how far the guess can be trusted.
 
 # %%
+qualities = np.sin(
+    np.linspace(0, np.pi / 2, size.grades)
+)  # closer together near 1
 doses, curves = [], []
-for quality in size.qualities:
+for quality in qualities:
     made["graded"] = tuple(
         np.round(guesses.graded(each, quality, seed=guess_seed), decimals)
         for each in (truth, train_scores)
@@ -493,6 +499,9 @@ Markdown(
 # pays to follow. Two rates are tuned on train pairs, one for guesses as they are and one for prompts whose residuals
 # share a shift of standard deviation `delta`.
 #
+# An expected score over a broad distribution of digits is drawn towards the middle, which weakens all responses
+# alike; their ratios are more telling than their sizes.
+#
 # Pairs and demonstrations here have guesses and scores far enough from the ends of the scale to be moved without
 # clipping.
 
@@ -558,27 +567,34 @@ Markdown(
 )
 
 # %% [markdown]
-# The residuals that the small model really leaves test the same without moving anything: does the answer leave the
-# guess in the direction $\frac1k\sum_i (y_i - g_i)\varphi_i^\top\varphi_q$? The slope of $\hat y - g_q$ on it, over
-# all sets and pairs, is $\eta$ for gradient descent; the control deals the residuals of a set out to its
-# demonstrations at random, and so keeps their mean.
+# The residuals that the small model really leaves test the same without moving anything: among queries of the same
+# guess, does the answer lie higher where the kernel-weighted residuals
+# $h_q = \frac1k\sum_i (y_i - g_i)\varphi_i^\top\varphi_q$ are higher? The slope of $\hat y$ on $h_q$, with $g_q$
+# beside it and within demonstration sets, is $\eta$ for gradient descent. The control deals the residuals of a set out
+# to its demonstrations at random, which keeps their mean and loses which demonstration was missed by how much.
 
 
 # %%
-def slope(answer_less_guess, direction):
-    """Slope over all sets and pairs together: what differs between sets is part of the question."""
-    centred = direction - direction.mean()
-    return (answer_less_guess * centred).sum() / (centred**2).sum()
+def on_residuals(answer, guess, direction):
+    return scores.copying(answer, guess, direction)[1]
 
 
-off = answered["small model"].expected - guess
-dealt = np.random.default_rng(sampling_seed).permuted(residuals[drawn], axis=1)
-followed = over(slope, off, direction)
-followed_dealt = over(
-    slope, off, descent.kernel_mean(train_inputs[drawn], dealt, inputs)
+shuffle, dealt = np.random.default_rng(sampling_seed), []
+for _ in range(20):
+    permuted = shuffle.permuted(residuals[drawn], axis=1)
+    elsewhere = descent.kernel_mean(train_inputs[drawn], permuted, inputs)
+    dealt.append(
+        on_residuals(
+            answered["small model"].expected,
+            np.broadcast_to(guess, elsewhere.shape),
+            elsewhere,
+        )
+    )
+followed = over(
+    on_residuals, answered["small model"].expected, guess, direction
 )
 Markdown(
-    f"Slope on the kernel-weighted residuals: {cell(followed)}; residuals dealt out at random: {cell(followed_dealt)}; "
+    f"Slope on the kernel-weighted residuals: {cell(followed)}; residuals dealt out at random: {np.mean(dealt):.2f}; "
     f"gradient descent at the rate that is best on train: {rate:.2f}."
 )
 
@@ -615,7 +631,7 @@ Markdown(head + "\n".join(rows))
 # a decimal, scores without), a model that copies has to round, which copying the first digit does wrongly.
 
 # %%
-variants = {
+ways_to_write = {
     "as above": style,
     "both whole": Style(template, position, 0, 0, size.chat),
     "guess with a decimal, scores whole": Style(template, position, 1, 0, size.chat),
@@ -624,7 +640,7 @@ variants = {
     "guess after the sentences": Style(template, "after", decimals, answer_decimals, size.chat),
 }  # fmt: skip
 rows, by_variant = [], {}
-for name, variant in list(variants.items())[: size.variants + 1]:
+for name, variant in list(ways_to_write.items())[: size.variants + 1]:
     stands_for = answers.digit_values(train_scores, variant.answer_decimals)
     if variant == style:
         found = answers.Answers(*(each[:, part] for each in answered["small model"]))  # fmt: skip
@@ -732,7 +748,7 @@ judge(
     "useless-guess-hurts", "A useless guess makes answers correlate less than no guess does (difference).",
     claims.below(0), over(difference(scores.pearson), curves[0], nothing, truth[part]),
     difference(scores.pearson)(curves[-1], nothing, np.broadcast_to(truth[part], nothing.shape)),
-    f"a guess of quality {size.qualities[-1]:g}",
+    "a perfect guess",
 )  # fmt: skip
 judge(
     "adversarial-turns-answers", "With the adversarial guess 5 - g answers correlate negatively with human scores.",
@@ -762,13 +778,14 @@ judge(
     measured["shown scores"].value, "raising the scores alone",
 )  # fmt: skip
 judge(
-    "corrects-common-shift", "Of a shift common to all guesses less than half is left in the answer.",
-    claims.below(0.5), measured["all guesses"], 1.0,
-    f"a copier; GD {predicted['GD, rate for a common shift'][2]:.2f}",
+    "corrects-common-shift",
+    "More than half of what the query's guess does to the answer is undone if all guesses shift alike (share).",
+    claims.above(0.5), over(lambda all_, own: 1 - all_.mean() / own.mean(), response["all guesses"], response["query guess"]),
+    0.0, f"a copier; GD {-predicted['GD, rate for a common shift'][1]:.2f}",
 )  # fmt: skip
 judge(
     "follows-real-residuals", "The answer leaves the guess in the direction of the kernel-weighted residuals (slope).",
-    claims.above(0), followed, followed_dealt.value, "residuals dealt out at random",
+    claims.above(0), followed, np.mean(dealt), "residuals dealt out at random",
 )  # fmt: skip
 if "chat" in ways:
     judge(

@@ -130,14 +130,15 @@ def test_what_cannot_be_written_is_refused(tokenizers):
     tokenizer = tiny.tokenizers()["gpt2"]
     with pytest.raises(IclnbError, match="no chat template"):
         made(tokenizer, pairs.Style(chat=True))
-    tokenizer.chat_template = (
-        "{% for message in messages %}{{ loop.index }}{{ message['content'] }}{% endfor %}"
-    )
-    with pytest.raises(IclnbError, match="every turn alike"):
-        made(tokenizer, pairs.Style(chat=True))
-    tokenizer.chat_template = "{{ messages[-1]['content'] }}"  # forgets all turns but the last
-    with pytest.raises(IclnbError, match="every turn alike"):
-        made(tokenizer, pairs.Style(chat=True))
+    odd = "{{% for message in messages %}}{{{{ loop.index if message['role'] == '{}' }}}}{}{{% endfor %}}"
+    for template in (
+        odd.format("user", "{{ message['content'] }}"),  # numbers what follows an answer
+        odd.format("assistant", "{{ message['content'] }}"),  # numbers what precedes an answer
+        "{{ messages[-1]['content'] }}",  # forgets all turns but the last
+    ):
+        tokenizer.chat_template = template
+        with pytest.raises(IclnbError, match="every turn alike"):
+            made(tokenizer, pairs.Style(chat=True))
     with pytest.raises(IclnbError, match="both or neither"):
         pairs.pair_prompts(tokenizer, FORMAT, pairs.Style(), pairs.Pairs(ROWS), pairs.Pairs(ROWS, GUESS))
     for wrong in (
@@ -162,10 +163,11 @@ def test_expected_score_greedy_and_mass():
 
 
 def test_what_a_first_digit_stands_for():
-    train = np.array([0.0, 0.96, 3.2, 3.8, 5.0, 1.96])
+    train = np.array([0.0, 0.96, 3.2, 3.8, 4.9, 1.96])
     assert answers.digit_values(train, 0).tolist() == [0, 1, 2, 3, 4, 5]
-    # 0.96 is written 1.0, and 1.96 is written 2.0; no train score begins with 4
-    np.testing.assert_allclose(answers.digit_values(train, 1), [0.0, 0.96, 1.96, 3.5, 4.5, 5.0])
+    # 0.96 is written 1.0, and 1.96 is written 2.0; no train score begins with 5
+    np.testing.assert_allclose(answers.digit_values(train, 1), [0.0, 0.96, 1.96, 3.5, 4.9, 5.0])
+    np.testing.assert_allclose(answers.digit_values(train[:1], 1), [0.0, 1.5, 2.5, 3.5, 4.5, 5.0])
 
 
 def test_answers_of_a_model_are_those_of_full_prompts(tokenizers):

@@ -31,8 +31,9 @@ def test_scores_are_means_over_sets_of_the_libraries():
     )
 
 
-def test_a_constant_has_no_correlation():
+def test_what_is_undefined_is_not_a_number():
     assert np.isnan(scores.pearson(np.ones_like(ANSWER), REPEATED))
+    assert np.isnan(scores.copying(ANSWER, 2 * REPEATED + 1, REPEATED)).all()
 
 
 def test_copying_is_a_regression():
@@ -71,16 +72,22 @@ def big(answer_of):
     return observed.mean(), null.mean()
 
 
-def test_news_is_told_from_a_bent_copy():
-    """A copy, however bent, gains no more than its null; a second measurement of the truth gains more."""
+def test_news_is_told_from_noise():
+    """A second measurement of the truth gains what theory says, its null nothing."""
     observed, null = big(lambda truth, guess, rng: truth + rng.standard_normal(600))
     spread = 25 / 12  # variance of the truth; residual variance after one and after two measurements:
     assert observed == pytest.approx(1 / (1 / spread + 1) - 1 / (1 / spread + 2), abs=0.05)
     assert abs(null) < 0.02
-    observed, null = big(lambda truth, guess, rng: np.floor(guess.clip(0, 5)))
-    assert observed == pytest.approx(null, abs=0.02) and observed > 0  # the bend alone pays
     observed, null = big(lambda truth, guess, rng: rng.standard_normal(600))
     assert abs(observed) < 0.02 and abs(null) < 0.02
+
+
+def test_a_bent_copy_is_no_news():
+    """Where the truth is the cube root of the guess, taking the root pays, and pays the null as much."""
+    truth = np.random.default_rng(1).uniform(-2, 2, 600)
+    guess = (truth + 0.1 * np.random.default_rng(2).standard_normal(600)) ** 3
+    observed, null = stacking.gain(truth, guess, np.stack([np.cbrt(guess)] * 2), seed=0)
+    assert observed.mean() > 0.15 and null.mean() == pytest.approx(observed.mean(), rel=0.05)
 
 
 def one_step(start, inputs, targets, query, rate):

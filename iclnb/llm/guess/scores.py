@@ -29,18 +29,20 @@ def mse(answer: Table, truth: Table) -> float:
 def copying(answer: Table, guess: Table, truth: Table) -> Float[np.ndarray, " 2"]:
     """Least-squares slopes of the answer on the guess and on the truth together, averaged over sets.
 
-    A copier has (1, 0); a model that knows the score and ignores the guess (0, 1).
+    A copier has (1, 0); a model that knows the score and ignores the guess (0, 1). Not numbers where
+    guess and truth are collinear.
     """
     answer, guess, truth = (part - part.mean(-1, keepdims=True) for part in (answer, guess, truth))
     gg, tt, gt = (guess**2).sum(-1), (truth**2).sum(-1), (guess * truth).sum(-1)
     ga, ta = (guess * answer).sum(-1), (truth * answer).sum(-1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        slopes = np.stack([tt * ga - gt * ta, gg * ta - gt * ga]) / (gg * tt - gt**2)
-    return slopes.mean(-1)
+    determinant = gg * tt - gt**2
+    known = determinant > 1e-12 * gg * tt
+    products = np.stack([tt * ga - gt * ta, gg * ta - gt * ga])
+    return np.where(known, products / np.where(known, determinant, 1), np.nan).mean(-1)
 
 
 def _correlation(a: Table, b: Table) -> Float[np.ndarray, " sets"]:
     a, b = a - a.mean(-1, keepdims=True), b - b.mean(-1, keepdims=True)
     size = np.sqrt((a**2).sum(-1) * (b**2).sum(-1))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(size > 1e-12, (a * b).sum(-1) / size, np.nan)
+    known = size > 1e-12
+    return np.where(known, (a * b).sum(-1) / np.where(known, size, 1), np.nan)
