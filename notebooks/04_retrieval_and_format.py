@@ -1033,6 +1033,24 @@ judge(
 results
 
 # %% [markdown]
+# A claim that holds speaks for the kernel view only where kernel regression would meet the criterion too, and against it
+# where it would not:
+
+# %%
+held = [claim for claim in results.claims if claim.verdict == claims.SUPPORTED]
+alike = [
+    claim
+    for claim in held
+    if claim.criterion.verdict((claim.control, claim.control))
+    == claims.SUPPORTED
+]
+Markdown(
+    f"{len(held)} of {len(results.claims)} claims hold. The control meets the criterion itself in {len(alike)} of these"
+    + "".join(f"; {claim.id}" for claim in alike)
+    + "."
+)
+
+# %% [markdown]
 # ## Robustness
 #
 # The probability of the right word and accuracy need not agree: a model can become surer without changing an answer.
