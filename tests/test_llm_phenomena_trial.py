@@ -46,13 +46,12 @@ def word_ids(loaded):
     return [loaded.tokenizer(f"\nSentiment: {word}")["input_ids"] for word in WORDS]
 
 
-@pytest.mark.parametrize("kind", ["own", "shared", "orders", "none"])
+@pytest.mark.parametrize("kind", ["own", "shared", "orders"])
 def test_answers_are_those_of_single_prompts(loaded, kind):
     tables = {
         "own": trial.own(np.array([[0, 1], [2, 4], [3, 1]]), LABELS),
         "shared": trial.shared(np.array([[0, 1], [4, 2]]), np.array([[1, 1], [0, 1]]), 3),
         "orders": trial.shared(np.array([[[0, 1], [1, 0]]]), np.array([[[1, 0], [0, 1]]]), 3),
-        "none": trial.own(np.zeros((3, 0), dtype=int), LABELS),
     }
     table = tables[kind]
     found = trial.ask(loaded, FORMAT, WORDS, table, ROWS, QUERIES, TRUTHS)
@@ -65,6 +64,29 @@ def test_answers_are_those_of_single_prompts(loaded, kind):
         np.testing.assert_allclose(found.log_odds[place], np.log(p[good] / p[bad]), atol=1e-4)
         np.testing.assert_allclose(found.outside[place], 1 - p[good] - p[bad], atol=1e-5)
         assert found.truths[place] == TRUTHS[place[-1]]
+
+
+def test_zero_shot_answers_for_all_wordings_come_from_one_reading(loaded, monkeypatch):
+    read = []
+    answers = trial.reading.answers
+    monkeypatch.setattr(
+        trial.reading,
+        "answers",
+        lambda model, made, *rest, **named: read.extend(made) or answers(model, made, *rest, **named),
+    )
+    wordings = {"own": WORDS, "swapped": WORDS[::-1], "other": ("film", "really")}
+    found = trial.ask_without(loaded, FORMAT, wordings, QUERIES, TRUTHS)
+    assert len(read) == 3
+    before = len(loaded.tokenizer("\nSentiment:")["input_ids"])
+    for name, words in wordings.items():
+        first = [loaded.tokenizer(f"\nSentiment: {word}")["input_ids"][before] for word in words]
+        for point, query in enumerate(QUERIES):
+            _, p = alone(loaded, written((), (), query))
+            np.testing.assert_allclose(
+                found[name].log_odds[point], np.log(p[first[1]] / p[first[0]]), atol=1e-4
+            )
+            np.testing.assert_allclose(found[name].outside[point], 1 - p[first].sum(), atol=1e-5)
+    assert found["own"].truths.tolist() == TRUTHS.tolist()
 
 
 def test_weights_are_the_largest_attention_inside_each_demonstration(loaded):

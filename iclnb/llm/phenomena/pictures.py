@@ -40,7 +40,8 @@ def curves(
     figure, all_axes = plt.subplots(
         1, len(model), figsize=(8.6, 3.6), sharex=True, sharey=True, squeeze=False
     )
-    width = np.ptp([at for found in model.values() for x, _ in found.values() for at in x])
+    steps = sorted({at for found in model.values() for x, _ in found.values() for at in x})
+    width = (steps[-1] - steps[0]) or 1.0
     for axes, (title, found) in zip(all_axes[0], model.items(), strict=True):
         for i, ((name, (x, estimate)), line) in enumerate(zip(found.items(), figures.SERIES, strict=False)):
             shift = 0.012 * width * (i - (len(found) - 1) / 2)
@@ -53,7 +54,7 @@ def curves(
                 at = points[title][name]
                 axes.plot(*at, marker="*", markersize=10, color=line["color"], linestyle="none")
         _references(axes, reference)
-        axes.set(title=title, xlabel=xlabel)
+        axes.set(title=title, xlabel=xlabel, xticks=steps)
         axes.plot([], [], label="kernel regression", **{**figures.CONTROL, "marker": ""})
     all_axes[0][0].set_ylabel(ylabel)
     figure.legend(*_legend(all_axes[0]), loc="outside lower center", ncols=4, fontsize=8)

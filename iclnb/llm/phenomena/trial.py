@@ -52,12 +52,10 @@ def prompts_of(
 ) -> list[Prompt]:
     """The prompts of a table, test points fastest (``rows`` are the pool, ``queries`` the test points)."""
     k = table.chosen.shape[-1]
-    sets = table.chosen[..., 0].size // len(queries) if k else 1
-    flat = [
-        part.reshape(-1, k) if k else np.zeros((len(queries), 0), int)
-        for part in (table.chosen, table.labels)
-    ]
-    return write(loaded.tokenizer, format, words, rows, *flat, [*queries] * sets)
+    chosen, labels = (part.reshape(-1, k) for part in (table.chosen, table.labels))
+    return write(
+        loaded.tokenizer, format, words, rows, chosen, labels, [*queries] * (len(chosen) // len(queries))
+    )
 
 
 def ask(
@@ -77,7 +75,7 @@ def ask(
         loaded: model and tokeniser.
         format: how demonstrations are written.
         words: the word of each label index.
-        table: demonstrations and labels; with k = 0 the model answers without any.
+        table: demonstrations and labels.
         rows: the pool.
         queries: the test points.
         truths: their right label indices.
@@ -94,6 +92,35 @@ def ask(
     said = reading.answers(loaded, made, tokens, batch_size=batch_size)
     shape = table.chosen.shape[:-1]
     return answers_of(said.reshape(*shape, len(words)), np.broadcast_to(truths, shape))
+
+
+def ask_without(
+    loaded: LoadedModel,
+    format: Format,
+    wordings: Mapping[str, Sequence[str]],
+    queries: Sequence[Mapping[str, Any]],
+    truths: Int[np.ndarray, " points"],
+    *,
+    batch_size: int = 16,
+) -> dict[str, Answers]:
+    """Zero-shot answers under several sets of label words, which no prompt shows: one reading serves all.
+
+    Args:
+        loaded, format, queries, truths, batch_size: as in :func:`ask`.
+        wordings: name -> the word of each label index.
+
+    Raises:
+        IclnbError: if two label words of a set begin with the same token.
+    """
+    none = np.zeros((len(queries), 0), dtype=int)
+    tokens = {name: reading.label_tokens(loaded.tokenizer, format, words) for name, words in wordings.items()}
+    every = sorted({token for found in tokens.values() for token in found})
+    made = write(loaded.tokenizer, format, (), (), none, none, queries)
+    said = reading.answers(loaded, made, every, batch_size=batch_size)
+    return {
+        name: answers_of(said[:, [every.index(token) for token in found]], truths)
+        for name, found in tokens.items()
+    }
 
 
 def look(
