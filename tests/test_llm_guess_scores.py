@@ -117,6 +117,10 @@ def test_step_on_train_is_the_best_of_a_fine_grid():
     inputs, start = np.column_stack([RNG.standard_normal((50, 3)), np.ones(50)]), RNG.standard_normal(4)
     scores_ = inputs @ (start + 0.5) + 0.2 * RNG.standard_normal(50)
     drawn = np.stack([RNG.choice(50, 7, replace=False) for _ in range(40)])
+    again = np.tile(drawn, (6, 1))  # more than are computed at a time
+    assert descent.step_on_train(inputs, scores_, again, np.zeros(240)) == pytest.approx(
+        descent.step_on_train(inputs, scores_, drawn, np.zeros(40))
+    )
     for shifts in (np.zeros(40), RNG.standard_normal(40)):
         found = descent.step_on_train(inputs, scores_ - inputs @ start, drawn, shifts)
         losses = {}

@@ -44,7 +44,10 @@ def step_on_train(
         shifts: added to all residuals of a prompt; zeros for guesses as they are. The rate that pays depends
             on how much the guesses of one prompt err together.
     """
-    shifted = residuals[drawn] + shifts[:, None]
-    shown, asked = inputs[drawn[:, :-1]], inputs[drawn[:, -1]]
-    gradient = np.einsum("pk,pki->pi", shifted[:, :-1], shown) / (drawn.shape[1] - 1)
-    return best_step(shifted[:, -1], np.einsum("pi,pi->p", gradient, asked))
+    shifted, direction = residuals[drawn] + shifts[:, None], []
+    for start in range(0, len(drawn), 200):  # prompts at a time: their features are many
+        part = slice(start, start + 200)
+        shown, asked = inputs[drawn[part, :-1]], inputs[drawn[part, -1]]
+        gradient = np.einsum("pk,pki->pi", shifted[part, :-1], shown) / (drawn.shape[1] - 1)
+        direction.append(np.einsum("pi,pi->p", gradient, asked))
+    return best_step(shifted[:, -1], np.concatenate(direction))

@@ -33,7 +33,9 @@ def beside_the_guess(panels: Mapping[str, tuple[Answered, Mapping[str, float]]])
         axes.plot(*zip(*crosses, strict=True), label="guess alone", **style)
         axes.set_yticks(places, list(answered))
         axes.set_xlabel(score)
-    all_axes[0, 0].legend(fontsize=8)
+    figure.legend(
+        *all_axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2, fontsize=8
+    )
     return figure
 
 
@@ -57,7 +59,9 @@ def dose_response(
         axes.axhline(without.value, label="answer without a guess", color=figures.SERIES[1]["color"], ls="--")
         axes.axhspan(without.low, without.high, color=figures.SERIES[1]["color"], alpha=0.12, linewidth=0)
         axes.set(xlabel="correlation of the guess with the truth", ylabel=score)
-    all_axes[0, 0].legend(fontsize=8)
+    figure.legend(
+        *all_axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=8
+    )
     return figure
 
 
