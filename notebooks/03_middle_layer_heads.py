@@ -89,8 +89,8 @@ from iclnb.llm.heads import (
     verdicts,
 )
 from iclnb.llm.heads import table as tables
-from iclnb.llm.phenomena.retrieval import next_token_probabilities
 from iclnb.llm.reading import read
+from iclnb.llm.similarity import next_token_probabilities
 
 size = profiles.choose(
     profile,
@@ -372,7 +372,7 @@ similarities = {
     "prediction": study.likeness(
         material, study.prediction_similarity(trained)
     ),
-    "embedding": study.likeness(material, study.embedding_similarity),
+    "embedding": study.likeness(material, study.embedding_similarity()),
     "lexical": study.likeness(material, study.lexical_similarity),
 }
 by_part = {
@@ -601,11 +601,12 @@ figures.show(
 # points chose, the stronger rival.
 
 # %%
-encoders = {"MiniLM": study.embedding_similarity}
+encoders = {"MiniLM": study.embedding_similarity()}
 missing = ""
 if size.second_encoder:
     try:
-        encoders["BERT-NLI"] = study.encoder_similarity(size.second_encoder)
+        models.load_encoder(size.second_encoder)
+        encoders["BERT-NLI"] = study.embedding_similarity(size.second_encoder)
     except IclnbError as error:
         missing = f"\n\nWithout the second encoder: {error}"
 

@@ -68,12 +68,18 @@ from IPython.display import Markdown
 
 from iclnb import claims, figures, profiles, stats
 from iclnb.errors import IclnbError
-from iclnb.llm import allocation, draws, models, prompts
+from iclnb.llm import (
+    allocation,
+    draws,
+    kernel_regression,
+    models,
+    prompts,
+    similarity,
+)
 from iclnb.llm.data import tasks
 from iclnb.llm.heads import agreement
 from iclnb.llm.phenomena import (
     conditions,
-    kernel_regression,
     lexicon,
     measures,
     perturb,
@@ -153,7 +159,7 @@ words = lexicon.load()
 # $$
 #
 # Its bandwidth $h$ has the least log-loss on rows that are used for nothing else
-# (`iclnb.llm.phenomena.kernel_regression`).
+# (`iclnb.llm.kernel_regression`).
 
 
 # %%
@@ -162,7 +168,7 @@ def texts(rows) -> list[str]:
     return [" ".join(row[name] for name in chosen.inputs) for row in rows]
 
 
-embedded = retrieval.embed(texts([*pool_rows, *query_rows, *held_rows]))
+embedded = similarity.embed(texts([*pool_rows, *query_rows, *held_rows]))
 pool_vectors, query_vectors, held_vectors = np.split(
     embedded, [len(pool_rows), len(pool_rows) + len(query_rows)]
 )
@@ -248,7 +254,7 @@ def listed(header: list[str], rows: list[list]) -> Markdown:
 # demonstrations are chosen and how they are ordered are two things, so their order is shuffled under every strategy.
 
 # %%
-shown_alone = retrieval.next_token_probabilities(
+shown_alone = similarity.next_token_probabilities(
     trained,
     [chosen.format.x.format_map(row) for row in [*query_rows, *pool_rows]],
     batch_size=batch_size,
@@ -257,7 +263,7 @@ predictions, pool_predictions = (
     shown_alone[: len(query_rows)],
     shown_alone[len(query_rows) :],
 )
-similarity = {
+alike = {
     "MiniLM": (
         query_vectors @ pool_vectors.T,
         pool_vectors @ pool_vectors.T,
@@ -267,8 +273,8 @@ similarity = {
         pool_predictions @ pool_predictions.T,
     ),
     "BM25": (
-        retrieval.bm25(texts(query_rows), texts(pool_rows)),
-        retrieval.bm25(texts(pool_rows), texts(pool_rows)),
+        similarity.bm25(texts(query_rows), texts(pool_rows)),
+        similarity.bm25(texts(pool_rows), texts(pool_rows)),
     ),
 }
 
@@ -276,7 +282,7 @@ similarity = {
 # %%
 def retrieved(by: str, strategy: str, count: int) -> trial.Table:
     """The demonstrations of every test point under one strategy."""
-    to_pool, among = similarity[by]
+    to_pool, among = alike[by]
     return trial.own(
         retrieval.choose(
             to_pool, count, strategy, seed=demonstration_seed, among=among
@@ -291,7 +297,7 @@ tables = {
     for count in ks
 } | {
     (by, strategy, size.k): retrieved(by, strategy, size.k)
-    for by in similarity
+    for by in alike
     for strategy in (
         retrieval.STRATEGIES[1:] if by == "MiniLM" else size.other_strategies
     )
@@ -344,7 +350,7 @@ def panels(answers) -> dict:
     """A panel for each similarity; random demonstrations stand in all of them."""
     everywhere = {
         (by, "random", count): answers["MiniLM", "random", count]
-        for by in similarity
+        for by in alike
         for count in ks
     }
     every = answers | everywhere
@@ -354,7 +360,7 @@ def panels(answers) -> dict:
             for strategy in retrieval.STRATEGIES
             if (by, strategy, size.k) in every
         }
-        for by in similarity
+        for by in alike
     }
 
 
@@ -731,7 +737,7 @@ changed_shown = [
     perturbed([pool_rows[row] for row in shown], *variant)
     for variant in variants
 ]
-vectors = retrieval.embed(
+vectors = similarity.embed(
     texts([row for rows in changed_queries + changed_shown for row in rows])
 )
 query_variants, shown_variants = np.split(

@@ -10,8 +10,8 @@ from iclnb.claims import Results
 from iclnb.llm.attention import prepare
 from iclnb.llm.heads import agreement, effects, interventions, kernel, probes, table, verdicts
 from iclnb.llm.models import LoadedModel
-from iclnb.llm.phenomena.retrieval import next_token_probabilities
 from iclnb.llm.reading import label_tokens
+from iclnb.llm.similarity import next_token_probabilities
 
 pytestmark = pytest.mark.tiny
 

@@ -7,7 +7,7 @@ from sklearn.metrics import log_loss
 from sklearn.neighbors import KNeighborsClassifier
 
 from iclnb.errors import IclnbError
-from iclnb.llm.phenomena import kernel_regression as kernel
+from iclnb.llm import kernel_regression as kernel
 
 RNG = np.random.default_rng(0)
 

@@ -10,6 +10,7 @@ from rank_bm25 import BM25Okapi
 from sklearn.neighbors import NearestNeighbors
 
 from iclnb.errors import IclnbError
+from iclnb.llm import similarity
 from iclnb.llm.models import LoadedModel
 from iclnb.llm.phenomena import retrieval
 
@@ -105,7 +106,7 @@ def test_bm25_is_rank_bm25s(k1, b):
         holding = sum(word in document for document in documents)
         oracle.idf[word] = np.log(1 + (len(TEXTS) - holding + 0.5) / (holding + 0.5))
     expected = np.stack([oracle.get_scores(tokens(query)) for query in queries]) / (k1 + 1)
-    found = retrieval.bm25(queries, TEXTS, k1=k1, b=b)
+    found = similarity.bm25(queries, TEXTS, k1=k1, b=b)
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
     assert found[1].any() and not found[4].any()
 
@@ -116,7 +117,7 @@ def test_next_token_probabilities_are_those_of_single_texts(architecture):
     tokenizer = tiny.tokenizers()["llama3"]
     tokenizer.pad_token = tokenizer.eos_token = "<s>"
     model = tiny.model(architecture, vocab_size=len(tokenizer)).eval()
-    found = retrieval.next_token_probabilities(LoadedModel(model, tokenizer, {}), TEXTS, batch_size=4)
+    found = similarity.next_token_probabilities(LoadedModel(model, tokenizer, {}), TEXTS, batch_size=4)
     for text, row in zip(TEXTS, found, strict=True):
         with torch.no_grad():
             alone = model(torch.tensor([tokenizer(text)["input_ids"]])).logits[0, -1].softmax(-1)
@@ -127,6 +128,6 @@ def test_next_token_probabilities_are_those_of_single_texts(architecture):
 @pytest.mark.packaged
 def test_embeddings_tell_meaning():
     texts = ["a dull film", "a boring movie", "the price of oil rose"]
-    found = retrieval.embed(texts)
+    found = similarity.embed(texts)
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
     assert found[0] @ found[1] > 0.5 > 0.2 > found[0] @ found[2]

@@ -12,10 +12,10 @@ from iclnb.llm import draws
 from iclnb.llm.data import tasks
 from iclnb.llm.data.definitions import Task
 from iclnb.llm.heads.interventions import label_partners
-from iclnb.llm.models import LoadedModel, load_encoder
-from iclnb.llm.phenomena.retrieval import bm25, embed, next_token_probabilities
+from iclnb.llm.models import ENCODER, LoadedModel
 from iclnb.llm.prompts import Prompt, fresh_demonstrations
 from iclnb.llm.reading import label_tokens
+from iclnb.llm.similarity import bm25, embed, next_token_probabilities
 
 
 @dataclass(frozen=True)
@@ -165,23 +165,15 @@ def prediction_similarity(loaded: LoadedModel) -> Callable[[list[str], list[str]
     return compare
 
 
-def embedding_similarity(queries: list[str], texts: list[str]) -> Float[np.ndarray, "queries texts"]:
-    """Cosine of sentence embeddings by all-MiniLM-L6-v2."""
-    found = embed([*queries, *texts])
-    return found[: len(queries)] @ found[len(queries) :].T
+def embedding_similarity(encoder: str = ENCODER) -> Callable[[list[str], list[str]], np.ndarray]:
+    """Cosine of sentence embeddings, by all-MiniLM-L6-v2 or another encoder (a folder or a hub id).
 
-
-def encoder_similarity(name: str) -> Callable[[list[str], list[str]], np.ndarray]:
-    """Cosine of sentence embeddings by another encoder, a folder or a hub id.
-
-    Raises:
-        IclnbError: if it cannot be had.
+    What is returned raises IclnbError if the encoder cannot be had.
     """
-    encoder = load_encoder(name)
 
     def compare(queries: list[str], texts: list[str]) -> np.ndarray:
-        found = encoder.encode([*queries, *texts], show_progress_bar=False, normalize_embeddings=True)
-        return np.asarray(found[: len(queries)] @ found[len(queries) :].T, dtype=float)
+        found = embed([*queries, *texts], encoder)
+        return found[: len(queries)] @ found[len(queries) :].T
 
     return compare
 

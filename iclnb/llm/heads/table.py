@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 
 from iclnb.llm.heads.agreement import Agreement, agree, interval
 from iclnb.llm.heads.kernel import Weighed
-from iclnb.llm.phenomena.kernel_regression import choose_bandwidth, gaussian_weights, regress
+from iclnb.llm.kernel_regression import choose_bandwidth, gaussian_weights, regress
 from iclnb.stats import Estimate
 
 PAPER: Mapping[str, Mapping[str, float]] = {

@@ -10,9 +10,9 @@ from jaxtyping import Float, Int
 from iclnb.llm import reading
 from iclnb.llm.data.definitions import Format
 from iclnb.llm.heads.kernel import Weighed, weigh
+from iclnb.llm.kernel_regression import gaussian_weights, regress
 from iclnb.llm.models import LoadedModel
 from iclnb.llm.phenomena.conditions import write
-from iclnb.llm.phenomena.kernel_regression import gaussian_weights, regress
 from iclnb.llm.phenomena.measures import Answers, answers_of
 from iclnb.llm.prompts import Prompt
 
