@@ -99,9 +99,9 @@ size = profiles.choose(
                   "second_encoder": None, "k": 4, "sets": 2, "points": 10, "fresh": 10, "table_points": 10,
                   "table_fresh": 10, "random_points": 10, "probe_sets": 4, "cause_points": 3, "permutations": 20, "share": 0.5},
         "laptop": {"task": "movie_snippets", "table": "movie_snippets,amazon_snippets,tweet_snippets",
-                   "model": models.PACKAGED, "dtype": None, "second_encoder": None, "k": 16, "sets": 4,
-                   "points": 100, "fresh": 70, "table_points": 60, "table_fresh": 0, "random_points": 30,
-                   "probe_sets": 24, "cause_points": 15, "permutations": 200, "share": 0.5},
+                   "model": models.PACKAGED, "dtype": None, "second_encoder": None, "k": 16, "sets": 3,
+                   "points": 70, "fresh": 50, "table_points": 40, "table_fresh": 0, "random_points": 16,
+                   "probe_sets": 12, "cause_points": 12, "permutations": 200, "share": 0.5},
         "paper": {"task": "sst2",
                   "table": "sst2,mnli,rotten_tomatoes,tweet_eval_hate,tweet_eval_irony,tweet_eval_offensive",
                   "model": "EleutherAI/gpt-j-6b", "dtype": None,
@@ -503,12 +503,13 @@ mixed = [
 ]
 probe_prompts = [[prompts[i] for i in judged] for prompts in mixed]
 judged_truth = np.tile(truth[judged], (len(mixed), 1))
+kept = {}  # demonstrations that were read already
 
 
 def separated(prompts=probe_prompts, **settings) -> np.ndarray:
     said = effects.answered(
-        trained, prompts, material.tokens, batch_size=batch_size, **settings
-    )
+        trained, prompts, material.tokens, batch_size=batch_size, prefixes=kept, **settings
+    )  # fmt: skip
     return effects.separation(said, judged_truth)
 
 
@@ -528,6 +529,7 @@ means = interventions.mean_outputs(
     [prompts[i] for prompts in mixed for i in chosen_points],
     pad_token_id=trained.tokenizer.pad_token_id,
     batch_size=batch_size,
+    prefixes=kept,
 )
 
 # %%

@@ -67,6 +67,23 @@ def test_shared_demonstrations_are_read_once(loaded, made, monkeypatch):
     assert sum("Sentiment: bad\n\nReview" in text for text in texts) == 2
 
 
+def test_kept_prefixes_are_read_once_and_kept_unaltered(loaded, made, monkeypatch):
+    calls, original = [], reading.prepare
+    monkeypatch.setattr(reading, "prepare", lambda model, ids: calls.append(ids) or original(model, ids))
+    tokens, kept = reading.label_tokens(loaded.tokenizer, FORMAT, WORDS), {}
+
+    def silent(prefix, prompt):
+        return type(prefix)(prefix.input_ids, prefix.keys, tuple(0 * value for value in prefix.values))
+
+    altered = reading.answers(loaded, made, tokens, alter=silent, prefixes=kept)
+    shared = len(kept)
+    assert shared == 3 and len(calls) == 4  # the prompt that shares nothing is not kept
+    again = reading.answers(loaded, made, tokens, prefixes=kept)
+    assert len(kept) == shared and len(calls) == 5
+    np.testing.assert_allclose(again, reading.answers(loaded, made, tokens), atol=1e-6)
+    assert np.abs(altered - again).max() > 1e-3
+
+
 def test_answers_are_in_order_and_over_the_whole_vocabulary(loaded, made):
     tokens = reading.label_tokens(loaded.tokenizer, FORMAT, WORDS)
     found = reading.answers(loaded, made, tokens, batch_size=4)

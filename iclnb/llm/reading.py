@@ -36,6 +36,9 @@ class Reading(NamedTuple):
 Alter = Callable[[SharedPrefix, Prompt], SharedPrefix]
 """Changes what the model remembers of the demonstrations; called once for all prompts that share them."""
 
+Prefixes = dict[tuple[int, ...], SharedPrefix]
+"""Demonstrations that were read already, by their tokens."""
+
 
 def read(
     model: PreTrainedModel,
@@ -46,6 +49,7 @@ def read(
     batch_size: int = 16,
     edit: Edit | None = None,
     alter: Alter | None = None,
+    prefixes: Prefixes | None = None,
 ) -> Iterator[Reading]:
     """Read prompts one batch at a time, those with the same demonstrations on top of one pass over these.
 
@@ -60,6 +64,8 @@ def read(
         batch_size: queries per forward pass.
         edit: replaces what heads put out at the last token (:class:`iclnb.llm.attention.Edit`).
         alter: changes keys and values of the demonstrations before the queries are read.
+        prefixes: where demonstrations that several prompts share are kept, unaltered, for later calls with
+            the same model; of each it holds what the model remembers.
 
     Raises:
         CaptureError: if the architecture cannot be captured exactly.
@@ -68,7 +74,7 @@ def read(
     with tqdm(total=len(prompts), desc="reading", unit="prompt", disable=None) as bar:
         for indices, tokens in _groups(prompts):
             first = prompts[indices[0]]
-            prefix = prepare(model, first.input_ids[:tokens])
+            prefix = _prefix(model, first.input_ids[:tokens], prefixes if len(indices) > 1 else None)
             prefix = prefix if alter is None else alter(prefix, first)
             by_length = sorted(indices, key=lambda i: len(prompts[i].input_ids))
             for start in range(0, len(by_length), batch_size):
@@ -89,6 +95,7 @@ def answers(
     batch_size: int = 16,
     edit: Edit | None = None,
     alter: Alter | None = None,
+    prefixes: Prefixes | None = None,
 ) -> Float[np.ndarray, "prompts words"]:
     """Log-probabilities, over the whole vocabulary, of some tokens as the next one after each prompt.
 
@@ -96,13 +103,13 @@ def answers(
         loaded: a model and its tokeniser.
         prompts: what to read.
         tokens: token ids, such as those of :func:`label_tokens`.
-        batch_size, edit, alter: as in :func:`read`.
+        batch_size, edit, alter, prefixes: as in :func:`read`.
 
     Returns:
         In the order of ``prompts``; a row's exponentials sum to the share of probability on these tokens.
     """
     found = np.empty((len(prompts), len(tokens)))
-    settings = {"batch_size": batch_size, "edit": edit, "alter": alter}
+    settings = {"batch_size": batch_size, "edit": edit, "alter": alter, "prefixes": prefixes}
     pad = loaded.tokenizer.pad_token_id
     for reading in read(loaded.model, prompts, pad_token_id=pad, attention=False, **settings):
         found[reading.index] = reading.log_probabilities[list(tokens)]
@@ -129,6 +136,14 @@ def label_tokens(tokenizer: PreTrainedTokenizerBase, format: Format, words: Sequ
     if len(set(found)) < len(found):
         raise IclnbError(f"label words {', '.join(words)} do not differ in their first token; choose others")
     return found
+
+
+def _prefix(model: PreTrainedModel, ids: tuple[int, ...], kept: Prefixes | None) -> SharedPrefix:
+    if kept is None:
+        return prepare(model, ids)
+    if ids not in kept:
+        kept[ids] = prepare(model, ids)
+    return kept[ids]
 
 
 def _groups(prompts: Sequence[Prompt]) -> Iterator[tuple[list[int], int]]:

@@ -20,7 +20,7 @@ def answered(
         loaded: a model and its tokeniser.
         sets: for each demonstration set its prompts.
         tokens: the label words' tokens.
-        settings: ``batch_size``, ``edit``, ``alter`` of :func:`iclnb.llm.reading.read`.
+        settings: ``batch_size``, ``edit``, ``alter``, ``prefixes`` of :func:`iclnb.llm.reading.read`.
     """
     flat = [prompt for prompts in sets for prompt in prompts]
     return answers(loaded, flat, tokens, **settings).reshape(len(sets), -1, len(tokens))

@@ -19,7 +19,7 @@ Head = tuple[int, int]
 
 
 def mean_outputs(
-    model: PreTrainedModel, prompts: Sequence[Prompt], *, pad_token_id: int, batch_size: int = 16
+    model: PreTrainedModel, prompts: Sequence[Prompt], *, pad_token_id: int, **settings: object
 ) -> Float[np.ndarray, "layers heads dim"]:
     """What every head puts out at the last token, averaged over prompts.
 
@@ -30,7 +30,7 @@ def mean_outputs(
         model: a causal language model.
         prompts: at least one.
         pad_token_id: the tokeniser's padding token.
-        batch_size: prompts per forward pass.
+        settings: ``batch_size`` and ``prefixes`` of :func:`iclnb.llm.reading.read`.
 
     Raises:
         IclnbError: if the architecture's head outputs cannot be reached.
@@ -44,9 +44,7 @@ def mean_outputs(
         sums[layer] = sums.get(layer, 0) + z.double().sum(0).cpu().numpy()
         return z
 
-    for _ in read(
-        model, prompts, pad_token_id=pad_token_id, attention=False, batch_size=batch_size, edit=add
-    ):
+    for _ in read(model, prompts, pad_token_id=pad_token_id, attention=False, edit=add, **settings):
         pass
     return np.stack([sums[layer] for layer in sorted(sums)]) / len(prompts)
 
