@@ -127,8 +127,12 @@ def agreement_by_depth(
             axes.plot(np.arange(len(control)), control, label="random weights, best head", **figures.CONTROL)
         axes.set(title=title, xlabel="layer", xlim=(-0.5, layers - 0.5))
         _relative_depth(axes, layers)
-        axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
     all_axes[0, 0].set_ylabel("agreement with the model")
+    named = [axes.get_legend_handles_labels() for axes in all_axes[0]]
+    entries = {
+        label: handle for handles, labels in named for handle, label in zip(handles, labels, strict=True)
+    }
+    figure.legend(entries.values(), entries, fontsize=7, loc="outside lower center", ncols=3)
     return figure
 
 
