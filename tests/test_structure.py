@@ -76,6 +76,18 @@ def test_data_stands_below_the_rest_of_llm():
             assert not above & set(imports(module)), module
 
 
+LLM_STUDIES = {"heads": set(), "phenomena": {"heads"}, "guess": set()}
+"""The folders of ``iclnb.llm`` that belong to one notebook, and which others they may import."""
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("iclnb.llm.")])
+def test_studies_stand_above_what_they_share(module):
+    folder = module.split(".")[2]
+    allowed = LLM_STUDIES.get(folder, set()) | {folder}
+    used = {name.split(".")[2] for name in imports(module) if name.startswith("iclnb.llm.")}
+    assert not (used & LLM_STUDIES.keys()) - allowed, module
+
+
 def test_no_two_modules_import_each_other():
     graphlib.TopologicalSorter({module: set(imports(module)) for module in MODULES}).prepare()
 
