@@ -64,3 +64,19 @@ def test_fresh_prompts_hold_the_drawn_rows(data):
 def test_rows_of_other_datasets_are_not_mistaken_for_a_task():
     with pytest.raises(ValueError, match=r"tasks\.load"):
         tasks.origin(Dataset.from_list([{"a": 1}]))
+
+
+def test_alternating_rows_are_balanced_in_every_first_part():
+    labels = [1, 1, 0, 1, 0, 0, 1, 0]
+    taken = draws.alternating(labels, 6)
+    assert [labels[i] for i in taken] == [0, 1] * 3 and len(set(taken)) == 6
+    for name in (0, 1):
+        of_class = [i for i in taken if labels[i] == name]
+        assert of_class == sorted(of_class)
+    with pytest.raises(IclnbError, match="5 rows of every class"):
+        draws.alternating(labels, 10)
+
+
+def test_as_many_test_points_as_there_are(data):
+    pool, queries = draws.pool_and_queries("sst2", 99, seed=0, at_most=True)
+    assert len(queries) == 20 and len(pool) == 30

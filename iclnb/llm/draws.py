@@ -44,6 +44,24 @@ def pool_and_queries(
     return pool, rows.select(range(queries))
 
 
+def alternating(labels: Sequence[int], count: int) -> list[int]:
+    """Rows of all classes in turn, each class in its given order: balanced, and so is every first part.
+
+    Args:
+        labels: the label of every row.
+        count: rows to take.
+
+    Raises:
+        IclnbError: if a class runs out of rows.
+    """
+    classes = sorted(set(labels))
+    rows = {name: [i for i, label in enumerate(labels) if label == name] for name in classes}
+    each = -(-count // len(classes))
+    if any(len(of_class) < each for of_class in rows.values()):
+        raise IclnbError(f"no {each} rows of every class for {count} balanced test points; ask for fewer")
+    return [rows[name][turn] for turn in range(each) for name in classes][:count]
+
+
 def fresh_prompts(
     tokenizer: PreTrainedTokenizerBase,
     task: tasks.Task,
