@@ -484,6 +484,25 @@ figures.show(
 )
 
 # %% [markdown]
+# *Selectivity* is a probe's accuracy minus that of the same probe on shuffled targets: of the best head at the label,
+
+# %%
+at_label = probes.OFFSETS.index(0)
+lines = []
+for (part, name), found in probed.items():
+    chosen = pictures.best_head(found.accuracy[..., at_label].mean(0))
+    gain = found.selectivity(seed=sampling_seed).at(*chosen, at_label)
+    lines.append(
+        f"| {part}, {name} | layer {chosen[0]}, key-value head {chosen[1]} | "
+        f"{found.accuracy[:, *chosen, at_label].mean():.3f} | {found.majority[:, at_label].mean():.3f} | "
+        f"{gain.value:.3f} [{gain.low:.3f}, {gain.high:.3f}] |"
+    )
+Markdown(
+    "| probe | best head | accuracy | most frequent target | selectivity |\n|---|---|---|---|---|\n"
+    + "\n".join(lines)
+)
+
+# %% [markdown]
 # ## Cause, not only correlation
 #
 # *Ablation.* At the last token the best heads put out, whatever the prompt, what they put out on average
@@ -506,10 +525,13 @@ judged_truth = np.tile(truth[judged], (len(mixed), 1))
 kept = {}  # demonstrations that were read already
 
 
-def separated(prompts=probe_prompts, **settings) -> np.ndarray:
-    said = effects.answered(
+def answered(prompts=probe_prompts, **settings) -> np.ndarray:
+    return effects.answered(
         trained, prompts, material.tokens, batch_size=batch_size, prefixes=kept, **settings
     )  # fmt: skip
+
+
+def separated(said: np.ndarray) -> np.ndarray:
     return effects.separation(said, judged_truth)
 
 
@@ -533,40 +555,49 @@ means = interventions.mean_outputs(
 )
 
 # %%
-whole = separated()
-ablated = {
-    "best heads": separated(edit=interventions.ablate(best_heads, means)),
-    "best of other layers": separated(
+said = {
+    "whole": answered(),
+    "best heads silenced": answered(
+        edit=interventions.ablate(best_heads, means)
+    ),
+    "best heads of other layers": answered(
         edit=interventions.ablate(elsewhere_heads, means)
     ),
 }
-at_random = [
-    separated(edit=interventions.ablate(drawn, means)) for drawn in random_heads
+said_at_random = [
+    answered(edit=interventions.ablate(drawn, means)) for drawn in random_heads
 ]
 
 # %%
 others = rng.permutation(np.setdiff1d(np.arange(layers), middle))[: len(middle)]
-swaps = {
-    "values, middle layers": separated(
-        alter=effects.swapping(sampling_seed, middle.tolist())
-    ),
-    "values, as many other layers": separated(
-        alter=effects.swapping(sampling_seed, others.tolist())
-    ),
-    "values, all layers": separated(alter=effects.swapping(sampling_seed)),
-}
 rewritten = study.relabelled(
     trained.tokenizer, material, demonstration_seed, seed=sampling_seed
 )
-relabelled = separated([[prompts[i] for i in judged] for prompts in rewritten])
+said |= {
+    "values, middle layers": answered(
+        alter=effects.swapping(sampling_seed, middle.tolist())
+    ),
+    "values, as many other layers": answered(
+        alter=effects.swapping(sampling_seed, others.tolist())
+    ),
+    "values, all layers": answered(alter=effects.swapping(sampling_seed)),
+    "labels rewritten in the prompt": answered(
+        [[prompts[i] for i in judged] for prompts in rewritten]
+    ),
+}
 
 # %%
+separation = {name: separated(found) for name, found in said.items()}
+at_random = [separated(found) for found in said_at_random]
+whole = separation.pop("whole")
 costs = {
-    "best heads silenced": whole - ablated["best heads"],
+    "best heads silenced": whole - separation["best heads silenced"],
     "random heads of the same layers": whole - np.mean(at_random, axis=0),
-    "best heads of other layers": whole - ablated["best of other layers"],
-    **{name: whole - found for name, found in swaps.items()},
-    "labels rewritten in the prompt": whole - relabelled,
+    **{
+        name: whole - found
+        for name, found in separation.items()
+        if name != "best heads silenced"
+    },
 }
 intervals = {
     name: agreement.interval(cost, seed=sampling_seed)
@@ -592,6 +623,32 @@ figures.show(
     )
     + ".",
     caption=f"What interventions cost, of a separation of {baseline.value:.2f} nats. Controls are drawn in grey.",
+)
+
+# %% [markdown]
+# The same in accuracy, which sees only answers that change sides, and with each condition's own preference for a label
+# left in:
+
+# %%
+right = {
+    name: (found.argmax(-1) == judged_truth).astype(float)
+    for name, found in said.items()
+}
+right["random heads of the same layers"] = np.mean(
+    [(found.argmax(-1) == judged_truth) for found in said_at_random], axis=0
+)
+accuracy = {
+    name: agreement.interval(
+        hits if name == "whole" else right["whole"] - hits, seed=sampling_seed
+    )
+    for name, hits in right.items()
+}
+Markdown(
+    "| | accuracy, or what is lost of it |\n|---|---|\n"
+    + "\n".join(
+        f"| {name} | {found.value:.3f} [{found.low:.3f}, {found.high:.3f}] |"
+        for name, found in accuracy.items()
+    )
 )
 
 # %% [markdown]
@@ -713,16 +770,16 @@ for part, reads in (
 verdicts.causes.ablation(
     results,
     whole,
-    ablated["best heads"],
+    separation["best heads silenced"],
     at_random,
-    ablated["best of other layers"],
+    separation["best heads of other layers"],
     seed=sampling_seed,
 )
 verdicts.causes.following(
     results,
     whole,
-    swaps["values, middle layers"],
-    swaps["values, as many other layers"],
+    separation["values, middle layers"],
+    separation["values, as many other layers"],
     seed=sampling_seed,
 )
 for arm in ("shared", "fresh"):
@@ -747,6 +804,7 @@ results.values |= {
     "chosen": {"shared": raw.head, "fresh": fresh_raw.head, "fresh, prior off": fresh_corrected.head, **chosen_heads},
     "depth": {name: list(found) for name, found in depths.items()},
     "agreement": {"shared": raw.by_head(), "fresh, prior off": fresh_corrected.by_head(), "random": blind.by_head()},
+    "accuracy": {name: list(found) for name, found in accuracy.items()},
     "separation": {"whole": list(baseline), **{name: list(found) for name, found in intervals.items()}},
     "table": [tables.to_json(row) for row in rows],
 }  # fmt: skip
