@@ -255,9 +255,9 @@ Markdown(
 )
 
 # %% [markdown]
-# The last two columns are the warning. If the labels of a set change places, what a head attends to no longer has
-# anything to do with what it reads, and still some head agrees with the model about as often. And with random weights
-# the model says one thing throughout, which any head can reproduce.
+# The last two columns are what to compare with. If the labels of a set change places, what a head attends to no longer
+# has anything to do with what it reads, and whatever agreement is left is no evidence. And a model that says one thing
+# throughout, as one with random weights is apt to, is reproduced by any head that favours that label.
 #
 # ## Reconstruction, with demonstrations of their own
 #
@@ -272,28 +272,30 @@ Markdown(
 fresh_raw, fresh_corrected = (
     agree(own, selecting_own, corrected=off) for off in (False, True)
 )
-lines = []
-for name, found in (
-    ("as they are", fresh_raw),
-    ("prior off", fresh_corrected),
-):
+random_fresh = agree(random_own, selecting_random, corrected=True)
+
+
+def shown_agreement(found: agreement.Agreement) -> dict[str, str]:
+    """What the chosen head reaches, and what its rivals do."""
     best = agreement.interval(found.best, seed=sampling_seed)
     against = found.best[found.against_last]
-    reached = {rival: hits.mean() for rival, hits in found.rivals().items()}
-    lines.append(
-        f"| {name} | {found.head} | {best.value:.3f} [{best.low:.3f}, {best.high:.3f}] | "
-        f"{np.quantile(found.permuted, 0.95):.3f} | "
-        + " | ".join(f"{value:.3f}" for value in reached.values())
-        + f" | {against.sum()} of {len(against)} | {np.quantile(found.permuted_against, 0.95):.3f} |"
-    )
-random_fresh = agree(random_own, selecting_random, corrected=True)
+    return {
+        "chosen head": "layer {}, head {}".format(*found.head),
+        "**it agrees**": f"{best.value:.3f} [{best.low:.3f}, {best.high:.3f}]",
+        "best of all heads, labels permuted (95 %)": f"{np.quantile(found.permuted, 0.95):.3f}",
+        **{name: f"{hits.mean():.3f}" for name, hits in found.rivals().items()},
+        "**where the last label is not the answer it agrees**": f"{against.sum()} of {len(against)}",
+        "best of all heads there, labels permuted (95 %)": f"{np.quantile(found.permuted_against, 0.95):.3f}",
+    }
+
+
+columns = shown_agreement(fresh_raw), shown_agreement(fresh_corrected)
 Markdown(
-    "| decisions | chosen head | agrees | permuted, best head (95 %) | "
-    + " | ".join(reached)
-    + " | where the last label is not the answer | permuted there (95 %) |\n"
-    + "|---" * (6 + len(reached))
-    + "|\n"
-    + "\n".join(lines)
+    "| | decisions as they are | prior off |\n|---|---|---|\n"
+    + "\n".join(
+        f"| {name} | {columns[0][name]} | {columns[1][name]} |"
+        for name in columns[0]
+    )
     + f"\n\nWith random weights the best head reaches {random_fresh.best.mean():.3f} against its own model, prior off."
 )
 
