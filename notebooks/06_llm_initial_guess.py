@@ -88,8 +88,8 @@ size = profiles.choose(
     {
         "smoke": {**packaged, "k": 2, "sets": 2, "pairs": 4, "subset": 3, "train_pairs": 50, "grades": 2,
                   "variants": 1, "resamples": 200},
-        "laptop": {**packaged, "k": 10, "sets": 3, "pairs": 30, "subset": 8, "train_pairs": 800, "grades": 3,
-                   "variants": 3, "resamples": 1000},
+        "laptop": {**packaged, "k": 10, "sets": 3, "pairs": 24, "subset": 6, "train_pairs": 500, "grades": 3,
+                   "variants": 2, "resamples": 500},
         "paper": {"model": "meta-llama/Llama-3.1-8B-Instruct", "chat": True, "k": 10, "sets": 5, "pairs": 1379,
                   "subset": 300, "train_pairs": 5749, "grades": 6, "variants": 4, "resamples": 1000},
     },
