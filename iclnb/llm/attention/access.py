@@ -89,6 +89,11 @@ def eager_of(module: torch.nn.Module) -> Callable:
 
 
 def checked_mask(input_ids: Tensor, attention_mask: Tensor | None) -> Bool[Tensor, "batch tokens"]:
+    """Which tokens are real, all of them without a mask.
+
+    Raises:
+        ValueError: if the shapes do not fit, or a prompt is empty.
+    """
     if input_ids.ndim != 2 or 0 in input_ids.shape:
         raise ValueError(
             f"input_ids must be of shape (batch, tokens), none zero; got {tuple(input_ids.shape)}"
