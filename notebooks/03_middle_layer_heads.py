@@ -266,8 +266,9 @@ Markdown(
 # look at the query: the last label, the majority of labels, a kernel $a_i = \lambda^{k-i}$ that knows only the order
 # (with the best $\lambda$ on the selection points), and the best head with its weights averaged over queries, a fixed
 # reading of positions. One control is as strong as it is simple: a model with random weights answers with some mixture
-# of the labels that its heads attend to, so its heads reproduce it, and no one would call them kernels. *Prior off* means that model and heads decide after what they say on average is
-# taken off (`iclnb.llm.heads.kernel.prior`), so that a preference for one label is worth nothing.
+# of the labels that its heads attend to, so its heads reproduce it, and no one would call them kernels. *Prior off*
+# means that model and heads decide after what they say on average is taken off (`iclnb.llm.heads.kernel.prior`), so
+# that a preference for one label is worth nothing.
 
 # %%
 fresh_raw, fresh_corrected = (
@@ -660,7 +661,8 @@ Markdown(
 # The model, the head chosen for its agreement with it, and kernel regression on sentence encoders over the same
 # demonstrations, in several tasks. In brackets the paper's number for GPT-J 6B, where it has the task. The paper does not
 # say how it turns embeddings into a kernel: beside $K = \cos$ stands a Gaussian kernel whose bandwidth the selection
-# points chose, the stronger rival.
+# points chose, the stronger rival. The random weights among the controls are those of the task above: with its two
+# classes they agree by chance no less than they would with three.
 
 # %%
 encoders = {"MiniLM": study.embedding_similarity()}

@@ -43,6 +43,7 @@ task: Optional[str] = None  # name of a task with two classes
 model: Optional[str] = None  # packaged name, folder or hub id
 revision: Optional[str] = None  # commit of a hub model that is not pinned
 device_map: Optional[str] = None  # "auto" spreads the model over several GPUs
+dtype: Optional[str] = None  # float32 or bfloat16; None: as models.load chooses
 source: str = "auto"  # of the rows: packaged, local, hub, auto
 k: Optional[int] = None  # demonstrations per prompt
 points: Optional[int] = None  # test points, each with its own demonstrations
@@ -143,7 +144,9 @@ labels, truths, held_truths = (
     np.array([chosen.label(row) for row in rows])
     for rows in (pool_rows, query_rows, held_rows)
 )
-trained = models.load(size.model, revision=revision, device_map=device_map)
+trained = models.load(
+    size.model, revision=revision, device_map=device_map, dtype=dtype
+)
 words = lexicon.load()
 
 # %% [markdown]
@@ -452,10 +455,10 @@ def widths(strategy: str, permuted: bool = False) -> tuple:
     return weights, np.broadcast_to(distance[:, None], weights.shape)
 
 
-def narrowing(weights, distance):
-    """Weighted distance minus plain mean distance, by test point."""
-    share = weights / weights.sum(-1, keepdims=True)
-    return ((share * distance).sum(-1) - distance.mean(-1)).mean(1)
+def narrowing(strategy: str, permuted: bool = False):
+    """Weighted minus mean distance by test point, mean of the best heads."""
+    weights, distance = widths(strategy, permuted)
+    return kernel_regression.narrowing(weights, distance).mean(1)
 
 
 rows = []
@@ -474,7 +477,8 @@ for strategy in looked:
         rows.append(
             [
                 strategy, name, float(kernel_regression.effective_number(flat[0]).mean()),
-                kernel_regression.effective_bandwidth(*flat), float(narrowing(weights, distance).mean()),
+                kernel_regression.effective_bandwidth(*flat),
+                float(kernel_regression.narrowing(weights, distance).mean()),
             ]
         )  # fmt: skip
 listed(
@@ -857,8 +861,9 @@ listed(
 
 # %%
 parameters = {
-    **vars(size), "profile": profile, "source": source, "heads": heads, "batch_size": batch_size, "data_seed": data_seed,
-    "demonstration_seed": demonstration_seed, "model_seed": model_seed, "sampling_seed": sampling_seed,
+    **vars(size), "profile": profile, "source": source, "dtype": dtype, "heads": heads, "batch_size": batch_size,
+    "data_seed": data_seed, "demonstration_seed": demonstration_seed, "model_seed": model_seed,
+    "sampling_seed": sampling_seed,
 }  # fmt: skip
 data = [tasks.origin(drawn_from), tasks.origin(drawn_queries)]
 sources = {"model": trained.origin, "data": data}
@@ -926,8 +931,8 @@ judge(
     "best-heads-prefer-the-near",
     "The best heads weigh demonstrations near the query more: their weighted distance is below the mean distance.",
     claims.below(0),
-    over_points(narrowing(*widths("random"))),
-    narrowing(*widths("random", permuted=True)).mean(),
+    over_points(narrowing("random")),
+    narrowing("random", permuted=True).mean(),
     "weights permuted inside prompts",
 )
 

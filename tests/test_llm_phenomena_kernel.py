@@ -9,12 +9,15 @@ from sklearn.neighbors import KNeighborsClassifier
 from iclnb.errors import IclnbError
 from iclnb.llm import kernel_regression as kernel
 
-RNG = np.random.default_rng(0)
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
 
 
 @pytest.mark.parametrize("bandwidth", [0.1, 0.7, 30.0])
-def test_regression_is_scikit_learns_weighted_vote(bandwidth):
-    points, labels, queries = RNG.normal(size=(9, 3)), RNG.integers(3, size=9), RNG.normal(size=(5, 3))
+def test_regression_is_scikit_learns_weighted_vote(rng, bandwidth):
+    points, labels, queries = rng.normal(size=(9, 3)), rng.integers(3, size=9), rng.normal(size=(5, 3))
     labels[:3] = range(3)
     oracle = KNeighborsClassifier(9, weights=lambda d: np.exp(-(d**2) / (2 * bandwidth**2))).fit(
         points, labels
@@ -31,9 +34,9 @@ def test_far_demonstrations_do_not_underflow():
     np.testing.assert_allclose(kernel.gaussian_weights(np.array([1.0, 9.0]), np.inf), 0.5)
 
 
-def test_order_does_not_matter_to_a_kernel():
-    weights, labels = RNG.random((4, 6)), RNG.integers(2, size=(4, 6))
-    order = RNG.permutation(6)
+def test_order_does_not_matter_to_a_kernel(rng):
+    weights, labels = rng.random((4, 6)), rng.integers(2, size=(4, 6))
+    order = rng.permutation(6)
     there, back = kernel.regress(weights, labels, 2), kernel.regress(weights[:, order], labels[:, order], 2)
     np.testing.assert_allclose(there, back)
 
@@ -43,35 +46,46 @@ def test_effective_number():
     np.testing.assert_allclose(kernel.effective_number(weights), [4, 1, 2, 9 / 5])
 
 
-def test_the_bandwidth_with_the_least_log_loss_is_chosen():
-    distance, labels = RNG.random((200, 5)), RNG.integers(2, size=(200, 5))
-    truths = labels[np.arange(200), distance.argmin(1)]  # the nearest one decides
+def test_narrowing_is_numpys_weighted_average_less_the_mean_and_negative_for_a_falling_kernel(rng):
+    weights, distance = rng.random((4, 3, 6)), rng.random((4, 3, 6))
+    expected = [
+        [np.average(d, weights=w) - np.average(d) for w, d in zip(*rows, strict=True)]
+        for rows in zip(weights, distance, strict=True)
+    ]
+    np.testing.assert_allclose(kernel.narrowing(weights, distance), expected)
+    assert (kernel.narrowing(kernel.gaussian_weights(distance, 0.5), distance) < 0).all()
+    np.testing.assert_allclose(kernel.narrowing(np.full_like(distance, 3.0), distance), 0, atol=1e-12)
+
+
+def test_the_bandwidth_with_the_least_log_loss_is_chosen(rng):
+    distance, labels = rng.random((4000, 5)), rng.integers(2, size=(4000, 5))
+    truths = labels[np.arange(4000), distance.argmin(1)]  # the nearest one decides
     grid = np.array([0.02, 0.1, 0.5, 3.0])
     losses = []
     for bandwidth in grid:
-        w = np.exp(-(distance**2) / (2 * bandwidth**2))
+        w = np.exp(-(distance**2 - distance.min(1, keepdims=True) ** 2) / (2 * bandwidth**2))
         p = (w * labels).sum(1) / w.sum(1)
         losses.append(log_loss(truths, 0.99 * np.stack([1 - p, p], 1) + 0.005))
     found = kernel.choose_bandwidth(distance, labels, truths, grid, 2)
     assert found.value == grid[np.argmin(losses)] < 3
     np.testing.assert_allclose(found.log_loss, min(losses))
-    shuffled = kernel.choose_bandwidth(distance, labels, RNG.integers(2, size=200), grid, 2)
+    shuffled = kernel.choose_bandwidth(distance, labels, rng.integers(2, size=4000), grid, 2)
     assert shuffled.value == 3  # nothing to be learnt from distance: as flat as can be
     with pytest.raises(IclnbError, match="hold some out"):
         kernel.choose_bandwidth(distance[:0], labels[:0], truths[:0], grid, 2)
 
 
 @pytest.mark.parametrize("bandwidth", [0.05, 0.3, 2.0])
-def test_effective_bandwidth_of_a_gaussian_kernel_is_its_own(bandwidth):
-    distance = RNG.uniform(0.5, 1.5, size=(40, 8))
-    scales = RNG.uniform(1, 9, size=(40, 1))  # weights need not be normalised
+def test_effective_bandwidth_of_a_gaussian_kernel_is_its_own(rng, bandwidth):
+    distance = rng.uniform(0.5, 1.5, size=(40, 8))
+    scales = rng.uniform(1, 9, size=(40, 1))  # weights need not be normalised
     weights = scales * stats.norm.pdf(distance, scale=bandwidth)
     weights = np.where(weights.sum(1, keepdims=True) > 0, weights, 1e-300)
     np.testing.assert_allclose(kernel.effective_bandwidth(weights, distance), bandwidth, rtol=1e-3)
 
 
-def test_effective_bandwidth_is_the_closest_one():
-    distance, weights = RNG.random((30, 6)), RNG.random((30, 6))
+def test_effective_bandwidth_is_the_closest_one(rng):
+    distance, weights = rng.random((30, 6)), rng.random((30, 6))
     weights += 1.5 * (1 - distance)
     share = weights / weights.sum(1, keepdims=True)
 
@@ -84,7 +98,7 @@ def test_effective_bandwidth_is_the_closest_one():
     np.testing.assert_allclose(kernel.effective_bandwidth(weights, distance), best, rtol=1e-3)
 
 
-def test_weights_that_do_not_fall_with_distance_have_no_bandwidth():
-    distance = RNG.random((20, 5))
+def test_weights_that_do_not_fall_with_distance_have_no_bandwidth(rng):
+    distance = rng.random((20, 5))
     assert kernel.effective_bandwidth(1 + distance, distance) == np.inf
     assert kernel.effective_bandwidth(np.ones((20, 5)), distance) > 100

@@ -43,6 +43,20 @@ def effective_number(weights: Float[np.ndarray, "*prompts k"]) -> Float[np.ndarr
     return np.square(weights.sum(-1)) / np.square(weights).sum(-1)
 
 
+def narrowing(
+    weights: Float[np.ndarray, "*prompts k"], distance: Float[np.ndarray, "*prompts k"]
+) -> Float[np.ndarray, " *prompts"]:
+    """Weighted minus plain mean distance of the demonstrations, Σ_i a_i d_i / Σ_i a_i - Σ_i d_i / k.
+
+    Below 0 where near demonstrations weigh more, as under any kernel that falls with distance.
+
+    Args:
+        weights: a_i, not negative and not all zero in a prompt.
+        distance: d_i, of the query from the same demonstrations.
+    """
+    return (weights * distance).sum(-1) / weights.sum(-1) - distance.mean(-1)
+
+
 class Bandwidth(NamedTuple):
     """A bandwidth with the log-loss on held-out rows that chose it."""
 
