@@ -3,11 +3,13 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Protocol
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.masking_utils import eager_mask
 
 from iclnb.errors import IclnbError
@@ -79,6 +81,56 @@ class BlockMask:
         return eager_mask(**(self.arguments | block))
 
 
+class Pass(Protocol):
+    """What an attention function knows of the forward pass it is part of.
+
+    Attributes:
+        rows: the last tokens' attention in the layers that were reached. (batch, heads, tokens)
+    """
+
+    rows: dict[int, Float[Tensor, "batch heads tokens"]]
+
+
+@contextmanager
+def attending(
+    model: PreTrainedModel,
+    name: str,
+    attend: Callable,
+    mask: type[BlockMask],
+    current: ContextVar,
+    state: Pass,
+) -> Iterator[None]:
+    """In the one forward pass inside the block every layer's attention is ``attend``.
+
+    Args:
+        model: whose architecture looks its attention up in ``AttentionInterface``.
+        name: under which ``attend`` and ``mask`` are looked up.
+        attend: an attention function that leaves its last rows in ``state``.
+        mask: what it is given as its mask.
+        current: where it finds ``state``.
+        state: of this pass.
+
+    Raises:
+        CaptureError: if the model treats attention or masks in its own way, or not every layer was reached.
+    """
+    AttentionInterface.register(name, attend)
+    AttentionMaskInterface.register(name, mask)
+    token = current.set(state)
+    try:
+        with implementation(model, name):
+            yield
+    except (TypeError, AttributeError) as error:
+        raise CaptureError(
+            model, f"its attention does not go through AttentionInterface alone ({error})"
+        ) from error
+    finally:
+        current.reset(token)
+    if sorted(state.rows) != list(range(layers(model))):
+        raise CaptureError(
+            model, f"softmax attention was seen in layers {sorted(state.rows)} of {layers(model)}"
+        )
+
+
 def eager_of(module: torch.nn.Module) -> Callable:
     """The eager attention function of the architecture that ``module`` belongs to."""
     for cls in type(module).__mro__:
@@ -127,3 +179,13 @@ def require_probabilities(model: PreTrainedModel, attention: Float[Tensor, "*row
     total = attention.sum(dim=-1)
     if not (torch.isfinite(total).all() and (total > 0).all() and (total < 1.01).all()):
         raise CaptureError(model, "its attention rows are not probabilities")
+
+
+def require_every_layer(model: PreTrainedModel, attentions: object) -> None:
+    """Raise :class:`CaptureError` unless a forward pass gave the attention of every layer."""
+    if (
+        not attentions
+        or len(attentions) != layers(model)
+        or any(a is None or a.ndim != 4 for a in attentions)
+    ):
+        raise CaptureError(model, "some layers give no attention (loaded with flash attention? try eager)")

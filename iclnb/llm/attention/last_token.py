@@ -19,12 +19,13 @@ from itertools import pairwise
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from transformers import AttentionInterface, AttentionMaskInterface, DynamicCache, PreTrainedModel
+from transformers import DynamicCache, PreTrainedModel
 
 from iclnb.llm.attention import access
 from iclnb.llm.attention.access import (
     BlockMask,
     CaptureError,
+    attending,
     checked_mask,
     eager_of,
     evaluation,
@@ -32,6 +33,7 @@ from iclnb.llm.attention.access import (
     layers,
     refuse_encoder_decoder,
     refuse_length_dependent_positions,
+    require_every_layer,
     require_probabilities,
 )
 
@@ -124,23 +126,9 @@ def _through_interface(
     model: PreTrainedModel, input_ids: Tensor, attention_mask: Tensor | None, last: list[int]
 ) -> list[Float[Tensor, "batch heads tokens"]]:
     """One forward pass in which every layer's attention is :func:`_attend`."""
-    AttentionInterface.register(_ENTRY, _attend)
-    AttentionMaskInterface.register(_ENTRY, BlockMask)
     capture = _Capture(last)
-    token = _CURRENT.set(capture)
-    try:
-        with implementation(model, _ENTRY):
-            model.base_model(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
-    except (TypeError, AttributeError) as error:  # the model handles masks or calls attention in its own way
-        raise CaptureError(
-            model, f"its attention does not go through AttentionInterface alone ({error})"
-        ) from error
-    finally:
-        _CURRENT.reset(token)
-    if sorted(capture.rows) != list(range(layers(model))):
-        raise CaptureError(
-            model, f"softmax attention was seen in layers {sorted(capture.rows)} of {layers(model)}"
-        )
+    with attending(model, _ENTRY, _attend, BlockMask, _CURRENT, capture):
+        model.base_model(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
     return [capture.rows[layer] for layer in sorted(capture.rows)]
 
 
@@ -175,8 +163,7 @@ def _take(
     model: PreTrainedModel, attentions: object, prompts: list[int], rows: list[list], tokens: int
 ) -> None:
     """Put the rows of a block of one query, padded to all tokens, where they belong."""
-    if not attentions or len(attentions) != len(rows) or any(a is None or a.ndim != 4 for a in attentions):
-        raise CaptureError(model, "some layers give no attention (loaded with flash attention? try eager)")
+    require_every_layer(model, attentions)
     for layer, attention in enumerate(attentions):
         for prompt in prompts:
             row = attention[prompt, :, -1]

@@ -10,12 +10,11 @@ from functools import cache as once
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from transformers import AttentionInterface, AttentionMaskInterface, DynamicCache, PreTrainedModel
+from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import Cache, DynamicLayer
 from transformers.models.llama import modeling_llama
 
-from iclnb.llm.attention import access
-from iclnb.llm.attention.access import BlockMask, CaptureError, eager_of, implementation
+from iclnb.llm.attention.access import BlockMask, attending, eager_of, implementation, require_every_layer
 from iclnb.llm.attention.merged import last_row, merged
 from iclnb.llm.attention.outputs import Edit, head_outputs
 
@@ -120,24 +119,10 @@ def through_interface(
     model: PreTrainedModel, prefix: SharedPrefix, inputs: dict[str, Tensor], edit: Edit | None
 ) -> Found:
     """One forward pass in which every layer's attention is :func:`_attend`."""
-    AttentionInterface.register(_ENTRY, _attend)
-    AttentionMaskInterface.register(_ENTRY, _Mask)
     cache = Cache(layers=[_OwnTokens(len(prefix.input_ids)) for _ in prefix.keys])
     batch = _Batch(prefix)
-    token = _CURRENT.set(batch)
-    try:
-        with implementation(model, _ENTRY), _editing(model, edit):
-            said = model(**inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
-    except (TypeError, AttributeError) as error:  # the model handles masks or calls attention in its own way
-        raise CaptureError(
-            model, f"its attention does not go through AttentionInterface alone ({error})"
-        ) from error
-    finally:
-        _CURRENT.reset(token)
-    if sorted(batch.rows) != list(range(access.layers(model))):
-        raise CaptureError(
-            model, f"softmax attention was seen in layers {sorted(batch.rows)} of {access.layers(model)}"
-        )
+    with attending(model, _ENTRY, _attend, _Mask, _CURRENT, batch), _editing(model, edit):
+        said = model(**inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
     return [batch.rows[layer] for layer in sorted(batch.rows)], said.logits
 
 
@@ -165,10 +150,8 @@ def through_cache(
                 **_columns(model, inputs, slice(-1, None)),
                 past_key_values=cache, use_cache=True, output_attentions=True,
             )  # fmt: skip
-    layers = found.attentions
-    if not layers or len(layers) != access.layers(model) or any(a is None or a.ndim != 4 for a in layers):
-        raise CaptureError(model, "some layers give no attention (loaded with flash attention? try eager)")
-    return [layer[:, :, -1] for layer in layers], found.logits
+    require_every_layer(model, found.attentions)
+    return [layer[:, :, -1] for layer in found.attentions], found.logits
 
 
 def _columns(model: PreTrainedModel, inputs: dict[str, Tensor], part: slice) -> dict[str, Tensor]:
