@@ -200,9 +200,7 @@ def test_query_heads_share_key_value_heads_as_the_model_has_it():
             prefix, [Span(1, 2), Span(4, 5)], [0, 1], seed=0, kv_heads=[(0, kv_head)]
         )
         moved = (first_layer(swapped) != plain).any(-1)[0].nonzero()[:, 0].tolist()
-        assert moved == [head for head in range(4) if interventions.kv_head_of(head, 4, 2) == kv_head]
-    with pytest.raises(ValueError, match="no head"):
-        interventions.kv_head_of(4, 4, 2)
+        assert moved == [2 * kv_head, 2 * kv_head + 1]  # four query heads, two for each key-value head
 
 
 def test_an_edit_is_one_for_head_outputs(made):

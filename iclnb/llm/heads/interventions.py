@@ -186,8 +186,8 @@ def swap_label_values(
         seed: seeds :func:`label_partners`, which says whose values each label gets.
         layers: where to swap; ``None`` for everywhere.
         kv_heads: pairs of a layer and a key-value head to swap in; ``None`` for all of ``layers``. With
-            grouped-query attention one key-value head serves several query heads (:func:`kv_head_of`), and
-            all of these see the swap.
+            grouped-query attention one key-value head serves as many neighbouring query heads as there are
+            for each, and all of these see the swap.
 
     Raises:
         IclnbError: if all demonstrations are of one class, or label words differ in their number of tokens.
@@ -210,14 +210,3 @@ def swap_label_values(
                 value[row, to] = value[row, source]
         values.append(value)
     return replace(prefix, values=tuple(values))
-
-
-def kv_head_of(head: int, heads: int, kv_heads: int) -> int:
-    """The key-value head that a query head reads; groups of heads / kv_heads neighbours share one.
-
-    Raises:
-        ValueError: if the numbers do not fit.
-    """
-    if heads % kv_heads or not 0 <= head < heads:
-        raise ValueError(f"there is no head {head} among {heads} that share {kv_heads} key-value heads")
-    return head // (heads // kv_heads)
