@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from sklearn.linear_model import Ridge
 
 from iclnb import stats
 from iclnb.errors import IclnbError
@@ -161,14 +162,11 @@ def _answers(
     test: Float[np.ndarray, "kv_heads test dim"],
     count: int,
 ) -> Int[np.ndarray, "targets kv_heads test"]:
-    """Answers of ridge regressions on the same vectors for several targets: one factorisation a head."""
+    """Answers of ridge regressions on the same vectors for several targets: one fit for each head."""
     one_hot = np.eye(count)[classes].transpose(1, 0, 2).reshape(classes.shape[1], -1)
-    mean, level = train.mean(1, keepdims=True), one_hot.mean(0)
-    centred = train - mean
-    gram = centred.swapaxes(1, 2) @ centred + RIDGE * np.eye(train.shape[2])
-    weights = np.linalg.solve(gram, centred.swapaxes(1, 2) @ (one_hot - level))
-    scores = (test - mean) @ weights + level
-    return scores.reshape(*scores.shape[:2], len(classes), count).argmax(-1).transpose(2, 0, 1)
+    ridge = Ridge(alpha=RIDGE, solver="cholesky")
+    scores = [ridge.fit(known, one_hot).predict(unknown) for known, unknown in zip(train, test, strict=True)]
+    return np.reshape(scores, (*test.shape[:2], len(classes), count)).argmax(-1).transpose(2, 0, 1)
 
 
 def _means(
