@@ -51,8 +51,8 @@ def fresh(results: Results, corrected: Pair, *, seed: int) -> None:
     control, estimate, reached = found.beyond(random, found.against_last, seed=seed)
     results.claim(
         "fresh-against-last", paper="A", section="5.2, stricter",
-        statement="On the prompts that the model does not answer with the last label, too, the best head agrees "
-        "with the model more than any control does.",
+        statement="On the prompts that the model does not answer with the last label, too, the best head "
+        "agrees with the model more than any control does.",
         criterion=claims.above(MARGIN), estimate=estimate, control=reached,
         control_is=f"agreement of {control}, on these prompts",
     )  # fmt: skip

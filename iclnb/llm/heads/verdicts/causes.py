@@ -70,8 +70,8 @@ def following(
     )  # fmt: skip
     results.claim(
         "values-middle", paper="ours", section="this notebook",
-        statement="Swapping the label tokens' values in the middle layers lowers the separation more than the "
-        "same swap in as many layers elsewhere.",
+        statement="Swapping the label tokens' values in the middle layers lowers the separation more than "
+        "the same swap in as many layers elsewhere.",
         criterion=claims.above(NATS), estimate=interval(others - middle, seed=seed),
         control=0.0, control_is="no difference",
     )  # fmt: skip

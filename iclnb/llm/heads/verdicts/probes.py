@@ -40,8 +40,8 @@ def features(
     )  # fmt: skip
     results.claim(
         f"{name}-learned", paper="A", section="5.4, stricter",
-        statement=f"At the label, the {name} of the best head tell {reads} better than those of the best head "
-        "of a model with random weights.",
+        statement=f"At the label, the {name} of the best head tell {reads} better than those of the best "
+        "head of a model with random weights.",
         criterion=claims.above(MARGIN), estimate=stats.bootstrap(accuracy - blind, seed=seed),
         control=float((blind - majority).mean()), control_is="random weights, above the most frequent value",
     )  # fmt: skip
