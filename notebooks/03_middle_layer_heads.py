@@ -100,7 +100,7 @@ size = profiles.choose(
                   "table_fresh": 10, "random_points": 10, "probe_sets": 4, "cause_points": 3, "permutations": 20, "share": 0.5},
         "laptop": {"task": "movie_snippets", "table": "movie_snippets,amazon_snippets,tweet_snippets",
                    "model": models.PACKAGED, "dtype": None, "second_encoder": None, "k": 16, "sets": 3,
-                   "points": 60, "fresh": 44, "table_points": 30, "table_fresh": 0, "random_points": 16,
+                   "points": 54, "fresh": 40, "table_points": 24, "table_fresh": 0, "random_points": 12,
                    "probe_sets": 8, "cause_points": 10, "permutations": 200, "share": 0.5},
         "paper": {"task": "sst2",
                   "table": "sst2,mnli,rotten_tomatoes,tweet_eval_hate,tweet_eval_irony,tweet_eval_offensive",

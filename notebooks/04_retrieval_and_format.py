@@ -99,7 +99,7 @@ size = profiles.choose(
             "other_strategies": ("nearest",),
         },
         "laptop": {
-            **packaged, "k": 4, "ks": (1, 4), "points": 16, "shared_points": 8, "sets": 3, "pool": 120,
+            **packaged, "k": 4, "ks": (1, 4), "points": 16, "shared_points": 6, "sets": 3, "pool": 100,
             "held_out": 200, "order_k": 3, "shares": (0.5, 1.0), "strengths": (0.5, 1.0), "shown_strengths": (1.0,),
             "other_strategies": ("nearest",),
         },
