@@ -405,7 +405,7 @@ compared = {
     if count == size.k
 } | {"nearest, MiniLM, random labels": (found_unlabelled, kernel_unlabelled)}
 listed(
-    ["demonstrations", "accuracy", "right word", "calibration error", "outside", "kernel: accuracy", "kernel: right label"],
+    ["shown", "accuracy", "right word", "calibration error", "outside", "kernel: accuracy", "kernel: right label"],
     [
         [
             name, float(own.correct.mean()), float(own.of_truth.mean()),
