@@ -661,8 +661,8 @@ Markdown(
 # The model, the head chosen for its agreement with it, and kernel regression on sentence encoders over the same
 # demonstrations, in several tasks. In brackets the paper's number for GPT-J 6B, where it has the task. The paper does not
 # say how it turns embeddings into a kernel: beside $K = \cos$ stands a Gaussian kernel whose bandwidth the selection
-# points chose, the stronger rival. The random weights among the controls are those of the task above: with its two
-# classes they agree by chance no less than they would with three.
+# points chose, the stronger rival. The random weights among the controls are those of the task above; where a task has
+# more classes, chance agreement is rarer there, and they are a stricter control than its own would be.
 
 # %%
 encoders = {"MiniLM": study.embedding_similarity()}

@@ -441,7 +441,6 @@ middle = allocation.layers_within(len(selection), allocation.MIDDLE)
 within = np.full(selection.shape, -np.inf)
 within[middle] = selection[middle]
 best = np.argsort(-within, axis=None, kind="stable")[:heads]
-rng = np.random.default_rng(sampling_seed)
 
 
 def widths(strategy: str, permuted: bool = False) -> tuple:
@@ -449,6 +448,7 @@ def widths(strategy: str, permuted: bool = False) -> tuple:
     weights = looked[strategy].weights["maximum"].astype(float)[~selecting]
     weights = weights.reshape(len(weights), -1, size.k)[:, best]
     if permuted:
+        rng = np.random.default_rng(sampling_seed)
         weights = rng.permuted(weights, axis=-1)
     table = tables["MiniLM", strategy, size.k]
     distance = trial.distances(table, pool_vectors, query_vectors)[~selecting]

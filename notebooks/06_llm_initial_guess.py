@@ -826,8 +826,8 @@ Markdown(
 # - Rates of gradient descent are tuned to train pairs; what a language model expects of a prompt is not known, so the
 #   size of its response decides less than its sign.
 # - Few demonstration sets make wide intervals; the profile says how many there were.
-# - Some choices were made after a first look at small runs of this model: one decimal for guess and score (mixing forms
-#   doubled the error on some forty test pairs), and what *corrects-common-shift* and *follows-real-residuals* measure.
+# - Some choices were made after a first look at small runs of this model: one decimal for guess and score (mixed forms
+#   had made larger errors), and what *corrects-common-shift* and *follows-real-residuals* measure.
 #   Another model, or the full test set, is the better judge of them.
 
 # %%

@@ -186,8 +186,8 @@ def swap_label_values(
         seed: seeds :func:`label_partners`, which says whose values each label gets.
         layers: where to swap; ``None`` for everywhere.
         kv_heads: pairs of a layer and a key-value head to swap in; ``None`` for all of ``layers``. With
-            grouped-query attention one key-value head serves as many neighbouring query heads as there are
-            for each, and all of these see the swap.
+            grouped-query attention one key-value head serves heads / kv_heads neighbouring query heads, and
+            all of these see the swap.
 
     Raises:
         IclnbError: if all demonstrations are of one class, or label words differ in their number of tokens.
