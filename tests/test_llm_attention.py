@@ -9,7 +9,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from iclnb.errors import IclnbError
-from iclnb.llm.attention import CaptureError, access, last_token, last_token_attention
+from iclnb.llm.attention import (
+    CaptureError,
+    access,
+    last_token,
+    last_token_attention,
+    routes,
+    shared_prefix_attention,
+)
 
 pytestmark = pytest.mark.tiny
 
@@ -89,6 +96,20 @@ def test_settings_survive_a_failure(monkeypatch):
     with pytest.raises(ZeroDivisionError):
         last_token_attention(model, batch("none")[0])
     assert model.config._attn_implementation == "sdpa" and model.training
+
+
+@pytest.mark.parametrize("capture", [last_token, routes])
+def test_nothing_of_a_pass_is_kept(capture):
+    model, (ids, _) = tiny.model("llama"), batch("none")
+    last_token_attention(model, ids)
+    shared_prefix_attention(model, ids[0, :9], ids[:, 9:])
+    assert capture._CURRENT.get(None) is None
+
+
+@pytest.mark.parametrize("attentions", [None, (), (torch.zeros(1, 4, 1, 5),), (None, None)])
+def test_a_pass_that_gives_no_attention_is_refused(attentions):
+    with pytest.raises(CaptureError, match="GPTJ.*some layers give no attention"):
+        access.require_every_layer(tiny.model("gptj"), attentions)
 
 
 class _Largest(TorchDispatchMode):
