@@ -108,7 +108,7 @@ def test_nothing_of_a_pass_is_kept(capture):
 
 @pytest.mark.parametrize("attentions", [None, (), (torch.zeros(1, 4, 1, 5),), (None, None)])
 def test_a_pass_that_gives_no_attention_is_refused(attentions):
-    with pytest.raises(CaptureError, match="GPTJ.*some layers give no attention"):
+    with pytest.raises(CaptureError, match=r"GPTJ.*some layers give no attention"):
         access.require_every_layer(tiny.model("gptj"), attentions)
 
 
