@@ -6,14 +6,14 @@ the results page of the book reads.
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from iclnb import paths
+from iclnb import display, paths
 from iclnb.provenance import provenance
 from iclnb.stats import Estimate
 
@@ -75,6 +75,20 @@ def within(low: float, high: float) -> Criterion:
     return Criterion(float(low), float(high), closed=True)
 
 
+class Evidence(NamedTuple):
+    """What decides a claim: the functions of a chapter's ``estimates`` give it.
+
+    Attributes:
+        estimate: the measured number and its interval (:func:`iclnb.stats.exact` for exact results).
+        control: the number that a blind method, or no effect, would have given.
+        control_is: what that control is ("random weights, same prompts").
+    """
+
+    estimate: Estimate
+    control: float
+    control_is: str
+
+
 @dataclass(frozen=True)
 class Claim:
     """One falsifiable claim with the evidence and the verdict.
@@ -104,6 +118,15 @@ class Claim:
         """Computed from the interval by the criterion."""
         return self.criterion.verdict((float(self.estimate.low), float(self.estimate.high)))
 
+    def _repr_markdown_(self) -> str:
+        claim = self.to_json()
+        control = f"{_show(claim['control'])} ({claim['control_is']})"
+        return (
+            f"> **Claim** ({_source(claim)}): {display.escape(self.statement)}\n>\n"
+            f"> {_estimate(claim)}; it holds if {claim['criterion']}. Control: {display.escape(control)}. "
+            f"Verdict: **{self.verdict}**."
+        )
+
     def to_json(self) -> dict[str, Any]:
         """The claim as it stands in ``build/results/<notebook>.json``."""
         return {
@@ -130,13 +153,26 @@ class Results:
     claims: list[Claim] = field(default_factory=list)
     values: dict[str, Any] = field(default_factory=dict)
 
-    def claim(self, id: str, **evidence: Any) -> Claim:
-        """Record a claim (the fields of :class:`Claim`) and return it.
+    def claim(
+        self,
+        id: str,
+        statement: str,
+        criterion: Criterion,
+        evidence: Evidence,
+        *,
+        paper: str = "ours",
+        section: str = "this notebook",
+    ) -> Claim:
+        """Judge a claim, keep it and return it, to be shown below the figure that it is about.
+
+        Args:
+            id, statement, criterion, paper, section: as in :class:`Claim`.
+            evidence: estimate and control.
 
         Raises:
             ValueError: if the notebook already has a claim of that id, or its control is not a number.
         """
-        claim = Claim(id=id, **evidence)
+        claim = Claim(id, paper, section, statement, criterion, *evidence)
         if any(id == known.id for known in self.claims):
             raise ValueError(f"claim {id!r} is recorded twice in {self.notebook}")
         if not math.isfinite(claim.control):
@@ -166,23 +202,31 @@ class Results:
         return table([claim.to_json() for claim in self.claims])
 
 
-def table(claims: list[Mapping[str, Any]]) -> str:
+def table(claims: Iterable[Mapping[str, Any]]) -> str:
     """The claims (as in the JSON) as a Markdown table: statement, estimate, interval, control, verdict."""
-    lines = [
-        "| claim | criterion | estimate [95 % interval] | control | verdict |",
-        "|---|---|---|---|---|",
-    ]
-    for claim in claims:
-        low, high = claim["interval"]
-        cells = (
-            f"{claim['statement']} *({claim['paper']}, {claim['section']})*",
+    rows = (
+        (
+            display.Author(f"{display.escape(claim['statement'])} *({_source(claim)})*"),
             claim["criterion"],
-            f"{_show(claim['estimate'])} [{_show(low)}, {_show(high)}]",
+            _estimate(claim),
             f"{_show(claim['control'])} ({claim['control_is']})",
-            f"**{claim['verdict']}**",
+            display.Author(f"**{claim['verdict']}**"),
         )
-        lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
-    return "\n".join(lines)
+        for claim in claims
+    )
+    header = ("claim", "criterion", "estimate [95 % interval]", "control", "verdict")
+    return display.table(header, rows).data
+
+
+def _source(claim: Mapping[str, Any]) -> str:
+    """Whose claim it is: "paper A, 5.1", or "ours"."""
+    paper, section = (display.escape(claim[name]) for name in ("paper", "section"))
+    return paper if paper == "ours" else f"paper {paper}, {section}"
+
+
+def _estimate(claim: Mapping[str, Any]) -> str:
+    low, high = map(_show, claim["interval"])
+    return f"{_show(claim['estimate'])} [{low}, {high}]"
 
 
 def _number(x: Any) -> float | None:

@@ -1,14 +1,15 @@
 """One style for every figure: readable in grey, intervals and controls on the same axes, alt text."""
 
 import base64
+import functools
 import html
 import io
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
-from IPython.display import HTML
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -35,11 +36,50 @@ CONTROL = {"color": "#8a8a8a", "linestyle": (0, (1, 1)), "marker": "x"}
 """How a control is drawn, everywhere."""
 
 
-@contextmanager
-def style():
-    """Matplotlib settings of the book, for the figures made inside the block."""
-    with mpl.rc_context(STYLE):
-        yield
+@dataclass(frozen=True)
+class Picture:
+    """A figure with what a reader who cannot see it needs to know.
+
+    Attributes:
+        figure: a Matplotlib figure.
+        alt: the finding in words; numbers in it come from the data.
+        caption: line below the picture.
+
+    Raises:
+        ValueError: if ``alt`` is empty.
+    """
+
+    figure: Figure
+    alt: str
+    caption: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.alt.strip():
+            raise ValueError("a figure needs alternative text")
+
+    def _repr_html_(self) -> str:
+        """The picture in a page: an image that needs neither network nor server."""
+        buffer = io.BytesIO()
+        self.figure.savefig(buffer, format="png", bbox_inches="tight")
+        image = base64.b64encode(buffer.getvalue()).decode()
+        caption = f"<figcaption>{html.escape(self.caption)}</figcaption>" if self.caption else ""
+        return (
+            f'<figure class="iclnb-picture"><img src="data:image/png;base64,{image}" '
+            f'alt="{html.escape(self.alt, quote=True)}" style="max-width:100%">{caption}</figure>'
+        )
+
+
+def picture(draw: Callable[..., Picture]) -> Callable[..., Picture]:
+    """Decorate a function that draws a :class:`Picture`: the book's style, and no figure left open."""
+
+    @functools.wraps(draw)
+    def styled(*args: object, **settings: object) -> Picture:
+        with mpl.rc_context(STYLE):
+            made = draw(*args, **settings)
+        plt.close(made.figure)
+        return made
+
+    return styled
 
 
 def band(axes: Axes, x: Float[np.ndarray, " points"], estimate: Estimate, label: str, **line: object) -> None:
@@ -54,30 +94,3 @@ def band(axes: Axes, x: Float[np.ndarray, " points"], estimate: Estimate, label:
     """
     axes.plot(x, estimate.value, label=label, markersize=3.5, linewidth=1.4, **line)
     axes.fill_between(x, estimate.low, estimate.high, color=line.get("color"), alpha=0.18, linewidth=0)
-
-
-def show(figure: Figure, *, alt: str, caption: str = "") -> HTML:
-    """The figure as an image with alternative text, closed afterwards.
-
-    Args:
-        figure: a Matplotlib figure.
-        alt: what a reader who cannot see the picture needs to know; numbers in it come from the data.
-        caption: line below the picture.
-
-    Returns:
-        HTML that needs neither network nor server, to stand as the last value of a notebook cell.
-
-    Raises:
-        ValueError: if ``alt`` is empty.
-    """
-    if not alt.strip():
-        raise ValueError("a figure needs alternative text")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", bbox_inches="tight")
-    plt.close(figure)
-    image = base64.b64encode(buffer.getvalue()).decode()
-    caption_html = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
-    return HTML(
-        f'<figure><img src="data:image/png;base64,{image}" alt="{html.escape(alt, quote=True)}" '
-        f'style="max-width:100%">{caption_html}</figure>'
-    )

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -20,10 +20,30 @@ class Estimate(NamedTuple):
         """One number of an array of estimates, with its interval."""
         return Estimate(*(float(part[index]) for part in self))
 
+    def minus(self, number: float) -> "Estimate":
+        """The estimate with a fixed number subtracted from value and limits."""
+        return Estimate(*(part - number for part in self))
+
 
 def exact(value: float) -> Estimate:
     """A result without sampling error: an interval of zero width."""
     return Estimate(value, value, value)
+
+
+Design = Literal["units", "sets x points"]
+"""What was drawn independently: the rows of a table, or its rows and its columns."""
+
+
+def interval(
+    *samples: Float[np.ndarray, "units *columns"],
+    design: Design = "units",
+    statistic: Callable[..., np.ndarray] | None = None,
+    seed: int,
+) -> Estimate:
+    """The statistic on all of the data and its 95 % interval, by the method that the design calls for."""
+    if design == "units":
+        return bootstrap(*samples, statistic=statistic or np.mean, seed=seed)
+    return crossed_bootstrap(*samples, statistic=statistic, seed=seed)
 
 
 def bootstrap(

@@ -93,7 +93,7 @@ Markdown(
 # r_G = \frac{\sum_{t \in G} a_{T,t}}{|G| / T},
 # $$
 #
-# averaged over heads (`iclnb.llm.allocation.measure`): 1 is no preference, however long the prompt. The control is a
+# averaged over heads (`iclnb.allocation.measurements.measure`): 1 is no preference, however long the prompt. The control is a
 # model of the same configuration with random weights, on the same prompts.
 
 # %%
@@ -207,7 +207,7 @@ figures.show(
 # ## Verdicts
 #
 # Each criterion is applied to a 95 % interval over demonstration sets. Where a claim compares layers, the difference is
-# taken prompt by prompt (`iclnb.llm.allocation.contrast`).
+# taken prompt by prompt (`iclnb.allocation.measurements.contrast`).
 
 # %%
 parameters = {

@@ -31,7 +31,7 @@
 #   values. *Refuted* if random heads of the same layers cost as much, or if exchanged values change nothing.
 #
 # An effect counts only if it exceeds its control by a margin, `MARGIN` for rates and correlations and `NATS` for
-# log-odds (`iclnb.llm.heads.verdicts.rules`).
+# log-odds (`iclnb.heads.verdicts.rules`).
 
 # %% [markdown]
 # ## Parameters
@@ -73,10 +73,10 @@ from IPython.display import Markdown
 from iclnb import claims, figures, profiles
 from iclnb.errors import IclnbError
 from iclnb.llm import draws, models
-from iclnb.llm.allocation import MIDDLE, layers_within
+from iclnb.allocation.measurements import MIDDLE, layers_within
 from iclnb.llm.attention import prepare
 from iclnb.llm.data import tasks
-from iclnb.llm.heads import (
+from iclnb.heads import (
     agreement,
     correlation,
     effects,
@@ -88,7 +88,7 @@ from iclnb.llm.heads import (
     token_view,
     verdicts,
 )
-from iclnb.llm.heads import table as tables
+from iclnb.heads import table as tables
 from iclnb.llm.reading import read
 from iclnb.llm.similarity import next_token_probabilities
 
@@ -148,7 +148,7 @@ Markdown(
 # ## Measurement
 #
 # The last token's attention row of each layer and head is reduced, prompt by prompt, to one weight $a_i$ for each
-# demonstration: the maximum over the tokens of $x_i$ and $y_i$ (`iclnb.llm.heads.kernel.kernel_weights`). The sum over
+# demonstration: the maximum over the tokens of $x_i$ and $y_i$ (`iclnb.heads.kernel.kernel_weights`). The sum over
 # the same tokens and the maximum on the label word alone are kept as variants. The head's answer is
 #
 # $$
@@ -267,7 +267,7 @@ Markdown(
 # (with the best $\lambda$ on the selection points), and the best head with its weights averaged over queries, a fixed
 # reading of positions. One control is as strong as it is simple: a model with random weights answers with some mixture
 # of the labels that its heads attend to, so its heads reproduce it, and no one would call them kernels. *Prior off*
-# means that model and heads decide after what they say on average is taken off (`iclnb.llm.heads.kernel.prior`), so
+# means that model and heads decide after what they say on average is taken off (`iclnb.heads.kernel.prior`), so
 # that a preference for one label is worth nothing.
 
 # %%
@@ -367,7 +367,7 @@ token_view.token_view(
 # The paper correlates $a_i$ with the prediction similarity of query and demonstration, each text run alone. Pooled over
 # all prompts and demonstrations, such a correlation also counts what no kernel needs: a demonstration near the end draws
 # attention for whoever asks. The stricter version takes off every demonstration's mean over test points, on both sides
-# (`iclnb.llm.heads.correlation.query_dependent`): what is left changes with the query alone. Rivals on the same axes:
+# (`iclnb.heads.correlation.query_dependent`): what is left changes with the query alone. Rivals on the same axes:
 # cosine of sentence embeddings, and overlap of words (BM25). The null is the largest correlation of any head with the
 # similarities of other test points.
 
@@ -510,9 +510,9 @@ Markdown(
 # ## Cause, not only correlation
 #
 # *Ablation.* At the last token the best heads put out, whatever the prompt, what they put out on average
-# (`iclnb.llm.heads.interventions.ablate`). As controls, as many random heads of the same layers, and the best heads of all
+# (`iclnb.heads.interventions.ablate`). As controls, as many random heads of the same layers, and the best heads of all
 # other layers. The effect is measured by the *separation* of the labels: by how many nats the true label stands above the
-# others once a set's average answer is taken off (`iclnb.llm.heads.effects.separation`), so that a shifted preference
+# others once a set's average answer is taken off (`iclnb.heads.effects.separation`), so that a shifted preference
 # for one label counts for nothing.
 #
 # *Exchange.* At the label tokens the values of the two classes change places, keys stay as they are. A kernel would now

@@ -78,8 +78,8 @@ from iclnb.llm import (
     similarity,
 )
 from iclnb.llm.data import tasks
-from iclnb.llm.heads import agreement
-from iclnb.llm.phenomena import (
+from iclnb.heads import agreement
+from iclnb.steering import (
     conditions,
     lexicon,
     measures,

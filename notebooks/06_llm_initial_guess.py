@@ -67,7 +67,7 @@ from IPython.display import Markdown
 from iclnb import claims, figures, profiles, stats
 from iclnb.llm import models
 from iclnb.llm.data import tasks
-from iclnb.llm.guess import (
+from iclnb.guess import (
     answers,
     asking,
     descent,
@@ -78,7 +78,7 @@ from iclnb.llm.guess import (
     scores,
     stacking,
 )
-from iclnb.llm.guess.pairs import Pairs, Style, pair_prompts
+from iclnb.guess.pairs import Pairs, Style, pair_prompts
 from iclnb.llm.prompts import fresh_demonstrations
 from iclnb.lsa import gd, layer
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor
@@ -29,6 +28,18 @@ class Span(NamedTuple):
     def tokens(self) -> range:
         """The indices of its tokens."""
         return range(self.start, self.stop)
+
+
+class Wording(NamedTuple):
+    """How demonstrations and labels are written.
+
+    Attributes:
+        format: of a demonstration.
+        words: the word y of each label.
+    """
+
+    format: Format
+    words: tuple[str, ...]
 
 
 class Demonstration(NamedTuple):
@@ -120,39 +131,37 @@ def build(
     )
 
 
-def fresh_demonstrations(pool: int, k: int, prompts: int, *, seed: int) -> Int[np.ndarray, "prompts k"]:
-    """For each prompt ``k`` different rows of a pool, drawn uniformly and independently of the other prompts.
+def collate(
+    rows: Sequence[Sequence[int]], pad_token_id: int
+) -> tuple[Int[Tensor, "batch tokens"], Int[Tensor, "batch tokens"]]:
+    """Rows of token ids as a batch, padded on the right (see ``last_token_attention``), and their mask."""
+    ids = [torch.tensor(row) for row in rows]
+    padded = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True, padding_value=pad_token_id)
+    mask = torch.nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in ids], batch_first=True)
+    return padded, mask
 
-    Args:
-        pool: number of rows to draw from.
-        k: demonstrations per prompt.
-        prompts: number of prompts.
-        seed: seeds the draw.
 
-    Returns:
-        Row numbers.
+def label_tokens(tokenizer: PreTrainedTokenizerBase, wording: Wording) -> list[int]:
+    """The first token of each label word y as it continues a prompt.
 
     Raises:
-        IclnbError: if the pool has fewer than ``k`` rows.
+        IclnbError: if two words begin with the same token, or one merges with the end of the cue: the next
+            token would not tell which word is meant.
     """
-    if k > pool:
-        raise IclnbError(f"k = {k} demonstrations cannot be drawn from {pool} rows; take a smaller k")
-    rng = np.random.default_rng(seed)
-    drawn = [rng.choice(pool, size=k, replace=False) for _ in range(prompts)]
-    return np.array(drawn, dtype=int).reshape(prompts, k)
-
-
-def collate(
-    prompts: Sequence[Prompt], pad_token_id: int
-) -> tuple[Int[Tensor, "batch tokens"], Int[Tensor, "batch tokens"]]:
-    """Token ids and attention mask of a batch, padded on the right (see ``last_token_attention``)."""
-    longest = max(len(prompt.input_ids) for prompt in prompts)
-    input_ids = torch.full((len(prompts), longest), pad_token_id)
-    attention_mask = torch.zeros_like(input_ids)
-    for i, prompt in enumerate(prompts):
-        input_ids[i, : len(prompt.input_ids)] = torch.tensor(prompt.input_ids)
-        attention_mask[i, : len(prompt.input_ids)] = 1
-    return input_ids, attention_mask
+    format, words = wording
+    before, _, _ = tokenise(tokenizer, format.cue)
+    found = []
+    for word in words:
+        ids, _, _ = tokenise(tokenizer, format.cue + format.label_prefix + word)
+        if ids[: len(before)] != before or len(ids) == len(before):
+            raise IclnbError(
+                f"the label word {word!r} merges with the text before it under this tokeniser; choose "
+                "another format or other label words"
+            )
+        found.append(ids[len(before)])
+    if len(set(found)) < len(found):
+        raise IclnbError(f"label words {', '.join(words)} do not differ in their first token; choose others")
+    return found
 
 
 def tokenise(

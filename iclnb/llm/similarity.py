@@ -1,13 +1,13 @@
 """How alike two texts are: by sentence embeddings, by what a model predicts after them, by their words."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
-import torch
 from jaxtyping import Float
-from tqdm import tqdm
 
-from iclnb.llm.models import ENCODER, LoadedModel, load_encoder
+from iclnb.llm.demonstrations import Demonstrations
+from iclnb.llm.models import ENCODER, load_encoder
+from iclnb.llm.reader import Reader
 
 
 def embed(texts: Sequence[str], encoder: str = ENCODER) -> Float[np.ndarray, "texts dim"]:
@@ -20,32 +20,48 @@ def embed(texts: Sequence[str], encoder: str = ENCODER) -> Float[np.ndarray, "te
     return np.asarray(encoded, dtype=float)
 
 
-def next_token_probabilities(
-    loaded: LoadedModel, texts: Sequence[str], *, batch_size: int = 16
-) -> Float[np.ndarray, "texts vocabulary"]:
-    """P(o | x): the distribution of the token that follows each text, the text alone in the prompt.
+Compare = Callable[[Sequence[str], Sequence[str]], Float[np.ndarray, "queries texts"]]
+"""From some texts and others to the similarity of each with each."""
 
-    The product of two such rows is the prediction similarity sim(x, x') = P(o | x)ᵀ P(o | x') (paper A,
-    section 5.3).
 
-    Raises:
-        ValueError: if a text has no tokens.
+def prediction_similarity(reader: Reader) -> Compare:
+    """sim(x, x') = P(o | x)ᵀ P(o | x'), each text alone in the prompt (paper A, section 5.3)."""
+
+    def compare(queries: Sequence[str], texts: Sequence[str]) -> np.ndarray:
+        predicted = reader.next_token_probabilities([*queries, *texts])
+        return predicted[: len(queries)] @ predicted[len(queries) :].T
+
+    return compare
+
+
+def embedding_similarity(encoder: str = ENCODER) -> Compare:
+    """Cosine of sentence embeddings, by all-MiniLM-L6-v2 or another encoder (a folder or a hub id).
+
+    What is returned raises IclnbError if the encoder cannot be had.
     """
-    rows: list[np.ndarray] = []
-    for start in tqdm(range(0, len(texts), batch_size), desc="texts alone", unit="batch", disable=None):
-        batch = loaded.tokenizer(
-            list(texts[start : start + batch_size]), padding=True, padding_side="right", return_tensors="pt"
-        )
-        last = batch["attention_mask"].sum(1) - 1
-        if (last < 0).any():
-            raise ValueError("expected texts, got one without tokens")
-        ends, where = last.unique(return_inverse=True)  # on the CPU: they index tensors on any device
-        with torch.inference_mode():
-            ids, mask = (batch[name].to(loaded.model.device) for name in ("input_ids", "attention_mask"))
-            said = loaded.model(input_ids=ids, attention_mask=mask, logits_to_keep=ends, use_cache=False)
-        logits = said.logits[torch.arange(len(last)), where]
-        rows.append(logits.float().softmax(-1).cpu().numpy())
-    return np.concatenate(rows)
+
+    def compare(queries: Sequence[str], texts: Sequence[str]) -> np.ndarray:
+        found = embed([*queries, *texts], encoder)
+        return found[: len(queries)] @ found[len(queries) :].T
+
+    return compare
+
+
+def to_demonstrations(
+    compare: Compare, queries: Sequence[str], pool: Sequence[str], shown: Demonstrations
+) -> Float[np.ndarray, "*sets points k"]:
+    """The similarity of every test point with each of its demonstrations.
+
+    Args:
+        compare: one of the similarities of this module.
+        queries: texts of the test points, the last axis of ``shown`` before k.
+        pool: texts of the pool.
+        shown: which rows are demonstrations. (*sets, points, k)
+    """
+    used, where = np.unique(shown.rows, return_inverse=True)
+    table = compare(queries, [pool[row] for row in used])
+    points = np.arange(len(queries))[:, None]
+    return table[points, where.reshape(shown.rows.shape)]
 
 
 def bm25(

@@ -9,7 +9,7 @@ of each prompt's last token is kept, so that memory grows with tokens and no arc
 - :func:`_through_cache`: the others that can cache keys and values (GPT-J, Bloom, Falcon, ...): the prompt is
   fed block by block, each last token as a block of its own.
 
-Anything else raises :class:`~iclnb.llm.attention.access.CaptureError`, which names the architecture.
+Anything else raises :class:`~iclnb.llm.attention.architectures.CaptureError`, which names the architecture.
 """
 
 from contextvars import ContextVar
@@ -21,8 +21,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
-from iclnb.llm.attention import access
-from iclnb.llm.attention.access import (
+from iclnb.llm.attention import architectures
+from iclnb.llm.attention.architectures import (
     BlockMask,
     CaptureError,
     attending,
@@ -108,8 +108,8 @@ def _attend(
     """The module's eager attention, block by block; the last tokens' rows go to the current capture."""
     capture, eager = _CURRENT.get(), eager_of(module)
     outputs, found = [], {}
-    for start in range(0, query.shape[2], access.BLOCK):
-        stop = min(start + access.BLOCK, query.shape[2])
+    for start in range(0, query.shape[2], architectures.BLOCK):
+        stop = min(start + architectures.BLOCK, query.shape[2])
         mask = attention_mask.rows(start, stop, query)
         output, probabilities = eager(module, query[:, :, start:stop], key, value, mask, **settings)
         outputs.append(output)
@@ -144,7 +144,14 @@ def _through_cache(
     rows = [[None] * len(last) for _ in range(layers(model))]
     cache = DynamicCache()
     with implementation(model, "eager"):
-        edges = sorted({0, *range(access.BLOCK, tokens, access.BLOCK), *last, *(index + 1 for index in last)})
+        edges = sorted(
+            {
+                0,
+                *range(architectures.BLOCK, tokens, architectures.BLOCK),
+                *last,
+                *(index + 1 for index in last),
+            }
+        )
         for start, stop in pairwise(edges):
             prompts = [prompt for prompt, index in enumerate(last) if start == index]
             found = model.base_model(

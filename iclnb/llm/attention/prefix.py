@@ -6,7 +6,7 @@ token's attention over prefix and suffix alike, and what the model says next. Ev
 the full prompts; keys and values are those of the model itself.
 
 Where an architecture's eager attention is, to the letter, the one that most share (softmax of scaled scores
-plus mask), the two parts are computed apart and merged (:mod:`iclnb.llm.attention.merged`). Any other (soft
+plus mask), the two parts are computed apart and merged (:mod:`iclnb.llm.attention.split_softmax`). Any other (soft
 caps, sinks, a sliding window) runs its own eager attention over the joined keys, or, outside
 ``AttentionInterface``, its own forward pass with a cache.
 """
@@ -20,10 +20,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
-from iclnb.llm.attention import access
-from iclnb.llm.attention.access import CaptureError, checked_mask, evaluation, implementation
-from iclnb.llm.attention.outputs import Edit
-from iclnb.llm.attention.routes import Found, SharedPrefix, through_cache, through_interface
+from iclnb.llm.attention import architectures
+from iclnb.llm.attention.architectures import CaptureError, checked_mask, evaluation, implementation
+from iclnb.llm.attention.head_hooks import Edit
+from iclnb.llm.attention.prefix_pass import Found, SharedPrefix, through_cache, through_interface
 
 
 def shared_prefix_attention(
@@ -61,16 +61,18 @@ def prepare(model: PreTrainedModel, prefix_ids: Sequence[int] | Int[Tensor, " pr
     ids = torch.as_tensor(prefix_ids).reshape(1, -1)
     if ids.shape[1] == 0:
         raise ValueError("a shared prefix needs at least one token, got none")
-    access.refuse_encoder_decoder(model)
-    access.refuse_length_dependent_positions(model)
+    architectures.refuse_encoder_decoder(model)
+    architectures.refuse_length_dependent_positions(model)
     device, tokens, cache = model.get_input_embeddings().weight.device, ids.shape[1], DynamicCache()
     lean = model._can_set_attn_implementation() and model.config._attn_implementation != "eager"
-    edges = [0, tokens] if lean else sorted({0, *range(access.BLOCK, tokens, access.BLOCK), tokens})
+    edges = (
+        [0, tokens] if lean else sorted({0, *range(architectures.BLOCK, tokens, architectures.BLOCK), tokens})
+    )
     own = nullcontext() if lean else implementation(model, "eager")
     with evaluation(model), own:
         for start, stop in pairwise(edges):
             model.base_model(input_ids=ids[:, start:stop].to(device), past_key_values=cache, use_cache=True)
-    if cache.get_seq_length() != tokens or len(cache.layers) != access.layers(model):
+    if cache.get_seq_length() != tokens or len(cache.layers) != architectures.layers(model):
         raise CaptureError(model, "it does not keep the keys and values of the tokens before")
     return SharedPrefix(
         input_ids=tuple(ids[0].tolist()),
@@ -96,7 +98,7 @@ def attend(
         prefix: from :func:`prepare`, of the same model.
         attention: whether to return attention (``None`` otherwise).
         edit: sees, and returns in its place, what the heads of a layer put out at the last tokens
-            (:func:`iclnb.llm.attention.outputs.head_outputs`).
+            (:func:`iclnb.llm.attention.head_hooks.head_outputs`).
 
     Returns:
         As :func:`shared_prefix_attention`.
@@ -116,7 +118,7 @@ def attend(
     if not attention:
         return None, torch.stack(said)
     rows = torch.stack(captured, dim=1)
-    access.require_probabilities(model, rows)
+    architectures.require_probabilities(model, rows)
     return rows, torch.stack(said)
 
 

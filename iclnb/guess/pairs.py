@@ -1,0 +1,168 @@
+"""Prompts for scoring pairs of sentences, with or without a guess beside every pair, plain or chat."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from string import Formatter
+
+import numpy as np
+from jaxtyping import Float
+from transformers import PreTrainedTokenizerBase
+
+from iclnb.errors import IclnbError, unknown
+from iclnb.llm.data.definitions import Format
+from iclnb.guess.answers import DIGITS
+from iclnb.llm.prompts import Demonstration, Prompt, build
+
+POSITIONS = ("before", "between", "after")
+"""Where the guess stands: before both sentences, between them, or after both, right before the answer."""
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a guess and an answer are written.
+
+    Attributes:
+        template: the guess's line, with ``{guess}``.
+        position: one of :data:`POSITIONS`.
+        decimals: of the guess.
+        answer_decimals: of the demonstrations' scores; 0 rounds them to whole digits (halves go up). Written
+            otherwise than the guess, the model has to round as well as to score.
+        chat: as a conversation in the model's chat template, one turn a pair, instead of plain text.
+        instruction: text before the first pair.
+
+    Raises:
+        IclnbError: unknown position, a template without ``{guess}`` or over more than a line, or a negative
+            number of decimals.
+    """
+
+    template: str = "Initial guess: {guess}"
+    position: str = "after"
+    decimals: int = 1
+    answer_decimals: int = 1
+    chat: bool = False
+    instruction: str = ""
+
+    def __post_init__(self) -> None:
+        if self.position not in POSITIONS:
+            raise unknown("position of the guess", self.position, POSITIONS)
+        fields = [name for _, name, _, _ in Formatter().parse(self.template) if name is not None]
+        if fields != ["guess"] or "\n" in self.template:
+            raise IclnbError(f"the guess's template needs {{guess}} once, on one line; got {self.template!r}")
+        if min(self.decimals, self.answer_decimals) < 0:
+            raise IclnbError("a number cannot have fewer than 0 decimals; raise decimals and answer_decimals")
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of sentences with their scores and perhaps a guess.
+
+    Attributes:
+        rows: with ``sentence1``, ``sentence2`` and ``score``.
+        guess: one a row, or ``None`` for prompts without guesses.
+    """
+
+    rows: Sequence[Mapping[str, object]]
+    guess: Float[np.ndarray, " rows"] | None = None
+
+
+def guess_format(format: Format, style: Style) -> Format:
+    """The format with the guess's line put into its text, one line a sentence."""
+    lines = format.x.split("\n")
+    place = {"before": 0, "between": len(lines) - 1, "after": len(lines)}[style.position]
+    return replace(format, x="\n".join([*lines[:place], style.template, *lines[place:]]))
+
+
+def chat_format(tokenizer: PreTrainedTokenizerBase, format: Format) -> tuple[Format, str]:
+    """The same in the model's chat template: x_i is a user's turn, the cue and y_i are the assistant's.
+
+    Args:
+        tokenizer: of an instruct model.
+        format: a plain format; the line breaks around its cue and separator go.
+
+    Returns:
+        The format and the text that opens a conversation (special tokens included).
+
+    Raises:
+        IclnbError: if there is no chat template, or it does not write all turns alike.
+    """
+    if tokenizer.chat_template is None:
+        raise IclnbError("this model's tokeniser has no chat template; take an instruct model or chat=False")
+    marks = [f"<<mark {i}>>" for i in range(6)]
+    roles = ("user", "assistant") * 3
+    turns = [{"role": role, "content": mark} for role, mark in zip(roles, marks, strict=True)]
+    text = tokenizer.apply_chat_template(turns, tokenize=False)
+    parts = []
+    for mark in marks:
+        part, found, text = text.partition(mark)
+        parts.append(part if found else None)
+    opening, cue, separator = parts[:3]
+    if None in parts or parts[3::2] != [cue] * 2 or parts[4] != separator:
+        raise IclnbError("this chat template does not write every turn alike; take chat=False")
+    return replace(
+        format, cue=cue + format.cue.lstrip("\n"), separator=format.separator.rstrip("\n") + separator
+    ), opening
+
+
+def written_format(
+    tokenizer: PreTrainedTokenizerBase, format: Format, style: Style, *, guess: bool
+) -> tuple[Format, str]:
+    """The format that prompts of this style are written in, and what opens them.
+
+    Args:
+        tokenizer: needed for its chat template.
+        format: how a pair is written without a guess.
+        style: how to add one.
+        guess: whether to.
+    """
+    format = guess_format(format, style) if guess else format
+    format, opening = chat_format(tokenizer, format) if style.chat else (format, "")
+    return format, opening + (style.instruction and style.instruction + "\n\n")
+
+
+def pair_prompts(
+    tokenizer: PreTrainedTokenizerBase,
+    format: Format,
+    style: Style,
+    demonstrations: Pairs,
+    queries: Pairs,
+) -> list[Prompt]:
+    """A prompt for each query, all with the same demonstrations.
+
+    Args:
+        tokenizer: a fast tokeniser.
+        format: how a pair is written without a guess.
+        style: how guesses and answers are written.
+        demonstrations: in order.
+        queries: what is asked; their scores are not used.
+
+    Raises:
+        IclnbError: if only one of demonstrations and queries has guesses, or as :func:`chat_format`.
+    """
+    if (demonstrations.guess is None) != (queries.guess is None):
+        raise IclnbError("demonstrations and queries need guesses both or neither")
+    written, opening = written_format(tokenizer, format, style, guess=queries.guess is not None)
+    scores = [_answer(row, style) for row in demonstrations.rows]
+    words = DIGITS if style.answer_decimals == 0 else sorted(set(scores))
+    shown = [
+        Demonstration(row, words.index(score))
+        for row, score in zip(_with_guess(demonstrations, style), scores, strict=True)
+    ]
+    return [
+        build(tokenizer, written, words, shown, query, opening=opening, special_tokens=not style.chat)
+        for query in _with_guess(queries, style)
+    ]
+
+
+def _answer(row: Mapping[str, object], style: Style) -> str:
+    if style.answer_decimals == 0:
+        return str(int(row["score"] + 0.5))
+    return f"{row['score']:.{style.answer_decimals}f}"
+
+
+def _with_guess(pairs: Pairs, style: Style) -> list[Mapping[str, object]]:
+    if pairs.guess is None:
+        return list(pairs.rows)
+    return [
+        {**row, "guess": f"{guess:z.{style.decimals}f}"}  # z: no -0.0
+        for row, guess in zip(pairs.rows, pairs.guess, strict=True)
+    ]

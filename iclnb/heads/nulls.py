@@ -1,0 +1,95 @@
+"""What a head has to beat: permuted labels, the last label, majorities, recency without attention."""
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from iclnb.heads.kernel import Weighed, reconstruct
+
+RECENCY = np.round(np.arange(0.3, 1.0001, 0.05), 2)
+"""Candidate factors λ of the recency kernel a_i = λ^(k-i)."""
+
+
+def permuted_maxima(
+    found: Weighed,
+    target: Int[np.ndarray, " *prompts"],
+    *,
+    within: Literal["prompt", "set"] = "prompt",
+    among: Bool[np.ndarray, " *prompts"] | None = None,
+    off: Float[np.ndarray, "layers heads classes"] | float = 0.0,
+    permutations: int,
+    seed: int,
+    variant: str = "maximum",
+) -> Float[np.ndarray, " permutations"]:
+    """The largest agreement that any head reaches when labels change places among the demonstrations.
+
+    The head's weights, the label counts and the target stay as they are; only which demonstration has which
+    label is undone. A head that reads its labels must beat the maximum over all heads, since it was chosen
+    among them.
+
+    Args:
+        found: prompts (points, or sets x points).
+        target: what the reconstruction is held against: the model's answers, or the truth.
+        within: ``prompt`` permutes in each prompt anew; ``set`` permutes once for all prompts of a
+            demonstration set (the first axis), as if the set had been labelled otherwise.
+        among: the prompts that count; ``None`` for all. Where there is none the maxima are not numbers.
+        off: prior to take off the shares before deciding.
+        permutations: how many.
+        seed: seeds them.
+        variant: which weights.
+    """
+    rng = np.random.default_rng(seed)
+    lead = found.labels.shape[:-1]
+    maxima = np.full(permutations, np.nan)
+    counted = np.ones(lead, dtype=bool) if among is None else among
+    if not counted.any():
+        return maxima
+    for r in range(permutations):
+        draws = lead if within == "prompt" else (lead[0],) + (1,) * (len(lead) - 1)
+        order = rng.random((*draws, found.labels.shape[-1])).argsort(-1)
+        order = np.broadcast_to(order, found.labels.shape)
+        labels = np.take_along_axis(found.labels, order, -1)
+        decided = (reconstruct(found.weights[variant], labels, found.classes) - off).argmax(-1)
+        maxima[r] = (decided == target[..., None, None])[counted].mean(axis=0).max()
+    return maxima
+
+
+class Blind(NamedTuple):
+    """Decisions that look at no attention at all, one for each prompt.
+
+    Attributes:
+        last: the last demonstration's label.
+        majority: the label that most demonstrations have (ties: the last of these).
+        recency: kernel regression with weights λ^(k-i).
+        factor: the λ that agreed most with the target on the selection prompts.
+    """
+
+    last: Int[np.ndarray, " *prompts"]
+    majority: Int[np.ndarray, " *prompts"]
+    recency: Int[np.ndarray, " *prompts"]
+    factor: float
+
+
+def blind(selection: Weighed, selection_target: Int[np.ndarray, " *prompts"], evaluation: Weighed) -> Blind:
+    """The blind decisions on the evaluation prompts; recency is fitted on the selection prompts."""
+    agreement = [(recency(selection, factor) == selection_target).mean() for factor in RECENCY]
+    best = float(RECENCY[int(np.argmax(agreement))])
+    k = evaluation.labels.shape[-1]
+    tie_break = np.arange(1, k + 1) / (k * (k + 1))  # less than a vote in all; later labels weigh more
+    return Blind(
+        last=evaluation.labels[..., -1],
+        majority=_vote(evaluation, 1 + tie_break),
+        recency=recency(evaluation, best),
+        factor=best,
+    )
+
+
+def recency(found: Weighed, factor: float) -> Int[np.ndarray, " *prompts"]:
+    """Decisions of the kernel a_i = λ^(k-i), which knows the order of the demonstrations and nothing else."""
+    k = found.labels.shape[-1]
+    return _vote(found, factor ** np.arange(k - 1, -1, -1.0))
+
+
+def _vote(found: Weighed, weights: Float[np.ndarray, " k"]) -> Int[np.ndarray, " *prompts"]:
+    return np.einsum("...kc,k->...c", np.eye(found.classes)[found.labels], weights).argmax(-1)

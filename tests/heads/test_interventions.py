@@ -1,0 +1,222 @@
+"""Mean ablation and swapped label values against full prompts with the same change made by hand."""
+
+import itertools
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import DynamicCache
+
+from iclnb.errors import IclnbError
+from iclnb.llm import prompts
+from iclnb.llm.attention import attend, prepare
+from iclnb.llm.attention.head_hooks import head_outputs
+from iclnb.llm.data.definitions import Format
+from iclnb.heads import interventions
+from iclnb.llm.prompts import Demonstration, Span
+from iclnb.llm.reading import read
+
+pytestmark = pytest.mark.tiny
+
+FORMAT = Format(x="Review: {text}", cue="\nSentiment:")
+TEXTS = ("fine film", "dull", "a really long text", "good", "naïve 😀")
+
+
+@pytest.fixture(scope="module")
+def made():
+    tokenizer = tiny.tokenizers()["llama3"]
+    shown = [[0, 1, 2], [3, 0, 1]]
+    built = [
+        prompts.build(
+            tokenizer, FORMAT, ("bad", "good"),
+            [Demonstration({"text": TEXTS[i]}, i % 2) for i in rows], {"text": text},
+        )
+        for rows in shown for text in TEXTS
+    ]  # fmt: skip
+    return built, tiny.model("llama", vocab_size=len(tokenizer))
+
+
+def last_logits(model, prompt):
+    with torch.no_grad():
+        return torch.log_softmax(model.eval()(torch.tensor([prompt.input_ids])).logits[0, -1], -1).numpy()
+
+
+def outputs_by_hand(model, prompt):
+    """Attention times values, from one pass under eager attention."""
+    cache = DynamicCache()
+    with torch.no_grad():
+        ids = torch.tensor([prompt.input_ids])
+        maps = model.eval()(ids, past_key_values=cache, output_attentions=True).attentions
+    values = [layer.values[0].repeat_interleave(2, dim=0) for layer in cache.layers]  # 4 heads share 2
+    return np.stack([(a[0, :, -1, None] @ v)[:, 0].numpy() for a, v in zip(maps, values, strict=True)])
+
+
+def test_mean_outputs(made):
+    built, model = made
+    found = interventions.mean_outputs(model, built, pad_token_id=0, batch_size=3)
+    expected = np.mean([outputs_by_hand(model, prompt) for prompt in built], axis=0)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    with pytest.raises(ValueError, match="at least one"):
+        interventions.mean_outputs(model, [], pad_token_id=0)
+
+
+def test_ablated_heads_put_out_their_means(made):
+    """Oracle: the last layer's means replaced by weights: no input from the heads, their means as a bias."""
+    built, model = made
+    means = np.random.default_rng(0).normal(size=(3, 4, 8))
+    found = {r.index: r.log_probabilities for r in read(
+        model, built, pad_token_id=0, attention=False, edit=interventions.ablate([(2, 1), (2, 3)], means)
+    )}  # fmt: skip
+    projection = model.model.layers[2].self_attn.o_proj
+    weight = projection.weight.detach().clone()
+    try:
+        with torch.no_grad():
+            columns = torch.cat([weight[:, 8:16], weight[:, 24:32]], dim=1)
+            projection.weight[:, 8:16] = projection.weight[:, 24:32] = 0
+            projection.bias = torch.nn.Parameter(columns @ torch.tensor(means[2, [1, 3]].ravel()).float())
+        expected = [
+            last_logits(model, prompt) for prompt in built
+        ]  # other tokens change too: nothing reads them
+    finally:
+        with torch.no_grad():
+            projection.weight.copy_(weight)
+            projection.bias = None
+    np.testing.assert_allclose([found[i] for i in range(len(built))], expected, atol=1e-4)
+    assert np.abs(expected[0] - last_logits(model, built[0])).max() > 1e-2
+
+
+def test_ablating_no_head_or_with_its_own_output_changes_nothing(made):
+    built, model = made
+    prompt = built[0]
+    own = outputs_by_hand(model, prompt)
+    every = list(itertools.product(range(3), range(4)))
+    for heads in ([], every):
+        (reading,) = read(
+            model, [prompt], pad_token_id=0, attention=False, edit=interventions.ablate(heads, own)
+        )
+        np.testing.assert_allclose(reading.log_probabilities, last_logits(model, prompt), atol=1e-4)
+    with pytest.raises(ValueError, match="no head 4"):
+        interventions.ablate([(0, 4)], own)
+
+
+def test_random_heads_are_others_of_the_same_layers():
+    heads = [(1, 0), (1, 2), (4, 3)]
+    drawn = [tuple(interventions.random_heads_like(heads, 5, np.random.default_rng(s))) for s in range(200)]
+    pairs = itertools.combinations([1, 3, 4], 2)
+    assert set(drawn) == {((1, a), (1, b), (4, c)) for a, b in pairs for c in (0, 1, 2, 4)}
+    with pytest.raises(IclnbError, match="fewer"):
+        interventions.random_heads_like([(0, 0), (0, 1)], 3, np.random.default_rng(0))
+
+
+@given(
+    st.lists(st.integers(0, 3), min_size=2, max_size=12).filter(lambda c: len(set(c)) > 1), st.integers(0, 99)
+)
+def test_partners_are_of_another_class(labels, seed):
+    partners = interventions.label_partners(labels, seed=seed)
+    assert all(labels[p] != own for p, own in zip(partners, labels, strict=True))
+    if max(labels.count(c) for c in labels) * 2 <= len(labels):
+        assert sorted(partners) == list(range(len(labels)))
+    if sorted(labels) == [0] * (len(labels) // 2) + [1] * (len(labels) // 2):
+        assert [partners[p] for p in partners] == list(range(len(labels)))  # an exchange
+
+
+def test_every_pairing_is_drawn_and_one_class_is_refused():
+    drawn = {tuple(interventions.label_partners([0, 1, 0, 1], seed=seed)) for seed in range(40)}
+    assert drawn == {(1, 0, 3, 2), (3, 2, 1, 0)}
+    uneven = {tuple(interventions.label_partners([0, 0, 0, 1, 1], seed=seed)) for seed in range(1500)}
+    assert len(uneven) == 2**3 * 3**2
+    with pytest.raises(IclnbError, match="two or more"):
+        interventions.label_partners([1, 1], seed=0)
+
+
+@pytest.mark.parametrize("where", [{}, {"layers": [1]}, {"kv_heads": [(2, 1)]}])
+def test_swapped_values_reach_the_query_as_if_the_cache_held_them(made, where):
+    """Oracle: the model's own cache, value by value exchanged, and its own pass over the query."""
+    built, model = made
+    prompt = built[0]  # labels 0 1 0
+    edge = prompt.query.start
+    swapped = interventions.swap_label_values(
+        prepare(model, prompt.input_ids[:edge]), prompt.y, prompt.labels, seed=1, **where
+    )
+    _, found = attend(model, swapped, torch.tensor([prompt.input_ids[edge:]]))
+
+    cache = DynamicCache()
+    with torch.no_grad():
+        model.eval()(torch.tensor([prompt.input_ids[:edge]]), past_key_values=cache)
+        partners = interventions.label_partners(prompt.labels, seed=1)
+        for layer, head in itertools.product(range(3), range(2)):
+            if layer not in where.get("layers", range(3)):
+                continue
+            if "kv_heads" in where and (layer, head) not in where["kv_heads"]:
+                continue
+            before = cache.layers[layer].values.clone()
+            for i, partner in enumerate(partners):
+                own, other = prompt.y[i].start, prompt.y[partner].start
+                cache.layers[layer].values[0, head, own] = before[0, head, other]
+        said = model(torch.tensor([prompt.input_ids[edge:]]), past_key_values=cache).logits[0, -1]
+    np.testing.assert_allclose(found[0], torch.log_softmax(said, -1), atol=1e-4)
+    assert np.abs(found[0].numpy() - last_logits(model, prompt)).max() > 1e-3
+
+
+def test_swapping_leaves_its_input_and_the_keys_alone(made):
+    built, model = made
+    prompt = built[0]
+    prefix = prepare(model, prompt.input_ids[: prompt.query.start])
+    before = [value.clone() for value in prefix.values]
+    swapped = interventions.swap_label_values(prefix, prompt.y, prompt.labels, seed=0, layers=[2])
+    assert all(torch.equal(a, b) for a, b in zip(before, prefix.values, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(prefix.keys, swapped.keys, strict=True))
+    labels = {token for span in prompt.y for token in range(*span)}
+    moved = (swapped.values[2] != before[2]).any(-1).any(0).nonzero()[:, 0].tolist()
+    assert set(moved) <= labels
+    assert len(moved) == len(labels)
+
+
+def test_labels_that_cannot_be_swapped_are_refused(made):
+    built, model = made
+    prefix = prepare(model, built[0].input_ids[:12])
+    with pytest.raises(IclnbError, match="numbers of tokens"):
+        interventions.swap_label_values(prefix, [Span(2, 3), Span(5, 7)], [0, 1], seed=0)
+    with pytest.raises(ValueError, match="inside 12"):
+        interventions.swap_label_values(prefix, [Span(2, 3), Span(12, 13)], [0, 1], seed=0)
+
+
+def test_query_heads_share_key_value_heads_as_the_model_has_it():
+    """A value of one key-value head changed: the outputs of its query heads change, of no other."""
+    model = tiny.model("llama")
+    prefix, suffix = prepare(model, range(5, 12)), torch.tensor([[3, 4]])
+
+    def first_layer(changed):
+        seen = {}
+        attend(model, changed, suffix, edit=lambda layer, z: seen.setdefault(layer, z))
+        return seen[0]
+
+    plain = first_layer(prefix)
+    for kv_head in range(2):
+        swapped = interventions.swap_label_values(
+            prefix, [Span(1, 2), Span(4, 5)], [0, 1], seed=0, kv_heads=[(0, kv_head)]
+        )
+        moved = (first_layer(swapped) != plain).any(-1)[0].nonzero()[:, 0].tolist()
+        assert moved == [2 * kv_head, 2 * kv_head + 1]  # four query heads, two for each key-value head
+
+
+def test_an_edit_is_one_for_head_outputs(made):
+    built, model = made
+    edit = interventions.ablate([(0, 0)], np.zeros((3, 4, 8)))
+    with head_outputs(model, edit):
+        direct = last_logits(model, built[3])
+    (reading,) = read(model, [built[3]], pad_token_id=0, attention=False, edit=edit)
+    np.testing.assert_allclose(reading.log_probabilities, direct, atol=1e-4)
+
+
+def test_best_heads_leave_half_of_each_layer():
+    scores = np.array([[0.9, 0.8, 0.7, 0.6], [0.5, 0.5, 0.1, 0.2], [0.3, 0.0, 0.4, 0.95]])
+    assert interventions.best_heads(scores, 4) == [(2, 3), (0, 0), (0, 1), (1, 0)]
+    assert interventions.best_heads(scores, 3, without={2}) == [(0, 0), (0, 1), (1, 0)]
+    everything = interventions.best_heads(scores, 99)
+    assert len(everything) == 6 and set(everything) >= set(interventions.best_heads(scores, 4))
+    for layer in range(3):
+        interventions.random_heads_like([h for h in everything if h[0] == layer], 4, np.random.default_rng(0))

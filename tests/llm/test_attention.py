@@ -1,0 +1,174 @@
+"""Last-token attention against the library's own ``output_attentions=True`` under eager attention."""
+
+import copy
+
+import pytest
+import tiny
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from iclnb.errors import IclnbError
+from iclnb.llm.attention import (
+    CaptureError,
+    access,
+    last_token,
+    last_token_attention,
+    routes,
+    shared_prefix_attention,
+)
+
+pytestmark = pytest.mark.tiny
+
+LENGTHS = (40, 25, 31)
+NO_SDPA = {"gptj", "gpt_neo", "gemma2", "bloom", "gpt_oss", "mpt", "codegen"}  # eager only in this library
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch):
+    """Several blocks for prompts of a few dozen tokens."""
+    monkeypatch.setattr(access, "BLOCK", 16)
+
+
+def batch(padding: str, lengths=LENGTHS):
+    """Random tokens and their mask."""
+    tokens = max(lengths)
+    ids = torch.randint(
+        3, tiny.VOCABULARY, (len(lengths), tokens), generator=torch.Generator().manual_seed(0)
+    )
+    columns = torch.arange(tokens)
+    real = torch.tensor(lengths)[:, None]
+    mask = {"none": columns >= 0, "right": columns < real, "left": columns >= tokens - real}[padding]
+    return ids, mask.expand(len(lengths), -1).long()
+
+
+def eager(model, ids, mask):
+    """The oracle: rows picked from the full attention maps."""
+    with torch.no_grad():
+        maps = model.eval()(input_ids=ids, attention_mask=mask, output_attentions=True).attentions
+    last = [int(row.nonzero().max()) for row in mask]
+    rows = torch.stack([torch.stack([m[b, :, i] for b, i in enumerate(last)]) for m in maps])
+    return rows * mask[None, :, None]
+
+
+@pytest.mark.parametrize("padding", ["none", "right", "left"])
+@pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
+def test_equals_eager_output_attentions(architecture, padding):
+    ids, mask = batch(padding)
+    want = eager(tiny.model(architecture), ids, mask)
+    assert want.amax() > 2 / max(LENGTHS)  # the model does prefer some tokens
+    for implementation in {"eager"} | ({"sdpa"} if architecture not in NO_SDPA else set()):
+        got = last_token_attention(tiny.model(architecture, implementation=implementation), ids, mask)
+        torch.testing.assert_close(got, want, atol=1e-5, rtol=0)
+
+
+def test_without_mask_and_for_a_single_token():
+    model = tiny.model("llama")
+    ids, mask = batch("none")
+    torch.testing.assert_close(last_token_attention(model, ids), eager(model, ids, mask), atol=1e-5, rtol=0)
+    assert last_token_attention(model, ids[:, :1]).shape == (3, 3, 4, 1)
+    assert (last_token_attention(model, ids[:, :1]) == 1).all()
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gptj", "gemma2", "falcon"])
+def test_model_is_unchanged(architecture):
+    model = (
+        tiny.model(architecture, attention_dropout=0.5)
+        if architecture == "llama"
+        else tiny.model(architecture)
+    )
+    model.train()
+    model.get_input_embeddings().eval()  # modes that differ from module to module
+    modes = [m.training for m in model.modules()]
+    weights, settings = copy.deepcopy(model.state_dict()), model.config.to_dict()
+    implementation = model.config._attn_implementation
+    ids, mask = batch("right")
+    got = last_token_attention(model, ids, mask)
+    assert [m.training for m in model.modules()] == modes
+    assert model.config.to_dict() == settings and model.config._attn_implementation == implementation
+    assert all(torch.equal(a, b) for a, b in zip(weights.values(), model.state_dict().values(), strict=True))
+    torch.testing.assert_close(got, eager(model, ids, mask), atol=1e-5, rtol=0)  # dropout was off
+
+
+def test_settings_survive_a_failure(monkeypatch):
+    model = tiny.model("llama", implementation="sdpa").train()
+    monkeypatch.setattr(last_token, "eager_of", lambda module: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        last_token_attention(model, batch("none")[0])
+    assert model.config._attn_implementation == "sdpa" and model.training
+
+
+@pytest.mark.parametrize("capture", [last_token, routes])
+def test_nothing_of_a_pass_is_kept(capture):
+    model, (ids, _) = tiny.model("llama"), batch("none")
+    last_token_attention(model, ids)
+    shared_prefix_attention(model, ids[0, :9], ids[:, 9:])
+    assert capture._CURRENT.get(None) is None
+
+
+@pytest.mark.parametrize("attentions", [None, (), (torch.zeros(1, 4, 1, 5),), (None, None)])
+def test_a_pass_that_gives_no_attention_is_refused(attentions):
+    with pytest.raises(CaptureError, match=r"GPTJ.*some layers give no attention"):
+        architectures.require_every_layer(tiny.model("gptj"), attentions)
+
+
+class _Largest(TorchDispatchMode):
+    """The size of the largest tensor that any operation makes."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **(kwargs or {}))
+        made = out if isinstance(out, tuple | list) else (out,)
+        self.numbers = max([self.numbers, *(t.numel() for t in made if isinstance(t, torch.Tensor))])
+        return out
+
+
+@pytest.mark.parametrize("architecture", ["llama", "mistral", "gptj", "bloom", "falcon"])
+@pytest.mark.parametrize("padding", ["none", "right"])
+def test_memory_grows_with_tokens_not_their_square(architecture, padding):
+    model = tiny.model(architecture)
+    sizes = []
+    for tokens in (512, 1024):
+        with _Largest() as largest:
+            last_token_attention(model, *batch(padding, (tokens, tokens - 9)))
+        sizes.append(largest.numbers)
+    assert sizes[1] < 2.1 * sizes[0]
+
+
+UNCAPTURABLE = {
+    "mamba": {"hidden_size": 32, "num_hidden_layers": 2},  # no attention
+    "jamba": {**tiny.ARCHITECTURES["llama"], "num_hidden_layers": 8},  # attention in some layers only
+    "openai-gpt": {"n_embd": 32, "n_layer": 2, "n_head": 4},  # no cache of keys and values
+    "xlnet": {"d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 48},  # two streams
+    "doge": tiny.ARCHITECTURES["llama"],  # changes the mask itself
+}
+
+
+@pytest.mark.parametrize("architecture", UNCAPTURABLE)
+def test_refuses_by_name_what_it_cannot_capture(architecture):
+    config = AutoConfig.for_model(architecture, vocab_size=tiny.VOCABULARY, **UNCAPTURABLE[architecture])
+    model = AutoModelForCausalLM.from_config(config)
+    with pytest.raises(CaptureError, match=type(model).__name__) as error:
+        last_token_attention(model, *batch("right"))
+    assert isinstance(error.value, IclnbError)
+
+
+def test_refuses_length_dependent_positions_where_only_a_cache_would_do():
+    model = tiny.model("falcon", rope_parameters={"rope_type": "dynamic", "rope_theta": 1e4, "factor": 4.0})
+    with pytest.raises(CaptureError, match="rotary"):
+        last_token_attention(model, batch("none")[0])
+
+
+@pytest.mark.parametrize(
+    ("ids", "mask", "message"),
+    [
+        (torch.ones(3, dtype=int), None, "batch, tokens"),
+        (torch.ones(1, 0, dtype=int), None, "none zero"),
+        (torch.ones(2, 3, dtype=int), torch.ones(2, 4), r"\(2, 3\), got \(2, 4\)"),
+        (torch.ones(2, 3, dtype=int), torch.tensor([[1, 1, 1], [0, 0, 0]]), "without a real token"),
+    ],
+)
+def test_wrong_shapes_are_named(ids, mask, message):
+    with pytest.raises(ValueError, match=message):
+        last_token_attention(tiny.model("llama"), ids, mask)

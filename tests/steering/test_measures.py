@@ -1,0 +1,97 @@
+"""Answers, calibration and shares of variance, against scipy, exact fractions and brute force."""
+
+from fractions import Fraction
+from itertools import permutations
+
+import numpy as np
+import pytest
+from scipy import special
+from sklearn.calibration import calibration_curve
+
+from iclnb.steering import measures
+
+RNG = np.random.default_rng(0)
+
+
+def test_answers_come_from_whole_vocabularies():
+    logits = RNG.normal(size=(3, 4, 20)) * 3
+    words, truths = [5, 11], RNG.integers(2, size=(3, 4))
+    found = measures.answers_of(special.log_softmax(logits, -1)[..., words], truths)
+    np.testing.assert_allclose(found.probabilities, special.softmax(logits[..., words], -1))
+    np.testing.assert_allclose(found.log_odds, logits[..., 11] - logits[..., 5])
+    np.testing.assert_allclose(found.outside, np.delete(special.softmax(logits, -1), words, -1).sum(-1))
+    right = np.where(truths == 1, found.log_odds > 0, found.log_odds <= 0)
+    assert (found.correct == right).all() and 0 < found.correct.mean() < 1
+    np.testing.assert_allclose(found.of_truth, special.expit(np.where(truths, 1, -1) * found.log_odds))
+
+
+def test_improbable_label_words_still_have_odds():
+    found = measures.answers_of(np.array([[-2000.0, -2001.0]]), np.array([0]))
+    np.testing.assert_allclose(found.log_odds, -1)
+    assert found.outside == 1
+
+
+def test_calibration_error_is_the_gap_of_the_reliability_curve():
+    confidence = RNG.random(500)
+    correct = (RNG.random(500) < confidence**2).astype(float)
+    accuracy, mean = calibration_curve(correct, confidence, n_bins=8, strategy="uniform")
+    sizes = np.histogram(confidence, bins=8, range=(0, 1))[0] / 500
+    expected = (np.abs(accuracy - mean) * sizes[sizes > 0]).sum()
+    np.testing.assert_allclose(measures.calibration_error(confidence, correct, bins=8), expected)
+    assert measures.calibration_error(np.ones(4), np.array([1, 1, 1, 0])) == pytest.approx(0.25)
+
+
+def mean(numbers):
+    numbers = list(numbers)
+    return sum(numbers) / len(numbers)
+
+
+def variance(numbers):
+    numbers = list(numbers)
+    return mean((x - mean(numbers)) ** 2 for x in numbers)
+
+
+def test_variance_shares_in_exact_fractions():
+    table = RNG.integers(-5, 6, size=(3, 2, 6))
+    exact = {place: Fraction(int(x)) for place, x in np.ndenumerate(table)}
+    cell = {(s, p): mean(exact[s, p, o] for o in range(6)) for s in range(3) for p in range(2)}
+    overall = mean(cell.values())
+    sets = {s: mean(cell[s, p] for p in range(2)) for s in range(3)}
+    points = {p: mean(cell[s, p] for s in range(3)) for p in range(2)}
+    both = mean((cell[s, p] - sets[s] - points[p] + overall) ** 2 for s, p in cell)
+    order = mean(variance(exact[s, p, o] for o in range(6)) for s, p in cell)
+    parts = [variance(points.values()), variance(sets.values()), both, order]
+    total = variance(exact.values())
+    assert sum(parts) == total
+    expected = [float(part / total) for part in parts]
+    np.testing.assert_allclose(measures.variance_shares(table.astype(float)), expected, atol=1e-12)
+
+
+def test_variance_shares_of_extremes():
+    only = {"query": (1, 2, 1), "set": (3, 1, 1), "order": (1, 1, 6)}
+    for name, shape in only.items():
+        table = np.broadcast_to(RNG.normal(size=shape), (3, 2, 6))
+        expected = [float(part == name) for part in measures.PARTS]
+        np.testing.assert_allclose(measures.variance_shares(table), expected, atol=1e-12)
+    assert np.isnan(measures.variance_shares(np.ones((2, 2, 2)))).all()
+
+
+def test_recency_profile_by_hand():
+    labels = np.array([[list(order) for order in permutations(row)] for row in ([0, 0, 1], [1, 0, 1])])
+    log_odds = RNG.normal(size=(2, 4, 6))
+    found = measures.recency_profile(log_odds, labels)
+    for s in range(2):
+        for p in range(4):
+            for k in range(3):
+                ones = [log_odds[s, p, o] for o in range(6) if labels[s, o, k] == 1]
+                zeros = [log_odds[s, p, o] for o in range(6) if labels[s, o, k] == 0]
+                np.testing.assert_allclose(found[s, p, k], np.mean(ones) - np.mean(zeros))
+
+
+def test_recency_profile_finds_the_last_label_and_nothing_for_a_kernel():
+    labels = np.array([[list(order) for order in permutations([0, 0, 1, 1])]])
+    recent = np.where(labels[:, None, :, -1] == 1, 2.0, -1.0)
+    np.testing.assert_allclose(measures.recency_profile(recent, labels)[0, 0, -1], 3)
+    assert (measures.recency_profile(recent, labels)[0, 0, :-1] < 0).all()
+    assert not measures.recency_profile(np.full((1, 1, 24), 0.7), labels).any()
+    assert np.isnan(measures.recency_profile(np.ones((1, 1, 2)), np.ones((1, 2, 2), int))).all()
