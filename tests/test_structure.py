@@ -12,22 +12,38 @@ import pytest
 from packaging.requirements import Requirement
 from throwaway import ROOT
 
-GROUND = {"errors", "paths", "profiles"}
-BASE = GROUND | {"provenance", "stats", "claims", "figures"}
+GROUND = {"errors", "paths", "settings"}
+BASE = GROUND | {"provenance", "stats", "display", "claims", "figures", "kernel_regression"}
+ROOMS = {
+    "bayes": "01",
+    "allocation": "02",
+    "heads": "03",
+    "steering": "04",
+    "lsa": "05",
+    "guess": "06",
+}
+"""The rooms of the house, one for each chapter, and the chapter's number."""
+
 MAY_IMPORT = {
     "errors": set(),
     "paths": {"errors"},
-    "profiles": {"errors"},
+    "settings": {"errors"},
     "provenance": GROUND,
     "stats": GROUND,
-    "claims": GROUND | {"provenance", "stats"},
+    "display": GROUND | {"stats"},
+    "claims": GROUND | {"provenance", "stats", "display"},
     "figures": GROUND | {"stats"},
-    "bayes": BASE,
+    "kernel_regression": GROUND,
     "llm": BASE,
+    "bayes": BASE,
+    "allocation": BASE | {"llm"},
+    "heads": BASE | {"llm"},
+    "steering": BASE | {"llm", "heads"},
     "lsa": BASE,
+    "guess": BASE | {"llm", "lsa"},
     "publish": BASE | {"llm"},  # the command line fetches what language models need
 }
-"""What each part of the package may import from the others; ``bayes``, ``llm`` and ``lsa`` stand apart."""
+"""What each part of the package may import from the others; mechanism below, rooms above."""
 
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
@@ -76,16 +92,35 @@ def test_data_stands_below_the_rest_of_llm():
             assert not above & set(imports(module)), module
 
 
-LLM_STUDIES = {"heads": set(), "phenomena": {"heads"}, "guess": set()}
-"""The folders of ``iclnb.llm`` that belong to one notebook, and which others they may import."""
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_room_has_the_same_anatomy(room):
+    files = {path.stem for path in (ROOT / "iclnb" / room).glob("*.py")}
+    assert {"__init__", "material", "pictures"} <= files
+    assert any(name.startswith("estimates") for name in files), "what decides claims stands in estimates"
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("iclnb.llm.")])
-def test_studies_stand_above_what_they_share(module):
-    folder = module.split(".")[2]
-    allowed = LLM_STUDIES.get(folder, set()) | {folder}
-    used = {name.split(".")[2] for name in imports(module) if name.startswith("iclnb.llm.")}
-    assert not (used & LLM_STUDIES.keys()) - allowed, module
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.py"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks_hold_choices_and_interpretation(path):
+    """No function, no figure drawn by hand, no code that scrolls, and no more of it than a reader takes in."""
+    text = path.read_text("utf-8")
+    cells = re.split(r"^# %%", text, flags=re.M)[1:]
+    code = [cell for cell in cells if not cell.startswith(" [markdown]")]
+    assert not re.search(r"^\s*(def|class) |fmt: (skip|off)|pyplot", text, flags=re.M)
+    shown = [cell for cell in code if "hide-input" not in cell.split("\n")[0]]
+    lines = [sum(bool(line.strip()) for line in cell.split("\n")[1:]) for cell in shown]
+    assert max(lines, default=0) <= 10 and sum(lines) <= 160, "fold what does not teach (hide-input)"
+    assert len(text.splitlines()) <= 520
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_files_and_functions_can_be_read_in_one_sitting(module):
+    assert len(MODULES[module].read_text("utf-8").splitlines()) <= 280
+    functions = [n for n in ast.walk(TREES[module]) if isinstance(n, ast.FunctionDef)]
+    long = {n.name: n.end_lineno - n.lineno + 1 for n in functions if n.end_lineno - n.lineno >= 50}
+    assert not long
 
 
 def test_no_two_modules_import_each_other():

@@ -20,7 +20,7 @@ from iclnb.llm.prompts import Demonstration, Wording, build
 
 Row = Mapping[str, Any]
 Seed = int | tuple[int, ...]
-"""Of a random generator; streams of one seed that have nothing in common are ``(seed, 1)``, ``(seed, 2)``, ..."""
+"""Of a random generator; independent streams of one seed are ``(seed, 1)``, ``(seed, 2)``, ..."""
 
 Prompts = Shaped[np.ndarray, "*prompts"]
 """An array of :class:`iclnb.llm.prompts.Prompt`, such as demonstration sets x test points."""

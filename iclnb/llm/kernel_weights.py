@@ -69,7 +69,7 @@ class KernelWeights:
         return self._changed(lambda part: part.take(where, axis))
 
     def reshaped(self, shape: tuple[int, ...]) -> "KernelWeights":
-        """The same with other axes in the place of ``prompts``, as sets and points for all prompts in a row."""
+        """The same with other axes in the place of ``prompts``, as sets and points for one axis."""
         axes = self.truth.ndim
         return self._changed(lambda part: part.reshape(*shape, *part.shape[axes:]))
 

@@ -3,7 +3,6 @@
 from functools import cache
 from itertools import pairwise
 
-import numpy as np
 import pytest
 import tiny
 import torch
@@ -132,22 +131,11 @@ def test_a_tokeniser_without_offsets_is_refused():
         prompts.build(Slow(), FORMATS[0], WORDS, [], {"text": "x"})
 
 
-def test_fresh_demonstrations_are_distinct_uniform_and_reproducible():
-    drawn = prompts.fresh_demonstrations(10, 4, 3000, seed=1)
-    assert drawn.shape == (3000, 4) and all(len(set(row)) == 4 for row in drawn.tolist())
-    counts = np.bincount(drawn.ravel(), minlength=10)
-    assert np.abs(counts - 1200).max() < 5 * np.sqrt(1200 * 0.6)  # hypergeometric spread
-    assert (drawn == prompts.fresh_demonstrations(10, 4, 3000, seed=1)).all()
-    assert (drawn != prompts.fresh_demonstrations(10, 4, 3000, seed=2)).any()
-    with pytest.raises(IclnbError, match="smaller k"):
-        prompts.fresh_demonstrations(3, 4, 1, seed=0)
-
-
 def test_collate_pads_on_the_right(tokenizers):
     made = [
         prompts.build(tokenizers["gpt2"], FORMATS[2], WORDS, [], {"text": t}) for t in ("a", "a longer text")
     ]
-    ids, mask = prompts.collate(made, pad_token_id=0)
+    ids, mask = prompts.collate([p.input_ids for p in made], pad_token_id=0)
     padded = torch.nn.utils.rnn.pad_sequence([torch.tensor(p.input_ids) for p in made], batch_first=True)
     assert torch.equal(ids, padded)
     assert mask.sum(1).tolist() == [len(p.input_ids) for p in made] and mask[0, 0] == 1

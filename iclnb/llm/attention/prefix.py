@@ -6,8 +6,8 @@ token's attention over prefix and suffix alike, and what the model says next. Ev
 the full prompts; keys and values are those of the model itself.
 
 Where an architecture's eager attention is, to the letter, the one that most share (softmax of scaled scores
-plus mask), the two parts are computed apart and merged (:mod:`iclnb.llm.attention.split_softmax`). Any other (soft
-caps, sinks, a sliding window) runs its own eager attention over the joined keys, or, outside
+plus mask), the two parts are computed apart and merged (:mod:`iclnb.llm.attention.split_softmax`). Any other
+(soft caps, sinks, a sliding window) runs its own eager attention over the joined keys, or, outside
 ``AttentionInterface``, its own forward pass with a cache.
 """
 

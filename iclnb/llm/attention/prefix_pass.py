@@ -21,8 +21,8 @@ from iclnb.llm.attention.architectures import (
     implementation,
     require_every_layer,
 )
-from iclnb.llm.attention.split_softmax import last_row, merged
 from iclnb.llm.attention.head_hooks import Edit, head_outputs
+from iclnb.llm.attention.split_softmax import last_row, merged_attention
 
 _ENTRY = "iclnb_shared_prefix"
 
@@ -103,7 +103,7 @@ def _attend(
     mask, before, visible = attention_mask.whole(query)
     if visible and _is_plain(eager):
         own, scaling = mask[..., before:], settings["scaling"]
-        output = merged(query, prefix_key, prefix_value, key, value, own, scaling)
+        output = merged_attention(query, prefix_key, prefix_value, key, value, own, scaling)
         batch.rows[layer] = last_row(query[:, :, -1], prefix_key, key, own[:, 0, -1], scaling)
         return output.transpose(1, 2).contiguous(), None
     joined = (

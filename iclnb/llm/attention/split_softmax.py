@@ -13,7 +13,7 @@ Part = tuple[Float[Tensor, "batch heads tokens dim"], Float[Tensor, "batch heads
 """Attention output over one part of the keys, and the log-sum-exp of the scores there."""
 
 
-def merged(
+def merged_attention(
     query: Float[Tensor, "batch heads tokens dim"],
     prefix_key: Float[Tensor, "kv_heads prefix dim"],
     prefix_value: Float[Tensor, "kv_heads prefix dim"],

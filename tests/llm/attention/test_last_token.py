@@ -11,10 +11,10 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from iclnb.errors import IclnbError
 from iclnb.llm.attention import (
     CaptureError,
-    access,
+    architectures,
     last_token,
     last_token_attention,
-    routes,
+    prefix_pass,
     shared_prefix_attention,
 )
 
@@ -27,7 +27,7 @@ NO_SDPA = {"gptj", "gpt_neo", "gemma2", "bloom", "gpt_oss", "mpt", "codegen"}  #
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     """Several blocks for prompts of a few dozen tokens."""
-    monkeypatch.setattr(access, "BLOCK", 16)
+    monkeypatch.setattr(architectures, "BLOCK", 16)
 
 
 def batch(padding: str, lengths=LENGTHS):
@@ -98,7 +98,7 @@ def test_settings_survive_a_failure(monkeypatch):
     assert model.config._attn_implementation == "sdpa" and model.training
 
 
-@pytest.mark.parametrize("capture", [last_token, routes])
+@pytest.mark.parametrize("capture", [last_token, prefix_pass])
 def test_nothing_of_a_pass_is_kept(capture):
     model, (ids, _) = tiny.model("llama"), batch("none")
     last_token_attention(model, ids)

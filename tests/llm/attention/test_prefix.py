@@ -6,7 +6,15 @@ import pytest
 import tiny
 import torch
 
-from iclnb.llm.attention import CaptureError, access, attend, merged, prepare, routes, shared_prefix_attention
+from iclnb.llm.attention import (
+    CaptureError,
+    architectures,
+    attend,
+    prefix_pass,
+    prepare,
+    shared_prefix_attention,
+    split_softmax,
+)
 
 pytestmark = pytest.mark.tiny
 
@@ -17,7 +25,7 @@ REFUSED = {"phi3 longrope", "llama dynamic rope"}
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(access, "BLOCK", 8)
+    monkeypatch.setattr(architectures, "BLOCK", 8)
 
 
 def inputs(padding: str):
@@ -105,9 +113,9 @@ def test_merging_equals_one_softmax_over_joined_keys(dtype):
     seen = torch.cat([torch.ones(3, 1, 5, 9).bool(), ~hidden], -1)
     scores = (query.double() @ keys.transpose(2, 3) * 0.3).masked_fill(~seen, -torch.inf)
     tolerance = 1e-5 if dtype == torch.float32 else 3e-2
-    got = merged.merged(query, prefix_key, prefix_value, key, value, mask, 0.3)
+    got = split_softmax.merged_attention(query, prefix_key, prefix_value, key, value, mask, 0.3)
     torch.testing.assert_close(got.double(), scores.softmax(-1) @ values, atol=tolerance, rtol=0)
-    row = merged.last_row(query[:, :, -1], prefix_key, key, mask[:, 0, -1], 0.3)
+    row = split_softmax.last_row(query[:, :, -1], prefix_key, key, mask[:, 0, -1], 0.3)
     torch.testing.assert_close(row.double(), scores.softmax(-1)[:, :, -1], atol=tolerance, rtol=0)
 
 
@@ -115,8 +123,8 @@ def test_written_out_equals_the_flash_kernel():
     """What runs where there is no CPU kernel."""
     query, key, value = torch.randn(3, 2, 2, 6, 8, generator=torch.Generator().manual_seed(2))
     for want, got in zip(
-        merged._part(query, key, value, None, 0.3),
-        merged._written_out(query, key, value, None, 0.3),
+        split_softmax._part(query, key, value, None, 0.3),
+        split_softmax._written_out(query, key, value, None, 0.3),
         strict=True,
     ):
         torch.testing.assert_close(got, want, atol=1e-5, rtol=0)
@@ -125,7 +133,11 @@ def test_written_out_equals_the_flash_kernel():
 def test_most_architectures_take_the_merged_way(monkeypatch):
     """Otherwise a change in the library would make everything slow without a word."""
     taken = []
-    monkeypatch.setattr(routes, "merged", lambda *words: taken.append(1) or merged.merged(*words))
+    monkeypatch.setattr(
+        prefix_pass,
+        "merged_attention",
+        lambda *words: taken.append(1) or split_softmax.merged_attention(*words),
+    )
     for architecture in ("llama", "qwen2", "qwen3", "phi", "mistral"):
         taken.clear()
         changes = {"sliding_window": None} if architecture == "mistral" else {}

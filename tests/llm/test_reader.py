@@ -1,0 +1,210 @@
+"""Reading many prompts against the model's own answer to each, one by one."""
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from tokenizers import processors
+
+from iclnb.errors import IclnbError
+from iclnb.llm import prompts, reader
+from iclnb.llm.data.definitions import Format
+from iclnb.llm.kernel_weights import VARIANTS
+from iclnb.llm.models import LoadedModel
+from iclnb.llm.prompts import Demonstration, Wording, label_tokens
+from iclnb.llm.reader import Reader
+
+pytestmark = pytest.mark.tiny
+
+FORMAT = Format(x="Review: {text}", cue="\nSentiment:")
+WORDS = ("bad", "good")
+WORDING = Wording(FORMAT, WORDS)
+TEXTS = ("fine film", "a really long text with many words, and dull", "good", "naïve 😀", "The end.")
+
+
+def make(tokenizer, labels, query):
+    shown = [Demonstration({"text": TEXTS[i]}, label) for i, label in enumerate(labels)]
+    return prompts.build(tokenizer, FORMAT, WORDS, shown, {"text": TEXTS[query]})
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    tokenizer = tiny.tokenizers()["llama3"]
+    tokenizer.pad_token = "<s>"
+    return LoadedModel(tiny.model("llama", vocab_size=len(tokenizer)), tokenizer, {})
+
+
+@pytest.fixture(scope="module")
+def made(loaded):
+    """Two sets of demonstrations with four queries each, one with one query, and two zero-shot prompts."""
+    sets = [[0, 1]] * 4 + [[1, 0, 1]] * 4 + [[1]] + [[]] * 2
+    queries = [1, 2, 3, 4, 4, 3, 2, 1, 0, 1, 3]
+    both = [make(loaded.tokenizer, *one) for one in zip(sets, queries, strict=True)]
+    return [both[i] for i in np.random.default_rng(0).permutation(len(both))]
+
+
+def one_by_one(model, prompt):
+    with torch.no_grad():
+        found = model.eval()(torch.tensor([prompt.input_ids]), output_attentions=True)
+    return np.stack([a[0, :, -1].numpy() for a in found.attentions]), found.logits[0, -1].log_softmax(
+        -1
+    ).numpy()
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 16])
+def test_every_prompt_is_read_once_as_if_alone(loaded, made, batch_size):
+    seen = []
+    for found in Reader(loaded, batch_size=batch_size).read(made):
+        rows, said = one_by_one(loaded.model, made[found.index])
+        np.testing.assert_allclose(found.attention, rows, atol=1e-5)
+        np.testing.assert_allclose(found.log_probabilities, said, atol=1e-5)
+        seen.append(found.index)
+    assert sorted(seen) == list(range(len(made)))
+
+
+def test_shared_demonstrations_are_read_once(loaded, made, monkeypatch):
+    prefixes, original = [], reader.prepare
+    monkeypatch.setattr(reader, "prepare", lambda model, ids: prefixes.append(ids) or original(model, ids))
+    list(Reader(loaded).read(made))
+    assert len(prefixes) == 4  # three sets of demonstrations, and none
+    texts = sorted(loaded.tokenizer.decode(ids) for ids in prefixes)
+    assert sum("Sentiment: bad\n\nReview" in text for text in texts) == 2
+
+
+def without_values(prefix, prompt):
+    assert prefix.input_ids == prompt.input_ids[: len(prefix.input_ids)]
+    return type(prefix)(prefix.input_ids, prefix.keys, tuple(0 * value for value in prefix.values))
+
+
+def test_demonstrations_are_remembered_unaltered(loaded, made, monkeypatch):
+    calls, original = [], reader.prepare
+    monkeypatch.setattr(reader, "prepare", lambda model, ids: calls.append(ids) or original(model, ids))
+    kept = Reader(loaded)
+    altered = kept.answers(made, WORDING, alter=without_values)
+    assert len(calls) == 4
+    again = kept.answers(made, WORDING)
+    assert len(calls) == 5  # the prompt that shares nothing is read again
+    np.testing.assert_allclose(again, Reader(loaded).answers(made, WORDING), atol=1e-6)
+    assert np.abs(altered - again).max() > 1e-3
+
+
+def test_what_is_remembered_is_bounded(loaded, made, monkeypatch):
+    monkeypatch.setattr(reader, "_REMEMBERED", 2)
+    few = Reader(loaded)
+    np.testing.assert_allclose(few.answers(made, WORDING), Reader(loaded).answers(made, WORDING), atol=1e-6)
+    assert len(few._remembered) == 2
+
+
+def test_answers_have_the_shape_of_the_prompts_and_are_over_the_whole_vocabulary(loaded, made):
+    tokens = label_tokens(loaded.tokenizer, WORDING)
+    want = np.stack([one_by_one(loaded.model, prompt)[1][tokens] for prompt in made[:10]])
+    table = np.empty((2, 5), dtype=object)
+    table.flat = made[:10]
+    found = Reader(loaded, batch_size=4).answers(table, WORDING)
+    np.testing.assert_allclose(found, want.reshape(2, 5, 2), atol=1e-5)
+
+
+def test_kernel_weights_are_read_off_the_attention(loaded):
+    made = [make(loaded.tokenizer, labels, query) for labels in ([0, 1], [1, 1]) for query in (1, 2, 4)]
+    table = np.empty((2, 3), dtype=object)
+    table.flat = made
+    found = Reader(loaded).kernel_weights(table, WORDING, np.array([1, 0, 1]), variants=VARIANTS)
+    tokens = label_tokens(loaded.tokenizer, WORDING)
+    for i, prompt in enumerate(made):
+        rows, logs = one_by_one(loaded.model, prompt)
+        place = divmod(i, 3)
+        np.testing.assert_allclose(found.answers[place], logs[tokens], atol=1e-5)
+        assert found.labels[place].tolist() == list(prompt.labels) and found.truth[place] == (1, 0, 1)[i % 3]
+        for j, (x, y) in enumerate(zip(prompt.x, prompt.y, strict=True)):
+            span = rows[:, :, max(1, x.start) : y.stop]
+            want = {
+                "maximum": span.max(-1),
+                "sum": span.sum(-1),
+                "label": rows[:, :, y.start : y.stop].max(-1),
+            }
+            for variant, weights in want.items():
+                np.testing.assert_allclose(found.weights[variant][place][..., j], weights, atol=1e-5)
+    part = found.take(np.array([True, False, True]))
+    np.testing.assert_array_equal(part.weights["sum"], found.weights["sum"][:, [0, 2]])
+    np.testing.assert_array_equal(part.truth, [[1, 1], [1, 1]])
+
+
+def test_attention_is_that_of_each_prompt_alone(loaded, made):
+    for (prompt, rows), wanted in zip(Reader(loaded, batch_size=4).attention(made), made, strict=True):
+        assert prompt is wanted
+        np.testing.assert_allclose(rows, one_by_one(loaded.model, prompt)[0], atol=1e-5)
+
+
+def test_alter_changes_what_is_remembered(loaded, made):
+    """Values of zero in every layer: attention to the demonstrations then adds nothing."""
+    altered = {r.index: r for r in Reader(loaded).read(made, alter=without_values)}
+    rows, _ = one_by_one(loaded.model, made[0])
+    np.testing.assert_allclose(altered[0].attention[0], rows[0], atol=1e-5)  # the first layer's keys stay
+    assert np.abs(altered[0].attention[-1] - rows[-1]).max() > 1e-3
+
+
+def test_mean_head_outputs_are_attention_times_values(loaded, made):
+    """By the definition, in the first layer: the mean over prompts of Σ_t a_t v_t."""
+    model, sums = loaded.model.eval(), 0
+    config = model.config
+    for prompt in made:
+        rows, _ = one_by_one(model, prompt)
+        with torch.no_grad():
+            hidden = model.model.embed_tokens(torch.tensor(prompt.input_ids))
+            layer = model.model.layers[0]
+            values = layer.self_attn.v_proj(layer.input_layernorm(hidden)).numpy()
+        values = values.reshape(len(values), config.num_key_value_heads, -1)
+        group = config.num_attention_heads // config.num_key_value_heads
+        sums = sums + np.einsum("ht,thd->hd", rows[0], values.repeat(group, axis=1))
+    found = Reader(loaded, batch_size=3).mean_head_outputs(made)
+    np.testing.assert_allclose(found[0], sums / len(made), atol=1e-5)
+    with pytest.raises(ValueError, match="at least one prompt"):
+        Reader(loaded).mean_head_outputs([])
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gpt2", "gptj", "gemma2"])
+def test_next_token_probabilities_are_those_of_single_texts(architecture):
+    tokenizer = tiny.tokenizers()["llama3"]
+    tokenizer.pad_token = tokenizer.eos_token = "<s>"
+    model = tiny.model(architecture, vocab_size=len(tokenizer)).eval()
+    found = Reader(LoadedModel(model, tokenizer, {}), batch_size=2).next_token_probabilities(TEXTS)
+    for text, row in zip(TEXTS, found, strict=True):
+        with torch.no_grad():
+            alone = model(torch.tensor([tokenizer(text)["input_ids"]])).logits[0, -1].softmax(-1)
+        np.testing.assert_allclose(row, alone.numpy(), atol=1e-6)
+    assert found.shape == (len(TEXTS), len(tokenizer)) and np.ptp(found @ found.T) > 0.001
+
+
+def test_a_closing_token_is_not_read(loaded):
+    """A tokeniser that closes texts: what follows the text is asked, not what follows its end."""
+    closing = tiny.tokenizers()["llama3"]
+    end = [("<s>", closing.convert_tokens_to_ids("<s>"))]
+    closing.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A <s>", special_tokens=end
+    )
+    closing.pad_token = "<s>"
+    texts = list(TEXTS)
+    found = Reader(LoadedModel(loaded.model, closing, {})).next_token_probabilities(texts)
+    np.testing.assert_allclose(found, Reader(loaded).next_token_probabilities(texts), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama3"])
+def test_label_tokens_continue_the_prompt(name):
+    tokenizer = tiny.tokenizers()[name]
+    for word, token in zip(WORDS, label_tokens(tokenizer, WORDING), strict=True):
+        shorter, longer = (
+            tokenizer(f"Review: a film\nSentiment:{end}")["input_ids"] for end in ("", f" {word}")
+        )
+        assert longer[: len(shorter)] == shorter and longer[len(shorter)] == token
+
+
+def test_label_words_that_cannot_be_told_apart_are_refused():
+    tokenizer = tiny.tokenizers()["gpt2"]
+    with pytest.raises(IclnbError, match="first token"):
+        label_tokens(tokenizer, Wording(FORMAT, ("good", "good")))
+    merging = Format(x="{text}", cue=" S", label_prefix="")
+    assert len(tokenizer(" Sentiment")["input_ids"]) < len(tokenizer(" S")["input_ids"]) + 1
+    with pytest.raises(IclnbError, match="merges"):
+        label_tokens(tokenizer, Wording(merging, ("entiment", "x")))
+    with pytest.raises(IclnbError, match="merges"):  # this one learned "Sentiment: good" as one token
+        label_tokens(tiny.tokenizers()["llama2"], WORDING)
