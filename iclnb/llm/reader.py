@@ -1,9 +1,7 @@
 """The one door to a language model: what it answers, and looks at, after each of many prompts."""
 
-from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from itertools import takewhile
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,32 +11,16 @@ from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
 from iclnb.llm import models
-from iclnb.llm.attention import Edit, SharedPrefix, attend, last_token_attention, prepare
+from iclnb.llm.attention import Edit, SharedPrefix, last_token_attention, prepare
 from iclnb.llm.demonstrations import Prompts
 from iclnb.llm.kernel_weights import KernelWeights, Variant, kernel_weights
 from iclnb.llm.models import LoadedModel
+from iclnb.llm.passes import Alter, Passes, Reading
 from iclnb.llm.prompts import Prompt, Wording, collate, label_tokens, tokenise
+from iclnb.llm.store import Arrays, Store
 
-Alter = Callable[[SharedPrefix, Prompt], SharedPrefix]
-"""Changes what the model remembers of the demonstrations; called once for all prompts that share them."""
-
-_REMEMBERED = 32
-"""Demonstration sets of which a reader remembers keys and values; the one not used for longest goes first."""
-
-
-class Reading(NamedTuple):
-    """One prompt, read.
-
-    Attributes:
-        index: place of the prompt among those given.
-        attention: the last token's attention over the prompt's own tokens, or ``None`` if not asked for.
-            (layers, heads, tokens)
-        log_probabilities: of every token as the next one. (vocabulary,)
-    """
-
-    index: int
-    attention: Float[np.ndarray, "layers heads tokens"] | None
-    log_probabilities: Float[np.ndarray, " vocabulary"]
+Reduce = Callable[[list[Reading]], Arrays]
+"""From the readings of one batch to the arrays that are kept of it."""
 
 
 class Reader:
@@ -51,16 +33,21 @@ class Reader:
     Args:
         loaded: a model and its tokeniser.
         batch_size: queries per forward pass.
+        store: where measurements are kept and found again; ``None`` for nowhere.
     """
 
-    def __init__(self, loaded: LoadedModel, *, batch_size: int = 16):
-        self.loaded, self.batch_size = loaded, batch_size
-        self._remembered: OrderedDict[tuple[int, ...], SharedPrefix] = OrderedDict()
+    def __init__(self, loaded: LoadedModel, *, batch_size: int = 16, store: Store | None = None):
+        self.loaded, self.batch_size, self.store = loaded, batch_size, store
+        self._passes = Passes(loaded, batch_size)
 
     @classmethod
     def load(cls, name: str = models.PACKAGED, *, batch_size: int = 16, **where: Any) -> "Reader":
-        """A reader of a model by name; further arguments and errors as :func:`iclnb.llm.models.load`."""
-        return cls(models.load(name, **where), batch_size=batch_size)
+        """A reader of a model by name that keeps its measurements (:class:`iclnb.llm.store.Store`).
+
+        Further arguments and errors as :func:`iclnb.llm.models.load`.
+        """
+        loaded = models.load(name, **where)
+        return cls(loaded, batch_size=batch_size, store=Store(loaded.origin))
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -90,10 +77,13 @@ class Reader:
             IclnbError: if the next token cannot tell the words apart.
         """
         table, tokens = np.asarray(prompts, dtype=object), label_tokens(self.tokenizer, wording)
-        found = np.empty((table.size, len(tokens)))
-        for reading in self.read(table.ravel(), attention=False, edit=edit, alter=alter):
-            found[reading.index] = reading.log_probabilities[tokens]
-        return found.reshape(*table.shape, len(tokens))
+
+        def reduce(readings: list[Reading]) -> Arrays:
+            return {"answers": np.stack([reading.log_probabilities[tokens] for reading in readings])}
+
+        edits = {"attention": False, "edit": edit, "alter": alter}
+        found = self._rows(table.ravel(), reduce, ("answers", tokens), **edits)
+        return found["answers"].reshape(*table.shape, len(tokens)).astype(float)
 
     def kernel_weights(
         self,
@@ -112,17 +102,18 @@ class Reader:
             variants: which of :data:`iclnb.llm.kernel_weights.VARIANTS` to keep.
         """
         table, tokens = np.asarray(prompts, dtype=object), label_tokens(self.tokenizer, wording)
-        flat, weights = table.ravel(), {}
-        answers = np.empty((len(flat), len(tokens)))
-        for i, attention, log_probabilities in self.read(flat):
-            answers[i] = log_probabilities[tokens]
-            for variant in variants:
-                found = kernel_weights(attention, flat[i], variant)
-                if variant not in weights:
-                    weights[variant] = np.empty((len(flat), *found.shape), dtype=np.float32)
-                weights[variant][i] = found
+        flat = table.ravel()
+
+        def reduce(readings: list[Reading]) -> Arrays:
+            return {"answers": np.stack([reading.log_probabilities[tokens] for reading in readings])} | {
+                variant: np.stack([kernel_weights(r.attention, flat[r.index], variant) for r in readings])
+                for variant in variants
+            }
+
+        found = self._rows(flat, reduce, ("kernel weights", tokens, *variants))
         labels = np.array([prompt.labels for prompt in flat])
-        truth = np.broadcast_to(truth, table.shape).ravel()
+        answers, truth = found["answers"].astype(float), np.broadcast_to(truth, table.shape).ravel()
+        weights = {variant: found[variant] for variant in variants}
         return KernelWeights(weights, labels, answers, truth).reshaped(table.shape)
 
     def attention(
@@ -159,9 +150,14 @@ class Reader:
             sums[layer] = sums.get(layer, 0) + z.double().sum(0).cpu().numpy()
             return z
 
-        for _ in self.read(flat, attention=False, edit=add):
-            pass
-        return np.stack([sums[layer] for layer in sorted(sums)]) / len(flat)
+        def reduce(_: list[Reading]) -> Arrays:
+            total = np.stack([sums[layer] for layer in sorted(sums)])
+            sums.clear()
+            return {"sum": total}
+
+        add.key = "sum of head outputs"
+        parts = self._measure(flat, reduce, ("mean head outputs",), attention=False, edit=add)
+        return sum(arrays["sum"] for _, arrays in parts) / len(flat)
 
     def remember(self, prompt: Prompt) -> SharedPrefix:
         """Keys and values of a whole prompt, in every layer."""
@@ -215,47 +211,42 @@ class Reader:
             CaptureError: if the architecture cannot be captured exactly.
             ValueError: if a prompt has fewer than two tokens.
         """
-        with tqdm(total=len(prompts), desc="reading", unit="prompt", disable=None) as bar:
-            for indices, tokens in _groups(prompts):
-                first = prompts[indices[0]]
-                prefix = self._prefix(first.input_ids[:tokens], keep=len(indices) > 1)
-                prefix = prefix if alter is None else alter(prefix, first)
-                by_length = sorted(indices, key=lambda i: len(prompts[i].input_ids))
-                for start in range(0, len(by_length), self.batch_size):
-                    batch = by_length[start : start + self.batch_size]
-                    suffixes = [prompts[i].input_ids[tokens:] for i in batch]
-                    ids, mask = collate(suffixes, self._padding)
-                    rows, logs = attend(self.loaded.model, prefix, ids, mask, attention=attention, edit=edit)
-                    for place, i in enumerate(batch):
-                        own = None if rows is None else rows[:, place, :, : len(prompts[i].input_ids)].numpy()
-                        yield Reading(i, own, logs[place].numpy())
-                    bar.update(len(batch))
+        for _, readings in self._passes.batches(prompts, attention=attention, edit=edit, alter=alter):
+            yield from readings()
+
+    def _rows(self, prompts: Sequence[Prompt], reduce: Reduce, what: tuple, **reading: Any) -> Arrays:
+        """Arrays with a row for each prompt, put together from the batches in the order of ``prompts``."""
+        rows: dict[str, np.ndarray] = {}
+        for indices, arrays in self._measure(prompts, reduce, what, **reading):
+            for name, array in arrays.items():
+                rows.setdefault(name, np.empty((len(prompts), *array.shape[1:]), array.dtype))[indices] = (
+                    array
+                )
+        return rows
+
+    def _measure(
+        self, prompts: Sequence[Prompt], reduce: Reduce, what: tuple, **reading: Any
+    ) -> Iterator[tuple[list[int], Arrays]]:
+        """What each batch is reduced to, with its prompts' places: from the store, or measured and kept."""
+        edits = [reading[name] for name in ("edit", "alter") if reading.get(name) is not None]
+        keys = [getattr(edit, "key", None) for edit in edits]
+        store = None if None in keys else self.store
+        for indices, readings in self._passes.batches(prompts, **reading):
+            if store is None:
+                yield indices, reduce(list(readings()))
+                continue
+            key = store.key((*what, *keys), [_content(prompts[i]) for i in indices])
+            arrays = store.load(key)
+            if arrays is None:
+                arrays = reduce(list(readings()))
+                store.save(key, arrays)
+            yield indices, arrays
 
     @property
     def _padding(self) -> int:
         return self.tokenizer.pad_token_id
 
-    def _prefix(self, ids: tuple[int, ...], *, keep: bool) -> SharedPrefix:
-        """What the model remembers of the shared tokens, read now unless it was kept."""
-        if not keep:
-            return prepare(self.loaded.model, ids)
-        if ids not in self._remembered:
-            self._remembered[ids] = prepare(self.loaded.model, ids)
-        self._remembered.move_to_end(ids)
-        if len(self._remembered) > _REMEMBERED:
-            self._remembered.popitem(last=False)
-        return self._remembered[ids]
 
-
-def _groups(prompts: Sequence[Prompt]) -> Iterator[tuple[list[int], int]]:
-    """Prompts that begin with the same demonstrations, and how many tokens all of them share."""
-    groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    for i, prompt in enumerate(prompts):
-        groups[prompt.input_ids[: prompt.query.start]].append(i)
-    for indices in groups.values():
-        columns = zip(*(prompts[i].input_ids[:-1] for i in indices), strict=False)
-        tokens = sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, columns))
-        if tokens > 0:
-            yield indices, tokens
-        else:
-            yield from (([i], len(prompts[i].input_ids) - 1) for i in indices)
+def _content(prompt: Prompt) -> tuple:
+    """What a measurement may depend on."""
+    return prompt.input_ids, prompt.x, prompt.y, prompt.query, prompt.labels

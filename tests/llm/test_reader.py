@@ -7,7 +7,7 @@ import torch
 from tokenizers import processors
 
 from iclnb.errors import IclnbError
-from iclnb.llm import prompts, reader
+from iclnb.llm import passes, prompts
 from iclnb.llm.data.definitions import Format
 from iclnb.llm.kernel_weights import VARIANTS
 from iclnb.llm.models import LoadedModel
@@ -63,8 +63,8 @@ def test_every_prompt_is_read_once_as_if_alone(loaded, made, batch_size):
 
 
 def test_shared_demonstrations_are_read_once(loaded, made, monkeypatch):
-    prefixes, original = [], reader.prepare
-    monkeypatch.setattr(reader, "prepare", lambda model, ids: prefixes.append(ids) or original(model, ids))
+    prefixes, original = [], passes.prepare
+    monkeypatch.setattr(passes, "prepare", lambda model, ids: prefixes.append(ids) or original(model, ids))
     list(Reader(loaded).read(made))
     assert len(prefixes) == 4  # three sets of demonstrations, and none
     texts = sorted(loaded.tokenizer.decode(ids) for ids in prefixes)
@@ -77,8 +77,8 @@ def without_values(prefix, prompt):
 
 
 def test_demonstrations_are_remembered_unaltered(loaded, made, monkeypatch):
-    calls, original = [], reader.prepare
-    monkeypatch.setattr(reader, "prepare", lambda model, ids: calls.append(ids) or original(model, ids))
+    calls, original = [], passes.prepare
+    monkeypatch.setattr(passes, "prepare", lambda model, ids: calls.append(ids) or original(model, ids))
     kept = Reader(loaded)
     altered = kept.answers(made, WORDING, alter=without_values)
     assert len(calls) == 4
@@ -89,10 +89,10 @@ def test_demonstrations_are_remembered_unaltered(loaded, made, monkeypatch):
 
 
 def test_what_is_remembered_is_bounded(loaded, made, monkeypatch):
-    monkeypatch.setattr(reader, "_REMEMBERED", 2)
+    monkeypatch.setattr(passes, "_REMEMBERED", 2)
     few = Reader(loaded)
     np.testing.assert_allclose(few.answers(made, WORDING), Reader(loaded).answers(made, WORDING), atol=1e-6)
-    assert len(few._remembered) == 2
+    assert len(few._passes._remembered) == 2
 
 
 def test_answers_have_the_shape_of_the_prompts_and_are_over_the_whole_vocabulary(loaded, made):

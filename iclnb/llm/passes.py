@@ -1,0 +1,138 @@
+"""Passes of a model over prompts, one batch at a time; demonstrations that prompts share are read once."""
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
+from itertools import takewhile
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from tqdm import tqdm
+
+from iclnb.llm.attention import Edit, SharedPrefix, attend, prepare
+from iclnb.llm.models import LoadedModel
+from iclnb.llm.prompts import Prompt, collate
+
+Alter = Callable[[SharedPrefix, Prompt], SharedPrefix]
+"""Changes what the model remembers of the demonstrations; called once for all prompts that share them.
+
+An edit or an alteration may have a ``key``, a text that says what it does: then what is measured is kept."""
+
+_REMEMBERED = 32
+"""Demonstration sets whose keys and values are kept in memory; the one not used for longest goes first."""
+
+
+class Reading(NamedTuple):
+    """One prompt, read.
+
+    Attributes:
+        index: place of the prompt among those given.
+        attention: the last token's attention over the prompt's own tokens, or ``None`` if not asked for.
+            (layers, heads, tokens)
+        log_probabilities: of every token as the next one. (vocabulary,)
+    """
+
+    index: int
+    attention: Float[np.ndarray, "layers heads tokens"] | None
+    log_probabilities: Float[np.ndarray, " vocabulary"]
+
+
+class Passes:
+    """A loaded model with its batch size and the demonstrations that it has read already.
+
+    Args:
+        loaded: a model and its tokeniser.
+        batch_size: queries per forward pass.
+    """
+
+    def __init__(self, loaded: LoadedModel, batch_size: int):
+        self.loaded, self.batch_size = loaded, batch_size
+        self._remembered: OrderedDict[tuple[int, ...], SharedPrefix] = OrderedDict()
+
+    def batches(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        attention: bool = True,
+        edit: Edit | None = None,
+        alter: Alter | None = None,
+    ) -> Iterator[tuple[list[int], Callable[[], Iterator[Reading]]]]:
+        """Batches of prompts, each with a function that reads it.
+
+        Queries of one length stand together. Demonstrations are read when the first batch that shares them
+        is.
+
+        Args:
+            prompts: in any order; a prompt that shares nothing is its own prefix but for its last token.
+            attention: whether to capture attention.
+            edit: replaces what heads put out at the last token (:data:`iclnb.llm.attention.Edit`).
+            alter: changes keys and values of the demonstrations before the queries are read.
+
+        Returns:
+            For each batch the places of its prompts, and a function that gives their readings.
+        """
+        with tqdm(total=len(prompts), desc="reading", unit="prompt", disable=None) as bar:
+            for group, tokens in _groups(prompts):
+                prefix = self._once(prompts, group, tokens, alter)
+                by_length = sorted(group, key=lambda i: len(prompts[i].input_ids))
+                for start in range(0, len(by_length), self.batch_size):
+                    batch = by_length[start : start + self.batch_size]
+                    yield batch, partial(self._read, prompts, batch, tokens, prefix, attention, edit)
+                    bar.update(len(batch))
+
+    def _read(
+        self,
+        prompts: Sequence[Prompt],
+        batch: list[int],
+        tokens: int,
+        prefix: Callable[[], SharedPrefix],
+        attention: bool,
+        edit: Edit | None,
+    ) -> Iterator[Reading]:
+        """One pass over the queries of a batch on top of what they share."""
+        ids, mask = collate(
+            [prompts[i].input_ids[tokens:] for i in batch], self.loaded.tokenizer.pad_token_id
+        )
+        rows, logs = attend(self.loaded.model, prefix(), ids, mask, attention=attention, edit=edit)
+        for place, i in enumerate(batch):
+            own = None if rows is None else rows[:, place, :, : len(prompts[i].input_ids)].numpy()
+            yield Reading(i, own, logs[place].numpy())
+
+    def _once(
+        self, prompts: Sequence[Prompt], group: list[int], tokens: int, alter: Alter | None
+    ) -> Callable[[], SharedPrefix]:
+        """What the model remembers of the tokens that a group shares, read at the first call alone."""
+        first = prompts[group[0]]
+
+        @cache
+        def prefix() -> SharedPrefix:
+            found = self._prefix(first.input_ids[:tokens], keep=len(group) > 1)
+            return found if alter is None else alter(found, first)
+
+        return prefix
+
+    def _prefix(self, ids: tuple[int, ...], *, keep: bool) -> SharedPrefix:
+        """What the model remembers of the shared tokens, read now unless it was kept."""
+        if not keep:
+            return prepare(self.loaded.model, ids)
+        if ids not in self._remembered:
+            self._remembered[ids] = prepare(self.loaded.model, ids)
+        self._remembered.move_to_end(ids)
+        if len(self._remembered) > _REMEMBERED:
+            self._remembered.popitem(last=False)
+        return self._remembered[ids]
+
+
+def _groups(prompts: Sequence[Prompt]) -> Iterator[tuple[list[int], int]]:
+    """Prompts that begin with the same demonstrations, and how many tokens all of them share."""
+    groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for i, prompt in enumerate(prompts):
+        groups[prompt.input_ids[: prompt.query.start]].append(i)
+    for indices in groups.values():
+        columns = zip(*(prompts[i].input_ids[:-1] for i in indices), strict=False)
+        tokens = sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, columns))
+        if tokens > 0:
+            yield indices, tokens
+        else:
+            yield from (([i], len(prompts[i].input_ids) - 1) for i in indices)
