@@ -252,11 +252,11 @@ def _random(
 
 def _failure(name: str, source: str, error: Exception) -> IclnbError:
     """What to do about a model that 🤗 transformers could not load."""
-    said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     causes = [error, error.__cause__, error.__context__]
     if any(isinstance(cause, GatedRepoError) for cause in causes) or "gated repo" in str(error):
         advice = "its owner has to grant you access: ask on the model's page, then `hf auth login`"
-    elif "safetensors" in said or isinstance(error, SafetensorError):
+    elif "safetensors" in reason or isinstance(error, SafetensorError):
         advice = "its weights must be whole safetensors files (pickled weights are never read)"
     elif source == "hub":
         advice = (
@@ -266,4 +266,4 @@ def _failure(name: str, source: str, error: Exception) -> IclnbError:
         advice = "run `iclnb fetch`, which checks every cached file and fetches what is damaged"
     else:
         advice = "check that the folder is a whole saved model (config, tokenizer, *.safetensors)"
-    return IclnbError(f"could not load {name}: {advice}. Details: {said}")
+    return IclnbError(f"could not load {name}: {advice}. Details: {reason}")

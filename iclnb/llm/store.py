@@ -94,7 +94,7 @@ class Store:
         return arrays
 
     def save(self, key: str, arrays: Arrays) -> None:
-        """Keep the arrays of a shard, whole or not at all; a full or read-only disk is said once."""
+        """Keep the arrays of a shard, whole or not at all; a full or read-only disk is reported once."""
         self.measured += 1
         if not self.usable:
             return

@@ -138,7 +138,7 @@ def _through_interface(
 def _through_cache(
     model: PreTrainedModel, input_ids: Tensor, attention_mask: Tensor | None, last: list[int]
 ) -> list[Float[Tensor, "batch heads tokens"]]:
-    """The prompt in blocks under eager attention; a block that is a last token gives its attention away."""
+    """The prompt in blocks under eager attention; the attention of each last token is kept."""
     refuse_length_dependent_positions(model)
     tokens = max(last) + 1
     rows = [[None] * len(last) for _ in range(layers(model))]

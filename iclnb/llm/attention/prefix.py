@@ -106,26 +106,26 @@ def attend(
     mask = checked_mask(suffix_ids, suffix_mask)
     order = torch.argsort(mask.long(), dim=1, stable=True)  # padding to the left: the last token stands last
     ids, lengths = suffix_ids.gather(1, order), mask.sum(1)
-    said, captured = [None] * len(ids), [None] * len(ids)
+    logs, captured = [None] * len(ids), [None] * len(ids)
     with evaluation(model):
         for rows, longest in _together(model, lengths):
             own, logits = _run(model, prefix, ids[rows, -longest:], lengths[rows], edit)
             log_probabilities = torch.log_softmax(logits[:, -1].float(), dim=-1).to(ids.device)
             for i, row in enumerate(rows.tolist()):
-                said[row] = log_probabilities[i]
+                logs[row] = log_probabilities[i]
                 if attention:
                     captured[row] = _placed(own, i, order[row], int(lengths[row]), len(prefix.input_ids))
     if not attention:
-        return None, torch.stack(said)
+        return None, torch.stack(logs)
     rows = torch.stack(captured, dim=1)
     architectures.require_probabilities(model, rows)
-    return rows, torch.stack(said)
+    return rows, torch.stack(logs)
 
 
 def _together(model: PreTrainedModel, lengths: Int[Tensor, " batch"]) -> Iterator[tuple[Tensor, int]]:
     """Which prompts run in one pass, and the longest suffix among them.
 
-    Padding between prefix and suffix changes nothing where a model is told its tokens' positions. Sliding
+    Padding between prefix and suffix changes nothing where a model is given its tokens' positions. Sliding
     windows and some relative positions go by place; there, prompts of one length run together.
     """
     config = model.config.get_text_config(decoder=True)

@@ -128,8 +128,8 @@ def through_interface(
     cache = Cache(layers=[_OwnTokens(len(prefix.input_ids)) for _ in prefix.keys])
     batch = _Batch(prefix)
     with attending(model, _ENTRY, _attend, _Mask, _CURRENT, batch), _editing(model, edit):
-        said = model(**inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
-    return [batch.rows[layer] for layer in sorted(batch.rows)], said.logits
+        output = model(**inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    return [batch.rows[layer] for layer in sorted(batch.rows)], output.logits
 
 
 def _editing(model: PreTrainedModel, edit: Edit | None) -> AbstractContextManager[None]:
@@ -142,7 +142,7 @@ def _editing(model: PreTrainedModel, edit: Edit | None) -> AbstractContextManage
 def through_cache(
     model: PreTrainedModel, prefix: SharedPrefix, inputs: dict[str, Tensor], edit: Edit | None
 ) -> Found:
-    """The suffixes but for their last tokens, then those alone, which give their attention away."""
+    """The suffixes but for their last tokens, then the last ones alone, whose attention is kept."""
     size = (len(inputs["input_ids"]), -1, -1, -1)
     pairs = zip(prefix.keys, prefix.values, strict=True)
     cache = DynamicCache([(key.expand(size), value.expand(size)) for key, value in pairs])

@@ -99,7 +99,7 @@ def _bytes_in(folder: Path) -> int:
 def _failure(wanted: Distribution, log: str) -> IclnbError:
     """What pip's words mean and what to do about it."""
     errors = [line for line in log.splitlines() if line.startswith("ERROR")]
-    said = errors[-1] if errors else log.strip()[-300:]
+    reason = errors[-1] if errors else log.strip()[-300:]
     if "No module named pip" in log:
         advice = f"this Python has no pip; add it with `{sys.executable} -m ensurepip`"
     elif "DO NOT MATCH THE HASHES" in log:
@@ -114,4 +114,4 @@ def _failure(wanted: Distribution, log: str) -> IclnbError:
         advice += "machine can reach (PIP_INDEX_URL), and run `iclnb fetch` once: then no network is needed"
     else:
         advice = "see what pip said"
-    return IclnbError(f"could not fetch {wanted}: {advice}. pip: {said}")
+    return IclnbError(f"could not fetch {wanted}: {advice}. pip: {reason}")

@@ -106,8 +106,8 @@ def _hub(task: Task, split: str, revision: str | None) -> tuple[Numbered, dict[s
         commit = revision or place.revision
         table = load_dataset(place.repository, place.config, split=hub_split, revision=commit)
     except Exception as error:  # the hub's libraries raise a dozen unrelated kinds
-        said = str(error).strip().split("\n")[0]
-        raise IclnbError(f"could not read {name} from the hub ({said}). {_ways(task)}") from error
+        reason = str(error).strip().split("\n")[0]
+        raise IclnbError(f"could not read {name} from the hub ({reason}). {_ways(task)}") from error
     where = {"file": f"{name}/{hub_split}", "repository": place.repository, "config": place.config}
     return enumerate(table, 1), where | {"revision": commit}
 
@@ -144,7 +144,7 @@ def _lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
                 row = json.loads(line.decode("utf-8")) if line.strip() else None
             except ValueError as error:
                 raise IclnbError(
-                    f"{path}, line {number}: not a JSON object ({error}); mend the file"
+                    f"{path}, line {number}: not a JSON object ({error}); fix that line"
                 ) from None
             if row is not None and not isinstance(row, dict):
                 raise IclnbError(f"{path}, line {number}: expected a JSON object, got {type(row).__name__}")
