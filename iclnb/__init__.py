@@ -1,14 +1,15 @@
 """How in-context learning works, claim by claim.
 
-The package by subject, each folder importing only from the lines above it:
+The package by subject, each part importing only from the lines above it:
 
-- ``iclnb.errors``, ``iclnb.paths``, ``iclnb.profiles``: messages, places on disk, run sizes
-- ``iclnb.provenance``: what a result was made with
-- ``iclnb.stats``, ``iclnb.claims``, ``iclnb.figures``: intervals, verdicts, pictures
-- ``iclnb.bayes``: Bayesian inference over prompts from mixtures of HMMs (NumPy)
-- ``iclnb.llm``: language models, their data, prompts and attention (PyTorch)
-- ``iclnb.lsa``: linear self-attention (JAX)
-- ``iclnb.publish``: runs the notebooks, builds the book, the command line ``iclnb``
+- ``errors``, ``paths``, ``settings``: messages, places on disk, the settings of a run
+- ``fingerprint``, ``provenance``: what code does, and what a result was made with
+- ``stats``, ``display``, ``claims``, ``figures``: intervals, tables, verdicts, pictures
+- ``kernel_regression``: the formula of paper A, for every chapter
+- ``llm``: language models, their data, prompts and attention (PyTorch)
+- one room for each chapter, all of the same anatomy (``material``, what measures, ``estimates``, ``pictures``):
+  ``bayes`` (01), ``allocation`` (02), ``heads`` (03), ``steering`` (04), ``lsa`` (05, JAX), ``guess`` (06)
+- ``publish``: runs the notebooks, builds the book, the command line ``iclnb``
 
 Importing ``iclnb`` loads none of them.
 """
