@@ -23,7 +23,7 @@ from transformers import (
 )
 
 from iclnb.errors import IclnbError
-from iclnb.llm.data import packaged
+from iclnb.llm.data import hub_files, packaged
 from iclnb.llm.data.progress import bars_on_a_terminal
 
 if TYPE_CHECKING:
@@ -112,6 +112,8 @@ def load(
                 model = _random(config, random_weights_seed, dtype, device, device_map)
     except (OSError, ValueError, SafetensorError) as error:
         raise _failure(name, origin["source"], error) from error
+    if origin["source"] == "hub":
+        hub_files.verify(name, origin["revision"])
     origin |= {
         "dtype": str(dtype).removeprefix("torch."),
         "device": str(model.device),
