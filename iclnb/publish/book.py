@@ -13,9 +13,9 @@ import yaml
 
 from iclnb import paths
 from iclnb.errors import IclnbError, unknown
-from iclnb.profiles import PROFILES
 from iclnb.publish import notebooks, results_page
 from iclnb.publish import run as runner
+from iclnb.settings import PROFILES
 
 LAUNCH = {"binderhub_url": "https://mybinder.org", "colab_url": "https://colab.research.google.com"}
 
@@ -28,7 +28,7 @@ def build(project: Path, profile: str, *, force: bool = False, report: Callable[
 
     Args:
         project: the checkout.
-        profile: one of :data:`iclnb.profiles.PROFILES`.
+        profile: one of :data:`iclnb.settings.PROFILES`.
         force: run every notebook, changed or not.
         report: called with each line of progress.
 
