@@ -188,14 +188,18 @@ def _find(name: str, revision: str | None) -> tuple[dict[str, Any], dict[str, An
         if not (folder / "config.json").is_file():
             raise IclnbError(f"{name} is no model: expected a folder with config.json and *.safetensors")
         place = {"pretrained_model_name_or_path": folder, "local_files_only": True}
-        return place | safe, {"source": "local", "name": folder.resolve().name, "sha256": _sha256(folder)}
+        return place | safe, {
+            "source": "local",
+            "name": folder.resolve().name,
+            "sha256": content_hash(folder),
+        }
     if revision is None and name not in PINNED:
         raise IclnbError(_kinds(name))
     place = {"pretrained_model_name_or_path": name, "revision": revision or PINNED[name]}
     return place | safe, {"source": "hub", "name": name, "revision": place["revision"]}
 
 
-def _sha256(folder: Path) -> str:
+def content_hash(folder: Path) -> str:
     """One hash over the configuration and the weights of a local model: what a record can name it by."""
     digest = hashlib.sha256()
     for path in [folder / "config.json", *sorted(folder.glob("*.safetensors"))]:

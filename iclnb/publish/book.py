@@ -44,10 +44,11 @@ def build(project: Path, profile: str, *, force: bool = False, report: Callable[
         path = notebooks.source(project, name)
         known = notebooks.parameters(notebooks.read(path))
         parameters = {"profile": profile} if "profile" in known else {}
-        if not force and runner.up_to_date(project, name, parameters):
+        reasons = ["forced"] if force else runner.why_stale(project, name, parameters)
+        if not reasons:
             report(f"{name}: up to date")
         else:
-            report(f"{name}: running, profile {profile}")
+            report(f"{name}: running, profile {profile} ({'; '.join(reasons)})")
             runner.run(project, name, parameters)
     pages = stage(project, project / "build" / "site-source")
     report("building the pages")

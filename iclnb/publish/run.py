@@ -67,11 +67,11 @@ def run(
     try:
         with _alone(project, name, (results_path, executed_path)) as scratch:
             done = _execute(project, name, notebook, parameters, scratch, time_limit)
-            text = _results(name, scratch, done.metadata.papermill.duration)
+            text = _results(name, scratch, key, done.metadata.papermill.duration)
             _write(results_path, text)
             done.metadata = {
                 **{part: done.metadata[part] for part in ("kernelspec", "language_info")},
-                "iclnb": {"key": key, "results": hashlib.sha256(text.encode()).hexdigest()},
+                "iclnb": {"results": hashlib.sha256(text.encode()).hexdigest()},
             }
             _write(executed_path, json.dumps(done, indent=1, ensure_ascii=False) + "\n")
     except OSError as error:
@@ -127,17 +127,21 @@ def record(
     return recorded / f"{executed.stem}.json"
 
 
-def up_to_date(project: Path, name: str, parameters: Mapping[str, Any]) -> bool:
-    """Whether ``build/`` holds the outputs of exactly this run, notebook and results."""
+def why_stale(project: Path, name: str, parameters: Mapping[str, Any]) -> list[str]:
+    """Why ``build/`` does not hold the outputs of exactly this run; nothing if it does."""
     source = notebooks.source(project, name)
     try:
         executed = json.loads((project / "build" / "executed" / f"{name}.ipynb").read_text(encoding="utf-8"))
         results = (project / "build" / "results" / f"{name}.json").read_bytes()
-    except (OSError, ValueError):
-        return False
+        stored = json.loads(results)["key"]
+    except FileNotFoundError:
+        return ["never run"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ["damaged, or made by an older version"]
+    if executed["metadata"].get("iclnb") != {"results": hashlib.sha256(results).hexdigest()}:
+        return ["notebook and results are not of one run"]
     chosen = notebooks.changed(notebooks.parameters(notebooks.read(source)), parameters)
-    made = {"key": keys.key(project, source, chosen), "results": hashlib.sha256(results).hexdigest()}
-    return executed["metadata"].get("iclnb") == made
+    return keys.stale(keys.key(project, source, chosen), stored)
 
 
 def _execute(
@@ -220,8 +224,8 @@ def _kernel_manager(results: Path, sockets: Path) -> type:
     return ThisPython
 
 
-def _results(name: str, scratch: Path, seconds: float) -> str:
-    """The JSON that the notebook saved, with its run time added to the provenance."""
+def _results(name: str, scratch: Path, key: keys.Key, seconds: float) -> str:
+    """The JSON that the notebook saved, with its key, and its run time added to the provenance."""
     saved = sorted(path.name for path in (scratch / "results").glob("*.json"))
     if saved != [f"{name}.json"]:
         raise IclnbError(
@@ -230,6 +234,7 @@ def _results(name: str, scratch: Path, seconds: float) -> str:
         )
     content = json.loads((scratch / "results" / saved[0]).read_text(encoding="utf-8"))
     content["provenance"]["seconds"] = round(seconds, 1)
+    content["key"] = {**key, "inputs": keys.inputs(content["provenance"])}
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
