@@ -48,6 +48,7 @@ from IPython.display import Markdown
 
 from iclnb import claims, display, settings
 from iclnb.guess import (
+    comparison,
     descent,
     estimates,
     estimates_descent,
@@ -57,7 +58,7 @@ from iclnb.guess import (
     tables,
 )
 from iclnb.guess.accuracy import mse, pearson
-from iclnb.guess.material import NONE, SMALL, Condition
+from iclnb.guess.material import NONE, SMALL
 from iclnb.guess.pair_prompts import Style
 from iclnb.llm import models
 from iclnb.llm.reader import Reader
@@ -124,11 +125,6 @@ guesses = material.all_guesses(
 shown = material.demonstration_sets(
     len(rows.train), run.k, run.sets, seed=run.demonstration_seed
 )
-without = Condition(shown, rows.train_scores)
-conditions = {NONE: without} | {
-    name: Condition(shown, rows.train_scores, guess)
-    for name, guess in guesses.items()
-}
 
 # %% tags=["hide-input"]
 reader = Reader.load(
@@ -147,14 +143,14 @@ results = claims.Results(
     vars(run),
     {"model": reader.origin, "data": rows.origins},
 )
-few, seed = min(run.subset, len(rows.test)), run.sampling_seed
+seed = run.sampling_seed
 
 # %% [markdown]
 # The prompts end like this one:
 
 # %%
-example = scorer.prompts(conditions[SMALL], [0])[0, 0]
-display.verbatim(example.text[-360:])
+condition = material.Condition(shown, rows.train_scores, guesses[SMALL])
+display.verbatim(scorer.prompts(condition, [0])[0, 0].text[-360:])
 
 # %% [markdown]
 # ## Answers
@@ -170,13 +166,9 @@ display.verbatim(example.text[-360:])
 # scores that begin with $d$.
 
 # %%
-answers = {
-    name: scorer.answers(
-        condition, len(rows.test) if name in (NONE, SMALL) else few
-    )
-    for name, condition in conditions.items()
-}
-compared = estimates.Comparison(answers, guesses, rows.truth, seed)
+compared = comparison.compare(
+    scorer, shown, {NONE: None} | guesses, subset=run.subset, seed=seed
+)
 
 # %% [markdown]
 # What gradient descent from the small model's guess would answer stands beside them: one step on the same
@@ -280,14 +272,14 @@ results.claim(
 # trusted.
 
 # %%
-graded = [
-    material.graded_guess(
-        rows, quality, decimals=run.decimals, seed=run.guess_seed
-    )
-    for quality in material.qualities(run.grades)
-]
-dose = scoring.dose(scorer, without, graded, few)
-pictures.dose_response(compared, dose)
+graded = comparison.compare(
+    scorer,
+    shown,
+    material.graded_guesses(rows, run.grades, seed=run.guess_seed),
+    subset=run.subset,
+    seed=seed,
+)
+pictures.dose_response(compared, graded)
 
 # %%
 results.claim(
@@ -295,7 +287,7 @@ results.claim(
     "A useless guess makes answers correlate less than no guess does"
     " (difference).",
     claims.below(0),
-    estimates.useless_hurts(compared, dose),
+    estimates.useless_hurts(compared, graded),
 )
 
 # %%
@@ -349,13 +341,13 @@ results.claim(
 # responses alike; their ratios tell more than their sizes. Pairs and demonstrations here have guesses and
 # scores far enough from the ends of the scale to be moved without clipping.
 
-# %%
+# %% tags=["hide-input"]
 condition, points = material.movable(
     rows,
     guesses[SMALL],
     run.k,
     run.sets,
-    max(few, 2),
+    max(run.subset, 2),
     delta=run.delta,
     seed=run.demonstration_seed,
 )
@@ -364,6 +356,7 @@ responses = scoring.responses(scorer, condition, points, run.delta)
 # %%
 measured = estimates_descent.response_means(responses, seed=seed)
 predicted = descent.predicted_responses(small, condition.shown, points, rates)
+evidence = estimates_descent.of_responses(responses, predicted, seed=seed)
 pictures.responses(measured, predicted)
 
 # %%
@@ -372,7 +365,7 @@ results.claim(
     "The answer moves with the query's own guess, point for point (as GD and a"
     " copier do).",
     claims.within(0.9, 1.1),
-    estimates_descent.follows_query_guess(responses, seed=seed),
+    evidence["query guess"],
 )
 
 # %%
@@ -380,7 +373,7 @@ results.claim(
     "corrects-shown-guesses",
     "Raising the demonstrations' guesses alone lowers the answer.",
     claims.below(0),
-    estimates_descent.corrects_shown_guesses(responses, predicted, seed=seed),
+    evidence["shown guesses"],
 )
 
 # %%
@@ -389,7 +382,7 @@ results.claim(
     "Raising the demonstrations' guesses undoes raising their scores (sum of"
     " responses).",
     claims.within(-0.1, 0.1),
-    estimates_descent.only_residuals(responses, seed=seed),
+    evidence["residuals"],
 )
 
 # %%
@@ -398,7 +391,7 @@ results.claim(
     "More than half of what the query's guess does to the answer is undone if"
     " all guesses shift alike (share).",
     claims.above(0.5),
-    estimates_descent.corrects_common_shift(responses, predicted, seed=seed),
+    evidence["common shift"],
 )
 
 # %% [markdown]
@@ -460,10 +453,9 @@ pictures.accuracy(compared)
 #   measure. Another model, or the full test set, is the better judge of them.
 
 # %% tags=["hide-input"]
-graded_pearson, graded_alone = estimates.by_grade(compared, dose, pearson)
 results.values |= compared.summary() | {
     "squared_error_gd_from_guess": compared.plain(mse, descended),
-    "dose": {"guess": graded_alone, "answer": graded_pearson.value},
+    "graded": graded.summary(),
     "responses": {name: each.value for name, each in measured.items()},
     "responses_predicted": predicted,
 }

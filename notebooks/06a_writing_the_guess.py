@@ -41,9 +41,9 @@ sampling_seed: int = 4  # intervals
 from IPython.display import Markdown
 
 from iclnb import claims, settings
-from iclnb.guess import estimates, material, scoring, tables
-from iclnb.guess.accuracy import mse
-from iclnb.guess.pair_prompts import Style, other_styles
+from iclnb.guess import comparison, estimates, material, scoring, tables
+from iclnb.guess.material import NONE, SMALL
+from iclnb.guess.pair_prompts import Style, other_styles, templates
 from iclnb.llm import models
 from iclnb.llm.reader import Reader
 
@@ -69,7 +69,6 @@ style = Style(
 )
 scorer = scoring.Scorer(reader, rows, style)
 guess = small.guess.rounded(run.decimals)
-compared = estimates.Comparison({}, {}, rows.truth, run.sampling_seed)
 results = claims.Results(
     "06a_writing_the_guess",
     vars(run),
@@ -85,15 +84,21 @@ results = claims.Results(
 # The same prompts as a conversation, a turn for each pair, in the model's own chat template, if it has one.
 
 # %%
-ways = scoring.by_template(scorer, shown, guess, len(rows.test))
-tables.by_template(compared, ways)
+ways = comparison.by_style(
+    scorer,
+    templates(style, reader.tokenizer),
+    shown,
+    {NONE: None, SMALL: guess},
+    seed=run.sampling_seed,
+)
+tables.by_style(ways)
 
 # %%
 results.claim(
     "guess-helps-in-chat",
     "In the chat template too, answers correlate better when a guess is given.",
     claims.above(0),
-    estimates.helps_in_chat(compared, ways["chat"], ways["plain"]),
+    estimates.helps_in_chat(ways["chat"], ways["plain"]),
     paper="B",
     section="5.3",
 ) if "chat" in ways else Markdown("This model has no chat template.")
@@ -107,13 +112,10 @@ results.claim(
 
 # %%
 styles = dict(list(other_styles(style).items())[: run.variants + 1])
-written = scoring.by_style(
-    scorer,
-    styles,
-    material.Condition(shown, rows.train_scores, guess),
-    len(rows.test),
+written = comparison.by_style(
+    scorer, styles, shown, {SMALL: guess}, seed=run.sampling_seed
 )
-tables.by_style(compared, written)
+tables.by_style(written)
 
 # %% [markdown]
 # ## Limits
@@ -123,9 +125,7 @@ tables.by_style(compared, written)
 
 # %% tags=["hide-input"]
 results.values |= {
-    "squared_error_by_style": {
-        name: compared.plain(mse, each.answers)
-        for name, each in written.items()
-    },
+    "by_template": {name: each.summary() for name, each in ways.items()},
+    "by_style": {name: each.summary() for name, each in written.items()},
 }
 saved = results.save()

@@ -4,8 +4,8 @@
 - ``features``, ``regressor``, ``guesses``: what the small model sees, its training, every other guess
 - ``pair_prompts``, ``score_answers``: prompts with or without guesses, plain or chat; scores read off answers
 - ``scoring``: the model's answers to test pairs under a condition, and how they respond to moved guesses
-- ``accuracy``, ``regression``: error and correlation; answers and truth regressed on the guess
-- ``descent``: what gradient descent from the guess would answer
+- ``comparison``: answers with different guesses beside guess and truth; ``accuracy``: error and correlation
+- ``regression``: answers and truth regressed on the guess; ``descent``: gradient descent from the guess
 - ``estimates``, ``estimates_descent``: the evidence of every claim
 - ``tables``, ``pictures``: what the chapter shows
 """

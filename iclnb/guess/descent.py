@@ -26,23 +26,15 @@ def kernel_mean(
     return gradient @ queries.T
 
 
-def best_step(residual: Float[np.ndarray, " prompts"], direction: Float[np.ndarray, " prompts"]) -> float:
-    """The rate η that minimises the mean squared error of g_q + η h_q: Σ r_q h_q / Σ h_q².
-
-    Args:
-        residual: r_q = y_q - g_q of the queries.
-        direction: h_q, the :func:`kernel_mean` of their demonstrations.
-    """
-    return float(residual @ direction / (direction @ direction))
-
-
 def step_on_train(
     inputs: Float[np.ndarray, "train inputs"],
     residuals: Float[np.ndarray, " train"],
     drawn: Int[np.ndarray, "prompts k+1"],
     shifts: Float[np.ndarray, " prompts"],
 ) -> float:
-    """The best rate over prompts made of train pairs (the last pair of each is its query).
+    """The rate with the least squared error of g_q + η h_q, Σ r_q h_q / Σ h_q², over prompts of train pairs.
+
+    The last pair of each prompt is its query; h_q is the :func:`kernel_mean` of the others' residuals.
 
     Args:
         inputs: φ of the train pairs.
@@ -57,7 +49,8 @@ def step_on_train(
         shown, asked = inputs[drawn[part, :-1]], inputs[drawn[part, -1]]
         gradient = np.einsum("pk,pki->pi", shifted[part, :-1], shown) / (drawn.shape[1] - 1)
         direction.append(np.einsum("pi,pi->p", gradient, asked))
-    return best_step(shifted[:, -1], np.concatenate(direction))
+    direction = np.concatenate(direction)
+    return float(shifted[:, -1] @ direction / (direction @ direction))
 
 
 def tuned_rates(

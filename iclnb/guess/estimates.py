@@ -1,87 +1,15 @@
 """The evidence of chapter 06: does a guess help, is the answer better than it, and is it copied?"""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 
 import numpy as np
-from jaxtyping import Float
 
-from iclnb import stats
 from iclnb.claims import Claim, Evidence
 from iclnb.display import cell, number
 from iclnb.guess import regression
 from iclnb.guess.accuracy import Table, mse, pearson
-from iclnb.guess.material import NONE, SMALL, Guess
-from iclnb.guess.score_answers import ScoreAnswers
-from iclnb.guess.scoring import Dose
-from iclnb.stats import Estimate
-
-Accuracy = Callable[[Table, Table], float]
-"""Of a table of answers against a table of the truth: :mod:`iclnb.guess.accuracy`."""
-
-
-def over(statistic: Callable[..., float], *tables: np.ndarray, seed: int) -> Estimate:
-    """A statistic with its interval over demonstration sets and test pairs; not a number where it is none.
-
-    Args:
-        statistic: of tables of sets x points.
-        tables: one of them (sets, points); (points,) is repeated along the sets.
-        seed: of the interval's method.
-    """
-    sets = max(len(table) for table in tables if np.ndim(table) == 2)
-    tables = [np.broadcast_to(table, (sets, np.shape(table)[-1])) for table in tables]
-    if np.isnan(statistic(*tables)):
-        return stats.exact(np.nan)
-    return stats.interval(*tables, design="sets x points", statistic=statistic, seed=seed)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Answers with each guess, the guesses, and the truth.
-
-    Attributes:
-        answers: ``"none"`` and each guess -> the model's answers to the first test pairs, (sets, points).
-        guesses: each guess.
-        truth: human scores of the test pairs.
-        seed: of intervals and nulls.
-    """
-
-    answers: Mapping[str, ScoreAnswers]
-    guesses: Mapping[str, Guess]
-    truth: Float[np.ndarray, " test"]
-    seed: int
-
-    def answer(self, name: str) -> Table:
-        """Expected scores."""
-        return self.answers[name].expected
-
-    def guess(self, name: str) -> Float[np.ndarray, " points"]:
-        """The guess of the pairs that were scored with it."""
-        return self.guesses[name].test[: self.answer(name).shape[-1]]
-
-    def accuracy(self, statistic: Accuracy, answer: Table) -> Estimate:
-        """Of answers to the first test pairs."""
-        return over(statistic, answer, self.truth[: answer.shape[-1]], seed=self.seed)
-
-    def plain(self, statistic: Accuracy, answer: np.ndarray) -> float:
-        """The same without an interval: of controls, and of guesses alone."""
-        answer = np.atleast_2d(answer)
-        return float(statistic(answer, np.broadcast_to(self.truth[: answer.shape[-1]], answer.shape)))
-
-    def summary(self) -> dict[str, dict[str, float]]:
-        """For the record: accuracy with each guess, of the guess alone, and the mass on digits."""
-        found = {"mass_on_digits": {name: each.mass.mean() for name, each in self.answers.items()}}
-        for label, statistic in (("pearson", pearson), ("squared_error", mse)):
-            found[label] = {name: self.plain(statistic, self.answer(name)) for name in self.answers}
-            found[f"{label}_guess_alone"] = {
-                name: self.plain(statistic, self.guess(name)) for name in self.guesses
-            }
-        return found
-
-    def difference(self, statistic: Accuracy, one: np.ndarray, other: np.ndarray) -> Estimate:
-        """Accuracy of one table less that of another, on the same first test pairs."""
-        truth = self.truth[: np.shape(one)[-1]]
-        return over(lambda a, b, t: statistic(a, t) - statistic(b, t), one, other, truth, seed=self.seed)
+from iclnb.guess.comparison import Accuracy, Comparison, over
+from iclnb.guess.material import NONE, SMALL
 
 
 def guess_helps(compared: Comparison, statistic: Accuracy) -> Evidence:
@@ -141,25 +69,24 @@ def adversarial_turns(compared: Comparison) -> Evidence:
     return Evidence(compared.accuracy(pearson, answer), compared.plain(pearson, none), "no guess")
 
 
-def by_grade(compared: Comparison, dose: Dose, statistic: Accuracy) -> tuple[Estimate, np.ndarray]:
-    """Accuracy of the answers and of the guess alone, for each grade of the guess."""
-    each = [compared.accuracy(statistic, table) for table in dose.answers]
-    alone = [compared.plain(statistic, guess) for guess in dose.guess]
-    return Estimate(*np.array(each, dtype=float).T), np.array(alone)
+def useless_hurts(compared: Comparison, graded: Comparison) -> Evidence:
+    """Correlation with the useless guess less that without a guess.
 
-
-def useless_hurts(compared: Comparison, dose: Dose) -> Evidence:
-    """Correlation with the useless guess (quality 0) less that without a guess."""
-    useless, perfect = dose.answers[0], dose.answers[-1]
+    Args:
+        compared: has answers without a guess.
+        graded: answers by quality of the guess, from useless (first) to perfect (last).
+    """
+    answers = [answer.expected for answer in graded.answers.values()]
+    useless, perfect = answers[0], answers[-1]
     none = compared.answer(NONE)[:, : useless.shape[-1]]
     control = compared.plain(pearson, perfect) - compared.plain(pearson, none)
     return Evidence(compared.difference(pearson, useless, none), control, "a perfect guess")
 
 
-def helps_in_chat(compared: Comparison, chat: Mapping[str, Table], plain: Mapping[str, Table]) -> Evidence:
+def helps_in_chat(chat: Comparison, plain: Comparison) -> Evidence:
     """Correlation with the small model's guess less that without, in the chat template; plain as control."""
-    control = compared.plain(pearson, plain[SMALL]) - compared.plain(pearson, plain[NONE])
-    estimate = compared.difference(pearson, chat[SMALL], chat[NONE])
+    control = plain.plain(pearson, plain.answer(SMALL)) - plain.plain(pearson, plain.answer(NONE))
+    estimate = chat.difference(pearson, chat.answer(SMALL), chat.answer(NONE))
     return Evidence(estimate, control, "the same in plain text")
 
 

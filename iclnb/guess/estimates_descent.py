@@ -10,8 +10,8 @@ from iclnb import stats
 from iclnb.claims import Evidence
 from iclnb.guess import regression
 from iclnb.guess.accuracy import Table
+from iclnb.guess.comparison import Comparison, over
 from iclnb.guess.descent import COMMON_SHIFT, kernel_mean
-from iclnb.guess.estimates import Comparison, over
 from iclnb.guess.material import SMALL, SmallModel
 from iclnb.lsa import gd, layer
 from iclnb.stats import Estimate
@@ -51,34 +51,30 @@ def response_means(responses: Responses, *, seed: int) -> dict[str, Estimate]:
     return {name: over(np.mean, table, seed=seed) for name, table in responses.items()}
 
 
-def follows_query_guess(responses: Responses, *, seed: int) -> Evidence:
-    """Response to the query's own guess."""
-    estimate = over(np.mean, responses["query guess"], seed=seed)
-    return Evidence(estimate, 0.0, "a model that ignores guesses")
-
-
-def corrects_shown_guesses(responses: Responses, predicted: Predicted, *, seed: int) -> Evidence:
-    """Response to the guesses of the demonstrations."""
-    estimate = over(np.mean, responses["shown guesses"], seed=seed)
-    return Evidence(estimate, 0.0, f"a copier; GD {predicted[COMMON_SHIFT][1]:.2f}")
-
-
-def only_residuals(responses: Responses, *, seed: int) -> Evidence:
-    """Response to guesses and scores of the demonstrations raised alike, which keeps their residuals."""
-    both = responses["shown guesses"] + responses["shown scores"]
-    control = float(responses["shown scores"].mean())
-    return Evidence(over(np.mean, both, seed=seed), control, "raising the scores alone")
-
-
 def share_undone(all_guesses: Table, query_guess: Table) -> float:
     """1 - (response to all guesses) / (response to the query's alone): 0 for a copier, κ for GD."""
     return float(1 - all_guesses.mean() / query_guess.mean())
 
 
-def corrects_common_shift(responses: Responses, predicted: Predicted, *, seed: int) -> Evidence:
-    """:func:`share_undone` of what the query's guess does to the answer."""
-    estimate = over(share_undone, responses["all guesses"], responses["query guess"], seed=seed)
-    return Evidence(estimate, 0.0, f"a copier; GD {-predicted[COMMON_SHIFT][1]:.2f}")
+def of_responses(responses: Responses, predicted: Predicted, *, seed: int) -> dict[str, Evidence]:
+    """What the responses say about gradient descent.
+
+    Returns:
+        ``query guess`` and ``shown guesses``: those responses. ``residuals``: the response to guesses and
+        scores of the demonstrations raised alike, which keeps their residuals. ``common shift``:
+        :func:`share_undone` of what the query's guess does to the answer.
+    """
+    both = responses["shown guesses"] + responses["shown scores"]
+    shares = (responses["all guesses"], responses["query guess"])
+    kappa = -predicted[COMMON_SHIFT][1]
+    means = response_means({**responses, "residuals": both}, seed=seed)
+    scores_alone = float(means["shown scores"].value)
+    return {
+        "query guess": Evidence(means["query guess"], 0.0, "a model that ignores guesses"),
+        "shown guesses": Evidence(means["shown guesses"], 0.0, f"a copier; GD {-kappa:.2f}"),
+        "residuals": Evidence(means["residuals"], scores_alone, "raising the scores alone"),
+        "common shift": Evidence(over(share_undone, *shares, seed=seed), 0.0, f"a copier; GD {kappa:.2f}"),
+    }
 
 
 def slope_on_residuals(answer: Table, guess: Table, direction: Table) -> float:

@@ -151,15 +151,17 @@ def all_guesses(pairs: PairRows, small: Guess, *, decimals: int, seed: int) -> d
     return {name: guess.rounded(decimals) for name, guess in made.items()}
 
 
-def qualities(grades: int) -> Float[np.ndarray, " grades"]:
-    """Qualities of the graded guess from 0 to 1, closer together near 1: sines of equal steps."""
-    return np.sin(np.linspace(0, np.pi / 2, grades))
+def graded_guesses(pairs: PairRows, grades: int, *, seed: int) -> dict[str, Guess]:
+    """Guesses from useless to perfect, for test and train pairs alike (:func:`iclnb.guess.guesses.graded`).
 
-
-def graded_guess(pairs: PairRows, quality: float, *, decimals: int, seed: int) -> Guess:
-    """A guess of one quality for test and train pairs alike (:func:`iclnb.guess.guesses.graded`)."""
-    parts = (guesses.graded(scores, quality, seed=seed) for scores in (pairs.truth, pairs.train_scores))
-    return Guess(*parts).rounded(decimals)
+    Their qualities are sines of equal steps: closer together near 1.
+    """
+    return {
+        f"quality {quality:.6g}": Guess(
+            *(guesses.graded(scores, quality, seed=seed) for scores in (pairs.truth, pairs.train_scores))
+        )
+        for quality in np.sin(np.linspace(0, np.pi / 2, grades))
+    }
 
 
 def demonstration_sets(train: int, k: int, sets: int, *, seed: int) -> Int[np.ndarray, "sets k"]:

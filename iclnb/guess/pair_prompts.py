@@ -54,6 +54,12 @@ class Style:
             raise IclnbError("a number cannot have fewer than 0 decimals; raise decimals and answer_decimals")
 
 
+def templates(style: Style, tokenizer: PreTrainedTokenizerBase) -> dict[str, Style]:
+    """A style in plain text and, where the model has one, in its chat template."""
+    ways = {"plain": replace(style, chat=False)}
+    return ways if tokenizer.chat_template is None else ways | {"chat": replace(style, chat=True)}
+
+
 def other_styles(style: Style) -> dict[str, Style]:
     """A style, and others that differ in the precision of guess and scores or in the guess's place."""
     return {

@@ -12,9 +12,8 @@ from iclnb import figures
 from iclnb.display import number
 from iclnb.figures import Picture
 from iclnb.guess.accuracy import mse, pearson
-from iclnb.guess.estimates import Comparison, by_grade
+from iclnb.guess.comparison import Comparison
 from iclnb.guess.material import NONE
-from iclnb.guess.scoring import Dose
 from iclnb.stats import Estimate
 
 _PANELS = {"Pearson correlation": pearson, "squared error": mse}
@@ -50,15 +49,22 @@ def accuracy(compared: Comparison) -> Picture:
 
 
 @figures.picture
-def dose_response(compared: Comparison, dose: Dose) -> Picture:
-    """Accuracy of answers against the quality of the guess; the guess alone and no guess on the same axes."""
+def dose_response(compared: Comparison, graded: Comparison) -> Picture:
+    """Accuracy of answers against the quality of the guess; the guess alone and no guess on the same axes.
+
+    Args:
+        compared: has answers without a guess.
+        graded: answers with each graded guess, worst first.
+    """
     figure, all_axes = plt.subplots(1, 2, figsize=(8.2, 3.2))
-    none, points = compared.answer(NONE), dose.guess.shape[-1]
-    quality = by_grade(compared, dose, pearson)[1]
+    points = next(iter(graded.answers.values())).expected.shape[-1]
+    quality = np.array([graded.plain(pearson, graded.guess(name)) for name in graded.guesses])
     words = []
     for axes, (label, statistic) in zip(all_axes, _PANELS.items(), strict=True):
-        answered, alone = by_grade(compared, dose, statistic)
-        without = compared.accuracy(statistic, none[:, :points])
+        by_grade = [graded.accuracy(statistic, graded.answer(name)) for name in graded.guesses]
+        answered = Estimate(*np.array(by_grade, dtype=float).T)
+        alone = [graded.plain(statistic, graded.guess(name)) for name in graded.guesses]
+        without = compared.accuracy(statistic, compared.answer(NONE)[:, :points])
         figures.band(axes, quality, answered, "model's answer", **figures.SERIES[0])
         axes.plot(quality, alone, label="guess alone", **figures.CONTROL)
         axes.axhline(without.value, label="answer without a guess", color=figures.SERIES[1]["color"], ls="--")

@@ -1,13 +1,12 @@
 """A language model scores test pairs under a condition; how its scores respond to moved guesses."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from iclnb.guess.material import NONE, SMALL, Condition, Guess, PairRows
+from iclnb.guess.material import Condition, PairRows
 from iclnb.guess.pair_prompts import Pairs, Style, write_pairs, written_format
 from iclnb.guess.score_answers import DIGITS, ScoreAnswers, digit_values, read_off
 from iclnb.llm.data import tasks
@@ -62,72 +61,6 @@ class Scorer:
         )
         prompts = self.prompts(condition, points)
         return read_off(self.reader.answers(prompts, Wording(format, DIGITS)), self.values)
-
-
-def by_template(
-    scorer: Scorer, shown: Int[np.ndarray, "sets k"], guess: Guess, points: int
-) -> dict[str, dict[str, Float[np.ndarray, "sets points"]]]:
-    """Answers in plain text and, where the model has one, in its chat template; without and with a guess."""
-    without = Condition(shown, scorer.pairs.train_scores)
-    conditions = {NONE: without, SMALL: replace(without, guess=guess)}
-    ways = {"plain": False, "chat": True}
-    if scorer.reader.tokenizer.chat_template is None:
-        ways.pop("chat")
-    scorers = {way: replace(scorer, style=replace(scorer.style, chat=chat)) for way, chat in ways.items()}
-    return {
-        way: {name: each.answers(condition, points).expected for name, condition in conditions.items()}
-        for way, each in scorers.items()
-    }
-
-
-class Written(NamedTuple):
-    """Answers to a guess written in one way.
-
-    Attributes:
-        answers: expected scores.
-        guess: as it is written.
-    """
-
-    answers: Float[np.ndarray, "sets points"]
-    guess: Float[np.ndarray, " points"]
-
-
-def by_style(
-    scorer: Scorer, styles: Mapping[str, Style], condition: Condition, points: int
-) -> dict[str, Written]:
-    """Answers with guess and scores written in each of several ways."""
-    return {
-        name: Written(
-            replace(scorer, style=style).answers(condition, points).expected,
-            np.round(condition.guess.test[:points], style.decimals),
-        )
-        for name, style in styles.items()
-    }
-
-
-class Dose(NamedTuple):
-    """Answers by quality of the guess, worst first.
-
-    Attributes:
-        guess: of each grade.
-        answers: expected scores with it.
-    """
-
-    guess: Float[np.ndarray, "grades points"]
-    answers: Float[np.ndarray, "grades sets points"]
-
-
-def dose(scorer: Scorer, without: Condition, graded: Sequence[Guess], points: int) -> Dose:
-    """The answers to the first test pairs with each of several guesses.
-
-    Args:
-        scorer: of the pairs.
-        without: demonstrations without a guess.
-        graded: the guesses, worst first.
-        points: how many test pairs.
-    """
-    answers = [scorer.answers(replace(without, guess=guess), points).expected for guess in graded]
-    return Dose(np.stack([guess.test[:points] for guess in graded]), np.stack(answers))
 
 
 RESPONSES = {

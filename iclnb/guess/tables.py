@@ -9,22 +9,21 @@ from IPython.display import Markdown
 from iclnb.display import Author, table
 from iclnb.guess import regression
 from iclnb.guess.accuracy import Table, mse, pearson, spearman
-from iclnb.guess.estimates import Comparison, over
+from iclnb.guess.comparison import Comparison, over
 from iclnb.guess.material import NONE, SMALL
-from iclnb.guess.scoring import Written
-from iclnb.stats import Estimate
-
-_HEADER = ("", "pairs", "Pearson", "Spearman", "squared error")
 
 
 def accuracy(compared: Comparison, descended: Table) -> Markdown:
     """Accuracy of answers, of each guess alone, and of gradient descent from the small model's guess."""
-    rows = [_line(compared, "answer, no guess", compared.answer(NONE))]
-    for name in compared.guesses:
-        rows.append(_line(compared, f"answer, {name}", compared.answer(name)))
-        rows.append(_line(compared, f"{name} alone", _repeated(compared, name)))
+    rows = []
+    for name, guess in compared.guesses.items():
+        answer = compared.answer(name)
+        rows.append(_line(compared, f"answer, {name if guess else 'no guess'}", answer))
+        if guess:  # the same under every demonstration set: its interval is over pairs
+            alone = np.broadcast_to(compared.guess(name), answer.shape)
+            rows.append(_line(compared, f"{name} alone", alone))
     rows.append(_line(compared, "one step of GD from the small model", descended))
-    return table(_HEADER, rows)
+    return table(("", "pairs", "Pearson", "Spearman", "squared error"), rows)
 
 
 def reading(compared: Comparison) -> Markdown:
@@ -74,48 +73,24 @@ def gains(added: Mapping[str, regression.Gain], *, seed: int) -> Markdown:
     return table(("answer", "error of the guess", "gain", "gain, permuted answers", "difference"), rows)
 
 
-def responses(measured: Mapping[str, Estimate], predicted: Mapping[str, Sequence[float]]) -> Markdown:
-    """Measured and predicted changes of the answer, per point."""
-    rows = [
-        (name, estimate, *(float(values[i]) for values in predicted.values()))
-        for i, (name, estimate) in enumerate(measured.items())
-    ]
-    return table(("raised by one point", "model", *predicted), rows)
-
-
-def by_style(compared: Comparison, written: Mapping[str, Written]) -> Markdown:
+def by_style(ways: Mapping[str, Comparison]) -> Markdown:
     """Accuracy of answers by how guess and answer are written, and how closely they follow the guess."""
-    rows = [
-        (
-            name,
-            compared.accuracy(pearson, answer),
-            compared.accuracy(mse, answer),
-            compared.plain(mse, guess),
-            over(pearson, answer, guess, seed=compared.seed),
-        )
-        for name, (answer, guess) in written.items()
-    ]
+    rows = []
+    for way, compared in ways.items():
+        for name, guess in compared.guesses.items():
+            answer = compared.answer(name)
+            rows.append((
+                way if guess else f"{way}, no guess",
+                compared.accuracy(pearson, answer),
+                compared.accuracy(mse, answer),
+                compared.plain(mse, guess.test) if guess else "",
+                over(pearson, answer, guess.test, seed=compared.seed) if guess else "",
+            ))  # fmt: skip
     header = ("", "Pearson", "squared error", "squared error, guess alone", "correlation with the guess")
     return table(header, rows)
-
-
-def by_template(compared: Comparison, ways: Mapping[str, Mapping[str, Table]]) -> Markdown:
-    """Accuracy in plain text and in the chat template, with and without the small model's guess."""
-    names = {NONE: "no guess", SMALL: SMALL}
-    rows = [
-        _line(compared, f"{way}, {names[name]}", answer)
-        for way, answers in ways.items()
-        for name, answer in answers.items()
-    ]
-    return table(_HEADER, rows)
 
 
 def _line(compared: Comparison, name: str, answer: Table) -> Sequence[Any]:
     found = [compared.accuracy(statistic, answer) for statistic in (pearson, spearman, mse)]
     label = Author(f"*{name}*") if name.endswith("alone") else name
     return label, answer.shape[-1], *found
-
-
-def _repeated(compared: Comparison, name: str) -> Table:
-    """A guess alone, the same under every demonstration set: its interval is over pairs."""
-    return np.broadcast_to(compared.guess(name), compared.answer(name).shape)
