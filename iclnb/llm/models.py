@@ -5,6 +5,7 @@ Weights are read from safetensors only and no code of a model's repository is ev
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from transformers import (
 )
 
 from iclnb.errors import IclnbError
+from iclnb.llm import weights
 from iclnb.llm.data import hub_files, packaged
 from iclnb.llm.data.progress import bars_on_a_terminal
 
@@ -101,17 +103,19 @@ def load(
             if origin["source"] == "hub":
                 place["revision"] = origin["revision"] = _commit(name, place["revision"])
             config = AutoConfig.from_pretrained(**place)
-            tokenizer = _tokenizer(place)
+            weights.check_configuration(name, config, _folder(place))
+            tokenizer = _tokenizer(name, place)
             if random_weights_seed is None:
                 if device_map is None and device.type != "cpu":
                     device_map = {"": device}  # straight there, without a copy in the main memory
-                model = AutoModelForCausalLM.from_pretrained(
-                    **place, config=config, dtype=dtype, use_safetensors=True, device_map=device_map
-                )
+                model = _trained(name, place, config, dtype, device_map)
             else:
                 model = _random(config, random_weights_seed, dtype, device, device_map)
-    except (OSError, ValueError, SafetensorError) as error:
+    except IclnbError:
+        raise
+    except Exception as error:  # what damaged files raise in 🤗 transformers has no common type
         raise _failure(name, origin["source"], error) from error
+    weights.check_pass(name, model.eval())
     if origin["source"] == "hub":
         hub_files.verify(name, origin["revision"])
     origin |= {
@@ -119,7 +123,7 @@ def load(
         "device": str(model.device),
         "random_weights_seed": random_weights_seed,
     }
-    return LoadedModel(model.eval(), tokenizer, origin)
+    return LoadedModel(model, tokenizer, origin)
 
 
 def load_encoder(
@@ -223,12 +227,45 @@ def _kinds(name: str) -> str:
     return "\n".join(lines)
 
 
-def _tokenizer(place: dict[str, Any]) -> PreTrainedTokenizerBase:
-    tokenizer = AutoTokenizer.from_pretrained(**place)
+def _folder(place: Mapping[str, Any]) -> Path | None:
+    """The folder of a model that lies on this machine."""
+    where = place["pretrained_model_name_or_path"]
+    return where if isinstance(where, Path) else None
+
+
+def _tokenizer(name: str, place: dict[str, Any]) -> PreTrainedTokenizerBase:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(**place)
+    except Exception as error:  # the tokenizers library raises plain exceptions, and damaged files any
+        source = "local" if place.get("local_files_only") else "hub"
+        raise _failure(f"the tokenizer of {name}", source, error) from error
+    if not len(tokenizer):
+        raise IclnbError(f"the tokenizer of {name} has no tokens; restore tokenizer.json from its source")
     tokenizer.padding_side = "right"
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
+    if tokenizer.pad_token is None:  # padding is masked: any token will do
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
     return tokenizer
+
+
+def _trained(
+    name: str,
+    place: dict[str, Any],
+    config: PretrainedConfig,
+    dtype: torch.dtype,
+    device_map: str | dict | None,
+) -> PreTrainedModel:
+    """The model with the weights of its files, all of them and nothing else."""
+    model, info = AutoModelForCausalLM.from_pretrained(
+        **place,
+        config=config,
+        dtype=dtype,
+        use_safetensors=True,
+        device_map=device_map,
+        ignore_mismatched_sizes=True,  # they are refused below, by name
+        output_loading_info=True,
+    )
+    weights.check_weights(name, model, info)
+    return model
 
 
 def _random(
