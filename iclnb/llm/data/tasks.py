@@ -112,7 +112,8 @@ def get(name: str) -> Task:
 def load(name: str, split: str, source: str = "auto", *, revision: str | None = None) -> Dataset:
     """The rows of one split of a task, typed; :func:`origin` tells where they are from.
 
-    Rows without text or without a label are left out (and counted in the origin).
+    Rows without text or without a label are left out and counted in the origin, which counts repeated
+    rows too. Labels may be numbers, numbers as text, or names of classes.
 
     Args:
         name: a key of :data:`TASKS`.
