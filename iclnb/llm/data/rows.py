@@ -40,7 +40,7 @@ def lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 def _object(line: bytes, place: str) -> Mapping[str, Any] | None:
     """The object of a line; ``None`` for a blank one."""
     try:
-        text = line.decode("utf-8").lstrip("\ufeff")
+        text = line.rstrip(b"\r\n").decode("utf-8").lstrip("\ufeff")
         row = json.loads(text, strict=False, object_pairs_hook=_once) if text.strip() else None
     except UnicodeDecodeError as error:
         raise IclnbError(f"{place}, column {error.start + 1}: not UTF-8; save the file as UTF-8") from None
@@ -124,16 +124,16 @@ def _value(task: Task, row: Mapping[str, Any], name: str, place: str) -> Any:
 
 def _number(value: Any, classes: tuple[str, ...]) -> float | None:
     """The number that a value stands for, as a number, as text or by the name of a class; else ``None``."""
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float | str)
-        or (isinstance(value, str) and "_" in value)
-    ):
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
-    if isinstance(value, str) and value.strip().lower() in [name.lower() for name in classes]:
-        return float([name.lower() for name in classes].index(value.strip().lower()))
-    if isinstance(value, str) and not value.strip():
-        return math.nan
+    if isinstance(value, str):
+        names, value = [name.lower() for name in classes], value.strip().lower()
+        if value in names:
+            return float(names.index(value))
+        if not value:
+            return math.nan
+        if "_" in value:  # which Python would read as a number, and nobody writes
+            return None
     try:
         return float(value)
     except (ValueError, OverflowError):
