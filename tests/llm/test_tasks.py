@@ -100,8 +100,7 @@ def test_scores_of_other_copies(local):
     rows = tasks.load("stsb", "test", "local")
     assert rows["score"] == pytest.approx([i / 20 for i in range(5)])
     local("stsb", "validation", {**pairs[0], "label": 5.01})
-    with pytest.raises(
-        IclnbError, match=r"line 1, column 'label': .* 0 to 5 as 'score', got 5\.01":
+    with pytest.raises(IclnbError, match=r"line 1, column 'label': .* 0 to 5 as 'score', got 5\.01"):
         tasks.load("stsb", "validation", "local")
 
 
