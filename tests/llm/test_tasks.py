@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iclnb.errors import IclnbError
-from iclnb.llm.data import packaged, tasks
+from iclnb.llm.data import hub_access, packaged, tasks
 from iclnb.llm.data.definitions import Format
 
 REAL = os.environ.get("ICLNB_DATA")
@@ -184,6 +184,7 @@ def test_the_hub_out_of_reach(monkeypatch):
         raise ConnectionError("no route to host")
 
     monkeypatch.setattr(datasets, "load_dataset", fail)
+    monkeypatch.setattr(hub_access, "reachable", lambda _: True)
     with pytest.raises(IclnbError, match=r"sst2.*no route to host.*local: set ICLNB_DATA.*hub: connect"):
         tasks.load("sst2", "train")
 

@@ -11,6 +11,7 @@ from datasets import Dataset, DatasetInfo
 from iclnb.errors import IclnbError
 from iclnb.llm.data import packaged
 from iclnb.llm.data.definitions import Task
+from iclnb.llm.data.hub_access import cache_if_out_of_reach
 from iclnb.llm.data.rows import Numbered, lines, typed
 
 SOURCES = ("packaged", "local", "hub")
@@ -93,16 +94,15 @@ def _hub(task: Task, split: str, revision: str | None) -> tuple[Numbered, dict[s
 
     place, name = task.hub, f"{task.hub.repository}:{task.hub.config or 'default'}"
     hub_split = place.splits.get(split, split)
-    try:
-        if (
-            revision is not None
-        ):  # a branch or tag: the commit of today, so that what is recorded is what is read
-            revision = HfApi().dataset_info(place.repository, revision=revision).sha
-        commit = revision or place.revision
-        table = load_dataset(place.repository, place.config, split=hub_split, revision=commit)
-    except Exception as error:  # the hub's libraries raise a dozen unrelated kinds
-        reason = str(error).strip().split("\n")[0]
-        raise IclnbError(f"could not read {name} from the hub ({reason}). {_ways(task)}") from error
+    with cache_if_out_of_reach() as in_reach:
+        try:
+            if revision is not None:  # a branch or tag: today's commit, so that what is read is recorded
+                revision = HfApi().dataset_info(place.repository, revision=revision).sha
+            commit = revision or place.revision
+            table = load_dataset(place.repository, place.config, split=hub_split, revision=commit)
+        except Exception as error:  # the hub's libraries raise a dozen unrelated kinds
+            reason = str(error).strip().split("\n")[0] if in_reach else "the hub is out of reach"
+            raise IclnbError(f"could not read {name} from the hub ({reason}). {_ways(task)}") from error
     where = {"file": f"{name}/{hub_split}", "repository": place.repository, "config": place.config}
     return enumerate(table, 1), where | {"revision": commit}
 
