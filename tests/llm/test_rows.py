@@ -93,7 +93,7 @@ def test_repeated_rows_stay_and_are_counted(load):
         (b'{"text": "a", "label": 0.5}\n', "column 'label': expected a class 0 to 1 as 'label', got 0.5"),
         (b'{"text": "a", "label": true}\n', "column 'label': expected a class 0 to 1 as 'label', got True"),
         (b'{"text": "a", "label": "maybe"}\n', "expected a class 0 to 1 as 'label', got 'maybe'"),
-        (b'{"text": "a", "label": "1_0"}\n', "expected a class 0 to 1 as 'label', got '1_0'"),
+        (b'{"text": "a", "label": "0_1"}\n', "expected a class 0 to 1 as 'label', got '0_1'"),
         (b'{"text": "a", "label": Infinity}\n', "expected a class 0 to 1 as 'label', got inf"),
         (b'{"text": "a", "label": [1]}\n', "expected a class 0 to 1 as 'label', got [1]"),
         (b'{"text": "a", "label": 1' + b"0" * 400 + b"}\n", "expected a class 0 to 1 as 'label', got 1000"),
