@@ -61,6 +61,7 @@ from iclnb.guess.accuracy import mse, pearson
 from iclnb.guess.material import NONE, SMALL
 from iclnb.guess.pair_prompts import Style
 from iclnb.llm import models
+from iclnb.llm.data import tasks
 from iclnb.llm.reader import Reader
 
 run = settings.read(globals())
@@ -104,6 +105,9 @@ rows = material.load_pairs(
 small = material.small_model(
     rows, models.load_encoder(), folds=run.folds, seed=run.regressor_seed
 )
+
+# %% tags=["hide-input"]
+Markdown(display.escape(tasks.summary(rows.origins)))
 
 # %% [markdown]
 # The other guesses: word overlap, rescaled to scores by least squares on train; the mean train score, the

@@ -1,5 +1,6 @@
 """Checks of a model as it is loaded: whole, finite, of the shape that its configuration says, and usable."""
 
+import math
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -126,7 +127,7 @@ def _check_size(name: str, config: PretrainedConfig, folder: Path | None) -> Non
     except Exception as error:  # as above
         raise _wrong(name, f"no model can be built from it ({_first_line(error)})") from error
     wanted = sum(parameter.numel() for parameter in built.parameters())
-    stored = _stored(folder) if folder is not None else None
+    stored = _stored(name, folder) if folder is not None else None
     if stored is not None and wanted > 2 * stored:
         raise _wrong(name, f"it asks for {wanted:,} weights, and the files hold {stored:,}")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -136,13 +137,22 @@ def _check_size(name: str, config: PretrainedConfig, folder: Path | None) -> Non
         )
 
 
-def _stored(folder: Path) -> int | None:
-    """How many weights the safetensors files of a folder hold; ``None`` if it has none."""
+def _stored(name: str, folder: Path) -> int | None:
+    """How many weights the safetensors files of a folder hold; ``None`` if it has none.
+
+    Raises:
+        IclnbError: if they are of a type that is no floating-point number.
+    """
     files, count = sorted(folder.glob("*.safetensors")), 0
     for path in files:
         with safe_open(path, framework="pt") as file:
             for key in file.keys():  # noqa: SIM118
-                count += int(torch.tensor(file.get_slice(key).get_shape()).prod())
+                part = file.get_slice(key)
+                kind = part.get_dtype()
+                if key.endswith(".weight") and kind not in ("F16", "BF16", "F32", "F64"):
+                    what = f"the weights of {name} are quantised ({key} is of type {kind})"
+                    raise IclnbError(f"{what}; load the model that it was made from")
+                count += math.prod(part.get_shape())
     return count if files else None
 
 

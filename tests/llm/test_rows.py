@@ -74,9 +74,17 @@ def test_missing_extra_numbers_are_left_out_too(load):
 
 
 def test_repeated_rows_stay_and_are_counted(load):
-    other = b'{"text": "fine", "label": 1}\n'
-    rows, origin = load(FINE, other, FINE, FINE)
+    other, nothing = b'{"text": "fine", "label": 1}\n', b'{"text": "", "label": 1}\n'
+    rows, origin = load(FINE, other, nothing, FINE, FINE)
     assert len(rows) == 4 and origin["repeated"] == 2
+    assert tasks.summary([origin]) == (
+        "tweet_eval_irony/train (local): 4 rows; 1 others left out for want of text or label; 2 repeated."
+    )
+
+
+def test_scores_may_be_text(load):
+    line = b'{"sentence1": "a", "sentence2": "b", "score": "3.8"}\n'
+    assert load(line, task="stsb")[0][0]["score"] == 3.8
 
 
 @pytest.mark.parametrize(

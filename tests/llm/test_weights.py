@@ -81,10 +81,13 @@ def test_quantised_weights(whole, tmp_path, method):
     assert f"are quantised ({method or 'method not named'})" in said and "that it was made from" in said
 
 
-def test_quantised_weights_without_a_word_in_the_configuration(whole, tmp_path):
+@pytest.mark.parametrize("kind", ["packed", "int8", "float8_e4m3fn"])
+def test_quantised_weights_without_a_word_in_the_configuration(whole, tmp_path, kind):
     packed = {f"{LAYER[:-7]}.qweight": torch.ones(6, 32, dtype=torch.int32)}
-    said = refused(damaged(whole(), tmp_path / "copy", weights=packed, remove=[LAYER]))
-    assert "quantised" in said or LAYER in said
+    if kind != "packed":
+        packed = {LAYER: torch.ones(48, 32).to(getattr(torch, kind))}
+    said = refused(damaged(whole(), tmp_path / "copy", weights=packed))
+    assert "quantised" in said and "that it was made from" in said
 
 
 @pytest.mark.parametrize("random_weights_seed", [None, 0])

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,15 @@ def origin(dataset: Dataset) -> dict[str, Any]:
         raise ValueError("expected a dataset made by iclnb.llm.data.tasks.load, got another one") from None
 
 
+def summary(origins: Iterable[Mapping[str, Any]]) -> str:
+    """What a page says of its rows, one sentence for each split: where from, how many, how many left out."""
+    return " ".join(
+        f"{each['task']}/{each['split']} ({each['source']}): {each['rows']:,} rows; {each['left_out']:,} others"
+        f" left out for want of text or label; {each['repeated']:,} repeated."
+        for each in origins
+    )
+
+
 def _packaged(task: Task, split: str) -> tuple[Numbered, dict[str, Any]]:
     if task.packaged is None:
         raise IclnbError(f"{task.name} is not packaged. {_ways(task)}")
@@ -83,7 +93,8 @@ def _local(task: Task, split: str) -> tuple[Numbered, dict[str, Any]]:
             f"{path.parent} holds no split" if path.parent.is_dir() else f"there is no folder {path.parent}"
         )
         raise IclnbError(f"no {path}; {found}. {_ways(task)}")
-    return lines(path), _described(path)
+    where = _described(path)
+    return lines(path), where
 
 
 def _hub(task: Task, split: str, revision: str | None) -> tuple[Numbered, dict[str, Any]]:
@@ -127,5 +138,8 @@ def _ways(task: Task) -> str:
 
 
 def _described(path: Path) -> dict[str, str]:
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise IclnbError(f"{path} cannot be read: {error.strerror}") from error
     return {"file": f"{path.parent.name}/{path.name}", "sha256": digest}

@@ -9,9 +9,9 @@ from datasets import Dataset
 from iclnb.errors import IclnbError, unknown
 from iclnb.llm.data import sources
 from iclnb.llm.data.definitions import Format, Hub, Task
-from iclnb.llm.data.sources import SOURCES, origin
+from iclnb.llm.data.sources import SOURCES, origin, summary
 
-__all__ = ["SOURCES", "TASKS", "Task", "get", "load", "origin"]
+__all__ = ["SOURCES", "TASKS", "Task", "get", "load", "origin", "summary"]
 
 
 _VALENCE = {"valence": ("negative", "positive"), "quality": ("terrible", "great"), "mood": ("sad", "happy")}
