@@ -67,8 +67,8 @@ def origin(dataset: Dataset) -> dict[str, Any]:
 def summary(origins: Iterable[Mapping[str, Any]]) -> str:
     """What a page says of its rows, one sentence for each split: where from, how many, how many left out."""
     return " ".join(
-        f"{each['task']}/{each['split']} ({each['source']}): {each['rows']:,} rows; {each['left_out']:,} others"
-        f" left out for want of text or label; {each['repeated']:,} repeated."
+        f"{each['task']}/{each['split']} ({each['source']}): {each['rows']:,} rows; {each['left_out']:,} "
+        f"others left out for want of text or label; {each['repeated']:,} repeated."
         for each in origins
     )
 
