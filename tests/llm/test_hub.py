@@ -3,8 +3,10 @@
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import sys
+import textwrap
 
 import pytest
 import tiny
@@ -91,6 +93,7 @@ def ask(hub, tmp_path_factory):
                 return json.loads(line[1:])
         raise AssertionError("the process died")
 
+    asked.environment = environment
     yield asked
     process.stdin.close()
     process.wait()
@@ -154,3 +157,44 @@ def test_rows_are_those_of_the_pinned_commit_or_of_the_named_one(ask):
 def test_rows_out_of_reach(ask):
     assert "could not read" in ask("rows", "stsb", "train")["refused"]
     assert "could not read" in ask("rows", "mnli", "validation")["refused"]
+
+
+def test_a_hub_out_of_reach_is_said_at_once(hub, ask):
+    """What was loaded before comes from the cache; everything else is refused without retries."""
+    program = """
+        import time
+        from iclnb.errors import IclnbError
+        from iclnb.llm import models
+        from iclnb.llm.data import hub_access, tasks
+        hub_access.SECONDS /= 10  # a server that never answers is waited for, each time
+        for ask in (
+            lambda: models.load("owner/tiny", revision="a" * 40, device="cpu"),
+            lambda: models.load("owner/tiny", revision="new", device="cpu"),
+            lambda: models.load("Qwen/Qwen2.5-0.5B", device="cpu"),
+            lambda: tasks.load("sst2", "train", "hub"),
+            lambda: tasks.load("mnli", "validation"),
+        ):
+            start = time.monotonic()
+            try:
+                ask()
+                said = "loaded"
+            except IclnbError as error:
+                said = str(error)
+            print(time.monotonic() - start < 4, said)
+    """
+    ask("model", "owner/tiny", revision=FIRST), ask("rows", "sst2", "train")
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(99)  # and never answers
+        out_of_reach = {"HF_ENDPOINT": f"http://127.0.0.1:{silent.getsockname()[1]}"}
+        for changes in (out_of_reach, {"HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "1"}):
+            words = [sys.executable, "-c", textwrap.dedent(program)]
+            environment = ask.environment | changes
+            before = len(hub.requests)
+            run = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+            lines = run.stdout.strip().split("\n")
+            assert len(lines) == 5 and len(hub.requests) == before, run.stderr
+            assert "Retry" not in run.stderr
+            assert lines[0] == lines[3] == "True loaded"
+            for line in (*lines[1:3], *lines[4:]):
+                assert line.startswith("True could not") and "the hub is out of reach" in line
