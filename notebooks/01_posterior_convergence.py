@@ -54,7 +54,7 @@ import pandas as pd
 from IPython.display import Markdown
 from scipy.stats import binomtest
 
-from iclnb import figures, profiles, stats
+from iclnb import claims, figures, settings, stats
 from iclnb.bayes import (
     HMMMixture,
     Kernels,
@@ -86,7 +86,7 @@ rows = {
     "paper": (100, 500, 40, 50, 1_000_000, 40, 500, 4096, 20, 20),
 }
 sizes = {name: dict(zip(names, row, strict=True)) for name, row in rows.items()}
-run = profiles.choose(
+run = settings.choose(
     profile, sizes, hmms=hmms, prompts=prompts, small_hmms=small_hmms
 )
 settings = {"length": length, "scale": scale, "bandwidth": bandwidth}
@@ -293,9 +293,9 @@ pd.DataFrame(
 results.claim(
     "theorem-1-printed", paper="A", section="theorem 1", criterion=within(0, 0),
     statement="With a single task the printed kernel regression tends to the posterior (limit error zero)",
-    estimate=stats.exact(float(worst(POSITIVE, "printed")[0])),
+    evidence=claims.Evidence(estimate=stats.exact(float(worst(POSITIVE, "printed")[0])),
     control=float(max(worst(POSITIVE, name)[0] for name in ("unweighted", "ratio"))),
-    control_is="both repaired kernels on the same HMM, exactly",
+    control_is="both repaired kernels on the same HMM, exactly"),
 ).verdict  # fmt: skip
 
 # %% [markdown]
@@ -416,8 +416,8 @@ for name, repair in (
     results.claim(
         f"repair-{name}", paper="ours", section="theorem 1, repaired", criterion=below(1e-6),
         statement=f"Repair {repair}: the limit is the posterior at every x_test (worst limit error)",
-        estimate=stats.bootstrap(small.worst[name], seed=bootstrap_seed),
-        control=float(small.worst["printed"].min()), control_is="printed kernel, smallest over the same HMMs",
+        evidence=claims.Evidence(estimate=stats.bootstrap(small.worst[name], seed=bootstrap_seed),
+        control=float(small.worst["printed"].min()), control_is="printed kernel, smallest over the same HMMs"),
     )  # fmt: skip
 
 # %% [markdown]
@@ -428,21 +428,21 @@ slopes = {k: small.slopes(k, "to_limit", 1000) for k in tracked[:4]}
 results.claim(
     "rate", paper="A", section="theorem 1", criterion=within(-0.55, -0.45),
     statement="The error to a kernel's own limit falls like n^(-1/2) (slope, mean over four kernels)",
-    estimate=stats.bootstrap(np.mean(list(slopes.values()), axis=0), seed=bootstrap_seed),
+    evidence=claims.Evidence(estimate=stats.bootstrap(np.mean(list(slopes.values()), axis=0), seed=bootstrap_seed),
     control=float(small.slopes("labels only", "to_posterior", 1000).mean()),
-    control_is="labels only, slope of the error to the posterior",
+    control_is="labels only, slope of the error to the posterior"),
 )  # fmt: skip
 results.claim(
     "consistent-belief", paper="ours", section="small HMMs", criterion=below(1e-3),
     statement="The belief kernel, bandwidth fixed, tends to the posterior (limit error, median over HMMs)",
-    estimate=median(small.floor["belief"]), control=float(np.median(small.floor["labels only"])),
-    control_is="labels only, same HMMs",
+    evidence=claims.Evidence(estimate=median(small.floor["belief"]), control=float(np.median(small.floor["labels only"])),
+    control_is="labels only, same HMMs"),
 )  # fmt: skip
 results.claim(
     "bound-informative", paper="A", section="theorem 1", criterion=below(1),
     statement="The bound η²ε_θ is smaller than the largest possible error (median over HMMs)",
-    estimate=median(small.bound), control=float(np.median(small.floor["printed"])),
-    control_is="measured: limit error of the printed kernel, same HMMs",
+    evidence=claims.Evidence(estimate=median(small.bound), control=float(np.median(small.floor["printed"])),
+    control_is="measured: limit error of the printed kernel, same HMMs"),
 )  # fmt: skip
 results.values["small"] = {
     "bound": small.bound,
@@ -465,7 +465,7 @@ deviation = np.abs(paper - 2 * missed)
 results.claim(
     "table-is-l1", paper="A", section="appendix C, table 3", criterion=within(1.9, 2.1),
     statement="Distance = c (1 - accuracy) with c = 2: the norm is L1 and posteriors are nearly one-hot",
-    estimate=stats.exact(constant), control=float(np.sqrt(2)), control_is="what the L2 norm would give",
+    evidence=claims.Evidence(estimate=stats.exact(constant), control=float(np.sqrt(2)), control_is="what the L2 norm would give"),
 )  # fmt: skip
 results.values["table"] = {
     "constant": constant,
@@ -629,8 +629,8 @@ for name in (*kernels.NON_NEGATIVE, "printed"):
     results.claim(
         f"convergence-{name.replace(' ', '-')}", paper="A", section="appendix C, table 3",
         statement=f"Kernel {name}: L1 distance to the posterior at n = {n_demo[-1]} at most table 3's",
-        criterion=below(paper[-1]), estimate=distance[name].at(-1), control=control.at(-1).value,
-        control_is="same kernel, labels shuffled" if name in shuffled else "labels only",
+        criterion=below(paper[-1]), evidence=claims.Evidence(estimate=distance[name].at(-1), control=control.at(-1).value,
+        control_is="same kernel, labels shuffled" if name in shuffled else "labels only"),
     )  # fmt: skip
 
 # %% [markdown]
@@ -641,13 +641,13 @@ for name in ("belief", "printed"):
     results.claim(
         f"table-{name}", paper="A", section="appendix C, table 3", criterion=below(0.1),
         statement=f"Kernel {name} reproduces table 3 (mean over n of the gap between mean distances)",
-        estimate=main.gap(name, PAPER_DISTANCE, seed=bootstrap_seed),
-        control=main.gap("labels only", PAPER_DISTANCE, seed=bootstrap_seed).value, control_is="labels only",
+        evidence=claims.Evidence(estimate=main.gap(name, PAPER_DISTANCE, seed=bootstrap_seed),
+        control=main.gap("labels only", PAPER_DISTANCE, seed=bootstrap_seed).value, control_is="labels only"),
     )  # fmt: skip
 results.claim(
     "normaliser-positive", paper="A", section="theorem 1", criterion=below(0.01),
     statement=f"Printed kernel: fewer than 1 % of prompts have a negative normaliser at n = {n_demo[3]}",
-    estimate=negative.at(3), control=0.5, control_is="kernel values of random sign",
+    evidence=claims.Evidence(estimate=negative.at(3), control=0.5, control_is="kernel values of random sign"),
 ).verdict  # fmt: skip
 
 # %% [markdown]
@@ -732,14 +732,14 @@ for name, target, estimate in (
     results.claim(
         f"plateau-{name}", paper="A", section="appendix C, table 3", criterion=above(0.75),
         statement=f"Plateau, {name}: the distance {target} hardly falls after n = 32 (ratio d(128) / d(32))",
-        estimate=estimate, control=0.5, control_is="the rate n^(-1/2)",
+        evidence=claims.Evidence(estimate=estimate, control=0.5, control_is="the rate n^(-1/2)"),
     )  # fmt: skip
 results.claim(
     "table-answer", paper="ours", section="appendix C, table 3", criterion=below(0.1),
     statement=f"Belief kernel, distance to the drawn answer, scale {2 * scale:g}: reproduces table 3 (gap)",
-    estimate=sharper.gap("belief", PAPER_DISTANCE, key="to_answer", seed=bootstrap_seed),
+    evidence=claims.Evidence(estimate=sharper.gap("belief", PAPER_DISTANCE, key="to_answer", seed=bootstrap_seed),
     control=main.gap("labels only", PAPER_DISTANCE, key="to_answer", seed=bootstrap_seed).value,
-    control_is=f"labels only, to the drawn answer, scale {scale:g}",
+    control_is=f"labels only, to the drawn answer, scale {scale:g}"),
 )  # fmt: skip
 
 # %% [markdown]
@@ -751,7 +751,7 @@ share = binomtest(int(flat.sum()), len(flat)).proportion_ci()
 results.claim(
     "plateau-unlucky-hmm", paper="ours", section="appendix C, table 3", criterion=above(0.2),
     statement="More than one HMM in five stays above table 3's lowest distance from n = 32 on (belief)",
-    estimate=stats.Estimate(flat.mean(), share.low, share.high), control=0.0, control_is="no such HMM",
+    evidence=claims.Evidence(estimate=stats.Estimate(flat.mean(), share.low, share.high), control=0.0, control_is="no such HMM"),
 )  # fmt: skip
 results.values["plateau"] = {
     "table": paper[-1] / paper[5],
@@ -850,20 +850,20 @@ pd.DataFrame(
 results.claim(
     "demonstrations-matter-table", paper="A", section="appendix C", criterion=above(0.05),
     statement="In the setting of table 3 demonstrations change the posterior (L1 by more than 0.05)",
-    estimate=alone, control=noisy_alone.at(-1).value, control_is="second design",
+    evidence=claims.Evidence(estimate=alone, control=noisy_alone.at(-1).value, control_is="second design"),
 )  # fmt: skip
 results.claim(
     "demonstrations-matter-noisy", paper="ours", section="second design", criterion=above(0.05),
     statement="With noisy x demonstrations change the posterior (L1 by more than 0.05)",
-    estimate=noisy_alone.at(-1), control=float(alone.value), control_is="setting of table 3",
+    evidence=claims.Evidence(estimate=noisy_alone.at(-1), control=float(alone.value), control_is="setting of table 3"),
 )  # fmt: skip
 for name in ("operator cosine", "belief"):
     results.claim(
         f"noisy-{name.replace(' ', '-')}", paper="ours", section="second design", criterion=below(1),
         statement=f"With noisy x and n = {noisy_ns[-1]}, kernel {name} is nearer to the posterior than label "
         "frequencies are (ratio of mean distances)",
-        estimate=noisy.ratio(name, noisy_ns[-1], ("labels only", noisy_ns[-1]), seed=bootstrap_seed),
-        control=1.0, control_is="labels only",
+        evidence=claims.Evidence(estimate=noisy.ratio(name, noisy_ns[-1], ("labels only", noisy_ns[-1]), seed=bootstrap_seed),
+        control=1.0, control_is="labels only"),
     )  # fmt: skip
 
 # %% [markdown]

@@ -45,11 +45,13 @@ sampling_seed: int = 3  # choice of control tokens, bootstrap
 import numpy as np
 from IPython.display import Markdown
 
-from iclnb import claims, figures, profiles, stats
-from iclnb.llm import allocation, draws, models, pictures
+from iclnb import claims, figures, settings, stats
+from iclnb.allocation import measurements as allocation
+from iclnb.allocation import pictures
+from iclnb.llm import draws, models
 from iclnb.llm.data import tasks
 
-size = profiles.choose(
+size = settings.choose(
     profile,
     {
         "smoke": {"task": "movie_snippets", "model": models.PACKAGED, "k": 4, "prompts": 6},
@@ -231,8 +233,8 @@ def judge(
     """Record a claim about a number per prompt; ``blind`` are the same numbers with random weights."""
     results.claim(
         id, paper=paper, section="5.1" if paper == "A" else "this notebook", statement=statement, criterion=criterion,
-        estimate=stats.bootstrap(values, seed=sampling_seed),
-        control=blind.mean(), control_is="random weights, same prompts",
+        evidence=claims.Evidence(estimate=stats.bootstrap(values, seed=sampling_seed),
+        control=blind.mean(), control_is="random weights, same prompts"),
     )  # fmt: skip
 
 

@@ -70,12 +70,8 @@ sampling_seed: int = 3  # splits, permutations, random heads, bootstrap
 import numpy as np
 from IPython.display import Markdown
 
-from iclnb import claims, figures, profiles
+from iclnb import claims, figures, settings
 from iclnb.errors import IclnbError
-from iclnb.llm import draws, models
-from iclnb.allocation.measurements import MIDDLE, layers_within
-from iclnb.llm.attention import prepare
-from iclnb.llm.data import tasks
 from iclnb.heads import (
     agreement,
     correlation,
@@ -89,10 +85,13 @@ from iclnb.heads import (
     verdicts,
 )
 from iclnb.heads import table as tables
-from iclnb.llm.reading import read
-from iclnb.llm.similarity import next_token_probabilities
+from iclnb.llm import draws, models
+from iclnb.llm.attention import prepare
+from iclnb.llm.data import tasks
+from iclnb.llm.depth import MIDDLE, layers_within
+from iclnb.llm.reading import next_token_probabilities, read
 
-size = profiles.choose(
+size = settings.choose(
     profile,
     {
         "smoke": {"task": "movie_snippets", "table": "movie_snippets", "model": models.PACKAGED, "dtype": None,

@@ -67,18 +67,11 @@ from dataclasses import replace
 import numpy as np
 from IPython.display import Markdown
 
-from iclnb import claims, figures, profiles, stats
+from iclnb import claims, figures, kernel_regression, settings, stats
 from iclnb.errors import IclnbError
-from iclnb.llm import (
-    allocation,
-    draws,
-    kernel_regression,
-    models,
-    prompts,
-    similarity,
-)
-from iclnb.llm.data import tasks
 from iclnb.heads import agreement
+from iclnb.llm import depth, draws, models, reading, similarity
+from iclnb.llm.data import tasks
 from iclnb.steering import (
     conditions,
     lexicon,
@@ -90,7 +83,7 @@ from iclnb.steering import (
 )
 
 packaged = {"task": "movie_snippets", "model": models.PACKAGED}
-size = profiles.choose(
+size = settings.choose(
     profile,
     {
         "smoke": {
@@ -261,7 +254,7 @@ def listed(header: list[str], rows: list[list]) -> Markdown:
 # demonstrations are chosen and how they are ordered are two things, so their order is shuffled under every strategy.
 
 # %%
-shown_alone = similarity.next_token_probabilities(
+shown_alone = reading.next_token_probabilities(
     trained,
     [chosen.format.x.format_map(row) for row in [*query_rows, *pool_rows]],
     batch_size=batch_size,
@@ -437,7 +430,7 @@ judged = {
     for strategy, weighed in looked.items()
 }
 selection = np.mean([found.selection for found in judged.values()], axis=0)
-middle = allocation.layers_within(len(selection), allocation.MIDDLE)
+middle = depth.layers_within(len(selection), depth.MIDDLE)
 within = np.full(selection.shape, -np.inf)
 within[middle] = selection[middle]
 best = np.argsort(-within, axis=None, kind="stable")[:heads]
@@ -513,7 +506,7 @@ Markdown(
 # %%
 few = slice(size.shared_points)
 few_queries, few_truths = query_rows[few], truths[few]
-drawn = prompts.fresh_demonstrations(
+drawn = draws.fresh_demonstrations(
     len(pool_rows), size.k, size.sets, seed=demonstration_seed
 )
 base = trial.shared(drawn, labels[drawn], len(few_queries))
@@ -668,7 +661,7 @@ figures.show(
 # label at a position with those that have a negative one there.
 
 # %%
-candidates = prompts.fresh_demonstrations(
+candidates = draws.fresh_demonstrations(
     len(pool_rows), size.order_k, 50 * size.sets, seed=demonstration_seed
 )
 mixed = candidates[np.ptp(labels[candidates], axis=1) > 0][: size.sets]
@@ -883,7 +876,7 @@ def judge(
     """Record one claim."""
     results.claim(
         id, paper=paper, section="4.2" if paper == "A" else "this notebook", statement=statement, criterion=criterion,
-        estimate=estimate, control=float(control), control_is=control_is,
+        evidence=claims.Evidence(estimate=estimate, control=float(control), control_is=control_is),
     )  # fmt: skip
 
 

@@ -42,7 +42,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Markdown
 
-from iclnb import claims, figures, profiles
+from iclnb import claims, figures, settings
 from iclnb.lsa import (
     agreement,
     baselines,
@@ -81,7 +81,7 @@ sizes = {
     "paper": {**common, "seeds": 10, "sampled_seeds": 5, "prompts": 1_000_000, "layers": (1, 2, 3, 4),
               "grid": ((2, 10), (5, 10), (10, 3), (10, 30), (10, 100), (20, 10)), "updates": 3000},
 }  # fmt: skip
-size = profiles.choose(
+size = settings.choose(
     profile, sizes, seeds=seeds, sampled_seeds=sampled_seeds, steps=steps
 )
 parameters = {"profile": profile, "d": d, "n_context": n_context, "data_seed": data_seed,

@@ -105,7 +105,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.py"))
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebooks_hold_choices_and_interpretation(path):
-    """No function, no figure drawn by hand, no code that scrolls, and no more of it than a reader takes in."""
+    """No function, no figure drawn by hand, and no more visible code than a reader takes in."""
     text = path.read_text("utf-8")
     cells = re.split(r"^# %%", text, flags=re.M)[1:]
     code = [cell for cell in cells if not cell.startswith(" [markdown]")]

@@ -5,24 +5,24 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from iclnb.llm.attention import last_token_attention
+from iclnb.llm.depth import FIRST, MIDDLE, contrast, layers_within
 from iclnb.llm.prompts import Prompt, Span, collate
+
+__all__ = [
+    "FIRST", "GROUPS", "MIDDLE", "SEGMENT", "Allocation", "aligned", "attentions", "contrast", "groups",
+    "layers_within", "measure", "rescale", "segments",
+]  # fmt: skip
 
 SEGMENT = 30
 """Positions that every text between two labels is rescaled to (paper A, section 5.1)."""
 
 GROUPS = ("labels", "label control", "query end", "first token")
 """Groups of tokens whose share of the attention is measured; see :func:`groups`."""
-
-FIRST = (0.0, 3 / 28)
-"""The paper's "first 3 layers" of GPT-J's 28, as relative depth (layer / layers, upper end excluded)."""
-
-MIDDLE = (16 / 28, 22 / 28)
-"""The paper's layers 16 to 21 of GPT-J's 28, whose heads stand out on SST-2, as relative depth."""
 
 
 def groups(prompt: Prompt, tail: int, rng: np.random.Generator) -> dict[str, list[int]]:
@@ -113,7 +113,11 @@ def attentions(
     """Each prompt with its last token's attention over its own tokens, in the order of ``prompts``."""
     for start in tqdm(range(0, len(prompts), batch_size), desc="attention", unit="batch", disable=None):
         batch = prompts[start : start + batch_size]
-        captured = last_token_attention(model, *collate(batch, pad_token_id)).cpu().numpy()
+        captured = (
+            last_token_attention(model, *collate([prompt.input_ids for prompt in batch], pad_token_id))
+            .cpu()
+            .numpy()
+        )
         for i, prompt in enumerate(batch):
             yield prompt, captured[:, i, :, : len(prompt.input_ids)]
 
@@ -156,17 +160,3 @@ def rescale(
     rows = torch.from_numpy(np.ascontiguousarray(values).reshape(-1, 1, tokens))
     scaled = torch.nn.functional.interpolate(rows, size=positions, mode="linear", align_corners=True)
     return scaled.numpy().reshape(*values.shape[:-1], positions)
-
-
-def layers_within(layers: int, depth: tuple[float, float]) -> Int[np.ndarray, " chosen"]:
-    """The layers, counted from 0, whose relative depth layer / layers lies in [depth[0], depth[1])."""
-    relative = np.arange(layers) / layers
-    return np.flatnonzero((relative >= depth[0]) & (relative < depth[1]))
-
-
-def contrast(
-    ratio: Float[np.ndarray, "prompts layers"], inside: Int[np.ndarray, " chosen"]
-) -> Float[np.ndarray, " prompts"]:
-    """For each prompt the mean over the chosen layers minus the mean over all the others."""
-    outside = np.setdiff1d(np.arange(ratio.shape[1]), inside)
-    return ratio[:, inside].mean(1) - ratio[:, outside].mean(1)

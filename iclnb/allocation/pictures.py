@@ -16,7 +16,7 @@ from iclnb.stats import Estimate
 
 
 def averaged_map(attention: Float[np.ndarray, "layers heads positions"], *, k: int, segment: int) -> Figure:
-    """The map of :func:`iclnb.allocation.measurements.aligned`, as multiples of uniform attention (paper A, figure 2).
+    """The map of :func:`iclnb.allocation.measurements.aligned`, as multiples of uniform (paper A, figure 2).
 
     Args:
         attention: averaged over prompts; one line per head, one block per layer, first layer on top.

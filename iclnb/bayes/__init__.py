@@ -11,6 +11,7 @@ Each module imports only from those above it:
 """
 
 from iclnb.bayes.hmm import HMMMixture, ZeroProbabilityError
-from iclnb.bayes.kernels import KERNELS, Kernels, kernel_regression
+from iclnb.bayes.kernels import KERNELS, Kernels
+from iclnb.kernel_regression import kernel_regression
 
 __all__ = ["KERNELS", "HMMMixture", "Kernels", "ZeroProbabilityError", "kernel_regression"]

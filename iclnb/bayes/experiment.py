@@ -8,7 +8,8 @@ from jaxtyping import Float, Int
 
 from iclnb.bayes import sequences
 from iclnb.bayes.hmm import HMMMixture
-from iclnb.bayes.kernels import WHITENED, Kernels, kernel_regression, normaliser_sign
+from iclnb.bayes.kernels import WHITENED, Kernels
+from iclnb.kernel_regression import kernel_regression, normaliser_sign
 
 PAPER_DEMONSTRATIONS = (1, 2, 4, 8, 16, 32, 64, 128)
 PAPER_DISTANCE = (1.322, 0.942, 0.519, 0.218, 0.163, 0.085, 0.093, 0.083)

@@ -140,65 +140,6 @@ class Kernels:
         return np.ones((len(self.x),) * 2)
 
 
-def kernel_regression(
-    similarity: Float[np.ndarray, "*prompts demonstrations"],
-    labels: Int[np.ndarray, "*prompts demonstrations"],
-    n_labels: int,
-) -> Float[np.ndarray, "*prompts labels"]:
-    """ŷ = Σ_i e(y_i) K(x_test, x_i) / Σ_i K(x_test, x_i), for one prompt or for a batch of them.
-
-    - The entries sum to one. For non-negative similarities they are a distribution.
-    - A negative normaliser Σ_i K divides as printed: no repair, so entries may be negative or exceed one.
-    - A normaliser of zero, or one no larger than the rounding error of the sum, makes the formula 0/0. The
-      kernel then says nothing, and ŷ is what a constant kernel gives: the frequencies of the labels.
-
-    Args:
-        similarity: K(x_test, x_i); any sign, any scale.
-        labels: y_i, in the same shape, from 0 to ``n_labels`` - 1.
-        n_labels: number of labels m.
-
-    Returns:
-        ŷ, with leading axes as in ``similarity``.
-
-    Raises:
-        ValueError: if shapes differ, there are no demonstrations, a similarity is not finite or a label is
-            out of range.
-
-    Source: Han et al. (2025), theorem 1.
-    """
-    similarity, labels = np.asarray(similarity, dtype=float), np.asarray(labels)
-    _check_regression(similarity, labels, n_labels)
-    largest = np.abs(similarity).max(axis=-1, keepdims=True)
-    weights = similarity / np.where(largest > 0, largest, 1)
-    usable = normaliser_sign(similarity) != 0
-    weights = np.where(usable[..., None], weights, 1.0)
-    prompts = int(np.prod(similarity.shape[:-1], dtype=int))
-    place = np.arange(prompts)[:, None] * n_labels + labels.reshape(prompts, -1)
-    sums = np.bincount(place.ravel(), weights.ravel(), minlength=prompts * n_labels)
-    sums = sums.reshape(*similarity.shape[:-1], n_labels)
-    return sums / weights.sum(axis=-1, keepdims=True)
-
-
-def normaliser_sign(similarity: Float[np.ndarray, "*prompts demonstrations"]) -> Int[np.ndarray, "*prompts"]:
-    """Sign of Σ_i K(x_test, x_i): 0 where it is no larger than the rounding error of the sum."""
-    total, size = similarity.sum(axis=-1), np.abs(similarity).sum(axis=-1)
-    rounding = similarity.shape[-1] * np.finfo(float).eps * size
-    return np.where(np.abs(total) > rounding, np.sign(total), 0).astype(np.int64)
-
-
-def _check_regression(similarity: np.ndarray, labels: np.ndarray, n_labels: int) -> None:
-    if similarity.shape != labels.shape:
-        raise ValueError(f"similarity has shape {similarity.shape}, labels {labels.shape}; expected the same")
-    if similarity.ndim == 0 or similarity.shape[-1] == 0:
-        raise ValueError(f"similarity has shape {similarity.shape}, expected at least one demonstration")
-    if not np.isfinite(similarity).all():
-        raise ValueError("similarity holds an entry that is not finite")
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(f"labels have dtype {labels.dtype}, expected integers")
-    if labels.size and not (labels.min() >= 0 and labels.max() < n_labels):
-        raise ValueError(f"labels run from {labels.min()} to {labels.max()}, expected 0 to {n_labels - 1}")
-
-
 def _cosine(rows: Float[np.ndarray, "sequences columns"]) -> Gram:
     unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     return unit @ unit.T

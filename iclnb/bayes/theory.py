@@ -7,7 +7,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from iclnb.bayes.experiment import limits
-from iclnb.bayes.kernels import Kernels, normaliser_sign
+from iclnb.bayes.kernels import Kernels
+from iclnb.kernel_regression import normaliser_sign
 
 
 class Bound(NamedTuple):

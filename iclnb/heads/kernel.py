@@ -2,43 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from iclnb.kernel_regression import kernel_regression
+from iclnb.llm.kernel_weights import Variant, kernel_weights
 from iclnb.llm.models import LoadedModel
 from iclnb.llm.prompts import Prompt
 from iclnb.llm.reading import read
-
-VARIANTS = ("maximum", "sum", "label")
-"""How attention over a demonstration's tokens becomes one weight; the first is the paper's."""
-
-Variant = Literal["maximum", "sum", "label"]
-
-
-def kernel_weights(
-    attention: Float[np.ndarray, "layers heads tokens"], prompt: Prompt, variant: Variant = "maximum"
-) -> Float[np.ndarray, "layers heads k"]:
-    """The weight a_i that each head's last-token attention gives to each demonstration.
-
-    Args:
-        attention: of the last token over the prompt's own tokens.
-        prompt: with k demonstrations; the span of one reaches from x_i over the cue to y_i. The first token
-            of the prompt, which draws attention whatever it says, belongs to none.
-        variant: ``maximum`` or ``sum`` of the attention inside the span, or its maximum on the tokens of the
-            label word alone.
-
-    Source: paper A, section 5.2 (maximum).
-    """
-    columns = []
-    for x, y in zip(prompt.x, prompt.y, strict=True):
-        if variant == "label":
-            columns.append(attention[:, :, y.start : y.stop].max(-1))
-        else:
-            span = attention[:, :, max(1, x.start) : y.stop]
-            columns.append(span.max(-1) if variant == "maximum" else span.sum(-1))
-    return np.stack(columns, axis=-1)
 
 
 @dataclass(frozen=True)
@@ -131,9 +103,7 @@ def reconstruct(
     weights: Float[np.ndarray, "*prompts layers heads k"], labels: Int[np.ndarray, "*prompts k"], classes: int
 ) -> Float[np.ndarray, "*prompts layers heads classes"]:
     """Each head's kernel regression Σ_i a_i e(y_i) / Σ_i a_i; its argmax is ỹ (paper A, section 5.2)."""
-    one_hot = np.eye(classes, dtype=weights.dtype)[labels]
-    shares = np.einsum("...lhk,...kc->...lhc", weights, one_hot, optimize=True)
-    return shares / np.maximum(weights.sum(-1, keepdims=True), np.finfo(weights.dtype).tiny)
+    return kernel_regression(weights, labels[..., None, None, :], classes)
 
 
 def prior(

@@ -8,14 +8,15 @@ from datasets import Dataset
 from jaxtyping import Float, Int
 from transformers import PreTrainedTokenizerBase
 
+from iclnb.heads.interventions import label_partners
 from iclnb.llm import draws
 from iclnb.llm.data import tasks
 from iclnb.llm.data.definitions import Task
-from iclnb.heads.interventions import label_partners
+from iclnb.llm.draws import fresh_demonstrations
 from iclnb.llm.models import ENCODER, LoadedModel
-from iclnb.llm.prompts import Prompt, fresh_demonstrations
-from iclnb.llm.reading import label_tokens
-from iclnb.llm.similarity import bm25, embed, next_token_probabilities
+from iclnb.llm.prompts import Prompt
+from iclnb.llm.reading import label_tokens, next_token_probabilities
+from iclnb.llm.similarity import bm25, embed
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 
 from iclnb.heads.agreement import Agreement, agree, interval
 from iclnb.heads.kernel import Weighed
-from iclnb.llm.kernel_regression import choose_bandwidth, gaussian_weights, regress
+from iclnb.kernel_regression import choose_bandwidth, gaussian_weights, kernel_regression
 from iclnb.stats import Estimate
 
 PAPER: Mapping[str, Mapping[str, float]] = {
@@ -131,7 +131,8 @@ def _encoder(
         "cosine": np.maximum(own, 0) + 1e-9,
         "bandwidth chosen": gaussian_weights(distance[0], chosen.value),
     }
-    return {name: regress(weight, parts[0].labels, classes).argmax(-1) for name, weight in weights.items()}
+    decided = {name: kernel_regression(weight, parts[0].labels, classes) for name, weight in weights.items()}
+    return {name: found.argmax(-1) for name, found in decided.items()}
 
 
 def markdown(rows: Sequence[Row]) -> str:

@@ -10,8 +10,8 @@ from transformers import PreTrainedTokenizerBase
 
 from iclnb.errors import IclnbError, unknown
 from iclnb.llm.data.definitions import Format
-from iclnb.steering.lexicon import Lexicon
 from iclnb.llm.prompts import Demonstration, Prompt, build
+from iclnb.steering.lexicon import Lexicon
 
 NOISE = ("random", "flipped")
 """Kinds of label noise: a uniformly drawn label (which may be the right one), or another label."""

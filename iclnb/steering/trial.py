@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from iclnb.heads.kernel import Weighed, weigh
+from iclnb.kernel_regression import gaussian_weights, kernel_regression
 from iclnb.llm import reading
 from iclnb.llm.data.definitions import Format
-from iclnb.heads.kernel import Weighed, weigh
-from iclnb.llm.kernel_regression import gaussian_weights, regress
 from iclnb.llm.models import LoadedModel
+from iclnb.llm.prompts import Prompt
 from iclnb.steering.conditions import write
 from iclnb.steering.measures import Answers, answers_of
-from iclnb.llm.prompts import Prompt
 
 
 @dataclass(frozen=True)
@@ -168,5 +168,5 @@ def regressed(
     """
     weights = gaussian_weights(distances(table, rows, queries), bandwidth)
     shape = table.chosen.shape[:-1]
-    found = regress(weights, table.labels, classes)
+    found = kernel_regression(weights, table.labels, classes)
     return Answers(found, np.zeros(shape), np.broadcast_to(truths, shape))

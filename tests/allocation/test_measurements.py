@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iclnb.llm import allocation, prompts
+from iclnb.allocation import measurements as allocation
+from iclnb.llm import prompts
 from iclnb.llm.data.definitions import Format
 from iclnb.llm.prompts import Demonstration
 

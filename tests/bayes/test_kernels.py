@@ -4,62 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
-from iclnb.bayes import KERNELS, Kernels, families, kernel_regression, kernels, operators, sequences, theory
-
-
-def loop_regression(similarity, labels, n_labels):
-    numerator = [
-        sum(k for k, y in zip(similarity, labels, strict=True) if y == label) for label in range(n_labels)
-    ]
-    return np.array(numerator) / sum(similarity)
-
-
-@given(hnp.arrays(float, (4, 6), elements=st.floats(0.01, 10)), st.integers(0, 99))
-@settings(max_examples=50, deadline=None)
-def test_regression_is_the_weighted_mean_one_by_one_and_batched(similarity, seed):
-    labels = np.random.default_rng(seed).integers(0, 3, similarity.shape)
-    expected = [loop_regression(k, y, 3) for k, y in zip(similarity, labels, strict=True)]
-    np.testing.assert_allclose(kernel_regression(similarity, labels, 3), expected, atol=1e-13)
-    np.testing.assert_allclose(kernel_regression(similarity[0], labels[0], 3), expected[0], atol=1e-13)
-    cube = kernel_regression(similarity.reshape(2, 2, 6), labels.reshape(2, 2, 6), 3)
-    np.testing.assert_allclose(cube.reshape(4, 3), expected, atol=1e-13)
-
-
-def test_negative_normaliser_divides_as_printed():
-    np.testing.assert_allclose(kernel_regression([1.0, -3.0], [0, 1], 2), [-0.5, 1.5])
-    np.testing.assert_array_equal(
-        kernels.normaliser_sign(np.array([[1.0, -3.0], [1.0, -1.0], [2.0, 1.0]])), [-1, 0, 1]
-    )
-
-
-@pytest.mark.parametrize("similarity", [[0.0, 0.0, 0.0], [1.0, -1.0, 0.0], [0.1 + 0.2, -0.3, 0.0]])
-def test_zero_normaliser_falls_back_to_label_frequencies(similarity):
-    np.testing.assert_allclose(kernel_regression(similarity, [0, 2, 2], 3), [1 / 3, 0, 2 / 3])
-
-
-@pytest.mark.parametrize("scale", [1e-300, 1e300])
-def test_regression_does_not_depend_on_the_scale(scale):
-    similarity = np.array([1.0, 2.0, 5.0])
-    np.testing.assert_allclose(
-        kernel_regression(similarity * scale, [0, 1, 1], 2), [1 / 8, 7 / 8], atol=1e-13
-    )
-
-
-@pytest.mark.parametrize(
-    ("similarity", "labels", "message"),
-    [
-        ([1.0], [0, 1], r"shape \(1,\), labels \(2,\)"),
-        ([], [], "at least one demonstration"),
-        ([np.nan], [0], "not finite"),
-        ([1.0], [2], "labels run from 2 to 2, expected 0 to 1"),
-        ([1.0], [0.5], "dtype float64, expected integers"),
-    ],
-)
-def test_regression_refuses_bad_input(similarity, labels, message):
-    with pytest.raises(ValueError, match=message):
-        kernel_regression(similarity, labels, 2)
+from iclnb.bayes import KERNELS, Kernels, families, kernels, operators, sequences, theory
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from transformers import DynamicCache
 
 from iclnb.errors import IclnbError
+from iclnb.heads import interventions
 from iclnb.llm import prompts
 from iclnb.llm.attention import attend, prepare
 from iclnb.llm.attention.head_hooks import head_outputs
 from iclnb.llm.data.definitions import Format
-from iclnb.heads import interventions
 from iclnb.llm.prompts import Demonstration, Span
 from iclnb.llm.reading import read
 

@@ -9,10 +9,11 @@ import pytest
 import tiny
 from scipy import stats as scipy_stats
 
-from iclnb.llm import prompts
-from iclnb.llm.data.definitions import Format
 from iclnb.heads import agreement, correlation, kernel, nulls
 from iclnb.heads.kernel import Weighed
+from iclnb.llm import prompts
+from iclnb.llm.data.definitions import Format
+from iclnb.llm.kernel_weights import VARIANTS, kernel_weights
 from iclnb.llm.models import LoadedModel
 from iclnb.llm.prompts import Demonstration
 
@@ -33,14 +34,14 @@ def weighed(lead, *, layers=2, heads=3, k=5, classes=2, seed=0, planted=None):
     return Weighed({"maximum": weights}, labels, said, rng.integers(classes, size=lead))
 
 
-@pytest.mark.parametrize("variant", kernel.VARIANTS)
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_weights_are_what_the_variant_says(variant):
     tokenizer = tiny.tokenizers()["gpt2"]
     shown = [Demonstration({"text": text}, i % 2) for i, text in enumerate(TEXTS)]
     made = prompts.build(tokenizer, FORMAT, ("bad", "good"), shown, {"text": TEXTS[0]})
     attention = np.random.default_rng(0).dirichlet(np.ones(len(made.input_ids)), size=(2, 3))
     attention[:, :, 0] = 9  # the sink: it must never count
-    got = kernel.kernel_weights(attention, made, variant)
+    got = kernel_weights(attention, made, variant)
     decoded = [tokenizer.decode([token]) for token in made.input_ids]
     for i, text in enumerate(TEXTS):
         inside = range(made.x[i].start, made.y[i].stop)
@@ -64,15 +65,15 @@ def test_weigh_reads_every_prompt_into_its_row():
         for i in range(2)
     ]  # fmt: skip
     loaded = LoadedModel(model, tokenizer, {})
-    found = kernel.weigh_sets(loaded, sets, [0, 1, 1], [5, 9], variants=kernel.VARIANTS, batch_size=2)
+    found = kernel.weigh_sets(loaded, sets, [0, 1, 1], [5, 9], variants=VARIANTS, batch_size=2)
     assert found.truth.tolist() == [[0, 1, 1]] * 2 and found.classes == 2
     for s, t in itertools.product(range(2), range(3)):
         ids = tiny.torch.tensor([sets[s][t].input_ids])
         with tiny.torch.no_grad():
             out = model.eval()(ids, output_attentions=True)
         rows = np.stack([a[0, :, -1].numpy() for a in out.attentions])
-        for variant in kernel.VARIANTS:
-            want = kernel.kernel_weights(rows, sets[s][t], variant)
+        for variant in VARIANTS:
+            want = kernel_weights(rows, sets[s][t], variant)
             np.testing.assert_allclose(found.weights[variant][s, t], want, atol=1e-5)
         np.testing.assert_allclose(found.said[s, t], out.logits[0, -1].log_softmax(-1)[[5, 9]], atol=1e-5)
         assert found.labels[s, t].tolist() == list(sets[s][t].labels)

@@ -8,8 +8,8 @@ import tiny
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import GemmaTokenizer, GPT2Tokenizer, PreTrainedTokenizerFast, Qwen2Tokenizer
 
-from iclnb.llm.attention import prepare
 from iclnb.heads import agreement, effects, interventions, kernel, probes, study, table, token_view
+from iclnb.llm.attention import prepare
 from iclnb.llm.models import load
 from iclnb.llm.reading import read
 

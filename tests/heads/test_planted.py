@@ -5,8 +5,8 @@ import planted
 import pytest
 import torch
 
-from iclnb.llm.attention.head_hooks import head_outputs
 from iclnb.heads.interventions import ablate
+from iclnb.llm.attention.head_hooks import head_outputs
 from iclnb.llm.reading import answers, label_tokens
 
 pytestmark = pytest.mark.tiny

@@ -11,8 +11,8 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.model_selection import GroupKFold
 
 from iclnb.errors import IclnbError
-from iclnb.llm.attention import prepare
 from iclnb.heads import probes
+from iclnb.llm.attention import prepare
 
 pytestmark = pytest.mark.tiny
 

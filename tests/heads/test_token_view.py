@@ -7,9 +7,9 @@ import pytest
 import tiny
 from bs4 import BeautifulSoup
 
+from iclnb.heads import token_view
 from iclnb.llm import prompts
 from iclnb.llm.data.definitions import Format
-from iclnb.heads import token_view
 from iclnb.llm.prompts import Demonstration
 
 pytestmark = pytest.mark.tiny

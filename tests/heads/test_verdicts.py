@@ -7,11 +7,10 @@ import torch
 from transformers import GPT2LMHeadModel
 
 from iclnb.claims import Results
-from iclnb.llm.attention import prepare
 from iclnb.heads import agreement, effects, interventions, kernel, probes, table, verdicts
+from iclnb.llm.attention import prepare
 from iclnb.llm.models import LoadedModel
-from iclnb.llm.reading import label_tokens
-from iclnb.llm.similarity import next_token_probabilities
+from iclnb.llm.reading import label_tokens, next_token_probabilities
 
 pytestmark = pytest.mark.tiny
 

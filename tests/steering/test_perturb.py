@@ -8,9 +8,9 @@ from itertools import pairwise
 
 import pandas as pd
 import pytest
+from archives import add, lines
 from hypothesis import given
 from hypothesis import strategies as st
-from test_llm_packaged import add, archive, lines  # noqa: F401  (archive is a fixture)
 
 from iclnb.errors import IclnbError
 from iclnb.llm.data import unpack
@@ -204,7 +204,7 @@ def test_wordnet_is_read_by_commonest_sense(tmp_path):
 
 
 @pytest.mark.packaged
-def test_wordnet_against_its_own_index(archive):  # noqa: F811
+def test_wordnet_against_its_own_index(archive):
     """The other way through the same database: index.<part>, and synsets by their place in the file."""
     with tarfile.open(archive("wordnet")) as sdist:
         files = {
@@ -237,7 +237,7 @@ def test_wordnet_against_its_own_index(archive):  # noqa: F811
 
 
 @pytest.mark.packaged
-def test_word_counts_as_pandas_reads_them(archive):  # noqa: F811
+def test_word_counts_as_pandas_reads_them(archive):
     with zipfile.ZipFile(archive("word-counts")) as wheel:
         data = wheel.read("symspellpy/frequency_dictionary_en_82_765.txt")
     table = pd.read_csv(

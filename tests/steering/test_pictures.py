@@ -4,8 +4,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from iclnb.steering import pictures
 from iclnb.stats import Estimate
+from iclnb.steering import pictures
 
 
 @pytest.fixture(autouse=True)

@@ -36,12 +36,18 @@ def ablation(
         ("elsewhere", elsewhere, "the best heads of other layers"),
     ):
         results.claim(
-            f"ablation-{name}", paper="ours", section="this notebook",
+            f"ablation-{name}",
+            paper="ours",
+            section="this notebook",
             statement="Ablating the best heads lowers the separation of the labels more than ablating "
             f"{who}.",
-            criterion=claims.above(NATS), estimate=interval(rival - best, seed=seed),
-            control=float((base - rival).mean()), control_is=f"what {who} cost, in nats",
-        )  # fmt: skip
+            criterion=claims.above(NATS),
+            evidence=claims.Evidence(
+                estimate=interval(rival - best, seed=seed),
+                control=float((base - rival).mean()),
+                control_is=f"what {who} cost, in nats",
+            ),
+        )
 
 
 def following(
@@ -62,16 +68,26 @@ def following(
         seed: of the intervals.
     """
     results.claim(
-        "values-followed", paper="ours", section="this notebook",
+        "values-followed",
+        paper="ours",
+        section="this notebook",
         statement="Swapping the label tokens' values between classes in the middle layers lowers the "
         "separation of the labels.",
-        criterion=claims.above(NATS), estimate=interval(base - middle, seed=seed),
-        control=float((base - others).mean()), control_is="the same swap in as many other layers, in nats",
-    )  # fmt: skip
+        criterion=claims.above(NATS),
+        evidence=claims.Evidence(
+            estimate=interval(base - middle, seed=seed),
+            control=float((base - others).mean()),
+            control_is="the same swap in as many other layers, in nats",
+        ),
+    )
     results.claim(
-        "values-middle", paper="ours", section="this notebook",
+        "values-middle",
+        paper="ours",
+        section="this notebook",
         statement="Swapping the label tokens' values in the middle layers lowers the separation more than "
         "the same swap in as many layers elsewhere.",
-        criterion=claims.above(NATS), estimate=interval(others - middle, seed=seed),
-        control=0.0, control_is="no difference",
-    )  # fmt: skip
+        criterion=claims.above(NATS),
+        evidence=claims.Evidence(
+            estimate=interval(others - middle, seed=seed), control=0.0, control_is="no difference"
+        ),
+    )

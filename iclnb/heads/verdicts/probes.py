@@ -32,26 +32,44 @@ def features(
     majority = found.majority[1::2, AT_LABEL]
     shuffled = found.control[:, 1::2, head[0], head[1], AT_LABEL].mean(0)
     results.claim(
-        f"{name}-raw", paper="A", section="5.4",
+        f"{name}-raw",
+        paper="A",
+        section="5.4",
         statement=f"At the label, the {name} of the best head tell {reads} better than its most frequent "
         "value does.",
-        criterion=claims.above(MARGIN), estimate=stats.bootstrap(accuracy - majority, seed=seed),
-        control=float((shuffled - majority).mean()), control_is="the same probe on shuffled targets",
-    )  # fmt: skip
+        criterion=claims.above(MARGIN),
+        evidence=claims.Evidence(
+            estimate=stats.bootstrap(accuracy - majority, seed=seed),
+            control=float((shuffled - majority).mean()),
+            control_is="the same probe on shuffled targets",
+        ),
+    )
     results.claim(
-        f"{name}-learned", paper="A", section="5.4, stricter",
+        f"{name}-learned",
+        paper="A",
+        section="5.4, stricter",
         statement=f"At the label, the {name} of the best head tell {reads} better than those of the best "
         "head of a model with random weights.",
-        criterion=claims.above(MARGIN), estimate=stats.bootstrap(accuracy - blind, seed=seed),
-        control=float((blind - majority).mean()), control_is="random weights, above the most frequent value",
-    )  # fmt: skip
+        criterion=claims.above(MARGIN),
+        evidence=claims.Evidence(
+            estimate=stats.bootstrap(accuracy - blind, seed=seed),
+            control=float((blind - majority).mean()),
+            control_is="random weights, above the most frequent value",
+        ),
+    )
     results.claim(
-        f"{name}-position", paper="A", section="5.4",
+        f"{name}-position",
+        paper="A",
+        section="5.4",
         statement=f"Over all heads, {name} at the label tell {reads} better than at any of the positions "
         "around it.",
-        criterion=claims.above(MARGIN), estimate=stats.bootstrap(_peak(found.accuracy), seed=seed),
-        control=float(_peak(random.accuracy).mean()), control_is="random weights",
-    )  # fmt: skip
+        criterion=claims.above(MARGIN),
+        evidence=claims.Evidence(
+            estimate=stats.bootstrap(_peak(found.accuracy), seed=seed),
+            control=float(_peak(random.accuracy).mean()),
+            control_is="random weights",
+        ),
+    )
     return head
 
 

@@ -40,18 +40,24 @@ def similarity(
         own = weights["evaluation"][:, :, head[0], head[1]]
         found = correlation.interval(correlate, own, similarities["evaluation"]["prediction"], seed=seed)
         maxima = correlation.permuted_maxima(
-            correlate, weights["evaluation"], similarities["evaluation"]["prediction"],
-            permutations=permutations, seed=seed,
-        )  # fmt: skip
+            correlate,
+            weights["evaluation"],
+            similarities["evaluation"]["prediction"],
+            permutations=permutations,
+            seed=seed,
+        )
         estimate, median = beyond(found, maxima)
         strict = name != "raw"
         results.claim(
-            f"similarity-{name}", paper="A", section="5.3, stricter" if strict else "5.3",
+            f"similarity-{name}",
+            paper="A",
+            section="5.3, stricter" if strict else "5.3",
             statement="The best head's weights correlate with prediction similarity"
             + (", in the part of both that changes with the query," if strict else "")
             + " more than the best of all heads' do with similarities of other test points.",
-            criterion=claims.above(MARGIN), estimate=estimate, control=median, control_is=NULL_IS,
-        )  # fmt: skip
+            criterion=claims.above(MARGIN),
+            evidence=claims.Evidence(estimate=estimate, control=median, control_is=NULL_IS),
+        )
     _rivals(results, own, similarities["evaluation"], seed)
     return chosen
 
@@ -72,14 +78,18 @@ def _rivals(
 
     both = similarities["prediction"], similarities[strongest]
     results.claim(
-        "similarity-rivals", paper="A", section="5.3, stricter",
+        "similarity-rivals",
+        paper="A",
+        section="5.3, stricter",
         statement="In the part that changes with the query, the best head's weights correlate with "
         f"prediction similarity more than with {strongest} similarity.",
         criterion=claims.above(MARGIN),
-        estimate=stats.crossed_bootstrap(weights, *both, statistic=difference, seed=seed),
-        control=float(correlate(weights, similarities[strongest])),
-        control_is=f"correlation with {strongest} similarity",
-    )  # fmt: skip
+        evidence=claims.Evidence(
+            estimate=stats.crossed_bootstrap(weights, *both, statistic=difference, seed=seed),
+            control=float(correlate(weights, similarities[strongest])),
+            control_is=f"correlation with {strongest} similarity",
+        ),
+    )
 
 
 def same_map(
@@ -118,10 +128,17 @@ def same_map(
         order = rng.random(given.shape[:2]).argsort(-1)
         blind = resemble(weights, np.take_along_axis(given, order[..., None], 1))
         results.claim(
-            f"map-{name}", paper="A", section="5.3" if name == "raw" else "5.3, stricter",
+            f"map-{name}",
+            paper="A",
+            section="5.3" if name == "raw" else "5.3, stricter",
             statement="Heads that agree with the model are heads whose weights correlate with prediction "
             "similarity" + ("" if name == "raw" else ", in the part that changes with the query") + ".",
             criterion=claims.above(MAP),
-            estimate=stats.crossed_bootstrap(weights, given, statistic=resemble, seed=seed, resamples=100),
-            control=blind, control_is="similarities of other test points",
-        )  # fmt: skip
+            evidence=claims.Evidence(
+                estimate=stats.crossed_bootstrap(
+                    weights, given, statistic=resemble, seed=seed, resamples=100
+                ),
+                control=blind,
+                control_is="similarities of other test points",
+            ),
+        )

@@ -26,21 +26,26 @@ def tasks(results: Results, rows: Sequence[Row], random: Agreement, *, seed: int
 
     row, found = worst(lambda row: minus(row.estimates["agreement"], row.agreement.modal))
     results.claim(
-        f"table-raw-{rows[0].arm}", paper="A", section="5.5",
+        f"table-raw-{rows[0].arm}",
+        paper="A",
+        section="5.5",
         statement="In every task the chosen head gives the model's answer more often than always naming the "
         f"model's most frequent answer would ({arm}; worst task: {row.task}).",
-        criterion=claims.above(MARGIN), estimate=found, control=0.0, control_is="the most frequent answer",
-    )  # fmt: skip
+        criterion=claims.above(MARGIN),
+        evidence=claims.Evidence(estimate=found, control=0.0, control_is="the most frequent answer"),
+    )
 
     row, found = worst(lambda row: row.corrected.beyond(random, seed=seed)[1])
     control, _, reached = row.corrected.beyond(random, seed=seed)
     results.claim(
-        f"table-controls-{rows[0].arm}", paper="A", section="5.5, stricter",
+        f"table-controls-{rows[0].arm}",
+        paper="A",
+        section="5.5, stricter",
         statement="In every task, with priors taken off, the chosen head agrees with the model more than any "
         f"control does ({arm}; worst task: {row.task}).",
-        criterion=claims.above(MARGIN), estimate=found, control=reached,
-        control_is=f"agreement of {control}",
-    )  # fmt: skip
+        criterion=claims.above(MARGIN),
+        evidence=claims.Evidence(estimate=found, control=reached, control_is=f"agreement of {control}"),
+    )
     _encoders(results, rows, seed)
 
 
@@ -50,13 +55,18 @@ def _encoders(results: Results, rows: Sequence[Row], seed: int) -> None:
     row = min(rows, key=lambda row: row.estimates["performance"].value - row.estimates[best[row.task]].value)
     rival = row.estimates[best[row.task]]
     results.claim(
-        f"table-encoders-{rows[0].arm}", paper="A", section="5.5",
+        f"table-encoders-{rows[0].arm}",
+        paper="A",
+        section="5.5",
         statement="In every task the chosen head is right more often than kernel regression on a sentence "
         f"encoder ({rows[0].arm} demonstrations; worst task: {row.task}).",
         criterion=claims.above(MARGIN),
-        estimate=interval(row.agreement.performance - row.encoder_hits[best[row.task]], seed=seed),
-        control=float(rival.value) - row.majority, control_is="the encoder, less the most frequent label",
-    )  # fmt: skip
+        evidence=claims.Evidence(
+            estimate=interval(row.agreement.performance - row.encoder_hits[best[row.task]], seed=seed),
+            control=float(rival.value) - row.majority,
+            control_is="the encoder, less the most frequent label",
+        ),
+    )
 
 
 def _value(row: Row) -> Callable[[str], float]:
