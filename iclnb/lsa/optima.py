@@ -70,6 +70,24 @@ def optimal_risk(
     return few_heads_risk(prompt_moments(d, n_context, covariance=cov, noise_std=noise_std), w, heads)
 
 
+def risk_at_norm(
+    family: str, norm: float, *, d: int, n_context: int, heads: int | None = None, noise_std: float = 0.0
+) -> float:
+    """:func:`optimal_risk` for a prior mean of that norm: for Λ = I every direction gives the same."""
+    w = np.full(d, norm / np.sqrt(d))
+    return optimal_risk(family, d=d, n_context=n_context, prior_mean=w, heads=heads, noise_std=noise_std)
+
+
+def gap_law(norm: float, *, d: int, n_context: int) -> float:
+    """2‖w*‖² / (Cd + 2): what y_q = 0 costs in risk beside one step of GD from w*, heads unlimited."""
+    return 2 * norm**2 / (n_context * d + 2)
+
+
+def best_rate(d: int, n_context: int) -> float:
+    """η* = 1 / (1 + (d + 1) / C), the best step for Λ = I without noise."""
+    return 1 / (1 + (d + 1) / n_context)
+
+
 def best_preconditioner(
     d: int, n_context: int, *, covariance: Matrix | None = None, noise_std: float = 0.0
 ) -> Matrix:
