@@ -1,6 +1,7 @@
 """Where things lie on disk, and how files are written so that a killed run loses nothing."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,3 +44,12 @@ def replacing(target: Path) -> Iterator[Path]:
         if temporary.is_dir() and target.is_dir():
             target.rename(Path(folder) / "old")
         temporary.replace(target)
+
+
+def remove_leftovers(target: Path) -> None:
+    """Remove the temporary folders that killed runs of :func:`replacing` left beside ``target``.
+
+    Call it only while no other process can be writing ``target``.
+    """
+    for folder in target.parent.glob(f".{target.name}-*"):
+        shutil.rmtree(folder, ignore_errors=True)

@@ -12,7 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 from throwaway import ROOT
 
-GROUND = {"errors", "paths", "settings"}
+GROUND = {"errors", "paths", "settings", "fingerprint"}
 BASE = GROUND | {"provenance", "stats", "display", "claims", "figures", "kernel_regression"}
 ROOMS = {
     "bayes": "01",
@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "errors": set(),
     "paths": {"errors"},
     "settings": {"errors"},
+    "fingerprint": set(),
     "provenance": GROUND,
     "stats": GROUND,
     "display": GROUND | {"stats"},

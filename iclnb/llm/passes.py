@@ -11,6 +11,7 @@ from jaxtyping import Float
 from tqdm import tqdm
 
 from iclnb.llm.attention import Edit, SharedPrefix, attend, prepare
+from iclnb.llm.limits import check_readable, padding_id
 from iclnb.llm.models import LoadedModel
 from iclnb.llm.prompts import Prompt, collate
 
@@ -71,7 +72,11 @@ class Passes:
 
         Returns:
             For each batch the places of its prompts, and a function that gives their readings.
+
+        Raises:
+            IclnbError: if the model cannot read a prompt, before any is read.
         """
+        check_readable(self.loaded.model, [prompt.input_ids for prompt in prompts])
         with tqdm(total=len(prompts), desc="reading", unit="prompt", disable=None) as bar:
             for group, tokens in _groups(prompts):
                 prefix = self._once(prompts, group, tokens, alter)
@@ -91,9 +96,8 @@ class Passes:
         edit: Edit | None,
     ) -> Iterator[Reading]:
         """One pass over the queries of a batch on top of what they share."""
-        ids, mask = collate(
-            [prompts[i].input_ids[tokens:] for i in batch], self.loaded.tokenizer.pad_token_id
-        )
+        padding = padding_id(self.loaded.model, self.loaded.tokenizer)
+        ids, mask = collate([prompts[i].input_ids[tokens:] for i in batch], padding)
         rows, logs = attend(self.loaded.model, prefix(), ids, mask, attention=attention, edit=edit)
         for place, i in enumerate(batch):
             own = None if rows is None else rows[:, place, :, : len(prompts[i].input_ids)].numpy()

@@ -14,6 +14,7 @@ from iclnb.llm import models
 from iclnb.llm.attention import Edit, SharedPrefix, last_token_attention, prepare
 from iclnb.llm.demonstrations import Prompts
 from iclnb.llm.kernel_weights import KernelWeights, Variant, kernel_weights
+from iclnb.llm.limits import check_readable, padding_id
 from iclnb.llm.models import LoadedModel
 from iclnb.llm.passes import Alter, Passes, Reading
 from iclnb.llm.prompts import Prompt, Wording, collate, label_tokens, tokenise
@@ -74,7 +75,8 @@ class Reader:
             A row's exponentials sum to the share of probability on the label words.
 
         Raises:
-            IclnbError: if the next token cannot tell the words apart.
+            IclnbError: if the next token cannot tell the words apart, or a prompt is longer than the model's
+                context; before anything is computed, as in all that a reader does.
         """
         table, tokens = np.asarray(prompts, dtype=object), label_tokens(self.tokenizer, wording)
 
@@ -123,6 +125,7 @@ class Reader:
 
         Nothing is kept from batch to batch.
         """
+        check_readable(self.loaded.model, [prompt.input_ids for prompt in prompts])
         starts = range(0, len(prompts), self.batch_size)
         for start in tqdm(starts, desc="attention", unit="batch", disable=None):
             batch = prompts[start : start + self.batch_size]
@@ -161,6 +164,7 @@ class Reader:
 
     def remember(self, prompt: Prompt) -> SharedPrefix:
         """Keys and values of a whole prompt, in every layer."""
+        check_readable(self.loaded.model, [prompt.input_ids])
         return prepare(self.loaded.model, prompt.input_ids)
 
     def next_token_probabilities(self, texts: Sequence[str]) -> Float[np.ndarray, "texts vocabulary"]:
@@ -175,6 +179,7 @@ class Reader:
         alone = [tokenise(self.tokenizer, text)[0] for text in texts]
         if not all(alone):
             raise ValueError("expected texts, got one without tokens")
+        check_readable(self.loaded.model, alone)
         rows: list[np.ndarray] = []
         for start in tqdm(
             range(0, len(texts), self.batch_size), desc="texts alone", unit="batch", disable=None
@@ -244,7 +249,7 @@ class Reader:
 
     @property
     def _padding(self) -> int:
-        return self.tokenizer.pad_token_id
+        return padding_id(self.loaded.model, self.tokenizer)
 
 
 def _content(prompt: Prompt) -> tuple:

@@ -13,9 +13,9 @@ import yaml
 
 from iclnb import paths
 from iclnb.errors import IclnbError, unknown
-from iclnb.profiles import PROFILES
 from iclnb.publish import notebooks, results_page
 from iclnb.publish import run as runner
+from iclnb.settings import PROFILES
 
 LAUNCH = {"binderhub_url": "https://mybinder.org", "colab_url": "https://colab.research.google.com"}
 
@@ -28,7 +28,7 @@ def build(project: Path, profile: str, *, force: bool = False, report: Callable[
 
     Args:
         project: the checkout.
-        profile: one of :data:`iclnb.profiles.PROFILES`.
+        profile: one of :data:`iclnb.settings.PROFILES`.
         force: run every notebook, changed or not.
         report: called with each line of progress.
 
@@ -44,10 +44,11 @@ def build(project: Path, profile: str, *, force: bool = False, report: Callable[
         path = notebooks.source(project, name)
         known = notebooks.parameters(notebooks.read(path))
         parameters = {"profile": profile} if "profile" in known else {}
-        if not force and runner.up_to_date(project, name, parameters):
+        reasons = ["forced"] if force else runner.why_stale(project, name, parameters)
+        if not reasons:
             report(f"{name}: up to date")
         else:
-            report(f"{name}: running, profile {profile}")
+            report(f"{name}: running, profile {profile} ({'; '.join(reasons)})")
             runner.run(project, name, parameters)
     pages = stage(project, project / "build" / "site-source")
     report("building the pages")

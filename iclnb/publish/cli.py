@@ -8,7 +8,7 @@ import click
 import iclnb
 from iclnb import paths
 from iclnb.errors import IclnbError
-from iclnb.profiles import PROFILES
+from iclnb.settings import PROFILES
 
 OPTIONS = {"context_settings": {"help_option_names": ["-h", "--help"]}}
 
@@ -31,8 +31,14 @@ def commands() -> None:
     "--output", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
     help="Put the executed notebook and its results here instead of build/.",
 )  # fmt: skip
+@click.option("--time-limit", type=float, metavar="SECONDS", help="Stop a cell that takes longer.")
 def run(
-    name: str, given: tuple[tuple[str, str], ...], record: bool, allow_changes: bool, output: Path | None
+    name: str,
+    given: tuple[tuple[str, str], ...],
+    record: bool,
+    allow_changes: bool,
+    output: Path | None,
+    time_limit: float | None,
 ) -> None:
     """Run the notebook NAME; old results stay whole unless every cell succeeds."""
     from iclnb.publish import notebooks
@@ -44,9 +50,11 @@ def run(
     source = notebooks.source(project, name)
     values = notebooks.check(source.stem, notebooks.parameters(notebooks.read(source)), given)
     if record:
-        path = runner.record(project, source.stem, values, allow_changes=allow_changes)
+        limits = {"allow_changes": allow_changes, "time_limit": time_limit}
+        path = runner.record(project, source.stem, values, **limits)
     else:
-        path = runner.run(project, source.stem, values, executed=output, results=output)
+        places = {"executed": output, "results": output}
+        path = runner.run(project, source.stem, values, **places, time_limit=time_limit)
     click.echo(path)
 
 

@@ -1,23 +1,34 @@
-"""When a notebook must be run again: a key of everything that its results depend on."""
+"""When a result is stale, and why: everything that it depends on, part by part."""
 
 import ast
 import hashlib
-import json
+import importlib.metadata
 import os
 import platform
+import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from iclnb.fingerprint import fingerprint, of_source
+
 PACKAGE = "iclnb"
 
+PINS = (
+    "bm25s", "datasets", "equinox", "gguf", "jax", "numpy", "optax", "scikit-learn", "scipy",
+    "sentence-transformers", "tokenizers", "torch", "transformers",
+)  # fmt: skip
+"""Libraries whose version may change a number."""
 
-def key(project: Path, source: Path, parameters: Mapping[str, Any]) -> str:
-    """The key of one run; another key means that the results may differ.
+DRAWING = ("iclnb.display", "iclnb.figures", "iclnb.publish")
+"""Modules, besides every room's ``pictures``, that change what a page looks like and no number."""
 
-    It covers the notebook's source, the package files that it imports, directly or not, the parameters, the
-    pinned requirements, the Python version, and, where ``ICLNB_DATA`` names a folder, the names, sizes and
-    times of its files.
+Key = Mapping[str, Mapping[str, Any]]
+
+
+def key(project: Path, source: Path, parameters: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What one run depends on, but for its data and models (:func:`inputs`).
 
     Args:
         project: the checkout.
@@ -25,17 +36,100 @@ def key(project: Path, source: Path, parameters: Mapping[str, Any]) -> str:
         parameters: those that differ from the notebook's defaults.
 
     Returns:
-        A SHA-256 digest, in hexadecimal.
+        ``code``: the fingerprint of the notebook's code and of every package file that it imports, directly
+        or not; ``parameters``; ``versions``: of Python and of the libraries that compute.
     """
-    files = [source, *sorted(package_files(project, source))]
-    content = {
-        "files": {path.relative_to(project).as_posix(): _digest(path) for path in files},
-        "parameters": parameters,
-        "requirements": _digest(project / "requirements.txt"),
-        "python": platform.python_version(),
-        "data": sorted(_data_files()),
+    files = {
+        path.relative_to(project).as_posix(): fingerprint([path]) for path in package_files(project, source)
     }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    versions = {"python": ".".join(platform.python_version_tuple()[:2])}
+    return {
+        "code": {source.relative_to(project).as_posix(): _notebook(source), **dict(sorted(files.items()))},
+        "parameters": dict(parameters),
+        "versions": versions | {name: importlib.metadata.version(name).split("+")[0] for name in PINS},
+    }
+
+
+def inputs(provenance: Mapping[str, Any]) -> dict[str, str]:
+    """What a run read from outside the repository: which source, and local files and models by hash.
+
+    Args:
+        provenance: of the run's results.
+    """
+    model, found = provenance.get("model", {}), {}
+    for origin in provenance.get("data", ()):
+        found[f"source of {origin['task']}"] = origin["source"]
+        if origin["source"] == "local":
+            found[f"data {origin['file']}"] = origin["sha256"]
+    return found | ({"model": model["sha256"]} if model.get("source") == "local" else {})
+
+
+def stale(key: Key, stored: Mapping[str, Any], *, drawing: bool = True) -> list[str]:
+    """Why a stored result is not what a run would give now; nothing where it is.
+
+    Args:
+        key: of :func:`key`, now.
+        stored: the same at the time of the run, with ``inputs``.
+        drawing: whether code that only draws counts, as it does for pages.
+
+    Returns:
+        A line for each reason: files, parameters, versions, data, models.
+    """
+    reasons = []
+    for part, change in (("code", "changed"), ("parameters", "differ"), ("versions", "differ")):
+        then, now = stored.get(part, {}), key[part]
+        names = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
+        names = [name for name in names if part != "code" or drawing or not _draws(name)]
+        if names:
+            reasons.append(f"{part} {change}: {', '.join(names)}")
+    for name, digest in stored.get("inputs", {}).items():
+        now = _input(name, key["parameters"])
+        if now is not None and now != digest:
+            reasons.append(f"changed: {name}")
+    return reasons
+
+
+def _input(name: str, parameters: Mapping[str, Any]) -> str | None:
+    """An input as it is now; ``None`` where it is not at hand, or where it was chosen by hand."""
+    named = os.environ.get("ICLNB_DATA")
+    root = Path(named).expanduser() if named else None
+    if name == "model":
+        from iclnb.llm.models import content_hash
+
+        place = Path(str(parameters.get("model", ""))).expanduser()
+        return content_hash(place) if place.exists() else None
+    if task := name.removeprefix("source of ") if name.startswith("source of ") else "":
+        by_itself = parameters.get("source", "auto") == "auto"
+        return "local" if root and by_itself and (root / task).is_dir() else None
+    path = root / name.removeprefix("data ") if root else None
+    return _content(path) if path and path.is_file() else None
+
+
+def _content(path: Path) -> str:
+    status = path.stat()
+    return _hashed(path, status.st_size, status.st_mtime_ns)
+
+
+@cache
+def _hashed(path: Path, size: int, changed: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _draws(file: str) -> bool:
+    module = file.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+    return module.startswith(DRAWING) or module.endswith(".pictures")
+
+
+def _notebook(source: Path) -> str:
+    """The fingerprint of a notebook's code, cell by cell, with its tags: prose does not count."""
+    cells = re.split(r"^# %%", source.read_text(encoding="utf-8-sig"), flags=re.MULTILINE)[1:]
+    parts = []
+    for marker, _, text in (cell.partition("\n") for cell in cells if not cell.startswith(" [markdown]")):
+        try:
+            parts.append((marker.strip(), of_source(text)))
+        except SyntaxError:  # magics
+            parts.append((marker.strip(), text.strip()))
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def package_files(project: Path, source: Path) -> set[Path]:
@@ -57,13 +151,18 @@ def package_files(project: Path, source: Path) -> set[Path]:
 def _imports(project: Path, path: Path) -> Iterator[str]:
     """Dotted names that a file imports, or may import: ``from a import b`` gives ``a.b``."""
     inside = path.relative_to(project).with_suffix("").parts
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), filename=str(path))):
+    for node in ast.walk(ast.parse(_without_magics(path), filename=str(path))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = [*inside[: len(inside) - node.level]] if node.level else []
             module = ".".join([*base, *([node.module] if node.module else [])])
             yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def _without_magics(path: Path) -> str:
+    """A file's text with lines that only IPython understands (``%``, ``!``) left empty."""
+    return re.sub(r"^\s*[%!].*$", "", path.read_text(encoding="utf-8-sig"), flags=re.MULTILINE)
 
 
 def _module_files(project: Path, name: str) -> Iterator[Path]:
@@ -78,17 +177,3 @@ def _module_files(project: Path, name: str) -> Iterator[Path]:
             place = place / "__init__"
         if (module := place.with_suffix(".py")).is_file():
             yield module
-
-
-def _digest(path: Path) -> str | None:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
-
-
-def _data_files() -> Iterator[tuple[str, int, int]]:
-    if not (chosen := os.environ.get("ICLNB_DATA")):
-        return
-    root = Path(chosen).expanduser()
-    for path in root.rglob("*"):
-        if path.is_file():
-            status = path.stat()
-            yield path.relative_to(root).as_posix(), status.st_size, status.st_mtime_ns

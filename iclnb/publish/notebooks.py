@@ -18,7 +18,7 @@ from nbformat import NotebookNode
 
 from iclnb import paths
 from iclnb.errors import IclnbError
-from iclnb.profiles import PROFILES
+from iclnb.settings import PROFILES
 
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 

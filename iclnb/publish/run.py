@@ -8,10 +8,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from nbformat import NotebookNode
 
 from iclnb import paths
@@ -34,8 +36,11 @@ def run(
     *,
     executed: Path | None = None,
     results: Path | None = None,
+    time_limit: float | None = None,
 ) -> Path:
     """Run a notebook and keep what it made, if every cell succeeds.
+
+    A second run of the same notebook waits for the first; what a killed run left is removed.
 
     Args:
         project: the checkout; the notebook's working directory.
@@ -43,34 +48,61 @@ def run(
         parameters: values for its parameters, as :func:`iclnb.publish.notebooks.check` gives them.
         executed: folder for ``<name>.ipynb`` with outputs; ``None``: ``build/executed``.
         results: folder for ``<name>.json``; ``None``: ``build/results``.
+        time_limit: seconds that a cell may take; ``None`` for no limit.
 
     Returns:
         The path of the executed notebook.
 
     Raises:
         IclnbError: if a cell fails (the message shows the cell and the error, and where the notebook
-            is kept for a look) or if the notebook saves no results.
+            is kept for a look) or takes longer than ``time_limit``, if the notebook saves no results, or
+            if a folder cannot be written.
     """
     source = notebooks.source(project, name)
     name = source.stem
     notebook = notebooks.read(source)
     key = keys.key(project, source, notebooks.changed(notebooks.parameters(notebook), parameters))
-    (project / "build").mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=project / "build", prefix=f".{name}-") as scratch:
-        done = _execute(project, name, notebook, parameters, Path(scratch))
-        text = _results(name, Path(scratch), done.metadata.papermill.duration)
     results_path = (results or project / "build" / "results") / f"{name}.json"
     executed_path = (executed or project / "build" / "executed") / f"{name}.ipynb"
-    _write(results_path, text)
-    done.metadata = {
-        **{part: done.metadata[part] for part in ("kernelspec", "language_info")},
-        "iclnb": {"key": key, "results": hashlib.sha256(text.encode()).hexdigest()},
-    }
-    _write(executed_path, json.dumps(done, indent=1, ensure_ascii=False) + "\n")
+    try:
+        with _alone(project, name, (results_path, executed_path)) as scratch:
+            done = _execute(project, name, notebook, parameters, scratch, time_limit)
+            text = _results(name, scratch, key, done.metadata.papermill.duration)
+            _write(results_path, text)
+            done.metadata = {
+                **{part: done.metadata[part] for part in ("kernelspec", "language_info")},
+                "iclnb": {"results": hashlib.sha256(text.encode()).hexdigest()},
+            }
+            _write(executed_path, json.dumps(done, indent=1, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise IclnbError(
+            f"{name}: a file could not be written ({error}); free some space or choose a folder that can be "
+            "written. Earlier results are as they were."
+        ) from error
+    (project / "build" / "failed" / executed_path.name).unlink(missing_ok=True)
     return executed_path
 
 
-def record(project: Path, name: str, parameters: Mapping[str, Any], *, allow_changes: bool = False) -> Path:
+@contextmanager
+def _alone(project: Path, name: str, targets: tuple[Path, ...]) -> Iterator[Path]:
+    """A scratch folder, while no other process runs this notebook here; what a killed run left is removed."""
+    build = project / "build"
+    build.mkdir(exist_ok=True)
+    with FileLock(build / f".lock-{name}"):
+        for target in (build / name, *targets):
+            paths.remove_leftovers(target)
+        with tempfile.TemporaryDirectory(dir=build, prefix=f".{name}-") as scratch:
+            yield Path(scratch)
+
+
+def record(
+    project: Path,
+    name: str,
+    parameters: Mapping[str, Any],
+    *,
+    allow_changes: bool = False,
+    time_limit: float | None = None,
+) -> Path:
     """Run a notebook and write its results to ``book/recorded/<name>.json``, which is versioned.
 
     The results of ordinary runs stay as they are. The executed notebook goes to ``build/recorded``.
@@ -90,29 +122,39 @@ def record(project: Path, name: str, parameters: Mapping[str, Any], *, allow_cha
                 f"{status.stdout}commit them first, or say --allow-changes"
             )
     recorded = project / "book" / "recorded"
-    executed = run(project, name, parameters, executed=project / "build" / "recorded", results=recorded)
+    places = {"executed": project / "build" / "recorded", "results": recorded}
+    executed = run(project, name, parameters, **places, time_limit=time_limit)
     return recorded / f"{executed.stem}.json"
 
 
-def up_to_date(project: Path, name: str, parameters: Mapping[str, Any]) -> bool:
-    """Whether ``build/`` holds the outputs of exactly this run, notebook and results."""
+def why_stale(project: Path, name: str, parameters: Mapping[str, Any]) -> list[str]:
+    """Why ``build/`` does not hold the outputs of exactly this run; nothing if it does."""
     source = notebooks.source(project, name)
     try:
         executed = json.loads((project / "build" / "executed" / f"{name}.ipynb").read_text(encoding="utf-8"))
         results = (project / "build" / "results" / f"{name}.json").read_bytes()
-    except (OSError, ValueError):
-        return False
+        stored = json.loads(results)["key"]
+    except FileNotFoundError:
+        return ["never run"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ["damaged, or made by an older version"]
+    if executed["metadata"].get("iclnb") != {"results": hashlib.sha256(results).hexdigest()}:
+        return ["notebook and results are not of one run"]
     chosen = notebooks.changed(notebooks.parameters(notebooks.read(source)), parameters)
-    made = {"key": keys.key(project, source, chosen), "results": hashlib.sha256(results).hexdigest()}
-    return executed["metadata"].get("iclnb") == made
+    return keys.stale(keys.key(project, source, chosen), stored)
 
 
 def _execute(
-    project: Path, name: str, notebook: NotebookNode, parameters: Mapping[str, Any], scratch: Path
+    project: Path,
+    name: str,
+    notebook: NotebookNode,
+    parameters: Mapping[str, Any],
+    scratch: Path,
+    time_limit: float | None,
 ) -> NotebookNode:
     """The notebook with outputs; its results lie in ``scratch/results``."""
     import papermill
-    from nbclient.exceptions import DeadKernelError
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
     executed = scratch / f"{name}.ipynb"
     try:
@@ -123,6 +165,7 @@ def _execute(
                 parameters=dict(parameters),
                 cwd=project,
                 start_timeout=300,  # on a busy machine
+                execution_timeout=time_limit,
                 progress_bar={"desc": name, "file": sys.stderr} if sys.stderr.isatty() else False,
                 kernel_manager_class=_kernel_manager(scratch / "results", Path(sockets)),
             )
@@ -133,6 +176,12 @@ def _execute(
         raise IclnbError(
             f"{name} failed in this cell:\n\n{_indented(error.source)}\n\n{what or error.ename}\n\n"
             f"The notebook up to there: {where}"
+        ) from error
+    except CellTimeoutError as error:
+        where = _keep_failed(project, executed)
+        raise IclnbError(
+            f"{name}: a cell took longer than the limit of {time_limit:g} s; raise --time-limit or choose "
+            f"smaller sizes. The notebook up to there: {where}"
         ) from error
     except DeadKernelError as error:
         where = _keep_failed(project, executed)
@@ -175,8 +224,8 @@ def _kernel_manager(results: Path, sockets: Path) -> type:
     return ThisPython
 
 
-def _results(name: str, scratch: Path, seconds: float) -> str:
-    """The JSON that the notebook saved, with its run time added to the provenance."""
+def _results(name: str, scratch: Path, key: keys.Key, seconds: float) -> str:
+    """The JSON that the notebook saved, with its key, and its run time added to the provenance."""
     saved = sorted(path.name for path in (scratch / "results").glob("*.json"))
     if saved != [f"{name}.json"]:
         raise IclnbError(
@@ -185,6 +234,7 @@ def _results(name: str, scratch: Path, seconds: float) -> str:
         )
     content = json.loads((scratch / "results" / saved[0]).read_text(encoding="utf-8"))
     content["provenance"]["seconds"] = round(seconds, 1)
+    content["key"] = {**key, "inputs": keys.inputs(content["provenance"])}
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 

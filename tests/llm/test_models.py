@@ -16,8 +16,8 @@ from huggingface_hub.errors import GatedRepoError
 from safetensors.torch import load_file
 
 from iclnb.errors import IclnbError
-from iclnb.llm import models
-from iclnb.llm.data import packaged
+from iclnb.llm import checkpoint, models
+from iclnb.llm.data import hub_access, packaged
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +179,7 @@ def hub(monkeypatch, folder):
         )
 
     for name in ("AutoConfig", "AutoTokenizer", "AutoModelForCausalLM"):
-        monkeypatch.setattr(models, name, serve(getattr(transformers, name)))
+        monkeypatch.setattr(checkpoint, name, serve(getattr(transformers, name)))
     return asked
 
 
@@ -220,7 +220,7 @@ def test_a_branch_is_loaded_from_the_commit_that_it_names(folder, tmp_path):
     assert run.returncode == 0, run.stderr
     first, second = run.stdout.strip().split("\n")
     assert first == f"{commit} some/model"
-    assert second.startswith("could not load some/model: it has to be downloaded once")
+    assert second.startswith("could not load some/model: the hub is out of reach")
 
 
 REFUSED = SimpleNamespace(headers={}, request=None)
@@ -237,7 +237,8 @@ def test_hub_failures(monkeypatch, cause, advice):
     def fail(**_):
         raise OSError("transformers' own words") from cause
 
-    monkeypatch.setattr(models, "AutoConfig", SimpleNamespace(from_pretrained=fail))
+    monkeypatch.setattr(checkpoint, "AutoConfig", SimpleNamespace(from_pretrained=fail))
+    monkeypatch.setattr(hub_access, "reachable", lambda _: True)
     with pytest.raises(IclnbError, match=f"(?s)could not load Qwen/Qwen2.5-0.5B: .*{advice}.*own words"):
         models.load("Qwen/Qwen2.5-0.5B")
 

@@ -1,12 +1,15 @@
 """What makes a notebook stale."""
 
+import hashlib
 import json
+import os
 import subprocess
 import sys
 
 import pytest
 from throwaway import ROOT
 
+from iclnb.llm import models
 from iclnb.publish import keys
 
 FILES = {
@@ -58,35 +61,105 @@ def test_the_imported_files_are_found_through_every_kind_of_import(project):
     }
 
 
+def reasons(project, before, **parameters):
+    return keys.stale(key(project, **parameters), before)
+
+
 @pytest.mark.parametrize("name", FILES)
-def test_an_edit_changes_the_key_of_exactly_the_notebooks_that_need_the_file(project, name):
+def test_an_edit_makes_exactly_the_notebooks_stale_that_need_the_file(project, name):
     before = key(project)
-    assert key(project) == before
+    assert reasons(project, before) == []
     with (project / name).open("a") as file:
-        file.write(" " if name.endswith(".json") else "# edited\n")
-    needed = name in NEEDED | {"requirements.txt", "notebooks/01_n.py"}
-    assert (key(project) != before) == needed
+        file.write(" " if name.endswith(".json") else "edited = 1\n")
+    needed = name in NEEDED | {"notebooks/01_n.py"}
+    assert reasons(project, before) == ([f"code changed: {name}"] if needed else [])
 
 
-def test_parameters_and_local_data_change_the_key(project, monkeypatch):
-    seen = {key(project), key(project, k=8), key(project, k=9), key(project, k="8")}
-    assert len(seen) == 4
-    data = project / "data" / "sst2"
-    data.mkdir(parents=True)
-    (data / "test.jsonl").write_text("{}\n")
+def test_words_and_layout_make_nothing_stale(project):
+    before = key(project)
+    notebook = project / "notebooks" / "01_n.py"
+    notebook.write_text("# %% [markdown]\n# Prose.\n\n" + notebook.read_text() + "# a comment\n")
+    module = project / "iclnb" / "a.py"
+    module.write_text('"""A docstring."""\n\n\ndef f():\n    ...  # does nothing\n')
+    assert reasons(project, before) == []
+    notebook.write_text(notebook.read_text().replace("import json", "import json\n\n# %%\n1"))
+    assert reasons(project, before) == ["code changed: notebooks/01_n.py"]
+
+
+def test_cells_with_magics_count_as_they_are(project):
+    notebook = project / "notebooks" / "01_n.py"
+    notebook.write_text("# %%\n%matplotlib inline\nimport iclnb.lsa\n")
+    before = key(project)
+    assert "iclnb/lsa/__init__.py" in before["code"]
+    notebook.write_text("# %%\n%matplotlib qt\nimport iclnb.lsa\n")
+    assert reasons(project, before) == ["code changed: notebooks/01_n.py"]
+
+
+def test_parameters_and_versions_are_named(project, monkeypatch):
+    before = key(project, k=8)
+    assert reasons(project, before, k=8) == []
+    assert reasons(project, before, k="8") == reasons(project, before) == ["parameters differ: k"]
+    monkeypatch.setattr(keys.importlib.metadata, "version", lambda name: "9" if name == "torch" else "1")
+    assert any("torch" in reason and "jax" in reason for reason in reasons(project, before, k=8))
+
+
+def test_drawing_counts_for_pages_and_not_for_records(project):
+    (project / "iclnb" / "llm" / "y.py").write_text("from iclnb.llm import x, pictures\n")
+    (project / "iclnb" / "llm" / "pictures.py").write_text("A = 1\n")
+    before = key(project)
+    (project / "iclnb" / "llm" / "pictures.py").write_text("A = 2\n")
+    assert keys.stale(key(project), before) and not keys.stale(key(project), before, drawing=False)
+
+
+@pytest.fixture
+def stored(project, monkeypatch):
+    """A run that read one of two local data files, and a local model."""
+    for split in ("train", "test"):
+        path = project / "data" / "sst2" / f"{split}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}\n")
+    (project / "model").mkdir()
+    (project / "model" / "config.json").write_text("{}")
     monkeypatch.setenv("ICLNB_DATA", str(project / "data"))
-    seen.add(local := key(project))
-    assert key(project) == local
-    (data / "test.jsonl").write_text("{}\n{}\n")
-    seen.add(key(project))
-    (data / "train.jsonl").write_text("{}\n")
-    seen.add(key(project))
-    assert len(seen) == 7
+    digest = hashlib.sha256(b"{}\n").hexdigest()
+    data = [{"task": "sst2", "source": "local", "file": "sst2/train.jsonl", "sha256": digest}]
+    model = {"source": "local", "sha256": models.content_hash(project / "model")}
+    parameters = {"model": str(project / "model")}
+    return {**key(project, **parameters), "inputs": keys.inputs({"data": data, "model": model})}, parameters
+
+
+def test_content_of_data_and_models_counts_and_a_time_stamp_does_not(project, stored):
+    before, parameters = stored
+    train, test = (project / "data" / "sst2" / f"{split}.jsonl" for split in ("train", "test"))
+    config = project / "model" / "config.json"
+    for path in (train, test, config):
+        os.utime(path, (1, 1))
+    test.write_text("{}\n{}\n")
+    assert reasons(project, before, **parameters) == []
+    train.write_text('{"a": 1}\n')
+    assert reasons(project, before, **parameters) == ["changed: data sst2/train.jsonl"]
+    train.write_text("{}\n")
+    config.write_text("{ }")
+    assert reasons(project, before, **parameters) == ["changed: model"]
+
+
+def test_what_is_not_at_hand_is_not_judged(project, stored, monkeypatch):
+    before, parameters = stored
+    monkeypatch.delenv("ICLNB_DATA")
+    assert reasons(project, before, **parameters) == []
+
+
+def test_local_data_that_takes_the_place_of_packaged_rows(project, stored):
+    before, parameters = stored
+    before = {**before, "inputs": {"source of sst2": "packaged", "source of stsb": "packaged"}}
+    assert reasons(project, before, **parameters) == ["changed: source of sst2"]
+    chosen = {**parameters, "source": "packaged"}
+    assert reasons(project, {**before, "parameters": chosen}, **chosen) == []
 
 
 @pytest.mark.parametrize(
     "imports",
-    ["from iclnb import claims, figures", "import iclnb.publish.book", "from iclnb import profiles"],
+    ["from iclnb import claims, figures", "import iclnb.publish.book", "from iclnb import settings"],
 )
 def test_python_itself_loads_no_package_file_that_the_key_leaves_out(tmp_path, imports):
     listing = (

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,10 @@ from datasets import Dataset, DatasetInfo
 from iclnb.errors import IclnbError
 from iclnb.llm.data import packaged
 from iclnb.llm.data.definitions import Task
+from iclnb.llm.data.hub_access import cache_if_out_of_reach
+from iclnb.llm.data.rows import Numbered, lines, typed
 
 SOURCES = ("packaged", "local", "hub")
-
-_ALIASES = {"score": ("similarity_score", "label")}
-"""Names that copies of a dataset give to a column."""
 
 
 class MissingSplit(IclnbError):
@@ -39,7 +38,7 @@ def read(task: Task, split: str, source: str, revision: str | None) -> Dataset:
         raw, where = _local(task, split)
     else:
         raw, where = _hub(task, split, revision)
-    rows, notes = _typed(task, raw, where["file"])
+    rows, notes = typed(task, raw, where["file"], "row" if source == "hub" else "line")
     if not rows:
         raise IclnbError(f"{task.name}/{split} from {source} holds no labelled row ({where['file']})")
     full = {"task": task.name, "split": split, "source": source, **where, "rows": len(rows), **notes}
@@ -53,7 +52,8 @@ def origin(dataset: Dataset) -> dict[str, Any]:
     Returns:
         ``task``, ``split``, ``source``, ``file``; its ``sha256`` (packaged and local) and the distribution
         that it is ``from`` (packaged), or ``repository``, ``config`` and ``revision`` (hub); ``rows`` of the
-        whole split, how many were ``left_out`` for want of text or label, and the ``score_scale`` applied.
+        whole split, how many were ``left_out`` for want of text or label, how many of those kept are
+        ``repeated``, and the ``score_scale`` applied.
 
     Raises:
         ValueError: for any other dataset.
@@ -64,14 +64,20 @@ def origin(dataset: Dataset) -> dict[str, Any]:
         raise ValueError("expected a dataset made by iclnb.llm.data.tasks.load, got another one") from None
 
 
-Numbered = Iterable[tuple[int, Mapping[str, Any]]]
+def summary(origins: Iterable[Mapping[str, Any]]) -> str:
+    """What a page says of its rows, one sentence for each split: where from, how many, how many left out."""
+    return " ".join(
+        f"{each['task']}/{each['split']} ({each['source']}): {each['rows']:,} rows; {each['left_out']:,} "
+        f"others left out for want of text or label; {each['repeated']:,} repeated."
+        for each in origins
+    )
 
 
 def _packaged(task: Task, split: str) -> tuple[Numbered, dict[str, Any]]:
     if task.packaged is None:
         raise IclnbError(f"{task.name} is not packaged. {_ways(task)}")
     path = packaged.folder(task.packaged) / task.name / f"{split}.jsonl"
-    return _lines(path), _described(path) | {"from": packaged.revision(task.packaged)}
+    return lines(path), _described(path) | {"from": packaged.revision(task.packaged)}
 
 
 def _local(task: Task, split: str) -> tuple[Numbered, dict[str, Any]]:
@@ -87,7 +93,8 @@ def _local(task: Task, split: str) -> tuple[Numbered, dict[str, Any]]:
             f"{path.parent} holds no split" if path.parent.is_dir() else f"there is no folder {path.parent}"
         )
         raise IclnbError(f"no {path}; {found}. {_ways(task)}")
-    return _lines(path), _described(path)
+    where = _described(path)
+    return lines(path), where
 
 
 def _hub(task: Task, split: str, revision: str | None) -> tuple[Numbered, dict[str, Any]]:
@@ -98,16 +105,15 @@ def _hub(task: Task, split: str, revision: str | None) -> tuple[Numbered, dict[s
 
     place, name = task.hub, f"{task.hub.repository}:{task.hub.config or 'default'}"
     hub_split = place.splits.get(split, split)
-    try:
-        if (
-            revision is not None
-        ):  # a branch or tag: the commit of today, so that what is recorded is what is read
-            revision = HfApi().dataset_info(place.repository, revision=revision).sha
-        commit = revision or place.revision
-        table = load_dataset(place.repository, place.config, split=hub_split, revision=commit)
-    except Exception as error:  # the hub's libraries raise a dozen unrelated kinds
-        reason = str(error).strip().split("\n")[0]
-        raise IclnbError(f"could not read {name} from the hub ({reason}). {_ways(task)}") from error
+    with cache_if_out_of_reach() as in_reach:
+        try:
+            if revision is not None:  # a branch or tag: today's commit, so that what is read is recorded
+                revision = HfApi().dataset_info(place.repository, revision=revision).sha
+            commit = revision or place.revision
+            table = load_dataset(place.repository, place.config, split=hub_split, revision=commit)
+        except Exception as error:  # the hub's libraries raise a dozen unrelated kinds
+            reason = str(error).strip().split("\n")[0] if in_reach else "the hub is out of reach"
+            raise IclnbError(f"could not read {name} from the hub ({reason}). {_ways(task)}") from error
     where = {"file": f"{name}/{hub_split}", "repository": place.repository, "config": place.config}
     return enumerate(table, 1), where | {"revision": commit}
 
@@ -132,67 +138,8 @@ def _ways(task: Task) -> str:
 
 
 def _described(path: Path) -> dict[str, str]:
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise IclnbError(f"{path} cannot be read: {error.strerror}") from error
     return {"file": f"{path.parent.name}/{path.name}", "sha256": digest}
-
-
-def _lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """The numbered rows of a JSON lines file; blank lines are skipped."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                row = json.loads(line.decode("utf-8")) if line.strip() else None
-            except ValueError as error:
-                raise IclnbError(
-                    f"{path}, line {number}: not a JSON object ({error}); fix that line"
-                ) from None
-            if row is not None and not isinstance(row, dict):
-                raise IclnbError(f"{path}, line {number}: expected a JSON object, got {type(row).__name__}")
-            if row is not None:
-                yield number, row
-
-
-def _typed(task: Task, raw: Numbered, file: str) -> tuple[list[dict], dict[str, Any]]:
-    """The rows that have text and a label, every value checked, and what was done to them."""
-    rows, left_out = [], 0
-    for number, given in raw:
-        row = {name: _value(task, given, name, f"{file}, row {number}") for name in task.features}
-        if any(not row[name].strip() for name in task.inputs) or row[task.target] is None:
-            left_out += 1
-        else:
-            rows.append(row)
-    notes: dict[str, Any] = {"left_out": left_out}
-    if task.target == "score":
-        notes["score_scale"] = _rescale(rows)
-    return rows, notes
-
-
-def _value(task: Task, row: Mapping[str, Any], name: str, place: str) -> Any:
-    """One checked value; ``None`` for a missing label (-1 on the hub)."""
-    names = (name, *_ALIASES.get(name, ()))
-    value = next((row[alias] for alias in names if alias in row), ...)
-    if value is ...:
-        raise IclnbError(f"{place}: no column {name!r}; it has {', '.join(map(repr, row))}")
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if name in task.inputs and isinstance(value, str):
-        return value
-    if name == "label" and (value == -1 or (number and value in range(len(task.classes)))):
-        return None if value == -1 else int(value)
-    if name == "score" and (value == -1 or (number and 0 <= value <= 5)):
-        return None if value == -1 else float(value)
-    if name in task.extra and number:
-        return float(value)
-    wanted = {"label": f"a class 0 to {len(task.classes) - 1}", "score": "a number 0 to 5"}.get(name)
-    wanted = wanted or ("a text" if name in task.inputs else "a number")
-    raise IclnbError(f"{place}: expected {wanted} as {name!r}, got {value!r}")
-
-
-def _rescale(rows: list[dict]) -> float:
-    """Bring scores 0..1, as some copies of STS-B have them, to 0..5 and return the factor.
-
-    A table of fewer than 20 rows is left alone: it may hold low scores only.
-    """
-    factor = 5.0 if len(rows) >= 20 and max(row["score"] for row in rows) <= 1 else 1.0
-    for row in rows:
-        row["score"] *= factor
-    return factor

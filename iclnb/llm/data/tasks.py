@@ -9,9 +9,9 @@ from datasets import Dataset
 from iclnb.errors import IclnbError, unknown
 from iclnb.llm.data import sources
 from iclnb.llm.data.definitions import Format, Hub, Task
-from iclnb.llm.data.sources import SOURCES, origin
+from iclnb.llm.data.sources import SOURCES, origin, summary
 
-__all__ = ["SOURCES", "TASKS", "Task", "get", "load", "origin"]
+__all__ = ["SOURCES", "TASKS", "Task", "get", "load", "origin", "summary"]
 
 
 _VALENCE = {"valence": ("negative", "positive"), "quality": ("terrible", "great"), "mood": ("sad", "happy")}
@@ -112,7 +112,8 @@ def get(name: str) -> Task:
 def load(name: str, split: str, source: str = "auto", *, revision: str | None = None) -> Dataset:
     """The rows of one split of a task, typed; :func:`origin` tells where they are from.
 
-    Rows without text or without a label are left out (and counted in the origin).
+    Rows without text or without a label are left out and counted in the origin, which counts repeated
+    rows too. Labels may be numbers, numbers as text, or names of classes.
 
     Args:
         name: a key of :data:`TASKS`.

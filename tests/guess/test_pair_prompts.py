@@ -3,13 +3,11 @@
 import numpy as np
 import pytest
 import tiny
-from scipy.special import log_softmax
 
 from iclnb.errors import IclnbError
-from iclnb.llm import prompts, reading
+from iclnb.guess.pair_prompts import Pairs, Style, other_styles, write_pairs
+from iclnb.llm import prompts
 from iclnb.llm.data import tasks
-from iclnb.guess import answers, pairs
-from iclnb.llm.models import LoadedModel
 
 pytestmark = pytest.mark.tiny
 
@@ -20,6 +18,7 @@ ROWS = [
     {"sentence1": "same", "sentence2": "same", "score": 5.0},
 ]
 GUESS = np.array([3.26, -0.04, 4.96])
+SCORES = np.array([row["score"] for row in ROWS])
 TEMPLATE = (
     "{% for message in messages %}{% if loop.first %}<s>[system] Be brief.[end]\n{% endif %}"
     "[{{ message['role'] }}]\n{{ message['content'] | trim }}[end]\n{% endfor %}"
@@ -32,12 +31,9 @@ def tokenizers():
 
 
 def made(tokenizer, style, *, guess=True):
-    shown, asked = (
-        pairs.Pairs(rows, values if guess else None)
-        for rows, values in ((ROWS[:2], GUESS[:2]), (ROWS[2:], GUESS[2:]))
-    )
-    (prompt,) = pairs.pair_prompts(tokenizer, FORMAT, style, shown, asked)
-    return prompt
+    pool = Pairs(ROWS[::-1], SCORES[::-1], GUESS[::-1] if guess else None)
+    asked = Pairs(ROWS[2:], SCORES[2:], GUESS[2:] if guess else None)
+    return write_pairs(tokenizer, FORMAT, style, pool, np.array([[2, 1]]), asked)[0, 0]
 
 
 def chatty(tokenizer):
@@ -46,7 +42,7 @@ def chatty(tokenizer):
 
 
 def test_a_prompt_reads_as_written(tokenizers):
-    prompt = made(tokenizers["llama3"], pairs.Style())
+    prompt = made(tokenizers["llama3"], Style())
     assert prompt.text == (
         "Sentence 1: A {brace}.\nSentence 2: It's  two\nInitial guess: 3.3\nSimilarity: (3.8)\n\n"
         "Sentence 1: a b\nSentence 2: «ünïcödé» 東京\nInitial guess: 0.0\nSimilarity: (0.5)\n\n"
@@ -55,18 +51,18 @@ def test_a_prompt_reads_as_written(tokenizers):
 
 
 def test_position_precision_template_and_whole_answers(tokenizers):
-    style = pairs.Style("Perhaps {guess}?", "before", 2, 0)
+    style = Style("Perhaps {guess}?", "before", 2, 0)
     prompt = made(tokenizers["gpt2"], style)
     assert prompt.text.startswith("Perhaps 3.26?\nSentence 1: A {brace}.\nSentence 2: It's  two\nSim")
     assert "Similarity: (4)\n\nPerhaps -0.04?" in prompt.text and "Similarity: (1)\n\n" in prompt.text
     assert prompt.labels == (4, 1)
-    between = made(tokenizers["gpt2"], pairs.Style(position="between", decimals=0)).text
+    between = made(tokenizers["gpt2"], Style(position="between", decimals=0)).text
     assert between.startswith("Sentence 1: A {brace}.\nInitial guess: 3\nSentence 2: It's")
     assert "\nInitial guess: 0\n" in between
 
 
 def test_without_a_guess_nothing_is_added(tokenizers):
-    plain = made(tokenizers["gpt2"], pairs.Style(position="before"), guess=False)
+    plain = made(tokenizers["gpt2"], Style(position="before"), guess=False)
     shown = [prompts.Demonstration(ROWS[0], 0), prompts.Demonstration(ROWS[1], 1)]
     expected = prompts.build(tokenizers["gpt2"], FORMAT, ("3.8", "0.5"), shown, ROWS[2])
     assert plain.text == expected.text and plain.input_ids == expected.input_ids
@@ -89,14 +85,14 @@ def messages(style):
 
 def test_a_chat_is_what_transformers_writes(tokenizers):
     """And its opening token is there once, though the tokeniser sets one on plain texts."""
-    tokenizer, style = chatty(tokenizers["llama3"]), pairs.Style(chat=True, instruction="Score, 0 to 5.")
+    tokenizer, style = chatty(tokenizers["llama3"]), Style(chat=True, instruction="Score, 0 to 5.")
     prompt = made(tokenizer, style)
     expected = tokenizer.apply_chat_template(messages(style), tokenize=False, continue_final_message=True)
     assert prompt.text == expected
     ids = tokenizer.apply_chat_template(messages(style), continue_final_message=True, return_dict=False)
     assert list(prompt.input_ids) == ids
     assert prompt.input_ids.count(tokenizer.convert_tokens_to_ids("<s>")) == 1
-    assert made(tokenizer, pairs.Style()).input_ids.count(tokenizer.convert_tokens_to_ids("<s>")) == 1
+    assert made(tokenizer, Style()).input_ids.count(tokenizer.convert_tokens_to_ids("<s>")) == 1
 
 
 @pytest.mark.packaged
@@ -106,7 +102,7 @@ def test_the_packaged_models_chat_is_what_transformers_writes():
     from iclnb.llm.data import packaged
 
     tokenizer = AutoTokenizer.from_pretrained(packaged.folder("smollm2-135m-instruct"), local_files_only=True)
-    style = pairs.Style(chat=True, instruction="Score, 0 to 5.")
+    style = Style(chat=True, instruction="Score, 0 to 5.")
     prompt = made(tokenizer, style)
     ids = tokenizer.apply_chat_template(messages(style), continue_final_message=True, return_dict=False)
     assert list(prompt.input_ids) == ids
@@ -117,7 +113,7 @@ def test_the_packaged_models_chat_is_what_transformers_writes():
 @pytest.mark.parametrize("name", ["gpt2", "llama3", "llama2"])
 def test_spans_decode_back_behind_an_opening_text(tokenizers, name, chat):
     tokenizer = chatty(tokenizers[name])
-    prompt = made(tokenizer, pairs.Style(chat=chat, instruction="Score each pair."))
+    prompt = made(tokenizer, Style(chat=chat, instruction="Score each pair."))
     for row, guess, score, x, y in zip(ROWS, GUESS, ("3.8", "0.5"), prompt.x, prompt.y, strict=False):
         said = tokenizer.decode(prompt.input_ids[slice(*x)])
         assert row["sentence2"] in said and said.rstrip("\n[").endswith(f"{guess:z.1f}"), said
@@ -126,10 +122,19 @@ def test_spans_decode_back_behind_an_opening_text(tokenizers, name, chat):
     assert "same" in tokenizer.decode(prompt.input_ids[slice(*prompt.query)])
 
 
+def test_styles_of_the_appendix_differ_in_what_they_say():
+    style = Style(decimals=2)
+    styles = other_styles(style)
+    assert styles["as in the chapter"] is style
+    assert styles["both whole"] == Style(decimals=0, answer_decimals=0)
+    assert styles["guess between the sentences"] == Style(position="between", decimals=2)
+    assert len(styles) == 6
+
+
 def test_what_cannot_be_written_is_refused(tokenizers):
     tokenizer = tiny.tokenizers()["gpt2"]
     with pytest.raises(IclnbError, match="no chat template"):
-        made(tokenizer, pairs.Style(chat=True))
+        made(tokenizer, Style(chat=True))
     odd = "{{% for message in messages %}}{{{{ loop.index if message['role'] == '{}' }}}}{}{{% endfor %}}"
     for template in (
         odd.format("user", "{{ message['content'] }}"),  # numbers what follows an answer
@@ -138,52 +143,13 @@ def test_what_cannot_be_written_is_refused(tokenizers):
     ):
         tokenizer.chat_template = template
         with pytest.raises(IclnbError, match="every turn alike"):
-            made(tokenizer, pairs.Style(chat=True))
-    with pytest.raises(IclnbError, match="both or neither"):
-        pairs.pair_prompts(tokenizer, FORMAT, pairs.Style(), pairs.Pairs(ROWS), pairs.Pairs(ROWS, GUESS))
+            made(tokenizer, Style(chat=True))
+    pool, asked = Pairs(ROWS, SCORES), Pairs(ROWS, SCORES, GUESS)
+    with pytest.raises(ValueError, match="both or neither"):
+        write_pairs(tokenizer, FORMAT, Style(), pool, np.array([[0]]), asked)
     for wrong in (
         {"position": "beside"}, {"template": "Guess"}, {"template": "{guess} {other}"},
         {"template": "a\n{guess}"}, {"decimals": -1},
     ):  # fmt: skip
         with pytest.raises(IclnbError):
-            pairs.Style(**wrong)
-
-
-def test_expected_score_greedy_and_mass():
-    logits = np.random.default_rng(0).standard_normal((3, 2, 9)) * 3
-    log_probabilities, values = log_softmax(logits, axis=-1)[..., :6], np.arange(6.0) ** 2
-    found = answers.read_off(log_probabilities, values)
-    for s in range(3):
-        for p in range(2):
-            p_digit = np.exp(logits[s, p]) / np.exp(logits[s, p]).sum()
-            mass = p_digit[:6].sum()
-            assert found.mass[s, p] == pytest.approx(mass)
-            assert found.expected[s, p] == pytest.approx(sum(p_digit[:6] * values) / mass)
-            assert found.greedy[s, p] == values[max(range(6), key=lambda d, r=p_digit: r[d])]
-
-
-def test_what_a_first_digit_stands_for():
-    train = np.array([0.0, 0.96, 3.2, 3.8, 4.9, 1.96])
-    assert answers.digit_values(train, 0).tolist() == [0, 1, 2, 3, 4, 5]
-    # 0.96 is written 1.0, and 1.96 is written 2.0; no train score begins with 5
-    np.testing.assert_allclose(answers.digit_values(train, 1), [0.0, 0.96, 1.96, 3.5, 4.9, 5.0])
-    np.testing.assert_allclose(answers.digit_values(train[:1], 1), [0.0, 1.5, 2.5, 3.5, 4.5, 5.0])
-
-
-def test_answers_of_a_model_are_those_of_full_prompts(tokenizers):
-    """Through shared demonstrations and a chat template, against the model run on each prompt alone."""
-    import torch
-
-    tokenizer = chatty(tokenizers["llama3"])
-    tokenizer.pad_token = "<s>"
-    model, style = tiny.model("llama", vocab_size=len(tokenizer)).eval(), pairs.Style(chat=True)
-    shown, asked = pairs.Pairs(ROWS[:2], GUESS[:2]), pairs.Pairs(ROWS[1:], GUESS[1:])
-    built = pairs.pair_prompts(tokenizer, FORMAT, style, shown, asked)
-    written, _ = pairs.written_format(tokenizer, FORMAT, style, guess=True)
-    tokens = reading.label_tokens(tokenizer, written, answers.DIGITS)
-    assert [tokenizer.decode([token]) for token in tokens] == list("012345")
-    found = reading.answers(LoadedModel(model, tokenizer, {}), built, tokens)
-    for row, prompt in zip(found, built, strict=True):
-        with torch.no_grad():
-            said = model(torch.tensor([prompt.input_ids])).logits[0, -1].log_softmax(-1)
-        np.testing.assert_allclose(row, said[tokens].numpy(), atol=1e-4)
+            Style(**wrong)

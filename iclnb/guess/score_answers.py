@@ -9,8 +9,8 @@ from scipy.special import softmax
 DIGITS = tuple("012345")
 
 
-class Answers(NamedTuple):
-    """What a model answered to a table of prompts.
+class ScoreAnswers(NamedTuple):
+    """The scores that a model answered a table of prompts with.
 
     Attributes:
         expected: Σ_d p(d) value(d), with p the probabilities of the six digits among themselves.
@@ -22,10 +22,14 @@ class Answers(NamedTuple):
     greedy: Float[np.ndarray, "*shape"]
     mass: Float[np.ndarray, "*shape"]
 
+    def first(self, points: int) -> "ScoreAnswers":
+        """The answers to the first test points alone (the last axis)."""
+        return ScoreAnswers(*(part[..., :points] for part in self))
+
 
 def read_off(
     log_probabilities: Float[np.ndarray, "*shape digits"], values: Float[np.ndarray, " digits"]
-) -> Answers:
+) -> ScoreAnswers:
     """Scores from the log-probabilities of the digits 0 to 5 as the next token.
 
     Args:
@@ -33,7 +37,7 @@ def read_off(
         values: the score that each digit stands for, see :func:`digit_values`.
     """
     among_themselves = softmax(log_probabilities, axis=-1)
-    return Answers(
+    return ScoreAnswers(
         expected=among_themselves @ values,
         greedy=values[log_probabilities.argmax(-1)],
         mass=np.exp(log_probabilities).sum(-1),

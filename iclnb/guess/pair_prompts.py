@@ -3,15 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from string import Formatter
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from transformers import PreTrainedTokenizerBase
 
 from iclnb.errors import IclnbError, unknown
+from iclnb.guess.score_answers import DIGITS
 from iclnb.llm.data.definitions import Format
-from iclnb.guess.answers import DIGITS
-from iclnb.llm.prompts import Demonstration, Prompt, build
+from iclnb.llm.demonstrations import Demonstrations, Prompts, write
+from iclnb.llm.prompts import Wording
 
 POSITIONS = ("before", "between", "after")
 """Where the guess stands: before both sentences, between them, or after both, right before the answer."""
@@ -52,16 +54,33 @@ class Style:
             raise IclnbError("a number cannot have fewer than 0 decimals; raise decimals and answer_decimals")
 
 
-@dataclass(frozen=True)
-class Pairs:
-    """Pairs of sentences with their scores and perhaps a guess.
+def templates(style: Style, tokenizer: PreTrainedTokenizerBase) -> dict[str, Style]:
+    """A style in plain text and, where the model has one, in its chat template."""
+    ways = {"plain": replace(style, chat=False)}
+    return ways if tokenizer.chat_template is None else ways | {"chat": replace(style, chat=True)}
+
+
+def other_styles(style: Style) -> dict[str, Style]:
+    """A style, and others that differ in the precision of guess and scores or in the guess's place."""
+    return {
+        "as in the chapter": style,
+        "both whole": replace(style, decimals=0, answer_decimals=0),
+        "guess with a decimal, scores whole": replace(style, decimals=1, answer_decimals=0),
+        **{f"guess {position} the sentences": replace(style, position=position) for position in POSITIONS},
+    }
+
+
+class Pairs(NamedTuple):
+    """Pairs of sentences as prompts show them.
 
     Attributes:
-        rows: with ``sentence1``, ``sentence2`` and ``score``.
-        guess: one a row, or ``None`` for prompts without guesses.
+        rows: with ``sentence1`` and ``sentence2``.
+        scores: that they are shown with, as demonstrations.
+        guess: one for each, or ``None`` for prompts without guesses.
     """
 
     rows: Sequence[Mapping[str, object]]
+    scores: Float[np.ndarray, " rows"]
     guess: Float[np.ndarray, " rows"] | None = None
 
 
@@ -119,49 +138,54 @@ def written_format(
     return format, opening + (style.instruction and style.instruction + "\n\n")
 
 
-def pair_prompts(
+def write_pairs(
     tokenizer: PreTrainedTokenizerBase,
     format: Format,
     style: Style,
-    demonstrations: Pairs,
+    pool: Pairs,
+    shown: Int[np.ndarray, "sets k"],
     queries: Pairs,
-) -> list[Prompt]:
-    """A prompt for each query, all with the same demonstrations.
+) -> Prompts:
+    """A prompt for each demonstration set and query, (sets, points).
 
     Args:
         tokenizer: a fast tokeniser.
         format: how a pair is written without a guess.
         style: how guesses and answers are written.
-        demonstrations: in order.
+        pool: pairs that demonstrations are of.
+        shown: the demonstrations of each set, in order.
         queries: what is asked; their scores are not used.
 
     Raises:
-        IclnbError: if only one of demonstrations and queries has guesses, or as :func:`chat_format`.
+        IclnbError: as :func:`chat_format`.
+        ValueError: if only one of demonstrations and queries has guesses.
     """
-    if (demonstrations.guess is None) != (queries.guess is None):
-        raise IclnbError("demonstrations and queries need guesses both or neither")
+    if (pool.guess is None) != (queries.guess is None):
+        raise ValueError("demonstrations and queries need guesses both or neither")
     written, opening = written_format(tokenizer, format, style, guess=queries.guess is not None)
-    scores = [_answer(row, style) for row in demonstrations.rows]
-    words = DIGITS if style.answer_decimals == 0 else sorted(set(scores))
-    shown = [
-        Demonstration(row, words.index(score))
-        for row, score in zip(_with_guess(demonstrations, style), scores, strict=True)
-    ]
-    return [
-        build(tokenizer, written, words, shown, query, opening=opening, special_tokens=not style.chat)
-        for query in _with_guess(queries, style)
-    ]
+    scores = np.array([_score(score, style) for score in pool.scores[shown].ravel()]).reshape(shown.shape)
+    words = DIGITS if style.answer_decimals == 0 else tuple(np.unique(scores).tolist())
+    labels = np.vectorize(words.index, otypes=[int])(scores)
+    return write(
+        tokenizer,
+        Wording(written, words),
+        _with_guess(pool, style),
+        Demonstrations(shown, labels).for_every(len(queries.rows)),
+        _with_guess(queries, style),
+        opening=opening,
+        special_tokens=not style.chat,
+    )
 
 
-def _answer(row: Mapping[str, object], style: Style) -> str:
+def _score(score: float, style: Style) -> str:
     if style.answer_decimals == 0:
-        return str(int(row["score"] + 0.5))
-    return f"{row['score']:.{style.answer_decimals}f}"
+        return str(int(score + 0.5))
+    return f"{score:.{style.answer_decimals}f}"
 
 
-def _with_guess(pairs: Pairs, style: Style) -> list[Mapping[str, object]]:
+def _with_guess(pairs: Pairs, style: Style) -> Sequence[Mapping[str, object]]:
     if pairs.guess is None:
-        return list(pairs.rows)
+        return pairs.rows
     return [
         {**row, "guess": f"{guess:z.{style.decimals}f}"}  # z: no -0.0
         for row, guess in zip(pairs.rows, pairs.guess, strict=True)

@@ -1,0 +1,202 @@
+"""What chapter 06 draws: pairs of sentences, the small model, every guess, and the demonstration sets."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from iclnb.guess import features, guesses, regressor
+from iclnb.llm import demonstrations
+from iclnb.llm.data import tasks
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+Row = Mapping[str, Any]
+NONE, SMALL = "none", "small model"
+"""Names of the two conditions that most claims compare: no guess, and the small model's."""
+
+
+@dataclass(frozen=True)
+class PairRows:
+    """The pairs of sentences of the STS benchmark that a run uses.
+
+    Attributes:
+        train: pairs that demonstrations come from and the small model learns from.
+        test: pairs to be scored.
+        origins: where they come from, for the provenance of a run.
+    """
+
+    train: Sequence[Row]
+    test: Sequence[Row]
+    origins: Sequence[Mapping[str, Any]] = ()
+
+    @cached_property
+    def train_scores(self) -> Float[np.ndarray, " train"]:
+        """Human scores, 0 to 5."""
+        return np.array([row["score"] for row in self.train], dtype=float)
+
+    @cached_property
+    def truth(self) -> Float[np.ndarray, " test"]:
+        """Human scores of the test pairs, 0 to 5."""
+        return np.array([row["score"] for row in self.test], dtype=float)
+
+
+class Guess(NamedTuple):
+    """A guess of every pair's score.
+
+    Attributes:
+        test: written beside queries.
+        train: written beside demonstrations.
+    """
+
+    test: Float[np.ndarray, " test"]
+    train: Float[np.ndarray, " train"]
+
+    def rounded(self, decimals: int) -> "Guess":
+        """As it is written."""
+        return Guess(*(np.round(part, decimals) for part in self))
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What prompts say.
+
+    Attributes:
+        shown: train pairs of each demonstration set, shared by all test pairs.
+        scores: that train pairs are shown with.
+        guess: beside every pair, or ``None`` for prompts without.
+    """
+
+    shown: Int[np.ndarray, "sets k"]
+    scores: Float[np.ndarray, " train"]
+    guess: Guess | None = None
+
+    def moved(self, *, query_guess: float = 0, shown_guess: float = 0, scores: float = 0) -> "Condition":
+        """The same with all guesses or scores of one kind raised by a constant (points of the scale)."""
+        guess = Guess(self.guess.test + query_guess, self.guess.train + shown_guess)
+        return replace(self, scores=self.scores + scores, guess=guess)
+
+
+class SmallModel(NamedTuple):
+    """The linear model that makes the guess.
+
+    Attributes:
+        weights: w_0.
+        inputs: φ of the test pairs.
+        train_inputs: φ of the train pairs.
+        guess: w_0ᵀφ, clipped to the scale; for a train pair by a model that was trained without it.
+    """
+
+    weights: Float[np.ndarray, " inputs"]
+    inputs: Float[np.ndarray, "test inputs"]
+    train_inputs: Float[np.ndarray, "train inputs"]
+    guess: Guess
+
+
+def load_pairs(train_pairs: int, pairs: int, *, seed: int, source: str = "auto") -> PairRows:
+    """Random pairs of the train and test splits; all of a split that has fewer.
+
+    Raises:
+        IclnbError: as :func:`iclnb.llm.data.tasks.load`.
+    """
+    splits = [tasks.load("stsb", split, source) for split in ("train", "test")]
+    shuffled = [rows.shuffle(seed=seed) for rows in splits]
+    chosen = [
+        rows.select(range(min(count, len(rows)))).to_list()
+        for rows, count in zip(shuffled, (train_pairs, pairs), strict=True)
+    ]
+    return PairRows(*chosen, [tasks.origin(rows) for rows in splits])
+
+
+def small_model(pairs: PairRows, encoder: "SentenceTransformer", *, folds: int, seed: int) -> SmallModel:
+    """Train the small model on the train pairs (:func:`iclnb.guess.regressor.train`).
+
+    Args:
+        pairs: train pairs to learn from, test pairs to guess.
+        encoder: of sentences.
+        folds: of the cross-fitted guesses of train pairs.
+        seed: of training and folds.
+    """
+    test, train = (features.encode_pairs(encoder, rows) for rows in (pairs.test, pairs.train))
+    model = regressor.train(train, pairs.train_scores, seed=seed)
+    unseen = regressor.cross_fitted(train, pairs.train_scores, folds=folds, seed=seed)
+    guess = Guess(guesses.clipped(model.predict(test)), guesses.clipped(unseen))
+    return SmallModel(model.weights, model.scaling(test), model.scaling(train), guess)
+
+
+def all_guesses(pairs: PairRows, small: Guess, *, decimals: int, seed: int) -> dict[str, Guess]:
+    """Every guess of the chapter, rounded as it is written.
+
+    Args:
+        pairs: the pairs.
+        small: the small model's guess.
+        decimals: of written guesses.
+        seed: of the random guess.
+    """
+    scores, counts = pairs.train_scores, (len(pairs.test), len(pairs.train))
+    overlap, train_overlap = (guesses.word_overlap(rows) for rows in (pairs.test, pairs.train))
+    made = {
+        SMALL: small,
+        "word overlap": Guess(
+            *(guesses.rescaled(part, train_overlap, scores) for part in (overlap, train_overlap))
+        ),
+        "train mean": Guess(*(np.full(count, scores.mean()) for count in counts)),
+        "random": Guess(*(guesses.random(count, scores, seed=(seed, i)) for i, count in enumerate(counts))),
+        "adversarial": Guess(*map(guesses.reflected, small)),
+    }
+    return {name: guess.rounded(decimals) for name, guess in made.items()}
+
+
+def graded_guesses(pairs: PairRows, grades: int, *, seed: int) -> dict[str, Guess]:
+    """Guesses from useless to perfect, for test and train pairs alike (:func:`iclnb.guess.guesses.graded`).
+
+    Their qualities are sines of equal steps: closer together near 1.
+    """
+    return {
+        f"quality {quality:.6g}": Guess(
+            *(guesses.graded(scores, quality, seed=seed) for scores in (pairs.truth, pairs.train_scores))
+        )
+        for quality in np.sin(np.linspace(0, np.pi / 2, grades))
+    }
+
+
+def demonstration_sets(train: int, k: int, sets: int, *, seed: int) -> Int[np.ndarray, "sets k"]:
+    """For each set ``k`` different train pairs.
+
+    Raises:
+        IclnbError: with fewer than ``k`` train pairs.
+    """
+    return demonstrations.draw(np.zeros(train, dtype=int), k, sets, seed=seed).rows
+
+
+def movable(
+    pairs: PairRows, guess: Guess, k: int, sets: int, points: int, *, delta: float, seed: int
+) -> tuple[Condition, Int[np.ndarray, " points"]]:
+    """Demonstration sets and test pairs whose guesses (and scores) can move by ``delta`` within the scale.
+
+    Args:
+        pairs: the pairs.
+        guess: the guess to be moved.
+        k: demonstrations of a set.
+        sets: demonstration sets.
+        points: test pairs, at most; the first that can move.
+        delta: points of the scale.
+        seed: of the sets.
+
+    Returns:
+        The condition, not moved yet, and the test pairs.
+
+    Raises:
+        IclnbError: if fewer than ``k`` train pairs can move.
+    """
+    inside = [
+        (guesses.LOWEST + delta <= each) & (each <= guesses.HIGHEST - delta)
+        for each in (guess.train, pairs.train_scores, guess.test)
+    ]
+    pool, asked = np.flatnonzero(inside[0] & inside[1]), np.flatnonzero(inside[2])
+    shown = pool[demonstration_sets(len(pool), k, sets, seed=seed)]
+    return Condition(shown, pairs.train_scores, guess), asked[:points]

@@ -1,0 +1,65 @@
+"""What a model can read: how many tokens at once, and which of its tokenizer's tokens."""
+
+from collections.abc import Sequence
+
+from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+from iclnb.errors import IclnbError
+
+_STRETCHED = {"dynamic", "linear", "yarn"}
+"""Rotary positions whose configuration states the length before it was stretched by a factor."""
+
+
+def context_length(config: PretrainedConfig) -> int | None:
+    """How many tokens a model reads at once; ``None`` where nothing in its positions ends (ALiBi, none)."""
+    text = config.get_text_config()
+    if getattr(text, "alibi", False) or text.model_type in {"bloom", "mpt"}:
+        return None
+    length = getattr(text, "max_position_embeddings", None)
+    if not isinstance(length, int) or length < 1:
+        return None
+    rope = getattr(text, "rope_parameters", None) or {}
+    if rope.get("rope_type") in _STRETCHED:
+        before = rope.get("original_max_position_embeddings") or length
+        length = max(length, int(before * rope.get("factor", 1.0)))
+    return length - _first_position(text)
+
+
+def check_readable(model: PreTrainedModel, rows: Sequence[Sequence[int]]) -> None:
+    """Refuse texts that a model cannot read, before anything is computed.
+
+    Args:
+        model: a causal language model.
+        rows: token ids of texts.
+
+    Raises:
+        IclnbError: if a text is longer than the model's context, or has a token that the model lacks.
+    """
+    longest, most = max(map(len, rows), default=0), context_length(model.config)
+    if most is not None and longest > most:
+        raise IclnbError(
+            f"a prompt of {longest} tokens is longer than the {most} that {model.config.model_type} reads at "
+            "once; take fewer demonstrations (a smaller k), shorter texts or a model with a longer context"
+        )
+    known, largest = _embedded(model), max((max(row) for row in rows if len(row)), default=0)
+    if largest >= known:
+        raise IclnbError(
+            f"the tokenizer gives the token {largest}, and the model has embeddings for {known}; "
+            "take the tokenizer that was saved with the model"
+        )
+
+
+def padding_id(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
+    """A token to pad with (it is masked): the tokenizer's, or 0 where the model does not know that one."""
+    pad = tokenizer.pad_token_id
+    return pad if pad is not None and 0 <= pad < _embedded(model) else 0
+
+
+def _embedded(model: PreTrainedModel) -> int:
+    return model.get_input_embeddings().weight.shape[0]
+
+
+def _first_position(config: PretrainedConfig) -> int:
+    """Positions that texts never use: those up to the padding token, in models like RoBERTa."""
+    kinds = ("roberta", "camembert", "xlm-roberta", "xlm-roberta-xl", "data2vec-text", "roberta-prelayernorm")
+    return config.pad_token_id + 1 if config.model_type in kinds and config.pad_token_id is not None else 0

@@ -1,0 +1,93 @@
+"""What chapter 06 draws: from seeds, once, and conditions that change one thing."""
+
+import numpy as np
+import pytest
+
+from iclnb.errors import IclnbError
+from iclnb.guess import material
+from iclnb.guess.guesses import graded
+from iclnb.guess.material import Condition, Guess, PairRows
+
+RNG = np.random.default_rng(0)
+WORDS = np.array(["a", "man", "plays", "the", "guitar", "on", "stage"])
+PAIRS = PairRows(*(
+    [
+        {name: " ".join(RNG.choice(WORDS, 4)) for name in ("sentence1", "sentence2")}
+        | {"score": round(float(score), 1)}
+        for score in RNG.uniform(0, 5, count)
+    ]
+    for count in (40, 12)
+))  # fmt: skip
+
+
+class Encoder:
+    def encode(self, texts, **_):
+        return np.array([[text.count(letter) for letter in "aegmnoprst"] for text in texts], dtype=float)
+
+
+def test_pairs_are_random_rows_of_the_two_splits():
+    rows = material.load_pairs(7, 5, seed=0, source="packaged")
+    again = material.load_pairs(30, 3, seed=0, source="packaged")
+    assert (len(rows.train), len(rows.test)) == (7, 5)
+    assert again.train[:7] == rows.train and again.test == rows.test[:3]
+    assert material.load_pairs(7, 5, seed=1, source="packaged").test != rows.test
+    assert [origin["split"] for origin in rows.origins] == ["train", "test"]
+    assert rows.truth.tolist() == [row["score"] for row in rows.test]
+
+
+def test_the_small_model_is_linear_in_its_features():
+    small = material.small_model(PAIRS, Encoder(), folds=4, seed=2)
+    np.testing.assert_allclose(small.guess.test, np.clip(small.inputs @ small.weights, 0, 5))
+    seen = np.clip(small.train_inputs @ small.weights, 0, 5)
+    assert (np.abs(small.guess.train - seen) > 1e-9).all(), "guesses of train pairs are cross-fitted"
+
+
+def test_all_guesses_by_hand():
+    small = Guess(RNG.uniform(0, 5, 12), RNG.uniform(0, 5, 40))
+    made = material.all_guesses(PAIRS, small, decimals=1, seed=3)
+    assert list(made) == ["small model", "word overlap", "train mean", "random", "adversarial"]
+    scores = np.array([row["score"] for row in PAIRS.train])
+    np.testing.assert_allclose(made["adversarial"].test, np.round(5 - small.test, 1))
+    np.testing.assert_allclose(made["train mean"].train, np.round(scores.mean(), 1))
+    np.testing.assert_allclose(made["random"].test, np.random.default_rng(3).choice(scores, 12))
+    np.testing.assert_allclose(made["random"].train, np.random.default_rng((3, 1)).choice(scores, 40))
+    for guess in made.values():
+        assert guess.test.shape == (12,) and guess.train.shape == (40,)
+        assert (np.round(guess.train, 1) == guess.train).all()
+
+
+def test_grades_go_from_useless_to_perfect():
+    grades = material.graded_guesses(PAIRS, 3, seed=3)
+    assert list(grades) == ["quality 0", "quality 0.707107", "quality 1"]
+    assert grades["quality 1"].test.tolist() == PAIRS.truth.tolist()
+    assert grades["quality 1"].train.tolist() == PAIRS.train_scores.tolist()
+    middle = graded(PAIRS.truth, np.sqrt(0.5), seed=3)
+    assert grades["quality 0.707107"].test.tolist() == middle.tolist()
+
+
+def test_demonstration_sets_are_choices_without_replacement():
+    rng = np.random.default_rng(5)
+    expected = [rng.choice(40, size=6, replace=False) for _ in range(3)]
+    assert (material.demonstration_sets(40, 6, 3, seed=5) == expected).all()
+    with pytest.raises(IclnbError, match="smaller k"):
+        material.demonstration_sets(3, 4, 1, seed=0)
+
+
+def test_moving_changes_what_it_names_and_nothing_else():
+    guess = Guess(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
+    before = Condition(np.array([[0, 1]]), np.array([2.0, 3.0]), guess)
+    after = before.moved(query_guess=0.5, scores=-1)
+    assert after.guess.test.tolist() == [1.5, 2.5] and after.guess.train.tolist() == [3, 4]
+    assert after.scores.tolist() == [1, 2] and (after.shown == before.shown).all()
+    assert before.moved(shown_guess=1).guess.train.tolist() == [4, 5]
+    assert before.scores.tolist() == [2, 3] and before.guess is guess
+
+
+def test_what_is_movable_stays_on_the_scale():
+    guess = Guess(RNG.uniform(0, 5, 12), RNG.uniform(0, 5, 40))
+    condition, points = material.movable(PAIRS, guess, 3, 4, 5, delta=1.5, seed=1)
+    assert condition.shown.shape == (4, 3) and condition.guess is guess
+    expected = [i for i in range(12) if 1.5 <= guess.test[i] <= 3.5][:5]
+    assert points.tolist() == expected and len(expected) > 1
+    for row in condition.shown.ravel():
+        assert 1.5 <= guess.train[row] <= 3.5 and 1.5 <= PAIRS.train[row]["score"] <= 3.5

@@ -1,0 +1,200 @@
+"""What comes from the hub, by the real client against a server on the loopback interface."""
+
+import hashlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+
+import pytest
+import tiny
+from hub_server import Hub, Repository, serve
+from safetensors.torch import load as read_weights
+
+from iclnb.llm.data import tasks
+
+pytestmark = pytest.mark.tiny
+
+FIRST, SECOND = "a" * 40, "b" * 40
+SST2, STSB = tasks.TASKS["sst2"].hub, tasks.TASKS["stsb"].hub
+ASK = """
+import hashlib, json, sys
+from iclnb.errors import IclnbError
+from iclnb.llm import models
+from iclnb.llm.data import tasks
+
+def model(name, **where):
+    loaded = models.load(name, device="cpu", **where)
+    state = loaded.model.state_dict()
+    return loaded.origin, {k: hashlib.sha256(v.numpy().tobytes()).hexdigest() for k, v in state.items()}
+
+def rows(name, split, **where):
+    found = tasks.load(name, split, "hub", **where)
+    return tasks.origin(found), found.to_list()
+
+for line in sys.stdin:
+    kind, words, where = json.loads(line)
+    try:
+        answer = {"found": {"model": model, "rows": rows}[kind](*words, **where)}
+    except IclnbError as error:
+        answer = {"refused": str(error)}
+    except Exception as error:
+        answer = {"raw": repr(error)}
+    print("@" + json.dumps(answer), flush=True)
+"""
+
+
+def sentences(count, word="text"):
+    return "".join(
+        json.dumps({"sentence": f"{word} {i}", "label": i % 2}) + "\n" for i in range(count)
+    ).encode()
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    tokenizer = tiny.tokenizers()["llama3"]
+    tokenizer.save_pretrained(folder)
+
+    def commit(seed):
+        tiny.model("llama", seed=seed, vocab_size=len(tokenizer)).save_pretrained(folder)
+        return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    commits = {FIRST: commit(0), SECOND: commit(1)}
+    names = ("tiny", "cut", "corrupt", "gated")
+    found = {f"models/owner/{name}": Repository(dict(commits), {"main": FIRST}) for name in names}
+    found["models/owner/gated"].gated = True
+    data = {"train.jsonl": sentences(30), "validation.jsonl": sentences(9)}
+    moved = {"train.jsonl": sentences(30, "other"), "validation.jsonl": sentences(9)}
+    found[f"datasets/{SST2.repository}"] = Repository({SST2.revision: data, SECOND: moved}, {"main": SECOND})
+    found[f"datasets/{STSB.repository}"] = Repository({STSB.revision: {}}, {}, gated=True)
+    with serve(Hub(found)) as hub:
+        yield hub
+
+
+@pytest.fixture(scope="module")
+def ask(hub, tmp_path_factory):
+    """Questions to one process that has the server for its hub."""
+    home = tmp_path_factory.mktemp("home")
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("HF_", "ICLNB_"))
+    }
+    environment |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(home / "hub"), "ICLNB_CACHE": str(home / "cache")}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen([sys.executable, "-c", ASK], env=environment, text=True, **pipes)
+
+    def asked(kind, *words, **where):
+        process.stdin.write(json.dumps([kind, words, where]) + "\n")
+        process.stdin.flush()
+        for line in process.stdout:
+            if line.startswith("@"):
+                return json.loads(line[1:])
+        raise AssertionError("the process died")
+
+    asked.environment = environment
+    yield asked
+    process.stdin.close()
+    process.wait()
+
+
+def weights(hub, name, commit):
+    """The hashes of a commit's tensors, from the bytes that the server holds."""
+    stored = read_weights(hub.repositories[f"models/owner/{name}"].commits[commit]["model.safetensors"])
+    return {key: hashlib.sha256(value.numpy().tobytes()).hexdigest() for key, value in stored.items()}
+
+
+def test_a_branch_is_the_commit_of_the_moment(hub, ask):
+    origin, found = ask("model", "owner/tiny", revision="main")["found"]
+    assert origin["revision"] == FIRST and weights(hub, "tiny", FIRST).items() <= found.items()
+    hub.repositories["models/owner/tiny"].branches["main"] = SECOND
+    origin, found = ask("model", "owner/tiny", revision="main")["found"]
+    assert origin["revision"] == SECOND and weights(hub, "tiny", SECOND).items() <= found.items()
+    origin, found = ask("model", "owner/tiny", revision=FIRST)["found"]
+    assert origin["revision"] == FIRST and weights(hub, "tiny", FIRST).items() <= found.items()
+
+
+def test_an_interrupted_download_goes_on(hub, ask):
+    size = len(hub.repositories["models/owner/cut"].commits[FIRST]["model.safetensors"])
+    hub.cut["model.safetensors"] = size // 2
+    _, found = ask("model", "owner/cut", revision=FIRST)["found"]
+    assert weights(hub, "cut", FIRST).items() <= found.items() and not hub.cut
+
+
+def test_a_wrong_hash_is_refused_and_not_kept(hub, ask):
+    hub.corrupt.add("model.safetensors")
+    refused = ask("model", "owner/corrupt", revision=FIRST)["refused"]
+    assert "damaged" in refused and "run again" in refused
+    hub.corrupt.clear()
+    _, found = ask("model", "owner/corrupt", revision=FIRST)["found"]
+    assert weights(hub, "corrupt", FIRST).items() <= found.items()
+
+
+@pytest.mark.parametrize(
+    ("name", "revision", "words"),
+    [
+        ("owner/gated", FIRST, "grant you access"),
+        ("owner/nobody", FIRST, "check the network, the id and the revision"),
+        ("owner/tiny", "no-such-branch", "check the network, the id and the revision"),
+    ],
+)
+def test_models_out_of_reach(ask, name, revision, words):
+    assert words in ask("model", name, revision=revision)["refused"]
+
+
+def test_rows_are_those_of_the_pinned_commit_or_of_the_named_one(ask):
+    origin, rows = ask("rows", "sst2", "train")["found"]
+    assert origin["revision"] == SST2.revision and [row["sentence"] for row in rows[:2]] == [
+        "text 0",
+        "text 1",
+    ]
+    assert len(rows) == 30 and rows[3]["label"] == 1
+    origin, rows = ask("rows", "sst2", "train", revision="main")["found"]
+    assert origin["revision"] == SECOND and rows[0]["sentence"] == "other 0"
+
+
+def test_rows_out_of_reach(ask):
+    assert "could not read" in ask("rows", "stsb", "train")["refused"]
+    assert "could not read" in ask("rows", "mnli", "validation")["refused"]
+
+
+def test_a_hub_out_of_reach_is_said_at_once(hub, ask):
+    """What was loaded before comes from the cache; everything else is refused without retries."""
+    program = """
+        import time
+        from iclnb.errors import IclnbError
+        from iclnb.llm import models
+        from iclnb.llm.data import hub_access, tasks
+        hub_access.SECONDS /= 10  # a server that never answers is waited for, each time
+        for ask in (
+            lambda: models.load("owner/tiny", revision="a" * 40, device="cpu"),
+            lambda: models.load("owner/tiny", revision="new", device="cpu"),
+            lambda: models.load("Qwen/Qwen2.5-0.5B", device="cpu"),
+            lambda: tasks.load("sst2", "train", "hub"),
+            lambda: tasks.load("mnli", "validation"),
+        ):
+            start = time.monotonic()
+            try:
+                ask()
+                said = "loaded"
+            except IclnbError as error:
+                said = str(error)
+            print(time.monotonic() - start < 4, said)
+    """
+    ask("model", "owner/tiny", revision=FIRST), ask("rows", "sst2", "train")
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(99)  # and never answers
+        out_of_reach = {"HF_ENDPOINT": f"http://127.0.0.1:{silent.getsockname()[1]}"}
+        for changes in (out_of_reach, {"HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "1"}):
+            words = [sys.executable, "-c", textwrap.dedent(program)]
+            environment = ask.environment | changes
+            before = len(hub.requests)
+            run = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+            lines = run.stdout.strip().split("\n")
+            assert len(lines) == 5 and len(hub.requests) == before, run.stderr
+            assert "Retry" not in run.stderr
+            assert lines[0] == lines[3] == "True loaded"
+            for line in (*lines[1:3], *lines[4:]):
+                assert line.startswith("True could not") and "the hub is out of reach" in line
