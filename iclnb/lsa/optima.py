@@ -7,6 +7,7 @@ from jaxtyping import Float
 
 from iclnb.errors import IclnbError, unknown
 from iclnb.lsa.few_heads import few_heads_risk
+from iclnb.lsa.head_law import head_law_risk
 from iclnb.lsa.moments import Matrix, as_covariance, label_energy_variance, prompt_moments
 
 FAMILIES = ("gd", "gd_zero", "multihead", "yq", "ols", "bayes")
@@ -45,8 +46,10 @@ def optimal_risk(
         noise_std: σ, standard deviation of the noise on the context labels (the target has none).
 
     Returns:
-        The exact risk (``inf`` where least squares has none); for ``"multihead"`` with too few heads for
-        a closed form, the best value of a numerical search (:func:`iclnb.lsa.few_heads.few_heads_risk`).
+        The exact risk (``inf`` where least squares has none). For ``"multihead"`` with fewer than d heads
+        it is the head law (:func:`iclnb.lsa.head_law.head_law_risk`) for Λ = I and no noise; with a
+        covariance or noise, the best value of a numerical search
+        (:func:`iclnb.lsa.few_heads.few_heads_risk`).
 
     Raises:
         IclnbError: for an unknown family.
@@ -64,6 +67,8 @@ def optimal_risk(
         return risk
     if heads > d or (heads == d and _label_row_dispensable(cov, n_context, w, noise_std)):
         return risk + float(w @ cov @ w) * _intercept_loss(cov, n_context, noise_std)
+    if noise_std == 0 and np.array_equal(cov, np.eye(d)):
+        return head_law_risk(d, n_context, float(np.linalg.norm(w)), heads)
     if d > LARGEST_SEARCH:
         message = f"no exact risk for {heads} heads at d = {d}; the search for it is offered up to d = {{}}"
         raise NoExactRisk(message.format(LARGEST_SEARCH) + "; take a smaller d, or at least d + 1 heads")

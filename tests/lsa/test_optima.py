@@ -267,7 +267,7 @@ def test_no_exact_answer_is_said(family, changes):
 
 def test_too_large_a_search_is_refused():
     with pytest.raises(ValueError, match="no exact risk for 3 heads"):
-        optimal_risk("multihead", d=200, n_context=5, prior_mean=np.ones(200), heads=3)
+        optimal_risk("multihead", d=200, n_context=5, prior_mean=np.ones(200), heads=3, noise_std=1.0)
 
 
 @pytest.mark.parametrize(
