@@ -81,18 +81,31 @@ Markdown(f"Largest relative difference between the forms: **{apart:.1e}**.")
 # **Even part.** If $v$ is free, $v = w^*$ and $A = 0$ make it zero: $y_q$-LSA attains exactly the risk of
 # GD, and one head does so. If $v = 0$, the constant $w^*$ has to be made from $S$ and $\tilde c$.
 # Each component of $w^*$ meets the same problem, so the even part is $\|w^*\|^2 \min_a E (a(S, \tilde c) -
-# 1)^2$ over linear $a$. Averaging over rotations keeps $a$ linear and does not raise the risk, so $a$
-# combines $\operatorname{tr} S$ and $\tilde c$; and as $E[\tilde c \mid S] = \operatorname{tr} S$, using
-# $\tilde c$ only adds variance. With $\operatorname{tr} S \sim \chi^2_{Cd}/C$, of mean $d$ and second
-# moment $d^2 + 2d/C$:
+# 1)^2$ over linear $a$. First drop $\tilde c$: put $E[\tilde c \mid S] = \operatorname{tr} S$ in its place,
+# which keeps $a$ linear in $S$ and lowers its variance. Then average over rotations, which does not raise the
+# risk either: $a$ is a multiple of $\operatorname{tr} S$. With $\operatorname{tr} S \sim \chi^2_{Cd}/C$, of
+# mean $d$ and second moment $d^2 + 2d/C$:
 #
 # $$
 # R_{\text{LSA}} - R_{\text{GD}} = \|w^*\|^2 \Big(1 - \frac{d^2}{d^2 + 2d/C}\Big) = \frac{2\|w^*\|^2}{Cd+2}.
 # $$
 #
-# With inputs of covariance $\Lambda$ the same steps in the coordinates $\Lambda^{-1/2}x$ give $\Gamma =
-# \big((1 + \tfrac1C)\Lambda + \tfrac{\operatorname{tr}\Lambda}{C} I\big)^{-1}$ and the gap $2\,
-# w^{*\top}\Lambda w^* / (Cd + 2)$; label noise is covered by `optima.optimal_risk` as well.
+# **Inputs of covariance $\Lambda$.** In the coordinates $z = \Lambda^{-1/2}x$ the matrix $S_z$ is as before, but
+# $\tilde c = u^\top\Lambda^{1/2} S_z \Lambda^{1/2}u$ is not invariant under rotations of $z$: the average over
+# them is not a function of $(S_z, \tilde c)$. The order of the steps matters. $E[\tilde c \mid S_z] =
+# \operatorname{tr}(\Lambda S_z)$ is linear in $S_z$, so $\tilde c$ is dropped first, and what is left depends
+# on $S_z$ alone, which rotations leave as it is distributed. Hence $\Gamma = \big((1 + \tfrac1C)\Lambda +
+# \tfrac{\operatorname{tr}\Lambda}{C} I\big)^{-1}$ and the gap $2\, w^{*\top}\Lambda w^* / (Cd + 2)$; label noise
+# is covered by `optima.optimal_risk` as well.
+#
+# **A prior of covariance $\Sigma$.** Inputs $\Sigma^{1/2}x$ and weights $\Sigma^{-1/2}w$ make the same labels, and
+# those weights have covariance $I$. The gap is $2\,(\Sigma^{-1/2}w^*)^\top \Sigma^{1/2}\Lambda\Sigma^{1/2}
+# (\Sigma^{-1/2}w^*)/(Cd+2) = 2\,w^{*\top}\Lambda w^*/(Cd+2)$, whatever $\Sigma$ is.
+#
+# **A constant coordinate.** With tokens $(1, x, y)$ the matrix $G$ has the entry 1. A head with $p = e_1$ and
+# $U_{1j} = w^*_j$ adds $w^{*\top}x_q$; a second with $p = (0, -w^*, 1)$ and $U = \eta^* I$ on the inputs adds the
+# step. The sum is GD from $w^*$. Nothing linear does better: the new entries of $G$, the means of $x$ and
+# $\tilde y$, are odd in $x$, and uncorrelated with $S$, $\tilde b$, $\tilde c$ and $u$.
 #
 # ## $d$ heads suffice without noise
 #
@@ -111,15 +124,26 @@ results.claim(
 )
 
 # %% [markdown]
-# ## With noise the last head may be needed
+# ## Which heads are needed
 #
-# The optimum fixes $T$ only up to parts antisymmetric in its first two indices, which $G$ does not see. Let
-# $A_j$ be its symmetric parts. A tensor of rank $d$ with these parts has some $z \ne 0$ with $z^\top T_j =
-# 0$, hence $z^\top A_j z = 0$ for all $j$; conversely, given such a $z$, the antisymmetric $K_j = (A_j z
-# z^\top - z z^\top A_j)/\|z\|^2$ gives $z^\top (A_j + K_j) = 0$. So $d$ heads suffice just if the forms
-# $A_j$ share a real zero. Without noise $z = (0, \dots, 0, 1)$ is one. With label noise $\tilde c$ contains
-# $\sigma^2$ and helps to make the constant, and for a large prior mean no real zero is left: there the
-# bound $d+1$ is attained.
+# **Lemma.** *$G$ sees only the parts $A_j$ of $\tilde T_j = (\tilde T_{abj})_{ab}$ that are symmetric in $a, b$.
+# Given the $A_j$, a tensor of $H$ heads with these parts exists just if there is a subspace $Z$ of dimension
+# $d+1-H$ with $z^\top A_j z' = 0$ for all $z, z' \in Z$ and all $j$.*
+#
+# *Proof.* $H$ heads mean rank $H$, so that $z^\top \tilde T_j = 0$ on some $Z$ of that dimension; then $2z^\top A_j
+# z' = z^\top \tilde T_j z' + z'^\top \tilde T_j z = 0$. Conversely let $P$ project on $Z$, and $K_j = A_jP - PA_j$,
+# which is antisymmetric. As $PA_jP = 0$, $P(A_j + K_j) = PA_j + PA_jP - PA_j = 0$. ∎
+#
+# The subspaces of one dimension form a compact set, and the risk grows without bound in the $A_j$; so the best
+# risk of $H$ heads is attained.
+#
+# **$d$ heads are necessary** ($w^* \ne 0$, no noise). The optimum has unique $A_j$, as no quadratic form of a
+# prompt's tokens vanishes always: with $z = (z', \zeta)$, $z^\top A_j z = \alpha w^*_j\|z'\|^2 + \eta^*\zeta z'_j$.
+# With $d-1$ heads $Z$ would have two dimensions, and hold some $z = (z', 0)$ with $z' \ne 0$, so that $\alpha w^*_j
+# \|z'\|^2 = 0$ for all $j$: a contradiction. So $d-1$ heads are strictly worse. ∎
+#
+# **With noise** $\tilde c$ contains $\sigma^2$ and helps to make the constant. Then $d$ heads suffice just if the
+# forms $A_j$ share a real zero, and for a large prior mean there is none: the bound $d+1$ is attained.
 
 # %%
 results.claim(
@@ -131,6 +155,64 @@ results.claim(
     ),
     section="3",
 )
+
+# %% [markdown]
+# ## The head law
+#
+# **The layer behind the formula** ($w^* = m\,e_w$, $H \le d$, no noise). One head has the row $(\sin\theta\, e_w,
+# \cos\theta)$, each other one the row of an input direction $e_i \perp e_w$. The rows of $\tilde G$ that they
+# read are $\sin\theta\, S_{w\cdot} + \cos\theta\, \tilde b$, $\sin\theta\, \tilde b_w + \cos\theta\, \tilde c$,
+# $S_{i\cdot}$ and $\tilde b_i$. With $q = 1 + \tfrac{d+1}C$, least squares gives the risk
+#
+# $$
+# R_H = \min_\theta \; (d-H)\Big(1 - \frac{\cos^2\theta}{q\cos^2\theta + \sin^2\theta/C}\Big) + (H-1)\Big(1 -
+# \frac1q\Big) + R_w(\theta),
+# $$
+#
+# where $R_w$ is the residual of the target $m + u_w$ on $\sin\theta\, S_{ww} + \cos\theta\, \tilde b_w$,
+# $\sin\theta\, \tilde b_w + \cos\theta\, \tilde c$ and $\sum_i S_{ii}$ (moments in `head_law._along_mean`). *For
+# finite $m$ we have no proof that $H$ heads cannot do better*; chapter 05 gives the evidence.
+#
+# **Theorem.** $(R_H^{\text{best}} - R_{\text{GD}})/m^2 \to r := \frac{2}{CH+2}$ as $m \to \infty$, *for every $H \le
+# d$ and the best layer of $H$ heads.*
+#
+# *Proof.* *Above:* $\theta = \pi/2$ makes the constant from $H$ diagonal entries of $S$, with even part $m^2 r$ and
+# a bounded odd part. *Below:* the component of the error along $w^*$ alone has a matrix $A = \begin{pmatrix} A_S &
+# g/2 \\ g^\top/2 & k \end{pmatrix}$, the symmetric part of one of rank at most $H$, so that $A$ has at most $H$
+# positive eigenvalues. Divide by $m$. Up to terms that vanish with $1/m$, the risk over $m^2$ is at least
+#
+# $$
+# E(\langle A_S, S\rangle + k\tilde c - 1)^2 + q\|g\|^2 = (\operatorname{tr} M - 1)^2 + \tfrac2C \|M\|_F^2 + 2dq\,k^2
+# + q\|g\|^2, \qquad M = A_S + kI .
+# $$
+#
+# Let $\lambda = C/(CH+2)$, so that $1 - H\lambda = r$ and $2\lambda/C = r$. By the tangents $(s-1)^2 \ge r^2 - 2r(s -
+# H\lambda)$ and $\tfrac2C x^2 \ge 2rx - r\lambda$, applied to the $H$ largest eigenvalues $x$ of $M$, and
+# $\tfrac2C x^2 \ge 0$ for the others,
+# the right side is at least $r - 2r\,\Sigma' + 2dq\,k^2 + q\|g\|^2$, $\Sigma'$ being the sum of the other $d-H$
+# eigenvalues.
+#
+# If $k \le 0$, $M \preceq A_S$ has at most $H$ positive eigenvalues, so $\Sigma' \le 0$ and we are done.
+#
+# If $k > 0$, write $\gamma = \|g\|$. The Schur complement $A_S - gg^\top/4k$ has at most $H-1$ positive
+# eigenvalues, so by Weyl's inequalities the $H$th eigenvalue $x$ of $M$ is at most $e = k + \gamma^2/4k$, and
+# the later ones at most $k$. Its tangent leaves a slack $\tfrac2C(x-\lambda)^2$, which is kept. Times $C/2$, and
+# with $Q = qC = C+d+1$ and $\gamma^2 = 4k(e-k)$, the excess over $r$ is at least
+#
+# $$
+# (x-\lambda)^2 + (d-2)Q\,k^2 + 2Q\,ke - 2\lambda(d-H)\,k, \qquad x \le e, \; k \le e .
+# $$
+#
+# Call it $\Psi(k, e)$ for $x = e$. It is to be shown that the expression is not negative.
+#
+# - $e \le \lambda$: then $(x-\lambda)^2 \ge (e-\lambda)^2$, and it is at least $\Psi(k, e)$.
+# - $k \le \lambda < e$: as it grows with $e$, it is at least $\Psi(k, \lambda)$.
+# - $k > \lambda$: it is at least $dQk^2 - 2\lambda(d-H)k > k\lambda\,(dQ - 2d) > 0$, as $Q \ge 3$.
+#
+# Over $e \ge k$, $\Psi$ is least at $e = \lambda - Qk$ if $k \le \lambda/(Q+1)$; there $\Psi =
+# k\,\big(2\lambda(C+1+H) - Q(C+3)k\big) > 0$, as $Q(C+3)k < \lambda(C+3) \le 2\lambda(C+1+H)$. Otherwise it is
+# least at $e = k$, where $\Psi = (dQ+1)k^2 - 2\lambda(d-H+1)k + \lambda^2$ has the discriminant
+# $4\lambda^2\big((d-H+1)^2 - dQ - 1\big) < 0$. ∎
 
 # %% tags=["hide-input"]
 saved = results.save()

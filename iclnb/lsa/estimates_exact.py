@@ -1,5 +1,7 @@
 """What decides the claims of chapter 05 that follow from algebra or from exact optima."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,9 +11,10 @@ from iclnb.claims import Evidence
 from iclnb.lsa import features, layer
 from iclnb.lsa.few_heads import few_heads_risk
 from iclnb.lsa.gd import gd_layer, gd_predict, gd_stack
+from iclnb.lsa.head_law import head_law_limit, head_law_risk
 from iclnb.lsa.material import draw_prompts
 from iclnb.lsa.moments import prompt_moments
-from iclnb.lsa.optima import best_preconditioner, risk_at_norm
+from iclnb.lsa.optima import best_preconditioner, best_rate, risk_at_norm
 from iclnb.stats import exact
 
 PROMPTS = 1000
@@ -72,6 +75,49 @@ def stack_construction(d: int, n_context: int, rates: list[float], *, seed: int)
         stacked = -layer.predict(gd_stack(start, rates), *inputs)
         fewer = _apart(gd_predict(*inputs, start, rates[:-1]), stepped)
         return Evidence(exact(_apart(stacked, stepped)), fewer, "one step less")
+
+
+def constant_coordinate(d: int, n_context: int, *, seed: int) -> Evidence:
+    """LSA without a guess on tokens (1, x, y), of two heads, against the best step of GD from w*.
+
+    The control drops the head that reads the constant.
+    """
+    with jax.enable_x64(True):
+        start, (x, y, query) = jnp.linspace(-1.0, 1.0, d), _inputs(d, n_context, seed)
+        seen = features.gram(jnp.concatenate([jnp.ones_like(x[..., :1]), x], axis=-1), y)
+        rate = best_rate(d, n_context)
+        rows = jnp.stack([jnp.eye(d + 2)[0], jnp.concatenate([jnp.zeros(1), -start, jnp.ones(1)])])
+        blocks = jnp.zeros((2, d + 2, d)).at[0, 0].set(start).at[1, 1 : d + 1].set(rate * jnp.eye(d))
+        by_head = jnp.einsum("pab,ha,hbj,pj->hp", seen, rows, blocks, query)
+        stepped = gd_predict(x, y, query, start, [rate])
+        without = _apart(by_head[1], stepped)
+        return Evidence(exact(_apart(by_head.sum(0), stepped)), without, "without the head that reads it")
+
+
+def head_law(d: int, n_context: int, norms: Sequence[float]) -> Evidence:
+    """Largest relative difference of the search's best risk from the head law, H below d.
+
+    The control takes the risk of unlimited heads in the place of the law.
+    """
+    moments, law, off = prompt_moments(d, n_context), [], []
+    for norm in norms:
+        along = np.full(d, norm / np.sqrt(d))
+        unlimited = risk_at_norm("multihead", norm, d=d, n_context=n_context, heads=d)
+        for heads in range(1, d):
+            searched = few_heads_risk(moments, along, heads)
+            law.append(abs(searched / head_law_risk(d, n_context, norm, heads) - 1))
+            off.append(searched / unlimited - 1)
+    return Evidence(exact(max(law)), max(off), "risk of unlimited heads instead of the law")
+
+
+def head_law_end(d: int, n_context: int, norm: float) -> Evidence:
+    """Largest difference of gap / ‖w*‖² from 2 / (CH + 2), H up to d; control: d in the place of H."""
+    floor = risk_at_norm("gd", 0.0, d=d, n_context=n_context)
+    heads = np.arange(1, d + 1)
+    gaps = np.array([head_law_risk(d, n_context, norm, int(h)) - floor for h in heads]) / norm**2
+    apart = np.abs(gaps - head_law_limit(n_context, heads)).max()
+    control = np.abs(gaps - head_law_limit(n_context, d)).max()
+    return Evidence(exact(float(apart)), float(control), "d in the place of H")
 
 
 def last_head(d: int, n_context: int, norm: float) -> Evidence:

@@ -11,7 +11,7 @@ from iclnb import figures
 from iclnb.figures import Picture
 from iclnb.lsa.deep import Comparison
 from iclnb.lsa.gd import gd_layer
-from iclnb.lsa.generalisation import Lengths, Means
+from iclnb.lsa.generalisation import Means
 from iclnb.lsa.layer import LinearSelfAttention
 from iclnb.lsa.optima import best_rate, gap_law
 from iclnb.lsa.study import CONVERGED, EXACT, SAMPLED, Gaps, Study
@@ -159,26 +159,6 @@ def variants(gaps: Mapping[tuple[str, float], Estimate], d: int, n_context: int)
     times = ", ".join(f"{gaps[name, norms[-1]].value / heights[-1]:.2f} {name}" for name in names)
     alt = f"Gap to GD at norm {norms[-1]:g}, as a multiple of the law: {times}"
     return Picture(figure, alt, "Best LSA with y_q = 0 and unlimited heads, 95 % intervals over prompts.")
-
-
-@figures.picture
-def lengths(at: Lengths, study: Study, *, seed: int) -> Picture:
-    """Risk by the number of examples in the test prompt."""
-    figure, ax = plt.subplots(figsize=(6, 3.6))
-    for k, (name, risks) in enumerate((("y_q-LSA", at.guess), (f"y_q = 0, H = {study.most}", at.many))):
-        figures.band(ax, at.lengths, interval(risks, seed=seed), name, **figures.SERIES[k + 1])
-    ax.plot(at.lengths, at.tuned, label="GD from w*, step tuned to each length", color="0.2")
-    ax.plot(at.lengths, at.bayes, label="Bayes", color="0.2", linestyle=":")
-    ax.plot(at.lengths, at.least_squares, label="least squares", color="0.5", linestyle="-.")
-    ax.axhline(study.d, label="prior mean alone", **CONTROL_LINE)
-    ax.axvline(study.n_context, color="0.7", linewidth=0.8)
-    ax.set(xscale="log", xlabel="examples in the test prompt", ylabel="exact risk", ylim=(0, 2.2 * study.d))
-    ax.legend(fontsize=8)
-    alt = (
-        f"At {at.lengths[-1]} examples y_q-LSA has risk {at.guess[:, -1].mean():.2f}; GD with a tuned step "
-        f"has {at.tuned[-1]:.2f}, Bayes {at.bayes[-1]:.2f}."
-    )
-    return Picture(figure, alt, "Trained at the length of the vertical line.")
 
 
 @figures.picture

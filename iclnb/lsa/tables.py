@@ -11,6 +11,7 @@ from iclnb.lsa import baselines
 from iclnb.lsa.agreement import BesideGD
 from iclnb.lsa.material import noisy_prompts
 from iclnb.lsa.optima import risk_at_norm
+from iclnb.lsa.starts import SCALES, TIMES, Starts
 from iclnb.lsa.study import Study
 from iclnb.stats import exact, interval
 
@@ -41,6 +42,20 @@ def worst_excess(study: Study) -> Markdown:
             worst = 100 * study.excess(recipe)[:, columns].max(axis=0)
             rows.append([Author("$y_q$") if guess else heads, recipe, *(f"{value:.3f}" for value in worst)])
     return display.table(["heads", "recipe", *map(RISK_OF.format, study.norms)], rows)
+
+
+def starts(varied: Starts, heads: int) -> Markdown:
+    """Mean excess over GD in percent, by scale of the initial weights and number of steps."""
+    rows = [
+        [
+            f"{scale:g}",
+            f"{times} x",
+            *(f"{100 * part[i, j].mean():.3f}" for part in (varied.guess, varied.many)),
+        ]
+        for i, scale in enumerate(SCALES)
+        for j, times in enumerate(TIMES)
+    ]
+    return display.table(["initial std", "paper's steps", "$y_q$-LSA, %", f"H = {heads}, %"], rows)
 
 
 def agreement(beside: BesideGD, study: Study, *, seed: int) -> Markdown:
