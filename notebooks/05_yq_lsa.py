@@ -17,6 +17,7 @@ heads: str = by_profile(
     "1,10,11", "1,2,5,10,11,12,20", "1,2,5,10,11,12,20"
 )  # numbers of heads; 1, d and d+1 are added
 norms: str = by_profile("0,4", "0,1,2,4", "0,1,2,4")  # norms of w*
+law_norms: str = by_profile("1,50", "1,8,50", "1,8,50")  # and for the head law
 steps: int = by_profile(40, 5000, 5000)  # training steps of every recipe
 batch: int = by_profile(64, 2048, 2048)  # sampled prompts a step
 seeds: int = by_profile(2, 3, 10)  # repetitions with the exact gradient
@@ -153,7 +154,7 @@ top, most = trained.top, trained.most
 tables.exact_risks(trained)
 
 # %%
-law_norms = [norm for norm in trained.norms if norm > 0]
+law_norms = material.numbers(run.law_norms)
 pictures_exact.head_law(**size, norms=law_norms)
 
 # %%
@@ -238,7 +239,7 @@ results.claim(
 # The paper states rate, steps and batch, but not the initial weights, the norm of $w^*$ or its direction. So
 # these are varied, with the exact gradient in the place of sampled prompts: the mean excess over GD, in percent.
 
-# %%
+# %% tags=["hide-input"]
 varied = starts.vary_starts(
     most,
     top,
@@ -248,6 +249,8 @@ varied = starts.vary_starts(
     data_seed=run.data_seed,
     init_seed=run.init_seed,
 )
+
+# %%
 tables.starts(varied, most)
 
 # %% tags=["hide-input"]

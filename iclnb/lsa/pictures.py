@@ -58,10 +58,11 @@ def gap_by_heads(study: Study, *, seed: int) -> Picture:
             _points(ax, place + offset, gaps, figures.SERIES[series], label=f"{recipe} recipe", seed=seed)
         ax.axhline(study.from_zero(norm) - study.floor, label="GD from 0", **CONTROL_LINE)
         ax.axhline(0, color="k", linewidth=0.8)
-        ax.set(title=f"‖w*‖ = {norm:g}", xticks=place, xticklabels=names, xlabel="heads", ylim=(-0.003, None))
+        ax.set(title=f"‖w*‖ = {norm:g}", xticks=place, xticklabels=names, xlabel="heads")
         ax.set_yscale("symlog", linthresh=0.01)
+    axes[0, 0].set_ylim(-0.003, None)  # of all panels
     axes[0, 0].set_ylabel("risk above GD from w*")
-    axes[0, 0].legend(fontsize=7)
+    axes[0, -1].legend(fontsize=7)
     enough = study.optimum[study.column(study.d + 1, study.top)] - study.floor
     one = study.optimum[study.column(1, study.top)] - study.floor
     alt = (

@@ -67,7 +67,7 @@ def conditions(at: Conditions, lengths: Lengths, study: Study, *, seed: int) -> 
         f"The gap over the law ends at {at.by_noise[-1]:.2f} under label noise; at condition number "
         f"{at.condition[-1]:g} it is {at.widest[-1]:.2g} and {at.narrowest[-1]:.2g} for w* along the widest "
         f"and narrowest input, and {at.by_prior[-1]:.2f} for the prior's covariance. At "
-        f"{lengths.lengths[-1]} examples y_q-LSA has risk {lengths.guess[:, -1].mean():.2f}, GD with a tuned step "
-        f"{lengths.tuned[-1]:.2f}."
+        f"{lengths.lengths[-1]} examples y_q-LSA has risk {lengths.guess[:, -1].mean():.2f}, GD with a tuned "
+        f"step {lengths.tuned[-1]:.2f}."
     )
     return Picture(figure, alt, "Gaps are exact; the vertical line is the length of training.")
