@@ -1,46 +1,21 @@
 """Estimators that see the whole prompt; Monte Carlo risks with an interval where no closed form is."""
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import norm
 
+from iclnb.lsa.material import Prompts
 from iclnb.lsa.moments import Matrix, as_covariance
-from iclnb.stats import Estimate
+from iclnb.stats import Estimate, interval
+
+BATCHES = 100
+"""Batches of prompts whose means are the units of a Monte Carlo interval."""
 
 Inputs = Float[np.ndarray, "prompts context d"]
 Labels = Float[np.ndarray, "prompts context"]
 Weights = Float[np.ndarray, "prompts d"]
 Vector = Float[np.ndarray, " d"]
-
-
-class Prompts(NamedTuple):
-    """Regression prompts: examples, their labels, and the weights behind them."""
-
-    x: Inputs
-    y: Labels
-    weights: Weights
-
-
-def sample_prompts(
-    prompts: int,
-    *,
-    d: int,
-    n_context: int,
-    prior_mean: Vector,
-    seed: int,
-    covariance: Matrix | None = None,
-    noise_std: float = 0.0,
-) -> Prompts:
-    """Prompts with x ~ N(0, Λ), w ~ N(w*, I), y = wᵀx + ε, in double precision."""
-    rng = np.random.default_rng(seed)
-    root = np.linalg.cholesky(as_covariance(d, covariance))
-    x = rng.normal(size=(prompts, n_context, d)) @ root.T
-    weights = np.asarray(prior_mean, dtype=float) + rng.normal(size=(prompts, d))
-    y = np.einsum("pcd,pd->pc", x, weights) + noise_std * rng.normal(size=(prompts, n_context))
-    return Prompts(x, y, weights)
 
 
 def least_squares(x: Inputs, y: Labels) -> Weights:
@@ -63,21 +38,21 @@ def posterior_mean(x: Inputs, y: Labels, prior_mean: Vector, noise_std: float) -
 def monte_carlo_risk(
     estimator: Callable[[Inputs, Labels], Weights],
     prompts: Prompts,
+    *,
+    seed: int,
     covariance: Matrix | None = None,
-    level: float = 0.95,
 ) -> Estimate:
     """Risk E (ŷ - wᵀx_q)² of an estimator of the weights, the query integrated out exactly.
 
     Returns:
-        Mean of (ŵ - w)ᵀΛ(ŵ - w) over prompts with its normal interval (the prompts are independent).
+        Mean of (ŵ - w)ᵀΛ(ŵ - w) over prompts with its interval.
     """
     error = np.asarray(estimator(prompts.x, prompts.y)) - prompts.weights
-    return mean_estimate(
-        np.einsum("pi,ij,pj->p", error, as_covariance(error.shape[1], covariance), error), level
-    )
+    draws = np.einsum("pi,ij,pj->p", error, as_covariance(error.shape[1], covariance), error)
+    return mean_of_draws(draws, seed=seed)
 
 
-def mean_estimate(draws: Float[np.ndarray, " draws"], level: float = 0.95) -> Estimate:
-    """Mean of many independent draws with its normal interval."""
-    half = norm.ppf((1 + level) / 2) * draws.std(ddof=1) / np.sqrt(len(draws))
-    return Estimate(float(draws.mean()), float(draws.mean() - half), float(draws.mean() + half))
+def mean_of_draws(draws: Float[np.ndarray, " draws"], *, seed: int) -> Estimate:
+    """Mean of many independent draws; its interval is over :data:`BATCHES` batches of them."""
+    means = [batch.mean() for batch in np.array_split(draws, BATCHES)]
+    return interval(np.array(means), seed=seed)

@@ -12,9 +12,9 @@ from jaxtyping import Array, Float
 from scipy.optimize import minimize
 from tqdm import tqdm
 
-from iclnb.lsa.features import draw_prompts
 from iclnb.lsa.gd import gd_predict, gd_stack
 from iclnb.lsa.layer import predict
+from iclnb.lsa.material import draw_prompts, numbers
 
 
 class Comparison(NamedTuple):
@@ -42,17 +42,26 @@ def best_rates(steps: int, *, d: int, n_context: int, prompts: int = 5_000, seed
     )
 
 
+def train_stacks(
+    depths: str, norm: float, *, d: int, n_context: int, steps: int, seeds: int, seed: int
+) -> dict[int, Comparison]:
+    """:func:`train_stack` for every depth of a setting such as ``"1,2,3"``, with w* of equal components."""
+    mean = np.full(d, norm / np.sqrt(d))
+    shared = {"n_context": n_context, "steps": steps, "seeds": max(2, seeds), "seed": seed}
+    return {depth: train_stack(depth, mean, **shared) for depth in map(int, numbers(depths))}
+
+
 def train_stack(
     layers: int,
     prior_mean: Float[np.ndarray, " d"],
     *,
     n_context: int,
     steps: int,
-    batch: int,
-    learning_rate: float,
     seeds: int,
     seed: int,
-    test_prompts: int,
+    batch: int = 512,
+    learning_rate: float = 2e-3,
+    test_prompts: int = 20_000,
 ) -> Comparison:
     """Train stacks that start as the GD construction, slightly perturbed, and compare them with GD.
 
@@ -61,10 +70,10 @@ def train_stack(
         prior_mean: w*.
         n_context: C.
         steps: updates of Adam, its rate falling to zero along a cosine; gradients are clipped to norm 1.
-        batch: prompts an update.
-        learning_rate: at the start.
         seeds: independent repetitions of perturbation, data and test prompts.
         seed: of them all.
+        batch: prompts an update.
+        learning_rate: at the start.
         test_prompts: fresh prompts for each repetition.
     """
     mean, d = jnp.asarray(prior_mean, jnp.float32), len(prior_mean)

@@ -1,7 +1,5 @@
 """What LSA sees of a prompt: the matrix G, its distinct entries, and tensors of coefficients on them."""
 
-import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -57,28 +55,3 @@ def factor_heads(tensor: Tensor) -> tuple[Float[Array, "heads d+1"], Float[Array
     left, values, right = jnp.linalg.svd(tensor.reshape(size, -1), full_matrices=False)
     scale = jnp.sqrt(values)
     return (left * scale).T, (scale[:, None] * right).reshape(-1, size, d)
-
-
-def fewest_heads(tensor: Tensor, tolerance: float = 1e-9) -> int:
-    """Rank of the unfolding of T: the heads needed to write this very tensor (singular values above
-    ``tolerance`` of the largest are counted)."""
-    values = np.linalg.svd(np.asarray(tensor).reshape(tensor.shape[0], -1), compute_uv=False)
-    return int(np.sum(values > tolerance * max(values[0], 1e-300)))
-
-
-@eqx.filter_jit
-def draw_prompts(
-    key: jax.Array, prompts: int, *, d: int, n_context: int, prior_mean: Float[Array, " d"]
-) -> tuple[
-    Float[Array, "prompts context d"],
-    Float[Array, "prompts context"],
-    Float[Array, "prompts d"],
-    Float[Array, " prompts"],
-]:
-    """Noiseless prompts of paper B, section 2: examples x, labels y, query x_q and target wᵀx_q.
-
-    x ~ N(0, I), w ~ N(w*, I) anew for each prompt.
-    """
-    draws = jax.random.normal(key, (prompts, n_context + 2, d))  # in one go: each draw takes long to compile
-    x, query, weights = draws[:, :-2], draws[:, -2], prior_mean + draws[:, -1]
-    return x, jnp.einsum("pcd,pd->pc", x, weights), query, jnp.einsum("pd,pd->p", query, weights)

@@ -16,7 +16,7 @@ Embedding = Float[Array, "d+1 context+1"]
 class LinearSelfAttention(eqx.Module):
     """f(E) = E + Σ_h W_PV^h E M Eᵀ W_KQ^h E / C, without softmax or normalisation (paper B, section 2).
 
-    M masks the query column out of E Eᵀ unless ``mask_query`` is false.
+    M masks the query column out of E Eᵀ.
     """
 
     value: Float[Array, "heads d+1 d+1"]
@@ -27,7 +27,6 @@ class LinearSelfAttention(eqx.Module):
     """v of the initial guess y_q = vᵀx_q; zeros for LSA without a guess."""
     train_guess: bool = eqx.field(static=True, default=False)
     """Whether gradients reach the guess (y_q-LSA) or it stays as given."""
-    mask_query: bool = eqx.field(static=True, default=True)
 
     def __check_init__(self) -> None:
         heads, size = self.value.shape[0], self.guess.shape[0] + 1
@@ -39,7 +38,7 @@ class LinearSelfAttention(eqx.Module):
     def __call__(self, embedding: Embedding) -> Embedding:
         """The layer on one prompt, every column of it, head by head."""
         context = embedding.shape[1] - 1
-        seen = jnp.arange(context + 1) < context if self.mask_query else jnp.ones(context + 1)
+        seen = jnp.arange(context + 1) < context
 
         def head(value: Array, key_query: Array) -> Array:
             return value @ (embedding * seen) @ embedding.T @ key_query @ embedding
@@ -48,31 +47,26 @@ class LinearSelfAttention(eqx.Module):
 
 
 def random_layer(
-    key: jax.Array,
-    d: int,
-    heads: int,
-    *,
-    scale: float = 0.1,
-    train_guess: bool = False,
-    mask_query: bool = True,
+    key: jax.Array, d: int, heads: int, *, scale: float = 0.1, train_guess: bool = False
 ) -> LinearSelfAttention:
     """Weights from N(0, ``scale``²); the guess likewise where it is trained, else zero."""
     shape = (2, heads, d + 1, d + 1)
     draws = scale * jax.random.normal(key, (np.prod(shape) + d,))
     value, key_query = draws[:-d].reshape(shape)
     guess = draws[-d:] if train_guess else jnp.zeros(d)
-    return LinearSelfAttention(value, key_query, guess, train_guess, mask_query)
+    return LinearSelfAttention(value, key_query, guess, train_guess)
 
 
 def layer_from_rows(
     rows: Float[Array, "heads d+1"],
     key_query: Float[Array, "heads d+1 d+1"],
     guess: Float[Array, " d"],
-    **options: bool,
+    *,
+    train_guess: bool = False,
 ) -> LinearSelfAttention:
     """A layer whose W_PV^h is zero but for its last row p_h."""
     value = jnp.zeros_like(key_query).at[:, -1, :].set(rows)
-    return LinearSelfAttention(value, key_query, guess, **options)
+    return LinearSelfAttention(value, key_query, guess, train_guess)
 
 
 def embed(
@@ -119,12 +113,8 @@ def predict_fast(
 ) -> Float[Array, " prompts"]:
     """The same predictions with G computed once for all heads, and only the last entry of f(E)."""
     guess = _guess(layer)
-    context, start = gram(x, y), query @ guess
-    if not layer.mask_query:
-        token = jnp.concatenate([query, start[:, None]], axis=1)
-        context = context + token[:, :, None] * token[:, None, :] / x.shape[1]
-    weights = jnp.einsum("pab,abj->pj", context, coefficient_tensor(layer))
-    return start + jnp.einsum("pj,pj->p", weights, query)
+    weights = guess + jnp.einsum("pab,abj->pj", gram(x, y), coefficient_tensor(layer))
+    return jnp.einsum("pj,pj->p", weights, query)
 
 
 def coefficient_tensor(layer: LinearSelfAttention) -> Float[Array, "d+1 d+1 d"]:
@@ -138,6 +128,4 @@ def with_fewest_heads(layer: LinearSelfAttention) -> LinearSelfAttention:
     """A layer with at most d + 1 heads that makes the same predictions (the d + 1 bound)."""
     rows, blocks = factor_heads(coefficient_tensor(layer))
     key_query = jnp.concatenate([blocks, jnp.zeros_like(blocks[..., :1])], axis=-1)
-    return layer_from_rows(
-        rows, key_query, layer.guess, train_guess=layer.train_guess, mask_query=layer.mask_query
-    )
+    return layer_from_rows(rows, key_query, layer.guess, train_guess=layer.train_guess)

@@ -7,6 +7,7 @@ from jaxtyping import Float
 
 from iclnb.errors import IclnbError, unknown
 from iclnb.lsa.few_heads import few_heads_risk
+from iclnb.lsa.head_law import head_law_risk
 from iclnb.lsa.moments import Matrix, as_covariance, label_energy_variance, prompt_moments
 
 FAMILIES = ("gd", "gd_zero", "multihead", "yq", "ols", "bayes")
@@ -45,8 +46,10 @@ def optimal_risk(
         noise_std: σ, standard deviation of the noise on the context labels (the target has none).
 
     Returns:
-        The exact risk (``inf`` where least squares has none); for ``"multihead"`` with too few heads for
-        a closed form, the best value of a numerical search (:func:`iclnb.lsa.few_heads.few_heads_risk`).
+        The exact risk (``inf`` where least squares has none). For ``"multihead"`` with fewer than d heads
+        it is the head law (:func:`iclnb.lsa.head_law.head_law_risk`) for Λ = I and no noise; with a
+        covariance or noise, the best value of a numerical search
+        (:func:`iclnb.lsa.few_heads.few_heads_risk`).
 
     Raises:
         IclnbError: for an unknown family.
@@ -64,10 +67,30 @@ def optimal_risk(
         return risk
     if heads > d or (heads == d and _label_row_dispensable(cov, n_context, w, noise_std)):
         return risk + float(w @ cov @ w) * _intercept_loss(cov, n_context, noise_std)
+    if noise_std == 0 and np.array_equal(cov, np.eye(d)):
+        return head_law_risk(d, n_context, float(np.linalg.norm(w)), heads)
     if d > LARGEST_SEARCH:
         message = f"no exact risk for {heads} heads at d = {d}; the search for it is offered up to d = {{}}"
         raise NoExactRisk(message.format(LARGEST_SEARCH) + "; take a smaller d, or at least d + 1 heads")
     return few_heads_risk(prompt_moments(d, n_context, covariance=cov, noise_std=noise_std), w, heads)
+
+
+def risk_at_norm(
+    family: str, norm: float, *, d: int, n_context: int, heads: int | None = None, noise_std: float = 0.0
+) -> float:
+    """:func:`optimal_risk` for a prior mean of that norm: for Λ = I every direction gives the same."""
+    w = np.full(d, norm / np.sqrt(d))
+    return optimal_risk(family, d=d, n_context=n_context, prior_mean=w, heads=heads, noise_std=noise_std)
+
+
+def gap_law(norm: float, *, d: int, n_context: int) -> float:
+    """2‖w*‖² / (Cd + 2): what y_q = 0 costs in risk beside one step of GD from w*, heads unlimited."""
+    return 2 * norm**2 / (n_context * d + 2)
+
+
+def best_rate(d: int, n_context: int) -> float:
+    """η* = 1 / (1 + (d + 1) / C), the best step for Λ = I without noise."""
+    return 1 / (1 + (d + 1) / n_context)
 
 
 def best_preconditioner(

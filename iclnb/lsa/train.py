@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from iclnb.lsa.layer import LinearSelfAttention, layer_from_rows
 from iclnb.lsa.losses import Parameters, batch_gradient, exact_losses, folded_moments
+from iclnb.lsa.material import Configuration, prior_means
 from iclnb.lsa.moments import Moments, population_risk
 
 CHECKPOINTS = 20
@@ -37,14 +38,6 @@ class Recipe:
 
 PAPER = Recipe()
 CONVERGED = Recipe(learning_rate=5e-3, steps=5000, batch=None, decay=True)
-
-
-class Configuration(NamedTuple):
-    """One model to train: number of heads, norm of the prior mean, and whether the guess is trained."""
-
-    heads: int
-    norm: float
-    train_guess: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,13 +82,6 @@ def exact_risks(
         for index in np.ndindex(guess.shape[:2])
     ]
     return np.reshape(risks, guess.shape[:2])
-
-
-def prior_means(configurations: Sequence[Configuration], d: int, seeds: int, seed: int) -> np.ndarray:
-    """w* of each model: ‖w*‖ as configured, the direction uniform and drawn anew for each training seed."""
-    directions = np.random.default_rng(seed).normal(size=(seeds, 1, d))
-    directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
-    return directions * np.array([c.norm for c in configurations])[:, None]
 
 
 def train(

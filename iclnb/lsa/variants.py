@@ -6,10 +6,12 @@ is a combination of the few invariant tensors made of δ and w*: their predictio
 and least squares over them finds the family's best member.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float
 
-from iclnb.lsa.baselines import mean_estimate
+from iclnb.lsa.baselines import mean_of_draws
 from iclnb.stats import Estimate
 
 VARIANTS = ("as in the paper", "query not masked", "constant coordinate", "RMS-normalised inputs")
@@ -17,6 +19,20 @@ VARIANTS = ("as in the paper", "query not masked", "constant coordinate", "RMS-n
 
 Vector = Float[np.ndarray, " d"]
 Features = Float[np.ndarray, "prompts features"]
+
+
+def gaps(
+    norms: Sequence[float], *, d: int, n_context: int, prompts: int, seed: int
+) -> dict[tuple[str, float], Estimate]:
+    """:func:`gap_to_gd` of every variant at every norm of w* that is not zero."""
+    return {
+        (variant, norm): gap_to_gd(
+            variant, d=d, n_context=n_context, prior_mean=norm * np.eye(d)[0], prompts=prompts, seed=seed
+        )
+        for variant in VARIANTS
+        for norm in norms
+        if norm > 0
+    }
 
 
 def gap_to_gd(
@@ -47,7 +63,7 @@ def gap_to_gd(
     step = np.einsum("pc,pci,pi->p", y - x @ w, x, query, optimize=True)[:, None] / n_context
     features = _invariant_features(variant, x, y, query, w)
     gd = _errors(step, target - query @ w)
-    return mean_estimate(_errors(features, target) ** 2 - gd**2)
+    return mean_of_draws(_errors(features, target) ** 2 - gd**2, seed=seed)
 
 
 def _errors(features: Features, target: Float[np.ndarray, " prompts"]) -> Float[np.ndarray, " half"]:

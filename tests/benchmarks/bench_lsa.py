@@ -18,12 +18,12 @@ import jax.numpy as jnp
 import optax
 import torch
 
-from iclnb.lsa import features, layer, train
+from iclnb.lsa import layer, material, train
 
 D, CONTEXT, BATCH, STEPS = 10, 10, 2048, 5000
 HEADS, NORMS = (1, 2, 5, 10, 11, 12, 20), (0.0, 1.0, 2.0, 4.0)
-MODELS = [train.Configuration(h, m) for h in HEADS for m in NORMS]
-MODELS += [train.Configuration(1, m, train_guess=True) for m in NORMS]
+MODELS = [material.Configuration(h, m) for h in HEADS for m in NORMS]
+MODELS += [material.Configuration(1, m, train_guess=True) for m in NORMS]
 
 
 def torch_step(heads):
@@ -54,7 +54,7 @@ def jax_step(heads):
     optimiser, model = optax.adam(5e-4), layer.random_layer(jax.random.key(0), D, heads)
 
     def loss(model, key):
-        *prompts, target = features.draw_prompts(
+        *prompts, target = material.draw_prompts(
             key, BATCH, d=D, n_context=CONTEXT, prior_mean=jnp.full(D, 0.3)
         )
         return jnp.mean((layer.predict(model, *prompts) - target) ** 2)

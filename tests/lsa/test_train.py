@@ -8,16 +8,16 @@ import optax
 import pytest
 
 from iclnb.lsa import layer, train
-from iclnb.lsa.features import draw_prompts
+from iclnb.lsa.material import Configuration, draw_prompts
 from iclnb.lsa.moments import prompt_moments
 from iclnb.lsa.optima import optimal_risk
 
 D, CONTEXT = 3, 4
 SWEEP = [
-    train.Configuration(1, 2.0),
-    train.Configuration(4, 2.0),
-    train.Configuration(2, 0.0),
-    train.Configuration(1, 2.0, True),
+    Configuration(1, 2.0),
+    Configuration(4, 2.0),
+    Configuration(2, 0.0),
+    Configuration(1, 2.0, True),
 ]
 SHARED = {"d": D, "n_context": CONTEXT, "data_seed": 3, "init_seed": 4}
 
