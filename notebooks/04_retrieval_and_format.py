@@ -197,8 +197,9 @@ claim(
 )
 
 # %% [markdown]
-# Near demonstrations could help without their labels, as texts that look alike. The
-# [appendix](04a_steering_in_detail) shows them once more with random labels.
+# Most near demonstrations carry the query's own label, so a model that only repeats the commonest label would
+# gain, too; the kernel's gain owes part of its size to this. They could also help without their labels, as
+# texts that look alike: the [appendix](04a_steering_in_detail) shows them once more with random labels.
 
 # %% [markdown]
 # ### How wide is the kernel of the best heads?

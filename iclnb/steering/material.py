@@ -7,6 +7,7 @@ import numpy as np
 
 from iclnb.errors import IclnbError
 from iclnb.kernel_regression import choose_bandwidth
+from iclnb.llm.data import tasks
 from iclnb.llm.data.tasks import Task
 from iclnb.llm.demonstrations import Row, Seed, TaskRows, alternating, draw, task_rows
 from iclnb.llm.reader import Reader
@@ -44,10 +45,10 @@ def draw_rows(name: str, points: int, pool: int, held_out: int, *, seed: Seed, s
     Raises:
         IclnbError: if the task has not two classes, or too few rows of one.
     """
-    drawn = task_rows(name, 4 * points, seed=seed, source=source, at_most=True)
-    if len(drawn.task.classes) != 2:
-        found = len(drawn.task.classes)
+    found = len(tasks.get(name).classes)
+    if found != 2:
         raise IclnbError(f"this chapter needs a task with two classes; {name} has {found}: choose another")
+    drawn = task_rows(name, 4 * points, seed=seed, source=source, at_most=True)
     balanced = [drawn.queries[i] for i in alternating(drawn.truth.tolist(), points)]
     order = np.random.default_rng(seed).permutation(len(drawn.pool))
     mixed = [drawn.pool[i] for i in order]

@@ -68,11 +68,7 @@ def retrieval(found: Mapping[Retrieved, Measured], *, seed: int) -> Picture:
             if at:
                 panels[by][strategy] = _curve(at, lambda choices: choices.of_truth, seed)
     figure = _curves(panels, "demonstrations k", "probability of the right label word", {"chance": 0.5})
-    words = "; ".join(
-        f"{key.strategy} by {key.by}, k = {key.k}: {number(each.model.of_truth.mean())}"
-        f" (kernel {number(each.kernel.of_truth.mean())})"
-        for key, each in found.items()
-    )
+    words = _means({f"{key.strategy} by {key.by}, k = {key.k}": each for key, each in found.items()})
     return Picture(
         figure,
         alt=f"Probability of the right word. {words}.",
@@ -122,11 +118,7 @@ def label_noise(found: Mapping[tuple[str, float], Measured], zero_shot: Choices,
     lines = {"no demonstrations": float(zero_shot.of_truth.mean()), "chance": 0.5}
     label = "probability of the right label word"
     figure = _curves({"": panel}, "share of labels replaced", label, lines)
-    words = "; ".join(
-        f"{kind} labels, share {number(share)}: {number(each.model.of_truth.mean())}"
-        f" (kernel {number(each.kernel.of_truth.mean())})"
-        for (kind, share), each in found.items()
-    )
+    words = _means({f"{kind} labels, share {number(share)}": each for (kind, share), each in found.items()})
     return Picture(
         figure,
         alt=f"Probability of the right word. {words}. Without any: {number(lines['no demonstrations'])}.",
@@ -154,7 +146,7 @@ def orders(
     bars, estimates = np.arange(len(shares)), [each.estimate for each in shares.values()]
     values, spread = _spread(estimates)
     right.bar(bars, values, yerr=spread, color="0.75", ecolor="0.2")
-    right.plot([each.control for each in shares.values()], bars * 1.0, alpha=0)
+    right.plot(bars, [each.control for each in shares.values()], label="kernel regression", **CROSS)
     right.set(title="variance explained", ylabel="share", xticks=bars)
     right.set_xticklabels(list(shares), fontsize=8)
     turned = (np.ptp(np.sign(log_odds), axis=-1) > 0).mean()
@@ -199,6 +191,12 @@ def perturbed(
         alt=f"Accuracy {number(plain.model.correct.mean())} unperturbed; {words}.",
         caption=f"Perturbed texts. {SHARED}" + (" Stars: paper A, table 1." if published else ""),
     )
+
+
+def _means(found: Mapping[str, Measured]) -> str:
+    """The probability of the right word under each condition, in words."""
+    right = {name: [number(side.of_truth.mean()) for side in each] for name, each in found.items()}
+    return "; ".join(f"{name}: {model} (kernel {kernel})" for name, (model, kernel) in right.items())
 
 
 def _curve(found: Mapping[float, Measured], measure, seed: int) -> Curve:

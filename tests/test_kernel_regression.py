@@ -1,4 +1,6 @@
-"""Kernel regression and its bandwidths, against scikit-learn and scipy."""
+"""Kernel regression and its bandwidths, against exact fractions, scikit-learn and scipy."""
+
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -6,13 +8,75 @@ from scipy import optimize, stats
 from sklearn.metrics import log_loss
 from sklearn.neighbors import KNeighborsClassifier
 
+from iclnb import kernel_regression as kernel
 from iclnb.errors import IclnbError
-from iclnb.llm import kernel_regression as kernel
 
 
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+def exactly(similarity, labels, n_labels):
+    """The formula in fractions, which neither round nor overflow."""
+    numbers = [Fraction(float(x)) for x in similarity]
+    return [
+        float(sum((x for x, y in zip(numbers, labels, strict=True) if y == label), Fraction()) / sum(numbers))
+        for label in range(n_labels)
+    ]
+
+
+@pytest.mark.parametrize(
+    "similarity",
+    [
+        [1.7e308, 0.1e308, 1.6e308],  # their sum overflows
+        [-1.7e308, -1.7e308, 1.0],
+        [5e-324, 1.5e-323, 1e-323],  # denormals
+        [1e-300, 2e-300, 5e-300],
+        [1e-320, 1.0, 3.0],
+        [1.0, -3.0, 0.5],  # negative normalisers divide as printed
+        [0.25, 0.0, -1.0],
+    ],
+)
+def test_the_formula_at_any_scale_and_sign(similarity):
+    found = kernel.kernel_regression(similarity, [0, 2, 2], 3)
+    np.testing.assert_allclose(found, exactly(similarity, [0, 2, 2], 3), rtol=1e-14, atol=1e-300)
+    assert kernel.normaliser_sign(np.array(similarity)) == np.sign(sum(map(Fraction, similarity)))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("similarity", [[0.0, 0.0, 0.0], [1e30, -1e30, 0.0], [0.1 + 0.2, -0.3, 0.0]])
+def test_a_normaliser_of_zero_gives_the_frequencies_of_the_labels(similarity, dtype):
+    found = kernel.kernel_regression(np.array(similarity, dtype), [0, 2, 2], 3)
+    np.testing.assert_allclose(found, [1 / 3, 0, 2 / 3], rtol=1e-6)
+    assert kernel.normaliser_sign(np.array(similarity, dtype)) == 0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_one_label_of_each_demonstration_serves_many_heads(rng, dtype):
+    weights, labels = rng.random((2, 5, 3, 4, 6)).astype(dtype), rng.integers(3, size=(2, 5, 6))
+    weights[0, 0, 0, 0] = 0  # one head looks at no demonstration
+    found = kernel.kernel_regression(weights, labels[:, :, None, None, :], 3)
+    assert found.dtype == dtype and found.shape == (2, 5, 3, 4, 3)
+    for place in np.ndindex(weights.shape[:-1]):
+        own = weights[place] if weights[place].any() else np.ones(6)
+        np.testing.assert_allclose(found[place], exactly(own, labels[place[:2]], 3), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("similarity", "labels", "message"),
+    [
+        ([1.0], [0, 1], r"shape \(1,\), labels \(2,\)"),
+        ([[1.0, 2.0]], [[0], [1]], "expected the same"),
+        ([], [], "at least one demonstration"),
+        ([np.nan], [0], "not finite"),
+        ([1.0], [2], "labels run from 2 to 2, expected 0 to 1"),
+        ([1.0], [0.5], "dtype float64, expected integers"),
+    ],
+)
+def test_bad_input_is_refused(similarity, labels, message):
+    with pytest.raises(ValueError, match=message):
+        kernel.kernel_regression(similarity, labels, 2)
 
 
 @pytest.mark.parametrize("bandwidth", [0.1, 0.7, 30.0])
@@ -23,7 +87,7 @@ def test_regression_is_scikit_learns_weighted_vote(rng, bandwidth):
         points, labels
     )
     distance = np.linalg.norm(queries[:, None] - points, axis=-1)
-    found = kernel.regress(kernel.gaussian_weights(distance, bandwidth), np.tile(labels, (5, 1)), 3)
+    found = kernel.kernel_regression(kernel.gaussian_weights(distance, bandwidth), np.tile(labels, (5, 1)), 3)
     np.testing.assert_allclose(found, oracle.predict_proba(queries), atol=1e-9)
 
 
@@ -37,7 +101,10 @@ def test_far_demonstrations_do_not_underflow():
 def test_order_does_not_matter_to_a_kernel(rng):
     weights, labels = rng.random((4, 6)), rng.integers(2, size=(4, 6))
     order = rng.permutation(6)
-    there, back = kernel.regress(weights, labels, 2), kernel.regress(weights[:, order], labels[:, order], 2)
+    there, back = (
+        kernel.kernel_regression(weights, labels, 2),
+        kernel.kernel_regression(weights[:, order], labels[:, order], 2),
+    )
     np.testing.assert_allclose(there, back)
 
 
