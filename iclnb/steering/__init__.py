@@ -6,5 +6,5 @@
 - ``perturb``, ``lexicon``: perturbations of texts, and the words that they use
 - ``head_widths``: the weights of heads against the distance of demonstrations
 - ``estimates``: the evidence of every claim, and the chapter's answer
-- ``tables``, ``pictures``: what the chapter and its appendix show
+- ``tables``, ``pictures`` (made of ``drawing``): what the chapter and its appendix show
 """

@@ -1,50 +1,37 @@
 """Pictures of chapter 04: the model with intervals, kernel regression in grey on the same axes."""
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
-from jaxtyping import Float, Int
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from jaxtyping import Int
 
 from iclnb import figures
 from iclnb.claims import Evidence
 from iclnb.display import number
 from iclnb.figures import Picture
-from iclnb.stats import Estimate
 from iclnb.steering.conditions import NOISE
+from iclnb.steering.drawing import CROSS, REFERENCE, curve, curves, legend, means, rows, spread
 from iclnb.steering.estimates import by_order, over, pulls
 from iclnb.steering.measures import Choices
 from iclnb.steering.perturb import KINDS, TABLE_1
 from iclnb.steering.retrieval import EMBEDDINGS, STRATEGIES, Retrieved
 from iclnb.steering.study import Measured
 
-REFERENCE = {"color": "0.4", "linewidth": 0.9}
-CROSS = {"color": figures.CONTROL["color"], "marker": "x", "linestyle": "none"}
 SHARED = "Intervals: 95 % over demonstration sets and test points."
-
-
-class Curve(NamedTuple):
-    """One measure over a dial, of the model and of kernel regression."""
-
-    x: Sequence[float]
-    model: Estimate
-    kernel: Sequence[float]
 
 
 @figures.picture
 def effects(contrasts: Mapping[str, Evidence]) -> Picture:
     """What each condition does to the probability of the right word: model and kernel regression."""
     figure, axes = plt.subplots(figsize=(7.0, 1.2 + 0.3 * len(contrasts)))
-    _rows(axes, {name: each.estimate for name, each in contrasts.items()})
+    rows(axes, {name: each.estimate for name, each in contrasts.items()})
     places = np.arange(len(contrasts))
     axes.plot([each.control for each in contrasts.values()], places, label="kernel regression", **CROSS)
     axes.axvline(0, **REFERENCE)
     axes.set(xlabel="change of the probability of the right label word")
     axes.invert_yaxis()
-    _legend(figure, [axes], 2)
+    legend(figure, [axes], 2)
     words = (
         f"{name} {number(each.estimate.value)} (kernel {number(each.control)})"
         for name, each in contrasts.items()
@@ -66,9 +53,9 @@ def retrieval(found: Mapping[Retrieved, Measured], *, seed: int) -> Picture:
             source = EMBEDDINGS if strategy == "random" else by
             at = {key.k: each for key, each in found.items() if key[:2] == (source, strategy)}
             if at:
-                panels[by][strategy] = _curve(at, lambda choices: choices.of_truth, seed)
-    figure = _curves(panels, "demonstrations k", "probability of the right label word", {"chance": 0.5})
-    words = _means({f"{key.strategy} by {key.by}, k = {key.k}": each for key, each in found.items()})
+                panels[by][strategy] = curve(at, lambda choices: choices.of_truth, seed)
+    figure = curves(panels, "demonstrations k", "probability of the right label word", {"chance": 0.5})
+    words = means({f"{key.strategy} by {key.by}, k = {key.k}": each for key, each in found.items()})
     return Picture(
         figure,
         alt=f"Probability of the right word. {words}.",
@@ -84,14 +71,14 @@ def wordings(found: Mapping[str, Measured], zero_shot: Mapping[str, Choices], *,
     places = np.arange(len(found))
     measures = {"probability of the right word": "of_truth", "mass outside the label words": "outside"}
     for axes, (label, measure) in zip(all_axes, measures.items(), strict=True):
-        _rows(axes, {name: over(getattr(each.model, measure), seed=seed) for name, each in found.items()})
+        rows(axes, {name: over(getattr(each.model, measure), seed=seed) for name, each in found.items()})
         axes.plot([getattr(each.kernel, measure).mean() for each in found.values()], places,
                   label="kernel regression", **CROSS)  # fmt: skip
         axes.plot([getattr(zero_shot[name], measure).mean() for name in found], places, "o",
                   color=figures.SERIES[1]["color"], fillstyle="none", label="no demonstrations")  # fmt: skip
         axes.set(xlabel=label)
     all_axes[0].invert_yaxis()
-    _legend(figure, all_axes, 3)
+    legend(figure, all_axes, 3)
     words = "; ".join(
         f"{name} {number(each.model.of_truth.mean())}, outside {number(each.model.outside.mean())}"
         for name, each in found.items()
@@ -108,7 +95,7 @@ def wordings(found: Mapping[str, Measured], zero_shot: Mapping[str, Choices], *,
 def label_noise(found: Mapping[tuple[str, float], Measured], zero_shot: Choices, *, seed: int) -> Picture:
     """Probability of the right word over the share of labels replaced."""
     panel = {
-        kind: _curve(
+        kind: curve(
             {share: each for (other, share), each in found.items() if other == kind},
             lambda choices: choices.of_truth,
             seed,
@@ -117,8 +104,8 @@ def label_noise(found: Mapping[tuple[str, float], Measured], zero_shot: Choices,
     }
     lines = {"no demonstrations": float(zero_shot.of_truth.mean()), "chance": 0.5}
     label = "probability of the right label word"
-    figure = _curves({"": panel}, "share of labels replaced", label, lines)
-    words = _means({f"{kind} labels, share {number(share)}": each for (kind, share), each in found.items()})
+    figure = curves({"": panel}, "share of labels replaced", label, lines)
+    words = means({f"{kind} labels, share {number(share)}": each for (kind, share), each in found.items()})
     return Picture(
         figure,
         alt=f"Probability of the right word. {words}. Without any: {number(lines['no demonstrations'])}.",
@@ -133,8 +120,8 @@ def orders(
     """What the order does: log-odds of every order, the recency profile, shares of the variance."""
     log_odds, profile = by_order(found.model.log_odds), over(pulls(found, labels), seed=seed)
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(8.6, 3.4))
-    rows = log_odds.reshape(-1, log_odds.shape[-1])
-    left.plot(rows[rows.mean(1).argsort()], np.arange(len(rows)), ".", color="#0072b2", markersize=3)
+    every = log_odds.reshape(-1, log_odds.shape[-1])
+    left.plot(every[every.mean(1).argsort()], np.arange(len(every)), ".", color="#0072b2", markersize=3)
     left.axvline(0, **REFERENCE)
     left.set(title="every order", xlabel="log-odds (nats)", ylabel="demonstration set and query", yticks=[])
     places = np.arange(1, len(profile.value) + 1)
@@ -144,8 +131,8 @@ def orders(
     middle.set_xticks(places)
     middle.legend(fontsize=8)
     bars, estimates = np.arange(len(shares)), [each.estimate for each in shares.values()]
-    values, spread = _spread(estimates)
-    right.bar(bars, values, yerr=spread, color="0.75", ecolor="0.2")
+    values, apart = spread(estimates)
+    right.bar(bars, values, yerr=apart, color="0.75", ecolor="0.2")
     right.plot(bars, [each.control for each in shares.values()], label="kernel regression", **CROSS)
     right.set(title="variance explained", ylabel="share", xticks=bars)
     right.set_xticklabels(list(shares), fontsize=8)
@@ -173,7 +160,7 @@ def perturbed(
         seed: of the intervals.
     """
     panel = {
-        kind: _curve(
+        kind: curve(
             {0.0: plain} | {strength: each for (other, strength), each in found.items() if other == kind},
             lambda choices: choices.correct,
             seed,
@@ -181,7 +168,7 @@ def perturbed(
         for kind in KINDS
     }
     stars = {kind: (1.0, TABLE_1[kind]) for kind in KINDS if kind in TABLE_1} if published else {}
-    figure = _curves({"": panel}, "strength", "accuracy", {"chance": 0.5}, stars)
+    figure = curves({"": panel}, "strength", "accuracy", {"chance": 0.5}, stars)
     words = "; ".join(
         f"{kind} at strength {number(strength)} {number(each.model.correct.mean())}"
         for (kind, strength), each in found.items()
@@ -191,73 +178,3 @@ def perturbed(
         alt=f"Accuracy {number(plain.model.correct.mean())} unperturbed; {words}.",
         caption=f"Perturbed texts. {SHARED}" + (" Stars: paper A, table 1." if published else ""),
     )
-
-
-def _means(found: Mapping[str, Measured]) -> str:
-    """The probability of the right word under each condition, in words."""
-    right = {name: [number(side.of_truth.mean()) for side in each] for name, each in found.items()}
-    return "; ".join(f"{name}: {model} (kernel {kernel})" for name, (model, kernel) in right.items())
-
-
-def _curve(found: Mapping[float, Measured], measure, seed: int) -> Curve:
-    estimates = [over(measure(each.model), seed=seed) for each in found.values()]
-    stacked = Estimate(*np.array(estimates, dtype=float).T)
-    return Curve(list(found), stacked, [float(measure(each.kernel).mean()) for each in found.values()])
-
-
-def _curves(
-    panels: Mapping[str, Mapping[str, Curve]],
-    xlabel: str,
-    ylabel: str,
-    lines: Mapping[str, float],
-    stars: Mapping[str, tuple[float, float]] | None = None,
-) -> Figure:
-    """A panel for each key; curves are set apart a little so that their intervals can be told apart."""
-    figure, all_axes = plt.subplots(
-        1, len(panels), figsize=(8.6, 3.6), sharex=True, sharey=True, squeeze=False
-    )
-    steps = sorted({at for found in panels.values() for curve in found.values() for at in curve.x})
-    width = (steps[-1] - steps[0]) or 1.0
-    for axes, (title, found) in zip(all_axes[0], panels.items(), strict=True):
-        for i, (name, curve) in enumerate(found.items()):
-            x = np.asarray(curve.x, dtype=float) + 0.012 * width * (i - (len(found) - 1) / 2)
-            style = figures.SERIES[STRATEGIES.index(name) if name in STRATEGIES else i]
-            value, spread = curve.model.value, _limits(curve.model)
-            axes.errorbar(x, value, yerr=spread, label=name, markersize=4, lw=1.4, elinewidth=1, **style)
-            grey = {**figures.CONTROL, "marker": style["marker"], "markersize": 4, "linewidth": 1}
-            axes.plot(x, curve.kernel, zorder=1, **grey)
-            if name in (stars or {}):
-                axes.plot(*stars[name], marker="*", markersize=10, color=style["color"], linestyle="none")
-        for (name, height), dash in zip(lines.items(), ("-", "--"), strict=False):
-            axes.axhline(height, label=name, linestyle=dash, **REFERENCE)
-        axes.set(title=title, xlabel=xlabel, xticks=steps)
-        axes.plot([], [], label="kernel regression", **{**figures.CONTROL, "marker": ""})
-    all_axes[0][0].set_ylabel(ylabel)
-    _legend(figure, all_axes[0], 4)
-    return figure
-
-
-def _rows(axes: Axes, found: Mapping[str, Estimate]) -> None:
-    """Estimates with intervals, a row for each name."""
-    value, spread = _spread(list(found.values()))
-    rows = np.arange(len(found))
-    axes.errorbar(value, rows, xerr=spread, fmt="o", color="#1b1b1b", markersize=4, lw=1.2, label="model")
-    axes.set_yticks(rows, list(found), fontsize=8)
-
-
-def _spread(estimates: Sequence[Estimate]) -> tuple[np.ndarray, np.ndarray]:
-    stacked = Estimate(*np.array(estimates, dtype=float).T)
-    return stacked.value, _limits(stacked)
-
-
-def _limits(estimate: Estimate) -> Float[np.ndarray, "2 points"]:
-    return np.maximum([estimate.value - estimate.low, estimate.high - estimate.value], 0)
-
-
-def _legend(figure: Figure, all_axes: Sequence[Axes], columns: int) -> None:
-    """Every name once, below the panels."""
-    found: dict[str, object] = {}
-    for axes in all_axes:
-        for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
-            found.setdefault(name, handle)
-    figure.legend(found.values(), found, loc="outside lower center", ncols=columns, fontsize=8)
