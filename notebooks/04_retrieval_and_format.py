@@ -181,8 +181,8 @@ random, nearest, farthest, diverse = (
 # %%
 claim(
     "nearest-demonstrations-help",
-    "With the nearest demonstrations the right label word is more probable"
-    " than with random ones.",
+    f"With the {run.k} nearest demonstrations the right label word is more"
+    " probable than with random ones.",
     claims.above(0),
     estimates.difference(retrieved[nearest], retrieved[random], seed=seed),
 )
@@ -190,8 +190,8 @@ claim(
 # %%
 claim(
     "farthest-demonstrations-hurt",
-    "With the farthest demonstrations the right label word is less probable"
-    " than with random ones.",
+    f"With the {run.k} farthest demonstrations the right label word is less"
+    " probable than with random ones.",
     claims.below(0),
     estimates.difference(retrieved[farthest], retrieved[random], seed=seed),
 )

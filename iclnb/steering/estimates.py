@@ -147,7 +147,7 @@ def answer(claims: Iterable[Claim]) -> str:
     lines = ["*Right word* is the probability of the right label word, among the label words.", ""]
     for name, (question, measured) in QUESTIONS.items():
         claim = found[name]
-        control = f"{claim.control_is}: {number(claim.control)}"
+        control = f"{claim.control_is.split(',')[0]}: {number(claim.control)}"
         model = f"{measured.capitalize()}: {cell(claim.estimate)}"
         lines.append(f"- **{question}** {_YES[claim.verdict]}. {model}; {control}.")
     return "\n".join([*lines, "", agreement_with_control(found.values())])
