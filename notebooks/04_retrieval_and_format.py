@@ -69,6 +69,8 @@ from iclnb.steering.study import Condition
 
 run = settings.read(globals())
 seed = run.sampling_seed
+ks = material.numbers(run.ks, int)
+shares, strengths = material.parts(run.shares), material.parts(run.strengths)
 
 # %% [markdown]
 # ## What is claimed, and what would refute it
@@ -164,7 +166,7 @@ retrievals = retrieval.conditions(
     study,
     retrieval.similarities(study),
     run.k,
-    ks=material.numbers(run.ks, int),
+    ks=ks,
     others=run.other_strategies.split(","),
     seed=run.demonstration_seed,
 )
@@ -297,7 +299,7 @@ claim(
     "demonstrations-draw-mass",
     "Demonstrations lower the probability of everything that is no label word.",
     claims.below(0),
-    estimates.outside_less_zero_shot(plain, unshown, seed=seed),
+    estimates.less_zero_shot(plain, unshown, "outside", seed=seed),
 )
 
 # %% [markdown]
@@ -309,9 +311,7 @@ claim(
 
 # %%
 noised = few.measure_all(
-    conditions.label_noise(
-        drawn, material.numbers(run.shares), few.points, seed=run.model_seed
-    )
+    conditions.label_noise(drawn, shares, few.points, seed=run.model_seed)
 )
 pictures.label_noise(noised, unshown, seed=seed)
 
@@ -339,8 +339,8 @@ results.claim(
     "Demonstrations with random labels make the right label word more probable"
     " than no demonstrations.",
     claims.above(0),
-    estimates.right_word_less_zero_shot(
-        noised["random", 1.0], unshown, seed=seed
+    estimates.less_zero_shot(
+        noised["random", 1.0], unshown, "of_truth", seed=seed
     ),
 )
 
@@ -396,7 +396,7 @@ perturbed = few.measure_all(
     conditions.perturbed_queries(
         few,
         shown,
-        material.numbers(run.strengths),
+        strengths,
         lexicon=words,
         seed=run.model_seed,
     )

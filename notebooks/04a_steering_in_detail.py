@@ -56,6 +56,7 @@ from iclnb.steering.study import Condition
 
 run = settings.read(globals())
 seed = run.sampling_seed
+strengths = material.parts(run.strengths)
 rows = material.draw_rows(
     run.task,
     run.points,
@@ -157,7 +158,6 @@ plain = few.measure(Condition(shown))
 
 # %% tags=["hide-input"]
 dials = {"lexicon": words, "seed": run.model_seed}
-strengths = material.numbers(run.strengths)
 perturbed = {
     "demonstrations": few.measure_all(
         conditions.perturbed_demonstrations(few, shown, strengths, **dials)

@@ -45,14 +45,10 @@ def absolute_difference(others: Iterable[Measured], plain: Measured, *, seed: in
     return Evidence(over(model, seed=seed), float(kernel.mean()), KERNEL)
 
 
-def outside_less_zero_shot(found: Measured, zero_shot: Choices, *, seed: int) -> Evidence:
-    """Probability of everything that is no label word, less that without demonstrations."""
-    return Evidence(over(found.model.outside - zero_shot.outside, seed=seed), 0.0, "no demonstrations")
-
-
-def right_word_less_zero_shot(found: Measured, zero_shot: Choices, *, seed: int) -> Evidence:
-    """Probability of the right word, less that without demonstrations."""
-    return Evidence(over(found.model.of_truth - zero_shot.of_truth, seed=seed), 0.0, "no demonstrations")
+def less_zero_shot(found: Measured, zero_shot: Choices, measure: str, *, seed: int) -> Evidence:
+    """A measure of the model's choices (``of_truth``, ``outside``) less that without demonstrations."""
+    gain = getattr(found.model, measure) - getattr(zero_shot, measure)
+    return Evidence(over(gain, seed=seed), 0.0, "no demonstrations")
 
 
 def narrowing_of_heads(widths: Widths, strategy: str, *, seed: int) -> Evidence:

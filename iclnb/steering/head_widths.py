@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from iclnb.kernel_regression import gaussian_weights, kernel_regression
+from iclnb.kernel_regression import kernel_regression
 from iclnb.llm.depth import MIDDLE, layers_within
 from iclnb.llm.kernel_weights import KernelWeights
 from iclnb.steering.study import Condition, Study
@@ -77,8 +77,3 @@ def best_heads(score: Float[np.ndarray, "layers heads"], count: int) -> tuple[tu
 def permuted(weights: Float[np.ndarray, "*prompts k"], *, seed: int) -> Float[np.ndarray, "*prompts k"]:
     """The null: weights that change places at random inside each prompt."""
     return np.random.default_rng(seed).permuted(weights, axis=-1)
-
-
-def of_kernel(distance: Float[np.ndarray, "*prompts k"], bandwidth: float) -> Float[np.ndarray, "*prompts k"]:
-    """The weights of the Gaussian kernel at the same distances."""
-    return gaussian_weights(distance, bandwidth)

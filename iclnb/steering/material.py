@@ -98,3 +98,15 @@ def numbers(text: str, kind: type = float) -> tuple:
         return tuple(kind(part) for part in text.split(","))
     except ValueError:
         raise IclnbError(f"{text!r} is no list of numbers; write them like 1,4") from None
+
+
+def parts(text: str) -> tuple[float, ...]:
+    """The shares of a setting such as "0.5,1", in order; the whole, 1, is always among them.
+
+    Raises:
+        IclnbError: if one is not between 0 and 1.
+    """
+    found = numbers(text)
+    if not all(0 < part <= 1 for part in found):
+        raise IclnbError(f"{text!r}: expected shares above 0, up to 1")
+    return tuple(sorted({*found, 1.0}))

@@ -6,9 +6,9 @@ import numpy as np
 from IPython.display import Markdown
 
 from iclnb.display import table
-from iclnb.kernel_regression import effective_bandwidth, effective_number, narrowing
+from iclnb.kernel_regression import effective_bandwidth, effective_number, gaussian_weights, narrowing
 from iclnb.steering.estimates import over
-from iclnb.steering.head_widths import Widths, of_kernel, permuted
+from iclnb.steering.head_widths import Widths, permuted
 from iclnb.steering.lexicon import Lexicon
 from iclnb.steering.measures import Choices, calibration_error
 from iclnb.steering.perturb import KINDS, TABLE_1, perturb
@@ -21,7 +21,7 @@ def widths(found: Widths, bandwidth: float, *, seed: int) -> Markdown:
     for strategy, weights in found.weights.items():
         distance = found.distance[strategy]
         sides = {"heads": weights, "heads, permuted": permuted(weights, seed=seed)}
-        sides["kernel"] = of_kernel(distance, bandwidth)
+        sides["kernel"] = gaussian_weights(distance, bandwidth)
         for name, each in sides.items():
             flat, apart = (part.reshape(-1, part.shape[-1]) for part in (each, distance))
             kish, bandwidth_of = float(effective_number(flat).mean()), effective_bandwidth(flat, apart)

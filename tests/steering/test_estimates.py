@@ -50,9 +50,9 @@ def test_evidence_by_hand():
     found = estimates.right_word(ONE, seed=0)
     assert (found.estimate.value, found.control) == (pytest.approx(0.65), pytest.approx(0.8))
     zero_shot = choices([0.2, 0.6], outside=0.8)
-    found = estimates.outside_less_zero_shot(ONE, zero_shot, seed=0)
+    found = estimates.less_zero_shot(ONE, zero_shot, "outside", seed=0)
     assert (found.estimate.value, found.control) == (pytest.approx(-0.7), 0)
-    found = estimates.right_word_less_zero_shot(ONE, zero_shot, seed=0)
+    found = estimates.less_zero_shot(ONE, zero_shot, "of_truth", seed=0)
     assert found.estimate.value == pytest.approx(0.65 - 0.4)
 
 

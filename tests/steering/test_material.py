@@ -62,3 +62,6 @@ def test_other_tasks_and_numbers_are_refused():
     assert material.numbers("0.5,1") == (0.5, 1.0) and material.numbers("4", int) == (4,)
     with pytest.raises(IclnbError, match="write them like 1,4"):
         material.numbers("a few")
+    assert material.parts("0.5") == (0.5, 1.0) == material.parts("1,0.5")
+    with pytest.raises(IclnbError, match="up to 1"):
+        material.parts("0.5,2")
