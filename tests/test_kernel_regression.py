@@ -1,93 +1,82 @@
-"""Kernel regression and its bandwidths, against fractions, scikit-learn and scipy."""
+"""Kernel regression and its bandwidths, against exact fractions, scikit-learn and scipy."""
 
 from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 from scipy import optimize, stats
 from sklearn.metrics import log_loss
 from sklearn.neighbors import KNeighborsClassifier
 
 from iclnb import kernel_regression as kernel
 from iclnb.errors import IclnbError
-from iclnb.kernel_regression import kernel_regression, normaliser_sign
 
 
-def loop_regression(similarity, labels, n_labels):
-    numerator = [
-        sum(k for k, y in zip(similarity, labels, strict=True) if y == label) for label in range(n_labels)
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def exactly(similarity, labels, n_labels):
+    """The formula in fractions, which neither round nor overflow."""
+    numbers = [Fraction(float(x)) for x in similarity]
+    return [
+        float(sum((x for x, y in zip(numbers, labels, strict=True) if y == label), Fraction()) / sum(numbers))
+        for label in range(n_labels)
     ]
-    return np.array(numerator) / sum(similarity)
-
-
-@given(hnp.arrays(float, (4, 6), elements=st.floats(0.01, 10)), st.integers(0, 99))
-@settings(max_examples=50, deadline=None)
-def test_regression_is_the_weighted_mean_one_by_one_and_batched(similarity, seed):
-    labels = np.random.default_rng(seed).integers(0, 3, similarity.shape)
-    expected = [loop_regression(k, y, 3) for k, y in zip(similarity, labels, strict=True)]
-    np.testing.assert_allclose(kernel_regression(similarity, labels, 3), expected, atol=1e-13)
-    np.testing.assert_allclose(kernel_regression(similarity[0], labels[0], 3), expected[0], atol=1e-13)
-    cube = kernel_regression(similarity.reshape(2, 2, 6), labels.reshape(2, 2, 6), 3)
-    np.testing.assert_allclose(cube.reshape(4, 3), expected, atol=1e-13)
-
-
-def test_negative_normaliser_divides_as_printed():
-    np.testing.assert_allclose(kernel_regression([1.0, -3.0], [0, 1], 2), [-0.5, 1.5])
-    np.testing.assert_array_equal(
-        normaliser_sign(np.array([[1.0, -3.0], [1.0, -1.0], [2.0, 1.0]])), [-1, 0, 1]
-    )
-
-
-@pytest.mark.parametrize("similarity", [[0.0, 0.0, 0.0], [1.0, -1.0, 0.0], [0.1 + 0.2, -0.3, 0.0]])
-def test_zero_normaliser_falls_back_to_label_frequencies(similarity):
-    np.testing.assert_allclose(kernel_regression(similarity, [0, 2, 2], 3), [1 / 3, 0, 2 / 3])
 
 
 @pytest.mark.parametrize(
     "similarity",
     [
-        [1.7e308, 0.1e308], [5e-324, 1.5e-323], [1e-300, 2e-300], [1.7e308, -0.4e308], [1e300, 1e-300],
-        [-3e307, -1e307],
+        [1.7e308, 0.1e308, 1.6e308],  # their sum overflows
+        [-1.7e308, -1.7e308, 1.0],
+        [5e-324, 1.5e-323, 1e-323],  # denormals
+        [1e-300, 2e-300, 5e-300],
+        [1e-320, 1.0, 3.0],
+        [1.0, -3.0, 0.5],  # negative normalisers divide as printed
+        [0.25, 0.0, -1.0],
     ],
-)  # fmt: skip
-def test_regression_is_exact_at_any_scale(similarity):
-    exact = [Fraction(value) for value in similarity]
-    want = [float(value / sum(exact)) for value in exact]
-    np.testing.assert_allclose(kernel_regression(similarity, [0, 1], 2), want, rtol=1e-12)
-    assert normaliser_sign(np.array(similarity)) == (1 if sum(exact) > 0 else -1)
+)
+def test_the_formula_at_any_scale_and_sign(similarity):
+    found = kernel.kernel_regression(similarity, [0, 2, 2], 3)
+    np.testing.assert_allclose(found, exactly(similarity, [0, 2, 2], 3), rtol=1e-14, atol=1e-300)
+    assert kernel.normaliser_sign(np.array(similarity)) == np.sign(sum(map(Fraction, similarity)))
 
 
-def test_one_label_for_the_weights_of_many_heads():
-    rng = np.random.default_rng(0)
-    weights, labels = rng.random((3, 4, 5, 6)).astype(np.float32), rng.integers(3, size=(3, 6))
-    found = kernel_regression(weights, labels[:, None, None, :], 3)
-    assert found.dtype == np.float32
-    for place in np.ndindex(3, 4, 5):
-        one = kernel_regression(weights[place].astype(float), labels[place[0]], 3)
-        np.testing.assert_allclose(found[place], one, atol=1e-6)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("similarity", [[0.0, 0.0, 0.0], [1e30, -1e30, 0.0], [0.1 + 0.2, -0.3, 0.0]])
+def test_a_normaliser_of_zero_gives_the_frequencies_of_the_labels(similarity, dtype):
+    found = kernel.kernel_regression(np.array(similarity, dtype), [0, 2, 2], 3)
+    np.testing.assert_allclose(found, [1 / 3, 0, 2 / 3], rtol=1e-6)
+    assert kernel.normaliser_sign(np.array(similarity, dtype)) == 0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_one_label_of_each_demonstration_serves_many_heads(rng, dtype):
+    weights, labels = rng.random((2, 5, 3, 4, 6)).astype(dtype), rng.integers(3, size=(2, 5, 6))
+    weights[0, 0, 0, 0] = 0  # one head looks at no demonstration
+    found = kernel.kernel_regression(weights, labels[:, :, None, None, :], 3)
+    assert found.dtype == dtype and found.shape == (2, 5, 3, 4, 3)
+    for place in np.ndindex(weights.shape[:-1]):
+        own = weights[place] if weights[place].any() else np.ones(6)
+        np.testing.assert_allclose(found[place], exactly(own, labels[place[:2]], 3), rtol=1e-5)
 
 
 @pytest.mark.parametrize(
     ("similarity", "labels", "message"),
     [
         ([1.0], [0, 1], r"shape \(1,\), labels \(2,\)"),
+        ([[1.0, 2.0]], [[0], [1]], "expected the same"),
         ([], [], "at least one demonstration"),
         ([np.nan], [0], "not finite"),
         ([1.0], [2], "labels run from 2 to 2, expected 0 to 1"),
         ([1.0], [0.5], "dtype float64, expected integers"),
     ],
 )
-def test_regression_refuses_bad_input(similarity, labels, message):
+def test_bad_input_is_refused(similarity, labels, message):
     with pytest.raises(ValueError, match=message):
-        kernel_regression(similarity, labels, 2)
-
-
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
+        kernel.kernel_regression(similarity, labels, 2)
 
 
 @pytest.mark.parametrize("bandwidth", [0.1, 0.7, 30.0])
@@ -98,7 +87,7 @@ def test_regression_is_scikit_learns_weighted_vote(rng, bandwidth):
         points, labels
     )
     distance = np.linalg.norm(queries[:, None] - points, axis=-1)
-    found = kernel_regression(kernel.gaussian_weights(distance, bandwidth), np.tile(labels, (5, 1)), 3)
+    found = kernel.kernel_regression(kernel.gaussian_weights(distance, bandwidth), np.tile(labels, (5, 1)), 3)
     np.testing.assert_allclose(found, oracle.predict_proba(queries), atol=1e-9)
 
 
@@ -113,8 +102,8 @@ def test_order_does_not_matter_to_a_kernel(rng):
     weights, labels = rng.random((4, 6)), rng.integers(2, size=(4, 6))
     order = rng.permutation(6)
     there, back = (
-        kernel_regression(weights, labels, 2),
-        kernel_regression(weights[:, order], labels[:, order], 2),
+        kernel.kernel_regression(weights, labels, 2),
+        kernel.kernel_regression(weights[:, order], labels[:, order], 2),
     )
     np.testing.assert_allclose(there, back)
 

@@ -1,32 +1,35 @@
-"""Conditions of an experiment: label noise, label words, orders; prompts from tables of demonstrations."""
+"""Conditions: label noise, label words and formats, orders, perturbed texts."""
 
-from collections.abc import Mapping, Sequence
-from itertools import permutations
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import permutations, product
 
 import numpy as np
 from jaxtyping import Int
 from transformers import PreTrainedTokenizerBase
 
 from iclnb.errors import IclnbError, unknown
-from iclnb.llm.data.definitions import Format
-from iclnb.llm.prompts import Demonstration, Prompt, build
+from iclnb.llm.data.tasks import Task
+from iclnb.llm.demonstrations import Demonstrations, Row, Seed, draw
+from iclnb.llm.prompts import Wording
+from iclnb.steering import material, perturb
 from iclnb.steering.lexicon import Lexicon
+from iclnb.steering.study import Condition, Study, Texts
 
 NOISE = ("random", "flipped")
 """Kinds of label noise: a uniformly drawn label (which may be the right one), or another label."""
 
 
-def noisy_labels(
-    labels: Int[np.ndarray, "*shape k"], share: float, kind: str, *, classes: int, seed: int
-) -> Int[np.ndarray, "*shape k"]:
-    """Labels of which a share of every row is replaced, at random places.
+def with_noise(
+    shown: Demonstrations, share: float, kind: str, *, classes: int = 2, seed: Seed
+) -> Demonstrations:
+    """The same rows with a share of the labels of every prompt, or set, replaced at random places.
 
     The places are drawn once for a seed; a larger share replaces all that a smaller one did, by the same
     labels, and more. A share of 0 replaces none, a share of 1 all.
 
     Args:
-        labels: label indices of the demonstrations (last axis).
+        shown: demonstrations.
         share: of the k labels, 0 to 1, rounded to the nearest whole number of labels (halves go up).
         kind: one of :data:`NOISE`.
         classes: how many labels there are.
@@ -40,12 +43,12 @@ def noisy_labels(
         raise unknown("kind of label noise", kind, NOISE)
     if not 0 <= share <= 1:
         raise ValueError(f"expected a share from 0 to 1, got {share!r}")
-    rng = np.random.default_rng(seed)
+    rng, labels = np.random.default_rng(seed), shown.labels
     rank = rng.random(labels.shape).argsort(-1).argsort(-1)
     drawn = rng.integers(classes, size=labels.shape)
     other = (labels + rng.integers(1, classes, size=labels.shape)) % classes
-    replaced = rank < np.floor(share * labels.shape[-1] + 0.5)
-    return np.where(replaced, drawn if kind == "random" else other, labels)
+    replaced = rank < np.floor(share * shown.k + 0.5)
+    return shown.relabelled(np.where(replaced, drawn if kind == "random" else other, labels))
 
 
 def swapped(words: Sequence[str]) -> tuple[str, ...]:
@@ -83,36 +86,85 @@ def orders(k: int) -> Int[np.ndarray, "orders k"]:
     return np.array(list(permutations(range(k))))
 
 
-def write(
-    tokenizer: PreTrainedTokenizerBase,
-    format: Format,
-    words: Sequence[str],
-    rows: Sequence[Mapping[str, Any]],
-    chosen: Int[np.ndarray, "prompts k"],
-    labels: Int[np.ndarray, "prompts k"],
-    queries: Sequence[Mapping[str, Any]],
-) -> list[Prompt]:
-    """One prompt per query, with the demonstrations and the labels that tables give it.
+def label_wordings(
+    task: Task, tokenizer: PreTrainedTokenizerBase, lexicon: Lexicon, *, seed: int
+) -> dict[str, Wording]:
+    """The task's own label words first, others of the same meaning, swapped, arbitrary and random ones."""
+    own, prefix = tuple(task.label_words), task.format.label_prefix
+    drawn = random_words(lexicon, tokenizer, prefix, len(own), seed=seed)
+    same_meaning = {" / ".join(words): tuple(words) for words in task.other_label_words.values()}
+    named = {" / ".join(own): own, **same_meaning, "swapped": swapped(own)}
+    named |= {"arbitrary: foo / bar": ("foo", "bar"), f"random: {' / '.join(drawn)}": drawn}
+    return {name: Wording(task.format, words) for name, words in named.items()}
 
-    Args:
-        tokenizer: a fast tokeniser.
-        format: how a demonstration is written.
-        words: the word of each label index.
-        rows: the pool.
-        chosen: for each prompt the pool's rows that are its demonstrations, in order; k may be 0.
-        labels: the label indices they are shown with, right or wrong.
-        queries: rows of the test points, one per prompt.
+
+def format_wordings(task: Task) -> dict[str, Wording]:
+    """The task's own label words in its other templates, and with demonstrations one to a line."""
+    others = {f"template: {name}": each for name, each in task.formats.items() if each is not task.format}
+    others["separator: one line"] = replace(task.format, separator="\n")
+    return {name: Wording(each, tuple(task.label_words)) for name, each in others.items()}
+
+
+def mixed_sets(labels: Int[np.ndarray, " pool"], k: int, sets: int, *, seed: Seed) -> Demonstrations:
+    """Demonstration sets that have more than one label each. (sets, k)
 
     Raises:
-        ValueError: if the tables and queries have not one row per prompt.
+        IclnbError: if too few of fifty draws a set are mixed.
     """
-    return [
-        build(
-            tokenizer,
-            format,
-            words,
-            [Demonstration(rows[row], label) for row, label in zip(picked, shown, strict=True)],
-            query,
-        )
-        for picked, shown, query in zip(chosen.tolist(), labels.tolist(), queries, strict=True)
-    ]
+    drawn = draw(labels, k, 50 * sets, seed=seed)
+    found = np.flatnonzero(np.ptp(drawn.labels, axis=1))[:sets]
+    if len(found) < sets:
+        raise IclnbError(f"{sets} sets of {k} demonstrations with several labels were not found; show more")
+    return drawn.take(found)
+
+
+def in_all_orders(shown: Demonstrations) -> Demonstrations:
+    """Each set in all its orders: (sets, k) becomes (sets, k!, k)."""
+    return shown.take((slice(None), None)).reordered(orders(shown.k))
+
+
+Dial = tuple[str, float]
+"""Kind and strength, of noise or of a perturbation."""
+
+
+def label_noise(
+    drawn: Demonstrations, shares: Sequence[float], points: int, *, seed: Seed
+) -> dict[Dial, Condition]:
+    """Shared sets with each share of each kind of noise, and without noise, shown with every test point."""
+    return {
+        (kind, share): Condition(with_noise(drawn, share, kind, seed=seed).for_every(points))
+        for kind in NOISE
+        for share in (0.0, *shares)
+    }
+
+
+def perturbed_queries(
+    study: Study, shown: Demonstrations, strengths: Sequence[float], *, lexicon: Lexicon, seed: int
+) -> dict[Dial, Condition]:
+    """The test points with texts perturbed in each kind and strength, the demonstrations as they are."""
+    changed = _perturbed(study, study.queries.rows, strengths, lexicon, seed)
+    return {dial: Condition(shown, queries=texts) for dial, texts in changed.items()}
+
+
+def perturbed_demonstrations(
+    study: Study, shown: Demonstrations, strengths: Sequence[float], *, lexicon: Lexicon, seed: int
+) -> dict[Dial, Condition]:
+    """The demonstrations with texts perturbed in each kind and strength, the test points as they are."""
+    used = np.unique(shown.rows)
+    changed = _perturbed(study, [study.pool.rows[row] for row in used], strengths, lexicon, seed)
+    found = {}
+    for dial, texts in changed.items():
+        rows, vectors = np.array(study.pool.rows, dtype=object), study.pool.vectors.copy()
+        rows[used], vectors[used] = texts
+        found[dial] = Condition(shown, pool=Texts(rows, vectors))
+    return found
+
+
+def _perturbed(
+    study: Study, rows: Sequence[Row], strengths: Sequence[float], lexicon: Lexicon, seed: int
+) -> dict[Dial, Texts]:
+    found = {}
+    for kind, strength in product(perturb.KINDS, strengths):
+        changed = perturb.perturb_rows(rows, study.task.inputs, kind, strength, seed=seed, lexicon=lexicon)
+        found[kind, strength] = material.texts(study.task, changed)
+    return found

@@ -7,8 +7,8 @@ from jaxtyping import Float, Int
 
 
 @dataclass(frozen=True)
-class Answers:
-    """A model's answers to prompts, from log-probabilities over the whole vocabulary.
+class Choices:
+    """Which label word a model, or kernel regression, would say after each of many prompts.
 
     Attributes:
         probabilities: of the label words, renormalised among themselves. (*prompts, words)
@@ -21,14 +21,14 @@ class Answers:
     truths: Int[np.ndarray, " *prompts"]
 
     @property
-    def given(self) -> Int[np.ndarray, " *prompts"]:
+    def chosen(self) -> Int[np.ndarray, " *prompts"]:
         """The more probable label word (ties: the first)."""
         return self.probabilities.argmax(-1)
 
     @property
     def correct(self) -> Float[np.ndarray, " *prompts"]:
-        """1 where the answer is right, else 0."""
-        return (self.given == self.truths).astype(float)
+        """1 where the choice is right, else 0."""
+        return (self.chosen == self.truths).astype(float)
 
     @property
     def of_truth(self) -> Float[np.ndarray, " *prompts"]:
@@ -42,15 +42,24 @@ class Answers:
             logs = np.log(self.probabilities)
         return logs[..., 1] - logs[..., 0]
 
+    @property
+    def centred_correct(self) -> Float[np.ndarray, " *prompts"]:
+        """:attr:`correct` with the decision threshold at the median log-odds of all prompts.
 
-def answers_of(
+        It takes off a preference for one of two words.
+        """
+        above = self.log_odds > np.median(self.log_odds)
+        return (above == (self.truths == 1)).astype(float)
+
+
+def choices(
     log_probabilities: Float[np.ndarray, "*prompts words"], truths: Int[np.ndarray, " *prompts"]
-) -> Answers:
-    """The answers that log-probabilities of the label words (over the whole vocabulary) amount to."""
+) -> Choices:
+    """The choices that log-probabilities of the label words (over the whole vocabulary) amount to."""
     mass = np.exp(log_probabilities.astype(float))
     total = mass.sum(-1)
     shifted = np.exp(log_probabilities - log_probabilities.max(-1, keepdims=True)).astype(float)
-    return Answers(
+    return Choices(
         shifted / shifted.sum(-1, keepdims=True), np.clip(1 - total, 0, 1), np.asarray(truths, dtype=int)
     )
 

@@ -1,25 +1,35 @@
-"""Label noise, label words, orders and the prompts made of tables."""
+"""Label noise, label words, formats, orders and perturbed texts."""
 
 import math
-from itertools import pairwise
+from dataclasses import replace
+from itertools import pairwise, permutations
 
 import numpy as np
 import pytest
 import tiny
 
 from iclnb.errors import IclnbError
-from iclnb.llm.data.definitions import Format
-from iclnb.steering import conditions
+from iclnb.kernel_regression import Bandwidth
+from iclnb.llm.data.definitions import Format, Task
+from iclnb.llm.demonstrations import Demonstrations, draw
+from iclnb.steering import conditions, material
 from iclnb.steering.lexicon import Lexicon
+from iclnb.steering.study import Study
+
+
+def noisy(labels, share, kind, *, classes, seed):
+    shown = Demonstrations(np.arange(labels.size).reshape(labels.shape), labels)
+    found = conditions.with_noise(shown, share, kind, classes=classes, seed=seed)
+    assert (found.rows == shown.rows).all()
+    return found.labels
+
 
 LABELS = np.random.default_rng(0).integers(3, size=(400, 8))
 
 
 @pytest.mark.parametrize("kind", conditions.NOISE)
 def test_noise_is_nested_and_has_its_share(kind):
-    steps = [
-        conditions.noisy_labels(LABELS, share, kind, classes=3, seed=1) for share in np.linspace(0, 1, 9)
-    ]
+    steps = [noisy(LABELS, share, kind, classes=3, seed=1) for share in np.linspace(0, 1, 9)]
     assert (steps[0] == LABELS).all()
     for weak, strong in pairwise(steps):
         moved = weak != LABELS
@@ -32,25 +42,25 @@ def test_noise_is_nested_and_has_its_share(kind):
         assert (wrong <= np.arange(9)[:, None]).all()
     drawn = np.bincount(steps[-1].ravel(), minlength=3)
     assert np.abs(drawn - 3200 / 3).max() < 4 * (3200 * 2 / 9) ** 0.5
-    assert (steps[4] != conditions.noisy_labels(LABELS, 0.5, kind, classes=3, seed=2)).any()
+    assert (steps[4] != noisy(LABELS, 0.5, kind, classes=3, seed=2)).any()
 
 
 def test_noise_falls_on_every_place_alike():
-    moved = conditions.noisy_labels(LABELS, 0.25, "flipped", classes=3, seed=1) != LABELS
+    moved = noisy(LABELS, 0.25, "flipped", classes=3, seed=1) != LABELS
     assert np.abs(moved.sum(0) - 100).max() < 4 * (400 * 0.25 * 0.75) ** 0.5
 
 
 @pytest.mark.parametrize(("share", "replaced"), [(0.1, 0), (0.2, 1), (0.5, 2), (0.8, 2), (0.9, 3)])
 def test_shares_are_rounded_to_whole_labels(share, replaced):
-    noisy = conditions.noisy_labels(LABELS[:, :3], share, "flipped", classes=3, seed=1)
-    assert ((noisy != LABELS[:, :3]).sum(1) == replaced).all()
+    replaced_labels = noisy(LABELS[:, :3], share, "flipped", classes=3, seed=1)
+    assert ((replaced_labels != LABELS[:, :3]).sum(1) == replaced).all()
 
 
 def test_impossible_noise_is_refused():
     with pytest.raises(IclnbError, match=r"unknown kind of label noise 'loud'; known: flipped, random"):
-        conditions.noisy_labels(LABELS, 0.5, "loud", classes=3, seed=0)
+        noisy(LABELS, 0.5, "loud", classes=3, seed=0)
     with pytest.raises(ValueError, match="0 to 1"):
-        conditions.noisy_labels(LABELS, -0.1, "random", classes=3, seed=0)
+        noisy(LABELS, -0.1, "random", classes=3, seed=0)
 
 
 def test_orders():
@@ -76,22 +86,79 @@ def test_random_words_are_common_and_single_tokens():
         conditions.random_words(Lexicon(counts, {}), tokenizer, " ", 8, seed=0)
 
 
+TASK = Task(
+    "toy",
+    inputs=("text",),
+    classes=("negative", "positive"),
+    label_words=("bad", "good"),
+    formats={name: Format(x=f"{name}: {{text}}", cue="\nSentiment:") for name in ("Review", "Film")},
+    other_label_words={"plain": ("dull", "fine")},
+)
+
+
 @pytest.mark.tiny
-def test_prompts_are_written_as_the_tables_say():
-    rows = [{"text": f"t{i}"} for i in range(5)]
-    format = Format(x="Review: {text}", cue="\nSentiment:")
-    chosen, labels = np.array([[3, 0], [1, 3]]), np.array([[1, 1], [0, 1]])
-    queries = [{"text": "q0"}, {"text": "q1"}]
-    made = conditions.write(tiny.tokenizers()["gpt2"], format, ("bad", "good"), rows, chosen, labels, queries)
-    assert [prompt.text for prompt in made] == [
-        "Review: t3\nSentiment: good\n\nReview: t0\nSentiment: good\n\nReview: q0\nSentiment:",
-        "Review: t1\nSentiment: bad\n\nReview: t3\nSentiment: good\n\nReview: q1\nSentiment:",
-    ]
-    assert [prompt.labels for prompt in made] == [(1, 1), (0, 1)]
-    none = np.zeros((2, 0), dtype=int)
-    zero = conditions.write(tiny.tokenizers()["gpt2"], format, ("bad", "good"), rows, none, none, queries)
-    assert [prompt.text for prompt in zero] == ["Review: q0\nSentiment:", "Review: q1\nSentiment:"]
-    with pytest.raises(ValueError):
-        conditions.write(
-            tiny.tokenizers()["gpt2"], format, ("bad", "good"), rows, chosen, labels, queries[:1]
-        )
+def test_wordings_change_words_or_format_and_nothing_else():
+    counts = dict.fromkeys(("film", "really", "fine"), 10)
+    tokenizer = tiny.tokenizers()["gpt2"]
+    found = conditions.label_wordings(TASK, tokenizer, Lexicon(counts, {}), seed=0)
+    names = list(found)
+    assert names[:3] == ["bad / good", "dull / fine", "swapped"] and len(found) == 5
+    assert [found[name].words for name in names[:4]] == [
+        ("bad", "good"), ("dull", "fine"), ("good", "bad"), ("foo", "bar")
+    ]  # fmt: skip
+    assert set(found[names[4]].words) < set(counts)
+    assert {each.format for each in found.values()} == {TASK.format}
+    formats = conditions.format_wordings(TASK)
+    assert list(formats) == ["template: Film", "separator: one line"]
+    assert formats["template: Film"].format.x == "Film: {text}"
+    assert formats["separator: one line"].format == replace(TASK.format, separator="\n")
+    assert {each.words for each in formats.values()} == {("bad", "good")}
+
+
+def test_mixed_sets_are_the_first_draws_with_both_labels():
+    labels = np.random.default_rng(1).integers(2, size=40)
+    found = conditions.mixed_sets(labels, 2, 5, seed=3)
+    drawn = draw(labels, 2, 250, seed=3)
+    first = [row for row in range(250) if len(set(drawn.labels[row])) == 2][:5]
+    assert (found.rows == drawn.rows[first]).all() and (found.labels == labels[found.rows]).all()
+    with pytest.raises(IclnbError, match="5 sets of 2"):
+        conditions.mixed_sets(np.zeros(40, dtype=int), 2, 5, seed=3)
+
+
+def test_all_orders_keep_each_label_with_its_row():
+    labels = np.array([0, 1, 0, 1, 1])
+    sets = Demonstrations(np.array([[0, 1, 2], [4, 2, 3]]), labels[[[0, 1, 2], [4, 2, 3]]])
+    found = conditions.in_all_orders(sets)
+    assert found.rows.shape == (2, 6, 3) and (found.labels == labels[found.rows]).all()
+    for rows, given in zip(found.rows, sets.rows, strict=True):
+        assert sorted(map(tuple, rows)) == sorted(permutations(given.tolist()))
+        assert (rows[0] == given).all()
+
+
+def test_label_noise_is_shared_by_all_points():
+    drawn = Demonstrations(np.arange(8).reshape(2, 4), LABELS[:2, :4] % 2)
+    found = conditions.label_noise(drawn, (0.5, 1.0), 3, seed=1)
+    assert list(found) == [(kind, share) for kind in ("random", "flipped") for share in (0.0, 0.5, 1.0)]
+    for each in found.values():
+        assert each.shown.rows.shape == (2, 3, 4) and (each.shown.labels == each.shown.labels[:, :1]).all()
+    assert (found["random", 0.0].shown.labels[:, 0] == drawn.labels).all()
+    assert (found["flipped", 1.0].shown.labels[:, 0] == 1 - drawn.labels).all()
+    assert ((found["flipped", 0.5].shown.labels[:, 0] != drawn.labels).sum(-1) == 2).all()
+
+
+def test_perturbed_texts_reach_model_and_kernel(monkeypatch):
+    monkeypatch.setattr(material, "embed", lambda texts: np.array([[len(text), 1.0] for text in texts]))
+    pool, queries = ([{"text": f"{name}{i} honest", "label": i % 2} for i in range(4)] for name in "pq")
+    texts = [material.texts(TASK, rows) for rows in (pool, queries)]
+    labels = np.array([0, 1, 0, 1])
+    study = Study(None, TASK, texts[0], labels, texts[1], labels, Bandwidth(1.0, 0.5))
+    shown = Demonstrations(np.array([[1, 3]]), np.array([[1, 1]])).for_every(4)
+    settings = {"lexicon": Lexicon({"honest": 9}, {"honest": ["honorable"]}), "seed": 0}
+    asked = conditions.perturbed_queries(study, shown, (1.0,), **settings)["rare words", 1.0]
+    assert [row["text"] for row in asked.queries.rows] == [f"q{i} honorable" for i in range(4)]
+    assert asked.queries.vectors[:, 0].tolist() == [12] * 4 and asked.pool is None
+    given = conditions.perturbed_demonstrations(study, shown, (1.0,), **settings)["rare words", 1.0]
+    ends = [row["text"].split()[1] for row in given.pool.rows]
+    assert ends == ["honest", "honorable", "honest", "honorable"] and given.queries is None
+    assert given.pool.vectors[:, 0].tolist() == [9, 12, 9, 12]
+    assert [row["text"] for row in pool] == [f"p{i} honest" for i in range(4)]

@@ -1,4 +1,4 @@
-"""Answers, calibration and shares of variance, against scipy, exact fractions and brute force."""
+"""Choices, calibration and shares of variance, against scipy, exact fractions and brute force."""
 
 from fractions import Fraction
 from itertools import permutations
@@ -13,10 +13,10 @@ from iclnb.steering import measures
 RNG = np.random.default_rng(0)
 
 
-def test_answers_come_from_whole_vocabularies():
+def test_choices_come_from_whole_vocabularies():
     logits = RNG.normal(size=(3, 4, 20)) * 3
     words, truths = [5, 11], RNG.integers(2, size=(3, 4))
-    found = measures.answers_of(special.log_softmax(logits, -1)[..., words], truths)
+    found = measures.choices(special.log_softmax(logits, -1)[..., words], truths)
     np.testing.assert_allclose(found.probabilities, special.softmax(logits[..., words], -1))
     np.testing.assert_allclose(found.log_odds, logits[..., 11] - logits[..., 5])
     np.testing.assert_allclose(found.outside, np.delete(special.softmax(logits, -1), words, -1).sum(-1))
@@ -26,9 +26,17 @@ def test_answers_come_from_whole_vocabularies():
 
 
 def test_improbable_label_words_still_have_odds():
-    found = measures.answers_of(np.array([[-2000.0, -2001.0]]), np.array([0]))
+    found = measures.choices(np.array([[-2000.0, -2001.0]]), np.array([0]))
     np.testing.assert_allclose(found.log_odds, -1)
     assert found.outside == 1
+
+
+def test_the_median_threshold_takes_off_a_preference():
+    odds = np.array([1.0, 2.0, 3.0, 5.0])
+    logs = np.stack([np.zeros(4), odds], -1) - 9
+    found = measures.choices(logs, np.array([0, 1, 1, 1]))
+    assert found.correct.tolist() == [0, 1, 1, 1]  # always label 1
+    assert found.centred_correct.tolist() == [1, 0, 1, 1]  # label 1 above 2.5
 
 
 def test_calibration_error_is_the_gap_of_the_reliability_curve():

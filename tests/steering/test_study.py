@@ -1,0 +1,114 @@
+"""A condition put to a model, against one plain forward pass a prompt, and to kernel regression."""
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from sklearn.neighbors import KNeighborsClassifier
+
+from iclnb.kernel_regression import Bandwidth
+from iclnb.llm.data.definitions import Format, Task
+from iclnb.llm.demonstrations import Demonstrations
+from iclnb.llm.models import LoadedModel
+from iclnb.llm.prompts import Wording
+from iclnb.llm.reader import Reader
+from iclnb.steering.study import Condition, Study, Texts
+
+pytestmark = pytest.mark.tiny
+
+FORMAT, WORDS = Format(x="Review: {text}", cue="\nSentiment:"), ("bad", "good")
+TASK = Task("toy", ("text",), ("negative", "positive"), WORDS, {"Review": FORMAT})
+ROWS = [{"text": text} for text in ("fine film", "dull", "a really fine film", "good", "naïve tabs")]
+QUERIES = [{"text": text} for text in ("a dull end", "really good", "film")]
+LABELS, TRUTH = np.array([1, 0, 1, 1, 0]), np.array([0, 1, 1])
+RNG = np.random.default_rng(0)
+POOL, ASKED = Texts(ROWS, RNG.normal(size=(5, 4))), Texts(QUERIES, RNG.normal(size=(3, 4)))
+
+FRESH = Demonstrations(np.array([[0, 1], [2, 4], [3, 1]]), LABELS[[[0, 1], [2, 4], [3, 1]]])
+SHARED = Demonstrations(np.array([[0, 1], [4, 2]]), np.array([[1, 1], [0, 1]])).for_every(3)
+ORDERS = Demonstrations(np.array([[[0, 1], [1, 0]]]), np.array([[[1, 0], [0, 1]]])).for_every(3)
+OTHERS = [{"text": f"{row['text']} end"} for row in ROWS], [{"text": "tabs"}] * 3
+
+
+@pytest.fixture(scope="module")
+def study():
+    tokenizer = tiny.tokenizers()["llama3"]
+    tokenizer.pad_token = tokenizer.eos_token = "<s>"
+    loaded = LoadedModel(tiny.model("llama", vocab_size=len(tokenizer)).eval(), tokenizer, {})
+    return Study(Reader(loaded), TASK, POOL, LABELS, ASKED, TRUTH, Bandwidth(0.8, 0.6))
+
+
+def alone(study, text):
+    """Probabilities of the next token, by one pass over one prompt."""
+    ids = study.reader.tokenizer(text)["input_ids"]
+    with torch.no_grad():
+        return study.reader.loaded.model(torch.tensor([ids])).logits[0, -1].softmax(-1).numpy()
+
+
+def written(condition, place, words, pool, queries):
+    pairs = zip(condition.shown.rows[place], condition.shown.labels[place], strict=True)
+    shown = [f"Review: {pool[i]['text']}\nSentiment: {words[y]}\n\n" for i, y in pairs]
+    return "".join(shown) + f"Review: {queries[place[-1]]['text']}\nSentiment:"
+
+
+@pytest.mark.parametrize(
+    ("condition", "words", "pool", "queries"),
+    [
+        (Condition(FRESH), WORDS, ROWS, QUERIES),
+        (Condition(SHARED), WORDS, ROWS, QUERIES),
+        (Condition(ORDERS), WORDS, ROWS, QUERIES),
+        (Condition(SHARED, Wording(FORMAT, ("film", "really"))), ("film", "really"), ROWS, QUERIES),
+        (Condition(SHARED, pool=Texts(OTHERS[0], POOL.vectors)), WORDS, OTHERS[0], QUERIES),
+        (Condition(FRESH, queries=Texts(OTHERS[1], ASKED.vectors)), WORDS, ROWS, OTHERS[1]),
+    ],
+    ids=["fresh", "shared", "orders", "words", "other pool", "other queries"],
+)
+def test_answers_are_those_of_single_prompts(study, condition, words, pool, queries):
+    found = study.answers(condition)
+    assert found.probabilities.shape[:-1] == condition.shown.rows.shape[:-1]
+    tokenizer = study.reader.tokenizer
+    before = len(tokenizer("\nSentiment:")["input_ids"])
+    first, second = (tokenizer(f"\nSentiment: {word}")["input_ids"][before] for word in words)
+    for place in np.ndindex(found.truths.shape):
+        p = alone(study, written(condition, place, words, pool, queries))
+        np.testing.assert_allclose(found.log_odds[place], np.log(p[second] / p[first]), atol=1e-4)
+        np.testing.assert_allclose(found.outside[place], 1 - p[first] - p[second], atol=1e-5)
+        assert found.truths[place] == TRUTH[place[-1]]
+
+
+def test_zero_shot_is_the_query_alone(study):
+    found = study.zero_shot(study.wording)
+    tokenizer = study.reader.tokenizer
+    before = len(tokenizer("\nSentiment:")["input_ids"])
+    bad, good = (tokenizer(f"\nSentiment: {word}")["input_ids"][before] for word in WORDS)
+    for point, query in enumerate(QUERIES):
+        p = alone(study, f"Review: {query['text']}\nSentiment:")
+        np.testing.assert_allclose(found.log_odds[point], np.log(p[good] / p[bad]), atol=1e-4)
+    few = study.first(2)
+    np.testing.assert_allclose(few.zero_shot(few.wording).of_truth, found.of_truth[:2], atol=1e-6)
+
+
+@pytest.mark.parametrize("bandwidth", [None, 0.3])
+def test_kernel_regression_sees_the_same_demonstrations(study, bandwidth):
+    condition = Condition(SHARED)
+    found = study.kernel_answers(condition, bandwidth=bandwidth)
+    for s in range(2):
+        rows, labels = SHARED.rows[s, 0], SHARED.labels[s, 0]
+        oracle = KNeighborsClassifier(2, weights=lambda d: np.exp(-(d**2) / (2 * (bandwidth or 0.8) ** 2)))
+        proba = oracle.fit(POOL.vectors[rows], labels).predict_proba(ASKED.vectors)
+        expected = np.zeros((3, 2))
+        expected[:, oracle.classes_] = proba
+        np.testing.assert_allclose(found.probabilities[s], expected)
+    assert not found.outside.any() and found.truths.tolist() == [TRUTH.tolist()] * 2
+
+
+def test_the_kernel_reads_the_texts_of_the_condition(study):
+    moved = Texts(ROWS, POOL.vectors + 1), Texts(QUERIES, ASKED.vectors - 2)
+    plain = study.distances(Condition(FRESH))
+    for point in range(3):
+        apart = POOL.vectors[FRESH.rows[point]] - ASKED.vectors[point]
+        np.testing.assert_allclose(plain[point], np.sqrt((apart**2).sum(1)))
+        apart = apart + 3
+        np.testing.assert_allclose(
+            study.distances(Condition(FRESH, None, *moved))[point], np.sqrt((apart**2).sum(1))
+        )
