@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iclnb import claims, paths, profiles
-from iclnb.errors import IclnbError
+from iclnb import claims, paths
 from iclnb.stats import Estimate, exact
 
 BOUND = st.integers(-5, 5).map(float)
@@ -37,11 +36,9 @@ def test_not_a_number_is_inconclusive():
 
 def results(**changes):
     made = claims.Results("99_test", {"k": np.int64(3), "task": "t"}, {"model": {"name": "m"}})
-    evidence = {
-        "paper": "A", "section": "5.1", "statement": "x | y", "criterion": claims.above(1),
-        "estimate": Estimate(np.float64(2.0), 1.5, 2.5), "control": 1.0, "control_is": "no effect",
-    } | changes  # fmt: skip
-    made.claim("one", **evidence)
+    found = {"estimate": Estimate(np.float64(2.0), 1.5, 2.5), "control": 1.0, "control_is": "no effect"}
+    evidence = claims.Evidence(**found | changes)
+    made.claim("one", "x | y", claims.above(1), evidence, paper="A", section="5.1")
     return made
 
 
@@ -65,7 +62,7 @@ def test_the_saved_file(tmp_path, monkeypatch):
 def test_a_claim_needs_its_own_id_and_a_control():
     made = results()
     with pytest.raises(ValueError, match="twice"):
-        made.claim("one", **{k: v for k, v in vars(made.claims[0]).items() if k != "id"})
+        made.claim("one", "another", claims.above(1), claims.Evidence(exact(2.0), 1.0, "no effect"))
     with pytest.raises(ValueError, match="control"):
         results(control=math.nan)
     assert results(estimate=exact(math.nan)).to_json()["claims"][0]["verdict"] == "inconclusive"
@@ -93,13 +90,3 @@ def test_replacing_a_folder(tmp_path):
             temporary.mkdir()
             (temporary / "page").write_text(content)
     assert (tmp_path / "site" / "page").read_text() == "new"
-
-
-def test_profiles():
-    sizes = {"smoke": {"n": 1, "m": 2}, "laptop": {"n": 10, "m": 20}}
-    chosen = profiles.choose("laptop", sizes, n=None, m=5)
-    assert (chosen.n, chosen.m) == (10, 5)
-    with pytest.raises(IclnbError, match="laptop, smoke"):
-        profiles.choose("desk", sizes)
-    with pytest.raises(IclnbError, match="known: m, n"):
-        profiles.choose("smoke", sizes, q=1)

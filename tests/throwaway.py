@@ -16,8 +16,10 @@ NOTEBOOK = """
 # About $\\bar x = \\frac1n \\sum_i x_i$ and {cite}`han2025kernel`.
 
 # %% tags=["parameters"]
+from iclnb.settings import by_profile
+
 profile: str = "laptop"  # smoke, laptop or paper
-k: int | None = None  # draws; None: the profile's
+k: int = by_profile(10, 100, 1000)  # draws
 scale: float = 1.0  # standard deviation of a draw
 loud: bool = False  # say more
 seed: int = 0  # seeds the draws
@@ -31,11 +33,11 @@ seed: int = 0  # seeds the draws
 import matplotlib.pyplot as plt
 import numpy as np
 
-from iclnb import claims, figures, profiles, stats
+from iclnb import claims, figures, settings, stats
 
-sizes = profiles.choose(profile, {"smoke": {"k": 10}, "laptop": {"k": 100}, "paper": {"k": 1000}}, k=k)
-x = np.random.default_rng(seed).normal(1, scale, sizes.k)
-results = claims.Results("00_mean", {"profile": profile, "k": sizes.k, "seed": seed})
+run = settings.read(globals())
+x = np.random.default_rng(run.seed).normal(1, run.scale, run.k)
+results = claims.Results("00_mean", vars(run))
 
 # %% [markdown]
 # The running mean.
@@ -43,15 +45,19 @@ results = claims.Results("00_mean", {"profile": profile, "k": sizes.k, "seed": s
 # %%
 figure, axes = plt.subplots()
 axes.plot(np.cumsum(x) / np.arange(1, len(x) + 1))
-figures.show(figure, alt=f"The running mean of {len(x)} draws")
+plt.close(figure)
+figures.Picture(figure, alt=f"The running mean of {len(x)} draws")
 
 # %% [markdown]
 # ## Claims
 
 # %%
 results.claim(
-    "mean", paper="ours", section="1", statement="the norm $|\\\\mu|$ is above 0",
-    criterion=claims.above(0), estimate=stats.bootstrap(x, seed=1), control=0.0, control_is="no effect",
+    "mean",
+    "the norm $|\\mu|$ is above 0",
+    claims.above(0),
+    claims.Evidence(stats.interval(x, seed=1), 0.0, "no effect"),
+    section="1",
 )
 results
 
