@@ -1,0 +1,161 @@
+"""The one place where the design of a measurement picks the method of its interval."""
+
+import warnings
+from typing import Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from iclnb.stats import limits
+from iclnb.stats.resampling import Statistic, cells_of_mean, percentiles, pseudo_values, studentized
+
+Design = Literal["units", "sets x points"]
+"""What was drawn independently: the rows of a table, or its rows and its columns."""
+
+MOST: dict[bool, int] = {True: 40, False: 10}
+"""Parts of the sets, and of the points, that the jackknife leaves out; fewer for what is not smooth."""
+
+
+class Estimate(NamedTuple):
+    """A number (or an array of numbers) with its confidence interval."""
+
+    value: np.ndarray | float
+    low: np.ndarray | float
+    high: np.ndarray | float
+
+    def at(self, *index: int) -> "Estimate":
+        """One number of an array of estimates, with its interval."""
+        return Estimate(*(float(part[index]) for part in self))
+
+    def minus(self, number: float) -> "Estimate":
+        """The estimate with a fixed number subtracted from value and limits."""
+        return Estimate(*(part - number for part in self))
+
+
+def exact(value: float) -> Estimate:
+    """A result without sampling error: an interval of zero width."""
+    return Estimate(value, value, value)
+
+
+def median(values: Float[np.ndarray, "units *columns"]) -> Float[np.ndarray, " *columns"]:
+    """The median over units; as ``statistic`` of :func:`interval` it gets limits from order statistics."""
+    return np.nanmedian(values, axis=0)
+
+
+def interval(
+    *samples: Float[np.ndarray, "units *columns"],
+    design: Design = "units",
+    statistic: Statistic | None = None,
+    smooth: bool = True,
+    seed: int,
+) -> Estimate:
+    """The statistic on all of the data with its 95 % interval, by the method that the design calls for.
+
+    - Mean over units: Student's t; from 10 units on with the skewness of the sample removed.
+    - The same of values that are all 0 or 1, or differences of such: Clopper-Pearson, Agresti-Min, which
+      cover 95 % or more and give "none of n" a width.
+    - :func:`median` over units: interpolated order statistics; fewer than 6 units: limits of the mean.
+    - Another statistic over units: jackknife and Student's t for fewer than 10 units, studentized bootstrap
+      up to 50, above that the jackknife's pseudo-values in the place of the values of a mean.
+    - Sets x points: two-way random effects, sets counted as the few units they are; for a statistic other
+      than the mean on the jackknife's pseudo-values.
+
+    Coverage in % by simulation (tests/test_stats.py draws these again). Mean over units:
+
+    ====================  ====  ====  ====  ====
+    units                    3     5    10    30
+    ====================  ====  ====  ====  ====
+    normal                95.0  95.0  94.9  94.8
+    lognormal, sigma 0.5  92.4  91.5  93.9  94.4
+    exponential           88.6  88.4  94.2  94.7
+    lognormal, sigma 1    83.9  82.2  91.2  92.6
+    ====================  ====  ====  ====  ====
+
+    So fewer than 10 units of a skewed quantity cover less than they promise. Mean over sets x 40 points,
+    whose effects vary by 0 or 1 and cells by 1, for sets that vary by:
+
+    ====================  ====  ====  ====  ====
+    sets                     2     3     5    10
+    ====================  ====  ====  ====  ====
+    0, points by 0        96.9  96.3  96.3  96.0
+    0, points by 1        95.9  96.5  95.4  95.1
+    0.5, points by 1      91.8  95.1  95.3  95.7
+    ====================  ====  ====  ====  ====
+
+    Args:
+        samples: arrays whose first axis is what was drawn independently (a demonstration set, an HMM, a
+            training seed), or whose first two axes are demonstration set and test point, both drawn at
+            random. Several arrays are paired along those axes.
+        design: ``"units"`` or ``"sets x points"``.
+        statistic: called as ``statistic(*samples)``; it reduces the unit axis (both axes for sets x points)
+            and keeps any others. ``None`` is the mean of one sample, ignoring not-a-number, so that such an
+            entry leaves a prompt out.
+        smooth: ``False`` for a statistic that jumps when one unit changes: a quantile, or a value at the
+            head that is best on the same data. Then bootstrap percentiles over units (10 or more), and over
+            sets x points a jackknife that leaves out tenths of the points; both err on the wide side.
+        seed: seeds the resampling, and the grouping of many units where the statistic is not the mean.
+
+    Returns:
+        Value and limits, of shape ``columns`` (of the statistic's result). Where all units are alike the
+        width is zero (for 0 and 1, see above). Not a number where the statistic is undefined.
+
+    Raises:
+        IclnbError: with fewer than two units, sets or points, which carry no interval.
+        ValueError: for an unknown design, samples that do not fit it or each other, several samples without
+            a statistic, or one that does not reduce the unit axis.
+    """
+    rows = _checked(samples, design, statistic)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # columns without a number, or that do not vary
+        over = _over_units if design == "units" else _over_sets_and_points
+        value, low, high = over(rows, statistic, smooth, np.random.default_rng(seed))
+    return Estimate(*(np.asarray(part, dtype=float)[()] for part in (value, low, high)))
+
+
+def _checked(samples: tuple, design: str, statistic: Statistic | None) -> list[np.ndarray]:
+    """The samples as arrays of float64, if they fit the design."""
+    axes = {"units": ("units",), "sets x points": ("sets", "points")}.get(design)
+    if axes is None:
+        raise ValueError(f"unknown design {design!r}; known: 'units', 'sets x points'")
+    if not samples or (len(samples) > 1 and statistic is None):
+        raise ValueError(f"the mean is taken of one sample, got {len(samples)}; give a statistic")
+    rows = [np.asarray(sample, dtype=float) for sample in samples]
+    sizes = {row.shape[: len(axes)] for row in rows}
+    if len(sizes) > 1 or len(min(sizes)) < len(axes):
+        raise ValueError(f"samples need the same {' and '.join(axes)} in front, got {sorted(sizes)}")
+    for axis, size in zip(axes, min(sizes), strict=True):
+        if size < 2:
+            raise ValueError(f"an interval needs at least 2 {axis}, got {size}; ask for more {axis}")
+    return rows
+
+
+def _over_units(
+    rows: list[np.ndarray], statistic: Statistic | None, smooth: bool, rng: np.random.Generator
+) -> tuple:
+    n = len(rows[0])
+    if statistic is None:
+        return limits.mean_and_count(rows[0])[0], *limits.of_mean(rows[0], rng)
+    if statistic in (median, np.median, np.nanmedian):
+        return median(rows[0]), *limits.of_median(rows[0], rng)
+    if n >= limits.ENOUGH and not smooth:
+        return percentiles(rows, statistic, rng)
+    if limits.ENOUGH <= n <= 50:
+        value, error, quantile = studentized(rows, statistic, rng)
+        quantile = np.where(np.isfinite(quantile), quantile, limits.student(n))
+        return value, value - quantile * error, value + quantile * error
+    value, pseudo = pseudo_values(rows, statistic, (200,), rng)
+    error, bend = limits.moments(pseudo)
+    return value, *limits.unskewed(value, error, limits.student(len(pseudo)), bend)
+
+
+def _over_sets_and_points(
+    rows: list[np.ndarray], statistic: Statistic | None, smooth: bool, rng: np.random.Generator
+) -> tuple:
+    if statistic is not None:
+        value, cells = pseudo_values(rows, statistic, (MOST[smooth],) * 2, rng)
+        return value, *limits.of_table(value, cells)
+    (values,) = rows
+    known = ~np.isnan(values.reshape(*values.shape[:2], -1)).all(-1)
+    values = values[known.any(1)][:, known.any(0)]
+    mean, _ = limits.mean_and_count(values.reshape(-1, *values.shape[2:]))
+    return mean, *limits.of_table(mean, cells_of_mean(values))
