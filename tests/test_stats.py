@@ -1,96 +1,194 @@
-"""Bootstrap intervals against analytic ones, exact enumeration and simulated coverage."""
+"""Intervals against scipy's, hand-made fractions and the coverage of simulated data sets (as columns)."""
 
-import itertools
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from iclnb.stats import Estimate, bootstrap, crossed_bootstrap, exact
+from iclnb.stats import Estimate, exact, interval, median
+
+DATA_SETS = 4000
+LAWS = {
+    "normal": (0.0, np.random.Generator.normal, ()),
+    "exponential": (1.0, np.random.Generator.exponential, ()),
+    "lognormal": (float(np.exp(0.32)), np.random.Generator.lognormal, (0, 0.8)),
+}
 
 
-def test_interval_of_a_mean_is_close_to_students():
-    x = np.random.default_rng(0).normal(3.0, 2.0, size=400)
-    got = bootstrap(x, seed=1, resamples=5000)
-    low, high = scipy_stats.t.interval(0.95, len(x) - 1, loc=x.mean(), scale=scipy_stats.sem(x))
-    assert got.value == pytest.approx(x.mean())
-    assert got.low == pytest.approx(low, abs=0.03) and got.high == pytest.approx(high, abs=0.03)
+def draw(law, shape, seed=1):
+    mean, sample, arguments = LAWS[law]
+    return mean, sample(np.random.default_rng(seed), *arguments, size=shape)
 
 
-def test_coverage_of_the_mean_of_skewed_rows():
-    rng = np.random.default_rng(2)
-    hits = [
-        interval.low <= 1 <= interval.high
-        for interval in (bootstrap(rng.exponential(size=60), seed=i, resamples=400) for i in range(300))
-    ]
-    assert 0.89 <= np.mean(hits) <= 0.98
+def coverage(estimate, truth):
+    return 100 * np.mean((estimate.low <= truth) & (truth <= estimate.high))
 
 
-def test_rows_of_several_samples_are_resampled_together():
-    rng = np.random.default_rng(3)
-    a = rng.normal(size=50) * 100
-    b = a + rng.normal(size=50)  # paired: the difference hardly varies
-
-    def difference(a, b, axis):
-        return a.mean(axis) - b.mean(axis)
-
-    got = bootstrap(a, b, statistic=difference, seed=0)
-    assert got.high - got.low < 1
-    assert got.low <= (a - b).mean() <= got.high
-
-
-def test_limits_lie_among_all_possible_resamples():
-    x = np.array([0.0, 1.0, 5.0])
-    means = [np.mean(rows) for rows in itertools.product(x, repeat=3)]
-    got = bootstrap(x, seed=0)
-    assert min(means) <= got.low < got.value < got.high <= max(means)
-
-
-def test_columns_keep_their_own_intervals():
-    x = np.random.default_rng(4).normal(size=(40, 2, 3))
-    x[:, 1, 2] = 7.0  # a column that does not vary: an interval of zero width
-    got = bootstrap(x, seed=5)
-    assert np.shape(got.value) == np.shape(got.low) == (2, 3)
-    assert got.at(1, 2) == Estimate(7.0, 7.0, 7.0) == exact(7.0)
-    alone = bootstrap(x[:, 0, 1], seed=5)
-    np.testing.assert_allclose(got.at(0, 1), alone, atol=1e-12)
-
-
-def test_seeds_and_too_few_units():
-    x = np.random.default_rng(6).normal(size=20)
-    assert bootstrap(x, seed=1) == bootstrap(x, seed=1) != bootstrap(x, seed=2)
-    with pytest.raises(ValueError, match="at least 2 units, got 1"):
-        bootstrap([1.0], seed=0)
-
-
-def test_crossed_bootstrap_covers_when_sets_and_points_both_vary():
-    """Over many tables with known mean the interval covers it; the bootstrap over cells would not."""
-    rng = np.random.default_rng(0)
-    covered, naive = [], []
-    for seed in range(150):
-        table = rng.normal(size=(8, 1)) + rng.normal(size=(1, 20)) + 0.3 * rng.normal(size=(8, 20))
-        found = crossed_bootstrap(table, seed=seed, resamples=200)
-        cells = bootstrap(table.reshape(-1), seed=seed, resamples=200)
-        covered.append(found.low < 0 < found.high)
-        naive.append(cells.low < 0 < cells.high)
-    assert np.mean(covered) > 0.85
-    assert np.mean(naive) < 0.6
-
-
-def test_crossed_bootstrap_variance_is_that_of_the_pigeonhole():
-    """Owen (2007), equation 2: for pure row effects the variance of the mean is that of resampling rows."""
-    rows = np.arange(6.0)
-    table = np.tile(rows[:, None], (1, 40))
-    found = crossed_bootstrap(table, seed=0, level=0.6827, resamples=20_000)
-    assert found.value == rows.mean()
-    assert (found.high - found.low) / 2 == pytest.approx(rows.std() / np.sqrt(6), rel=0.05)
-
-
-def test_crossed_bootstrap_keeps_arrays_paired_and_takes_any_statistic():
-    x = np.random.default_rng(1).normal(size=(4, 30))
-    found = crossed_bootstrap(
-        x, 3 * x, statistic=lambda a, b: np.corrcoef(a.ravel(), b.ravel())[0, 1], seed=0
+def crossed(sets, points, by_set, by_point, seed=0, columns=DATA_SETS):
+    rng = np.random.default_rng(seed)
+    return (
+        rng.normal(size=(sets, points, columns))
+        + by_set * rng.normal(size=(sets, 1, columns))
+        + by_point * rng.normal(size=(1, points, columns))
     )
-    np.testing.assert_allclose(found, 1, atol=1e-12)
-    with pytest.raises(ValueError, match="2 sets and 2 points, got 1 and 30"):
-        crossed_bootstrap(x[:1], seed=0)
+
+
+@pytest.mark.parametrize("n", [3, 5, 10, 30])
+def test_coverage_of_normal_units(n):
+    mean, values = draw("normal", (n, DATA_SETS))
+    assert 93 <= coverage(interval(values, seed=0), mean) <= 97
+
+
+@pytest.mark.parametrize(("law", "n", "least"), [
+    ("exponential", 10, 93), ("exponential", 15, 93), ("exponential", 30, 93),
+    ("lognormal", 10, 92), ("lognormal", 15, 92), ("lognormal", 30, 93),
+])  # fmt: skip
+def test_coverage_of_skewed_units(law, n, least):
+    mean, values = draw(law, (n, DATA_SETS))
+    got = coverage(interval(values, seed=0), mean)
+    error = values.std(0, ddof=1) / np.sqrt(n)
+    t = coverage(Estimate(values.mean(0), *(values.mean(0) + s * 1.96 * error for s in (-1, 1))), mean)
+    assert least <= got <= 97 and t < got - 1  # what a normal interval would give
+
+
+@pytest.mark.parametrize(("law", "n", "measured"), [
+    ("exponential", 3, 88), ("exponential", 5, 88), ("lognormal", 3, 88), ("lognormal", 5, 86),
+])  # fmt: skip
+def test_fewer_skewed_units_cover_what_the_docstring_says(law, n, measured):
+    mean, values = draw(law, (n, DATA_SETS))
+    assert coverage(interval(values, seed=0), mean) == pytest.approx(measured, abs=1.6)
+
+
+@pytest.mark.parametrize("sets", [3, 5, 10])
+@pytest.mark.parametrize(("by_set", "by_point"), [(0.5, 1), (1, 1), (3, 1), (3, 0)])
+def test_coverage_of_sets_and_points(sets, by_set, by_point):
+    table = crossed(sets, 40, by_set, by_point)
+    assert 93 <= coverage(interval(table, design="sets x points", seed=0), 0) <= 97
+
+
+@pytest.mark.parametrize(("sets", "least"), [(3, 92), (5, 93), (10, 93)])
+def test_coverage_of_shares_of_right_answers(sets, least):
+    """Answers 0 or 1, whose log-odds vary by sets (standard deviation 1) and by points (1)."""
+    rng = np.random.default_rng(2)
+    logits = rng.normal(size=(sets, 1, DATA_SETS)) + rng.normal(size=(1, 40, DATA_SETS))
+    answers = rng.random((sets, 40, DATA_SETS)) < 1 / (1 + np.exp(-logits))
+    got = interval(answers, design="sets x points", seed=0)
+    assert least <= coverage(got, 0.5) <= 97.5
+    cells = interval(answers.reshape(-1, DATA_SETS), seed=0)
+    assert coverage(cells, 0.5) < 75  # answers taken for units
+
+
+@pytest.mark.parametrize("n", [3, 6, 10, 30])
+def test_coverage_of_a_median(n):
+    _, values = draw("exponential", (n, DATA_SETS))
+    assert 93 <= coverage(interval(values, statistic=median, seed=0), np.log(2)) <= 97
+
+
+def ratio(a, b):
+    return a.mean(0) / b.mean(0)
+
+
+def correlation(a, b):
+    a, b = a - a.mean(0), b - b.mean(0)
+    return (a * b).sum(0) / np.sqrt((a**2).sum(0) * (b**2).sum(0))
+
+
+@pytest.mark.parametrize(("n", "least"), [(5, 90), (10, 92.5), (30, 93), (80, 93)])
+def test_coverage_of_ratios_and_correlations(n, least):
+    rng = np.random.default_rng(n)
+    both = rng.normal(size=(n, 2000))
+    a, b = 5 + both + rng.normal(size=both.shape), 10 + both + rng.normal(size=both.shape)
+    assert least <= coverage(interval(a, b, statistic=ratio, seed=0), 0.5) <= 97.5
+    if n >= 10:
+        assert 91 <= coverage(interval(a, b, statistic=correlation, seed=0), 0.5) <= 97.5
+
+
+@pytest.mark.parametrize(("n", "least"), [(10, 90), (30, 93)])
+def test_coverage_of_a_quantile(n, least):
+    _, values = draw("normal", (n, DATA_SETS))
+    got = interval(values, statistic=lambda x: np.quantile(x, 0.75, axis=0), smooth=False, seed=0)
+    assert least <= coverage(got, scipy_stats.norm.ppf(0.75)) <= 97
+
+
+def test_few_units_get_students_interval_by_hand():
+    x = [Fraction(1), Fraction(2), Fraction(6)]
+    mean = sum(x) / 3
+    squared_error = sum((v - mean) ** 2 for v in x) / 2 / 3
+    assert (mean, squared_error) == (3, Fraction(7, 3))
+    got = interval([float(v) for v in x], seed=0)
+    half = scipy_stats.t.ppf(0.975, 2) * np.sqrt(7 / 3)
+    np.testing.assert_allclose(got, (3, 3 - half, 3 + half))
+    values = np.random.default_rng(0).normal(size=9)
+    want = scipy_stats.t.interval(0.95, 8, values.mean(), scipy_stats.sem(values))
+    np.testing.assert_allclose(interval(values, seed=0)[1:], want)
+    mean_by_name = interval(values, statistic=lambda v: v.mean(0), seed=0)
+    np.testing.assert_allclose(mean_by_name[1:], want)  # the jackknife's pseudo-values are the values
+
+
+def test_many_normal_units_come_near_students():
+    values = draw("normal", 400)[1]
+    want = scipy_stats.t.interval(0.95, 399, values.mean(), scipy_stats.sem(values))
+    np.testing.assert_allclose(interval(values, seed=0)[1:], want, atol=0.01)
+
+
+def test_a_table_by_hand():
+    """Effects of sets alone give Student's interval over the sets; effects of points alone, over the points."""
+    rows = np.array([1.0, 2.0, 6.0])
+    got = interval(np.tile(rows[:, None], (1, 7)), design="sets x points", seed=0)
+    np.testing.assert_allclose(got, interval(rows, seed=0))
+    turned = interval(np.tile(rows, (7, 1)), design="sets x points", seed=0)
+    np.testing.assert_allclose(turned, interval(rows, seed=0))
+
+
+def test_a_statistic_of_a_table_agrees_with_the_mean_and_keeps_arrays_paired():
+    table = crossed(4, 30, 1, 1, columns=2)
+    by_name = interval(table, design="sets x points", statistic=lambda v: v.mean((0, 1)), seed=0)
+    np.testing.assert_allclose(by_name, interval(table, design="sets x points", seed=0))
+    same = interval(
+        table, 3 * table, design="sets x points", seed=0,
+        statistic=lambda a, b: np.corrcoef(a.ravel(), b.ravel())[0, 1],
+    )  # fmt: skip
+    np.testing.assert_allclose(same, 1, atol=1e-9)
+
+
+@pytest.mark.parametrize("n", [4, 40])
+def test_columns_stand_alone_and_alike_units_have_no_width(n):
+    values = np.random.default_rng(4).normal(size=(n, 2, 3))
+    values[:, 1, 2] = 0.1
+    got = interval(values, seed=5)
+    assert np.shape(got.value) == np.shape(got.low) == (2, 3)
+    np.testing.assert_allclose(got.at(1, 2), exact(0.1), rtol=1e-12)
+    np.testing.assert_allclose(got.at(0, 1), interval(values[:, 0, 1], seed=5), atol=1e-12)
+    assert np.isnan(interval(np.full(n, np.nan), seed=0)).all()
+
+
+@pytest.mark.parametrize("n", [6, 40])
+def test_missing_units_are_left_out(n):
+    values = np.random.default_rng(6).normal(size=n)
+    gaps = np.concatenate([values, [np.nan, np.nan]])
+    want = interval(values, seed=0)
+    np.testing.assert_allclose(interval(gaps, seed=0), want, atol=0 if n < 8 else 0.05)
+    table = np.vstack([crossed(4, n, 1, 1, columns=1)[..., 0], np.full(n, np.nan)])
+    np.testing.assert_allclose(
+        interval(table, design="sets x points", seed=0), interval(table[:4], design="sets x points", seed=0)
+    )
+
+
+def test_rare_answers_fall_back_on_students_interval():
+    values = np.zeros(12)
+    values[0] = 1  # more than a quarter of the resamples are zeros only
+    want = scipy_stats.t.interval(0.95, 11, 1 / 12, scipy_stats.sem(values))
+    np.testing.assert_allclose(interval(values, seed=0)[1:], want)
+
+
+def test_seeds_decide_and_too_few_are_refused():
+    values = np.random.default_rng(6).normal(size=20)
+    assert interval(values, seed=1) == interval(values, seed=1) != interval(values, seed=2)
+    with pytest.raises(ValueError, match="at least 2 units, got 1"):
+        interval([1.0], seed=0)
+    for shape, least in (((1, 30), "2 sets, got 1"), ((30, 1), "2 points, got 1")):
+        with pytest.raises(ValueError, match=least):
+            interval(np.ones(shape), design="sets x points", seed=0)
+    with pytest.raises(ValueError, match="give a statistic"):
+        interval(values, values, seed=0)

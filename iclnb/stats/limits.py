@@ -60,6 +60,7 @@ def unskewed(value: Column, error: Column, quantile: Column, bend: Column) -> Li
 def of_mean(values: Values, rng: np.random.Generator) -> Limits:
     """Limits of the mean over units: Student's t; from :data:`ENOUGH` units on the studentized bootstrap.
 
+    Resamples have one unit fewer than the sample, which makes up for the skewness that a small sample hides.
     Every column meets the same resamples, so its limits do not depend on the columns beside it. Where more
     than 2.5 % of the resamples of a column do not vary (a few units unlike all others) it keeps Student's t.
 
@@ -69,7 +70,7 @@ def of_mean(values: Values, rng: np.random.Generator) -> Limits:
     error, _ = moments(values)
     lower, upper = -student(n), student(n)
     if len(values) >= ENOUGH:
-        counts = rng.multinomial(len(values), np.full(len(values), 1 / len(values)), size=RESAMPLES)
+        counts = rng.multinomial(len(values) - 1, np.full(len(values), 1 / len(values)), size=RESAMPLES)
         apart = (values - mean).reshape(len(values), -1)
         blocks = np.array_split(apart, -(-apart.shape[1] // 500), axis=1)
         parts = [_bootstrap_t(block, counts.astype(float)) for block in blocks if block.size]
