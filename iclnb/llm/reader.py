@@ -159,7 +159,7 @@ class Reader:
             return {"sum": total}
 
         add.key = "sum of head outputs"
-        parts = self._measure(flat, reduce, ("mean head outputs",), attention=False, edit=add)
+        parts = self.measure(flat, reduce, ("mean head outputs",), attention=False, edit=add)
         return sum(arrays["sum"] for _, arrays in parts) / len(flat)
 
     def remember(self, prompt: Prompt) -> SharedPrefix:
@@ -219,20 +219,21 @@ class Reader:
         for _, readings in self._passes.batches(prompts, attention=attention, edit=edit, alter=alter):
             yield from readings()
 
-    def _rows(self, prompts: Sequence[Prompt], reduce: Reduce, what: tuple, **reading: Any) -> Arrays:
-        """Arrays with a row for each prompt, put together from the batches in the order of ``prompts``."""
-        rows: dict[str, np.ndarray] = {}
-        for indices, arrays in self._measure(prompts, reduce, what, **reading):
-            for name, array in arrays.items():
-                rows.setdefault(name, np.empty((len(prompts), *array.shape[1:]), array.dtype))[indices] = (
-                    array
-                )
-        return rows
-
-    def _measure(
+    def measure(
         self, prompts: Sequence[Prompt], reduce: Reduce, what: tuple, **reading: Any
     ) -> Iterator[tuple[list[int], Arrays]]:
-        """What each batch is reduced to, with its prompts' places: from the store, or measured and kept."""
+        """What each batch of prompts is reduced to: from the store, or measured and kept there.
+
+        Args:
+            prompts: in any order.
+            reduce: from the readings of a batch (:attr:`Reading.index` is the place among ``prompts``) to the
+                arrays to keep.
+            what: names the measurement with all that ``reduce`` depends on besides the readings.
+            reading: ``attention``, ``edit`` and ``alter`` as in :meth:`read`.
+
+        Yields:
+            The places of a batch's prompts, and its arrays.
+        """
         edits = [reading[name] for name in ("edit", "alter") if reading.get(name) is not None]
         keys = [getattr(edit, "key", None) for edit in edits]
         store = None if None in keys else self.store
@@ -246,6 +247,16 @@ class Reader:
                 arrays = reduce(list(readings()))
                 store.save(key, arrays)
             yield indices, arrays
+
+    def _rows(self, prompts: Sequence[Prompt], reduce: Reduce, what: tuple, **reading: Any) -> Arrays:
+        """Arrays with a row for each prompt, put together from the batches in the order of ``prompts``."""
+        rows: dict[str, np.ndarray] = {}
+        for indices, arrays in self.measure(prompts, reduce, what, **reading):
+            for name, array in arrays.items():
+                rows.setdefault(name, np.empty((len(prompts), *array.shape[1:]), array.dtype))[indices] = (
+                    array
+                )
+        return rows
 
     @property
     def _padding(self) -> int:

@@ -7,10 +7,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iclnb.allocation import measurements as allocation
+from iclnb.allocation import alignment, measurements
+from iclnb.allocation.groups import GROUPS, groups
 from iclnb.llm import prompts
 from iclnb.llm.data.definitions import Format
+from iclnb.llm.models import LoadedModel
 from iclnb.llm.prompts import Demonstration
+from iclnb.llm.reader import Reader
 
 pytestmark = pytest.mark.tiny
 
@@ -35,7 +38,7 @@ def made():
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=40), st.integers(2, 40))
 def test_rescale_is_linear_interpolation(values, positions):
     rows = np.array([values, values[::-1]])
-    scaled = allocation.rescale(rows, positions)
+    scaled = alignment.rescale(rows, positions)
     where = np.linspace(0, len(values) - 1, positions)
     expected = [np.interp(where, np.arange(len(values)), row) for row in rows]
     np.testing.assert_allclose(scaled, expected, atol=1e-9)
@@ -43,7 +46,7 @@ def test_rescale_is_linear_interpolation(values, positions):
 
 def test_an_empty_segment_is_refused():
     with pytest.raises(ValueError, match="without tokens"):
-        allocation.rescale(np.ones((2, 0)), 30)
+        alignment.rescale(np.ones((2, 0)), 30)
 
 
 def eager_rows(model, prompt):
@@ -54,8 +57,11 @@ def eager_rows(model, prompt):
 
 def measured(made, **changes):
     built, model = made
-    settings = {"pad_token_id": 0, "tail": 3, "batch_size": 2, "seed": 0} | changes
-    return allocation.measure(model, built, **settings)
+    settings = {"tail": 3, "seed": 0} | changes
+    reader = Reader(
+        LoadedModel(model, tiny.tokenizers()["llama3"], {}), batch_size=settings.pop("batch_size", 2)
+    )
+    return measurements.measure(reader, built, **settings)
 
 
 def test_masses_and_ratios(made):
@@ -80,16 +86,14 @@ def test_uniform_attention_has_ratio_one(made):
         for parameter in silent.parameters():
             parameter.zero_()
     found = measured((built, silent))
-    for name in allocation.GROUPS:
+    for name in GROUPS:
         np.testing.assert_allclose(found.ratio[name], 1, atol=1e-5)
 
 
 def test_label_control_stays_in_the_texts_and_counts_as_many_tokens(made):
     built, _ = made
     prompt = built[3]
-    chosen = [
-        allocation.groups(prompt, 3, np.random.default_rng(seed))["label control"] for seed in range(200)
-    ]
+    chosen = [groups(prompt, 3, np.random.default_rng(seed))["label control"] for seed in range(200)]
     inside = {token for x in prompt.x for token in range(*x)} - {0}
     assert {token for tokens in chosen for token in tokens} == inside  # every token of x_i can be drawn
     assert {len(tokens) for tokens in chosen} == {sum(len(range(*y)) for y in prompt.y)}
@@ -125,15 +129,3 @@ def test_batching_and_seeds(made):
     assert (same.mass["label control"] == measured(made).mass["label control"]).all()
     assert (same.mass["label control"] != other.mass["label control"]).any()
     assert (same.mass["labels"] == other.mass["labels"]).all()
-
-
-def test_the_papers_layers_carried_over_by_depth():
-    """On GPT-J's own 28 layers they are the paper's: the first three, and 16 to 21."""
-    assert allocation.layers_within(28, allocation.FIRST).tolist() == [0, 1, 2]
-    assert allocation.layers_within(28, allocation.MIDDLE).tolist() == [16, 17, 18, 19, 20, 21]
-    assert allocation.layers_within(56, allocation.MIDDLE).tolist() == list(range(32, 44))
-
-
-def test_contrast_is_inside_minus_outside():
-    ratio = np.array([[1.0, 2.0, 9.0, 4.0], [0.0, 0.0, 0.0, 6.0]])
-    assert allocation.contrast(ratio, np.array([2, 3])).tolist() == [6.5 - 1.5, 3.0]

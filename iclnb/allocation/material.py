@@ -1,0 +1,30 @@
+"""What chapter 02 draws: one prompt for each test point, with fresh demonstrations."""
+
+from collections.abc import Sequence
+
+from transformers import PreTrainedTokenizerBase
+
+from iclnb.llm.demonstrations import Seed, TaskRows, draw, write
+from iclnb.llm.prompts import Prompt, Wording
+
+
+def fresh_prompts(
+    tokenizer: PreTrainedTokenizerBase, rows: TaskRows, k: int, *, seed: Seed
+) -> Sequence[Prompt]:
+    """One prompt for each test point, each with its own draw of demonstrations (paper A, section 5.1).
+
+    Args:
+        tokenizer: a fast tokeniser.
+        rows: pool and test points, written in the task's default format and words.
+        k: demonstrations per prompt.
+        seed: of the demonstrations.
+
+    Returns:
+        The prompts in the order of the test points.
+
+    Raises:
+        IclnbError: if the pool is smaller than ``k``.
+    """
+    shown = draw(rows.labels, k, len(rows.queries), seed=seed)
+    wording = Wording(rows.task.format, rows.task.label_words)
+    return write(tokenizer, wording, rows.pool, shown, rows.queries).tolist()
