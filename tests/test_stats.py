@@ -133,7 +133,7 @@ def test_many_normal_units_come_near_students():
 
 
 def test_a_table_by_hand():
-    """Effects of sets alone give Student's interval over the sets; effects of points alone, over the points."""
+    """Effects of sets alone give Student's interval over the sets; of points alone, over the points."""
     rows = np.array([1.0, 2.0, 6.0])
     got = interval(np.tile(rows[:, None], (1, 7)), design="sets x points", seed=0)
     np.testing.assert_allclose(got, interval(rows, seed=0))

@@ -82,9 +82,9 @@ def interval(
     normal: sets 0, points 1        97.1  96.3  95.8  94.5
     normal: sets 0.5, points 1      91.8  95.2  96.2  95.9
     normal: sets 3, points 1        93.4  94.6  95.3  94.6
-    0 or 1: log-odds 0.5, points 1        93.0  95.0  96.0
-    0 or 1: log-odds 1, points 1          92.8  94.4  96.2
-    0 or 1: log-odds 2, points 1          91.3  93.5  97.1
+    log-odds: sets 0.5, points 1       -  93.0  95.0  96.0
+    log-odds: sets 1, points 1         -  92.8  94.4  96.2
+    log-odds: sets 2, points 1         -  91.3  93.5  97.1
     ==============================  ====  ====  ====  ====
 
     A share of answers that are all alike has zero width, which says nothing about rare answers.
@@ -107,8 +107,8 @@ def interval(
         width is zero. Not a number where the statistic is undefined.
 
     Raises:
-        ValueError: with fewer than two units, sets or points, which carry no interval; for an unknown design, samples that do not fit it or each other, several samples without
-            a statistic, or one that does not reduce the unit axis.
+        ValueError: with fewer than two units, sets or points, which carry no interval; for an unknown
+            design, samples that do not fit it or each other, several samples without a statistic, or one that does not reduce the unit axis.
     """
     rows = _checked(samples, design, statistic)
     with warnings.catch_warnings():

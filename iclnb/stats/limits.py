@@ -80,8 +80,10 @@ def of_mean(values: Values, rng: np.random.Generator) -> Limits:
     return mean - upper * error, mean - lower * error
 
 
-def _bootstrap_t(apart: Values, counts: Float[np.ndarray, "resamples units"]) -> Float[np.ndarray, "2 columns"]:
-    """The 2.5 and 97.5 % quantiles of bootstrap t, from values with their mean subtracted."""
+def _bootstrap_t(
+    apart: Values, counts: Float[np.ndarray, "resamples units"]
+) -> Float[np.ndarray, "2 columns"]:
+    """The 2.5 and 97.5 % quantiles of bootstrap t (2, columns), from values with their mean subtracted."""
     scale = np.nanmax(np.abs(apart), axis=0)
     apart = apart / np.where(scale > 0, scale, 1)
     known = ~np.isnan(apart)
@@ -91,7 +93,9 @@ def _bootstrap_t(apart: Values, counts: Float[np.ndarray, "resamples units"]) ->
     variance = np.maximum(counts @ filled**2 / n - mean**2, 0)
     flat = variance < 1e-12
     ratio = mean / np.sqrt(np.where(flat, 1, variance) / (n - 1))
-    return np.quantile(np.where(flat, np.copysign(np.inf, mean), ratio), (0.025, 0.975), axis=0, method="nearest")
+    return np.quantile(
+        np.where(flat, np.copysign(np.inf, mean), ratio), (0.025, 0.975), axis=0, method="nearest"
+    )
 
 
 def of_median(values: Values, rng: np.random.Generator) -> Limits:
