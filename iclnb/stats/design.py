@@ -57,7 +57,8 @@ def interval(
       studentized bootstrap up to 50, above that the jackknife's pseudo-values with their skewness removed.
     - Sets x points: two-way random effects, sets counted as the few units they are (not the bootstrap of
       Owen 2007); for a statistic other than the mean on the jackknife's pseudo-values. Satterthwaite's (1946)
-      degrees of freedom cover too little with three sets, so each axis keeps its own quantile of t.
+      degrees of freedom cover 92 % with three sets that vary by 0.5 or 1, so each axis keeps its own
+      quantile of t.
 
     Coverage in % of 4000 simulated data sets (standard error 0.35; tests/test_stats.py). Mean over units:
 
@@ -108,7 +109,8 @@ def interval(
 
     Raises:
         ValueError: with fewer than two units, sets or points, which carry no interval; for an unknown
-            design, samples that do not fit it or each other, several samples without a statistic, or one that does not reduce the unit axis.
+            design, samples that do not fit it or each other, several samples without a statistic, or one
+            that does not reduce the unit axis.
     """
     rows = _checked(samples, design, statistic)
     with warnings.catch_warnings():
