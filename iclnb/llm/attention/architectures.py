@@ -1,7 +1,9 @@
 """What capturing attention needs of a 🤗 transformers model: its modes, masks and own eager attention."""
 
+import inspect
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol
@@ -17,17 +19,67 @@ from iclnb.errors import IclnbError
 BLOCK = 128
 """Queries whose attention is computed at a time: the memory of a layer is BLOCK x tokens, not tokens²."""
 
+ONE_AT_A_TIME = threading.RLock()
+"""Held while a model's settings or hooks are changed: a second thread waits until they are as before."""
+
 _LENGTH_DEPENDENT_ROPE = {"dynamic", "longrope"}
 
 
 class CaptureError(IclnbError):
-    """The attention of this architecture cannot be captured exactly."""
+    """The attention of this architecture cannot be captured exactly.
+
+    Attributes:
+        why: the reason alone.
+    """
 
     def __init__(self, model: PreTrainedModel, why: str):
+        self.why = why
         super().__init__(
             f"cannot capture the attention of {type(model).__name__} (model type "
             f"{model.config.model_type!r}): {why}"
         )
+
+
+@contextmanager
+def refusing(model: PreTrainedModel) -> Iterator[None]:
+    """Whatever the model's own code raises inside the block, short of memory, is a :class:`CaptureError`."""
+    try:
+        yield
+    except (IclnbError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        if "memory" in str(error):
+            raise
+        short = " ".join(str(error).split())[:300]
+        raise CaptureError(
+            model, f"its forward pass cannot be followed ({type(error).__name__}: {short})"
+        ) from error
+
+
+def accepted(module: torch.nn.Module, inputs: dict[str, object]) -> dict[str, object]:
+    """The inputs that a module's ``forward`` has a parameter for."""
+    names = inspect.signature(module.forward).parameters
+    return {name: value for name, value in inputs.items() if name in names}
+
+
+def body(model: PreTrainedModel) -> torch.nn.Module:
+    """The model without its language-modelling head, where that part takes tokens by itself."""
+    parameters = inspect.signature(model.base_model.forward).parameters
+    return model if {"decoder_input_ids", "encoder_outputs"} & {*parameters} else model.base_model
+
+
+def chosen_layers(model: PreTrainedModel, wanted: Sequence[int] | None) -> list[int]:
+    """The layers asked for, all of them for ``None``; a negative one counts from the last.
+
+    Raises:
+        ValueError: if there is no such layer.
+    """
+    number = layers(model)
+    if wanted is None:
+        return list(range(number))
+    if any(not -number <= layer < number for layer in wanted):
+        raise ValueError(f"layers must be among 0 to {number - 1}, got {list(wanted)}")
+    return [layer % number for layer in wanted]
 
 
 @contextmanager
@@ -85,10 +137,10 @@ class Pass(Protocol):
     """What an attention function knows of the forward pass it is part of.
 
     Attributes:
-        rows: the last tokens' attention in the layers that were reached. (batch, heads, tokens)
+        rows: for each layer that was reached what is kept of it, such as the last tokens' attention.
     """
 
-    rows: dict[int, Float[Tensor, "batch heads tokens"]]
+    rows: dict[int, object]
 
 
 @contextmanager
@@ -96,7 +148,7 @@ def attending(
     model: PreTrainedModel,
     name: str,
     attend: Callable,
-    mask: type[BlockMask],
+    mask: Callable,
     current: ContextVar,
     state: Pass,
 ) -> Iterator[None]:
@@ -119,16 +171,30 @@ def attending(
     try:
         with implementation(model, name):
             yield
-    except (TypeError, AttributeError) as error:
-        raise CaptureError(
-            model, f"its attention does not go through AttentionInterface alone ({error})"
-        ) from error
     finally:
         current.reset(token)
     if sorted(state.rows) != list(range(layers(model))):
         raise CaptureError(
             model, f"softmax attention was seen in layers {sorted(state.rows)} of {layers(model)}"
         )
+
+
+def in_blocks(
+    module: torch.nn.Module,
+    query: Float[Tensor, "batch heads tokens dim"],
+    key: Float[Tensor, "batch kv_heads tokens dim"],
+    value: Float[Tensor, "batch kv_heads tokens dim"],
+    mask: BlockMask,
+    **settings: object,
+) -> Iterator[tuple[int, Float[Tensor, "batch queries heads dim"], Float[Tensor, "batch heads queries tokens"]]]:
+    """The module's own eager attention, one block of queries at a time: first query, output, probabilities."""
+    eager = eager_of(module)
+    if not isinstance(mask, BlockMask):
+        raise TypeError("a layer's mask is not one that its configuration asked for")
+    for start in range(0, query.shape[2], BLOCK):
+        stop = min(start + BLOCK, query.shape[2])
+        rows = mask.rows(start, stop, query)
+        yield start, *eager(module, query[:, :, start:stop], key, value, rows, **settings)
 
 
 def eager_of(module: torch.nn.Module) -> Callable:

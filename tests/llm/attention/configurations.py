@@ -1,5 +1,6 @@
 """A tiny random model of any causal architecture: settings are made small by what they are called."""
 
+import copy
 import re
 
 import torch
@@ -159,6 +160,7 @@ def model(config: PretrainedConfig, implementation: str, *, scale: float = 4.0) 
     if (size := sum(p.numel() for p in made.parameters())) > _MOST:
         raise ValueError(f"{size} parameters are not tiny")
     torch.manual_seed(0)
+    config = copy.deepcopy(config)  # a model keeps its attention implementation there
     made = AutoModelForCausalLM.from_config(config, attn_implementation=implementation, dtype=torch.float32)
     with torch.no_grad():
         for parameter in made.parameters():
