@@ -64,8 +64,8 @@ def accepted(module: torch.nn.Module, inputs: dict[str, object]) -> dict[str, ob
 
 def body(model: PreTrainedModel) -> torch.nn.Module:
     """The model without its language-modelling head, where that part takes tokens by itself."""
-    parameters = inspect.signature(model.base_model.forward).parameters
-    return model if {"decoder_input_ids", "encoder_outputs"} & {*parameters} else model.base_model
+    names = {*inspect.signature(model.base_model.forward).parameters}
+    return model.base_model if "input_ids" in names and "decoder_input_ids" not in names else model
 
 
 def chosen_layers(model: PreTrainedModel, wanted: Sequence[int] | None) -> list[int]:

@@ -13,11 +13,14 @@ VOCABULARY = 97
 LAYERS = 2
 _MOST = 40_000_000  # parameters of a model that still counts as tiny
 
+WINDOWS = re.compile(
+    r"sliding_window(_size)?|window_size|local_attention|attention_window_size|swa_window|attention_chunk_size"
+)
 _BY_NAME = [
     (r"vocab_size|vocab_size_per_layer_input|unpadded_vocab_size|decoder_vocab_size", VOCABULARY),
     (r"n_langs|codebook_size|num_codebooks", 4),
     (r"num_hidden_layers|n_layers?|num_layers|(en|de)coder_layers|num_(en|de)coder_layers", LAYERS),
-    (r"depth|num_blocks|conf_num_hidden_layers|num_global_layers|num_layers_per_stack", LAYERS),
+    (r"depth|num_blocks|conf_num_hidden_layers|num_global_layers", LAYERS),
     (r"num_attention_heads|n_heads?|num_heads|attention_heads|(en|de)coder_attention_heads", 4),
     (r"num_(en|de)coder_attention_heads|swa_num_attention_heads|conf_num_attention_heads", 4),
     (r"num_key_value_heads|num_kv_heads|swa_num_key_value_heads|num_query_groups", 2),
@@ -35,8 +38,7 @@ _BY_NAME = [
     (r"num_experts_per_tok(en)?|moe_topk|moe_top_k|moe_k", 2),
     (r"n_group|topk_group|num_expert_group|first_k_dense_replace|num_dense_layers|o_groups", 1),
     (r"hidden_size_per_layer_input|ple_embed_dim|rotary_dim|router_hidden_size|prompt_length", 8),
-    (r"sliding_window(_size)?|window_size|local_attention|attention_window_size|swa_window", 6),
-    (r"attention_chunk_size", 8),
+    (WINDOWS.pattern, 6),
     (r"max_position_embeddings|n_positions|max_seq_len|n_ctx|max_target_positions|model_max_length", 256),
     (r"context_length|max_source_positions", 256),
     (r"num_kv_shared_layers|num_nextn_predict_layers|mtp_num_layers", 0),
@@ -60,16 +62,30 @@ _DERIVED = re.compile(
 )
 """Lists over layers, which the configuration makes itself from the number of layers."""
 
+_ROPE = {"rope_type": "default", "rope_theta": 10000.0}
+_QWEN4 = {
+    "indexer_n_heads": 4, "indexer_kv_heads": 2, "indexer_head_dim": 8, "indexer_budget": 16,
+    "indexer_compress_ratio": 4,
+}  # fmt: skip
 SPECIAL: dict[str, dict] = {
     "gpt_neo": {"attention_types": [[["global", "local"], 1]], "attention_layers": ["global", "local"]},
     "deepseek_v4": {"o_groups": 2},
-    "dots1": {"n_routed_experts": 4, "n_shared_experts": 1},
+    "dots1": {"n_routed_experts": 4, "n_shared_experts": 1, "num_experts_per_tok": 2},
     "mamba2": {"num_heads": 8, "head_dim": 8},
     "zaya": {"num_experts_per_tok": 1},
-    "zamba": {"layer_types": ["mamba", "hybrid"]},
-    "zamba2": {"layer_types": ["mamba", "hybrid"]},
+    "deepseek_v2": {"topk_method": "greedy", "num_experts_per_tok": 2, "first_k_dense_replace": 2},
+    "zamba": {"layers_block_type": ["mamba", "hybrid"]},
+    "zamba2": {"layers_block_type": ["mamba", "hybrid"]},
+    "lfm2_moe": {"layer_types": ["full_attention", "full_attention"]},
+    "xlstm": {"qk_dim_factor": 1.0, "v_dim_factor": 1.0},
+    "qwen4_exp_text": _QWEN4,
+    "dots3_note_text": {"per_layer_config": None},
     "recurrent_gemma": {"block_types": ["recurrent", "attention"]},
-    "cohere_compass_text": {"layer_types": ["sliding_attention", "full_attention"]},
+    "cohere_compass_text": {
+        "layer_types": ["sliding_attention", "full_attention"],
+        "rope_parameters": {"sliding_attention": _ROPE, "full_attention": _ROPE},
+    },
+    "dbrx": {"attn_config": {"kv_n_heads": 2, "rope_theta": 1e4, "clip_qkv": None}},
     "xmod": {"default_language": "en_XX"},
     "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1},
     "granitemoehybrid": {"layer_types": ["mamba", "attention"]},
@@ -102,22 +118,21 @@ def _small(config: PretrainedConfig, causal: bool) -> dict:
     return changes
 
 
-def configuration(kind: str, *, causal: bool = True, windows: bool = True) -> PretrainedConfig:
-    """Two layers of a few dozen numbers, with windows of 6 and chunks of 8 tokens or none."""
+def configuration(kind: str, *, causal: bool = True, window: int = 6) -> PretrainedConfig:
+    """Two layers of a few dozen numbers, with sliding windows and chunks of ``window`` tokens."""
     cls = CONFIG_MAPPING[kind]
     try:
         default = cls()
     except Exception:  # a few have no configuration without arguments
         default = None
-    changes = _changes(default, causal, windows) if default is not None else {}
-    return cls(**(changes | SPECIAL.get(kind, {})))
+    return cls(**_changes(default, causal, window)) if default is not None else cls(**SPECIAL.get(kind, {}))
 
 
-def _changes(config: PretrainedConfig, causal: bool, windows: bool) -> dict:
+def _changes(config: PretrainedConfig, causal: bool, window: int) -> dict:
     changes = _small(config, causal)
     for name in list(changes):
-        if not windows and re.fullmatch(r"sliding_window(_size)?|attention_chunk_size", name):
-            changes[name] = 4096
+        if WINDOWS.fullmatch(name):
+            changes[name] = window
     known = config.to_dict()
     for name in known:
         if _DERIVED.fullmatch(name):
@@ -125,13 +140,13 @@ def _changes(config: PretrainedConfig, causal: bool, windows: bool) -> dict:
     if isinstance(known.get("layer_types"), list) and not _makes_its_layer_types(type(config), changes):
         types = sorted(set(known["layer_types"]), key=known["layer_types"].index)
         changes["layer_types"] = (types * LAYERS)[:LAYERS]
-    if windows and "use_sliding_window" in known:
+    if "use_sliding_window" in known:
         changes |= {"use_sliding_window": True, "max_window_layers": 1}
     for name in config.sub_configs:
         part = getattr(config, name, None)
         if isinstance(part, PretrainedConfig):
-            changes[name] = _changes(part, causal, windows) | {"model_type": part.model_type}
-    return changes
+            changes[name] = _changes(part, causal, window) | {"model_type": part.model_type}
+    return changes | SPECIAL.get(config.model_type, {})
 
 
 def _makes_its_layer_types(cls: type[PretrainedConfig], changes: dict) -> bool:
