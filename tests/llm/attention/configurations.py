@@ -64,7 +64,7 @@ _DERIVED = re.compile(
 
 _ROPE = {"rope_type": "default", "rope_theta": 10000.0}
 _QWEN4 = {
-    "indexer_n_heads": 4, "indexer_kv_heads": 2, "indexer_head_dim": 8, "indexer_budget": 16,
+    "indexer_n_heads": 4, "indexer_kv_heads": 1, "indexer_head_dim": 8, "indexer_budget": 16,
     "indexer_compress_ratio": 4,
 }  # fmt: skip
 SPECIAL: dict[str, dict] = {
@@ -75,17 +75,17 @@ SPECIAL: dict[str, dict] = {
     "zaya": {"num_experts_per_tok": 1},
     "deepseek_v2": {"topk_method": "greedy", "num_experts_per_tok": 2, "first_k_dense_replace": 2},
     "zamba": {"layers_block_type": ["mamba", "hybrid"]},
-    "zamba2": {"layers_block_type": ["mamba", "hybrid"]},
+    "zamba2": {"layers_block_type": ["mamba", "hybrid"], "hybrid_layer_ids": [1]},
     "lfm2_moe": {"layer_types": ["full_attention", "full_attention"]},
     "xlstm": {"qk_dim_factor": 1.0, "v_dim_factor": 1.0},
     "qwen4_exp_text": _QWEN4,
-    "dots3_note_text": {"per_layer_config": None},
+    "dots3_note_text": {"per_layer_config": None, "swa_head_dim": 16},
     "recurrent_gemma": {"block_types": ["recurrent", "attention"]},
     "cohere_compass_text": {
         "layer_types": ["sliding_attention", "full_attention"],
         "rope_parameters": {"sliding_attention": _ROPE, "full_attention": _ROPE},
     },
-    "dbrx": {"attn_config": {"kv_n_heads": 2, "rope_theta": 1e4, "clip_qkv": None}},
+    "dbrx": {"attn_config": {"kv_n_heads": 2, "rope_theta": 1e4, "clip_qkv": 8.0}},
     "xmod": {"default_language": "en_XX"},
     "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1},
     "granitemoehybrid": {"layer_types": ["mamba", "attention"]},
@@ -125,7 +125,10 @@ def configuration(kind: str, *, causal: bool = True, window: int = 6) -> Pretrai
         default = cls()
     except Exception:  # a few have no configuration without arguments
         default = None
-    return cls(**_changes(default, causal, window)) if default is not None else cls(**SPECIAL.get(kind, {}))
+    made = cls(**_changes(default, causal, window)) if default is not None else cls(**SPECIAL.get(kind, {}))
+    if not causal:
+        made.is_causal = made.get_text_config().is_causal = False  # masks heed it whatever the architecture
+    return made
 
 
 def _changes(config: PretrainedConfig, causal: bool, window: int) -> dict:

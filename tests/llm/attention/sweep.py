@@ -131,8 +131,7 @@ def _variants(kind: str) -> Iterator[tuple[str, object]]:
     if any(map(configurations.WINDOWS.fullmatch, names)):
         yield "windows of 24", configurations.configuration(kind, window=24)
         yield "windows of 200", configurations.configuration(kind, window=200)
-    if names & {"is_decoder", "is_causal"}:
-        yield "not causal", configurations.configuration(kind, causal=False)
+    yield "not causal", configurations.configuration(kind, causal=False)
 
 
 def tried(kind: str) -> Outcome:
