@@ -3,7 +3,7 @@
 import inspect
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol
@@ -14,46 +14,13 @@ from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.masking_utils import eager_mask
 
-from iclnb.errors import IclnbError
+from iclnb.llm.attention.refusals import CaptureError, layers
 
 BLOCK = 128
 """Queries whose attention is computed at a time: the memory of a layer is BLOCK x tokens, not tokens²."""
 
 ONE_AT_A_TIME = threading.RLock()
 """Held while a model's settings or hooks are changed: a second thread waits until they are as before."""
-
-_LENGTH_DEPENDENT_ROPE = {"dynamic", "longrope"}
-
-
-class CaptureError(IclnbError):
-    """The attention of this architecture cannot be captured exactly.
-
-    Attributes:
-        why: the reason alone.
-    """
-
-    def __init__(self, model: PreTrainedModel, why: str):
-        self.why = why
-        super().__init__(
-            f"cannot capture the attention of {type(model).__name__} (model type "
-            f"{model.config.model_type!r}): {why}"
-        )
-
-
-@contextmanager
-def refusing(model: PreTrainedModel) -> Iterator[None]:
-    """Whatever the model's own code raises inside the block, short of memory, is a :class:`CaptureError`."""
-    try:
-        yield
-    except (IclnbError, MemoryError, torch.OutOfMemoryError):
-        raise
-    except Exception as error:
-        if "memory" in str(error):
-            raise
-        short = " ".join(str(error).split())[:300]
-        raise CaptureError(
-            model, f"its forward pass cannot be followed ({type(error).__name__}: {short})"
-        ) from error
 
 
 def accepted(module: torch.nn.Module, inputs: dict[str, object]) -> dict[str, object]:
@@ -66,20 +33,6 @@ def body(model: PreTrainedModel) -> torch.nn.Module:
     """The model without its language-modelling head, where that part takes tokens by itself."""
     names = {*inspect.signature(model.base_model.forward).parameters}
     return model.base_model if "input_ids" in names and "decoder_input_ids" not in names else model
-
-
-def chosen_layers(model: PreTrainedModel, wanted: Sequence[int] | None) -> list[int]:
-    """The layers asked for, all of them for ``None``; a negative one counts from the last.
-
-    Raises:
-        ValueError: if there is no such layer.
-    """
-    number = layers(model)
-    if wanted is None:
-        return list(range(number))
-    if any(not -number <= layer < number for layer in wanted):
-        raise ValueError(f"layers must be among 0 to {number - 1}, got {list(wanted)}")
-    return [layer % number for layer in wanted]
 
 
 @contextmanager
@@ -107,18 +60,6 @@ def implementation(model: PreTrainedModel, name: str) -> Iterator[None]:
     finally:
         for config, earlier in zip(found, before, strict=True):
             config._attn_implementation_internal = earlier
-
-
-def layers(model: PreTrainedModel) -> int:
-    """How many layers the model's configuration says it has.
-
-    Raises:
-        CaptureError: if it does not say.
-    """
-    found = getattr(model.config.get_text_config(decoder=True), "num_hidden_layers", None)
-    if found is None:
-        raise CaptureError(model, "its configuration does not say how many layers it has")
-    return found
 
 
 class BlockMask:
@@ -186,8 +127,10 @@ def in_blocks(
     value: Float[Tensor, "batch kv_heads tokens dim"],
     mask: BlockMask,
     **settings: object,
-) -> Iterator[tuple[int, Float[Tensor, "batch queries heads dim"], Float[Tensor, "batch heads queries tokens"]]]:
-    """The module's own eager attention, one block of queries at a time: first query, output, probabilities."""
+) -> Iterator[
+    tuple[int, Float[Tensor, "batch queries heads dim"], Float[Tensor, "batch heads queries tokens"]]
+]:
+    """The module's own eager attention by blocks of queries: first query, output, probabilities."""
     eager = eager_of(module)
     if not isinstance(mask, BlockMask):
         raise TypeError("a layer's mask is not one that its configuration asked for")
@@ -225,33 +168,3 @@ def checked_mask(input_ids: Tensor, attention_mask: Tensor | None) -> Bool[Tenso
     if not mask.any(dim=1).all():
         raise ValueError("attention_mask leaves a prompt without a real token")
     return mask
-
-
-def refuse_encoder_decoder(model: PreTrainedModel) -> None:
-    """Raise :class:`CaptureError` for a model that is not a causal language model."""
-    if model.config.is_encoder_decoder:
-        raise CaptureError(model, "it is an encoder-decoder, and this is for causal language models")
-
-
-def refuse_length_dependent_positions(model: PreTrainedModel) -> None:
-    """Raise :class:`CaptureError` where a key depends on the length of the whole prompt."""
-    rope = getattr(model.config.get_text_config(decoder=True), "rope_parameters", None) or {}
-    if rope.get("rope_type") in _LENGTH_DEPENDENT_ROPE:
-        raise CaptureError(model, "its rotary embedding depends on the length of the whole prompt")
-
-
-def require_probabilities(model: PreTrainedModel, attention: Float[Tensor, "*rows tokens"]) -> None:
-    """Raise :class:`CaptureError` unless every row is finite and sums to something in (0, 1]."""
-    total = attention.sum(dim=-1)
-    if not (torch.isfinite(total).all() and (total > 0).all() and (total < 1.01).all()):
-        raise CaptureError(model, "its attention rows are not probabilities")
-
-
-def require_every_layer(model: PreTrainedModel, attentions: object) -> None:
-    """Raise :class:`CaptureError` unless a forward pass gave the attention of every layer."""
-    if (
-        not attentions
-        or len(attentions) != layers(model)
-        or any(a is None or a.ndim != 4 for a in attentions)
-    ):
-        raise CaptureError(model, "some layers give no attention (loaded with flash attention? try eager)")

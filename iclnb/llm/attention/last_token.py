@@ -25,15 +25,17 @@ from transformers import DynamicCache, PreTrainedModel
 from iclnb.llm.attention import architectures, probe
 from iclnb.llm.attention.architectures import (
     BlockMask,
-    CaptureError,
     accepted,
     attending,
     body,
     checked_mask,
-    chosen_layers,
     evaluation,
     implementation,
     in_blocks,
+)
+from iclnb.llm.attention.refusals import (
+    CaptureError,
+    chosen_layers,
     refuse_length_dependent_positions,
     refusing,
     require_every_layer,

@@ -20,17 +20,18 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from iclnb.llm.attention import architectures, probe
-from iclnb.llm.attention.architectures import CaptureError, checked_mask, chosen_layers, evaluation, refusing
+from iclnb.llm.attention.architectures import checked_mask, evaluation
 from iclnb.llm.attention.head_hooks import Edit
-from iclnb.llm.attention.prefix_pass import (
-    Found,
-    SharedPrefix,
-    prefix_of_cache,
-    prefix_of_interface,
-    through_cache,
-    through_interface,
-)
+from iclnb.llm.attention.prefix_keys import SharedPrefix, prefix_of_cache, prefix_of_interface
+from iclnb.llm.attention.prefix_pass import Found, through_cache, through_interface
 from iclnb.llm.attention.probe import PrefixWay
+from iclnb.llm.attention.refusals import (
+    CaptureError,
+    chosen_layers,
+    refuse_length_dependent_positions,
+    refusing,
+    require_probabilities,
+)
 
 _WAYS = {"interface": (prefix_of_interface, through_interface), "cache": (prefix_of_cache, through_cache)}
 
@@ -76,10 +77,12 @@ def prepare(model: PreTrainedModel, prefix_ids: Sequence[int] | Int[Tensor, " pr
 
 def _way(model: PreTrainedModel) -> PrefixWay:
     """How this model shares a prefix, found at the first call with it."""
-    architectures.refuse_length_dependent_positions(model)
+    refuse_length_dependent_positions(model)
 
     def run(model: PreTrainedModel, way: PrefixWay, prefix: Tensor, ids: Tensor, mask: Tensor):
-        return _attend(model, way, _prefix(model, way, prefix[None]), ids, mask, chosen_layers(model, None), None)
+        return _attend(
+            model, way, _prefix(model, way, prefix[None]), ids, mask, chosen_layers(model, None), None
+        )
 
     return probe.way_with_prefix(model, _WAYS, run)
 
@@ -95,7 +98,9 @@ def _prefix(model: PreTrainedModel, way: PrefixWay, ids: Int[Tensor, "1 prefix"]
 def _refuse_padding_ids(model: PreTrainedModel, way: PrefixWay, ids: Tensor) -> None:
     """RoBERTa's positions stand still at a padding id, so it cannot be an ordinary token."""
     if way.first and (ids == way.first - 1).any():
-        raise CaptureError(model, "it counts positions by its padding token, and a prompt contains that token")
+        raise CaptureError(
+            model, "it counts positions by its padding token, and a prompt contains that token"
+        )
 
 
 @torch.no_grad()
@@ -155,7 +160,7 @@ def _attend(
     if not wanted:
         return None, torch.stack(logs)
     rows = torch.stack(captured, dim=1)
-    architectures.require_probabilities(model, rows)
+    require_probabilities(model, rows)
     return rows, torch.stack(logs)
 
 

@@ -3,11 +3,11 @@
 An architecture is judged by what it does, not by its name. On a prompt of some twenty tokens
 
 - a later token must leave alone what the model says at the tokens before it (else it is not causal), and
-- what is captured must equal the model's own ``output_attentions=True`` under eager attention, with padding on
-  either side, and under a shared prefix with suffixes of several lengths.
+- what is captured must equal the model's own ``output_attentions=True`` under eager attention, with padding
+  on either side, and under a shared prefix with suffixes of several lengths.
 
-The ways to capture are tried one after another; where none is exact, the model is refused. The outcome is kept
-as long as the model lives and its settings stay.
+The ways to capture are tried one after another; where none is exact, the model is refused. The outcome is
+kept as long as the model lives and its settings stay.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,11 +19,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from iclnb.llm.attention.architectures import (
+from iclnb.llm.attention.architectures import accepted, evaluation, implementation
+from iclnb.llm.attention.refusals import (
     CaptureError,
-    accepted,
-    evaluation,
-    implementation,
     refuse_encoder_decoder,
     refusing,
     require_every_layer,
@@ -217,7 +215,9 @@ def _usable(model: PreTrainedModel, ways: Iterable[str]) -> list[str]:
 def _by_position(model: PreTrainedModel) -> bool:
     """Whether nothing in the settings goes by a token's place in the batch, as windows and chunks do."""
     settings = model.config.get_text_config(decoder=True).to_dict()
-    names = [name for name in settings if "window" in name or "attention_chunk" in name or name == "layer_types"]
+    names = [
+        name for name in settings if "window" in name or "attention_chunk" in name or name == "layer_types"
+    ]
     local = any(settings[n] for n in names if n not in ("layer_types", "max_window_layers"))
     types = settings.get("layer_types") or ()
     return model._can_set_attn_implementation() and not local and {*types} <= {"full_attention"}

@@ -31,8 +31,14 @@ _BY_NAME = [
     (r"index_topk|index_topk_blocks|index_block_size", 8),
     (r"hidden_size|n_embd|d_model|hidden_dim|out_hidden_size|attention_hidden_size|emb_dim|embed_dim", 32),
     (r"embedding_size|(in|out)put_embedding_size|word_embed_proj_dim|embedding_dim|lru_width|d_ff", 32),
-    (r"adapter_out_dim|vision_output_dim|projector_(in|out)put_dim|hidden_size_global|backbone_hidden_size", 32),
-    (r"\w*intermediate_size\w*|\w*ffn_dim|\w*ffn_hidden_size|dim_ff|dff|d_inner|mlp_dim|feed_forward_size", 48),
+    (
+        r"adapter_out_dim|vision_output_dim|projector_(in|out)put_dim|hidden_size_global|backbone_hidden_size",
+        32,
+    ),
+    (
+        r"\w*intermediate_size\w*|\w*ffn_dim|\w*ffn_hidden_size|dim_ff|dff|d_inner|mlp_dim|feed_forward_size",
+        48,
+    ),
     (r"q_lora_rank|kv_lora_rank|o_lora_rank|hc_lowrank|adapter_rank|laurel_rank|gated_norm_rank", 8),
     (r"(n_routed|num_local|moe_num)_experts|num_experts|zero_expert_num", 4),
     (r"num_experts_per_tok(en)?|moe_topk|moe_top_k|moe_k", 2),

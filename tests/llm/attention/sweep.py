@@ -1,7 +1,7 @@
-"""Attention capture tried on every causal architecture of the installed transformers, each in its own process.
+"""Attention capture tried on every causal architecture of the installed transformers.
 
-``python tests/llm/attention/sweep.py [types]`` writes one JSON line for each architecture, and for all of them
-the table of the book (``--record``). The oracle is the model's own ``output_attentions=True`` under eager
+``PYTHONPATH=tests python tests/llm/attention/sweep.py [types]`` tries each in a process of its own and writes
+one JSON line for it; ``--record`` also writes the data of the book's table. The oracle is the model's own ``output_attentions=True`` under eager
 attention: for prompts of one batch the same call, for a shared prefix each full prompt alone, unpadded.
 """
 
@@ -16,10 +16,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+import transformers
+from llm.attention import configurations
 from transformers import logging
 
-from iclnb.llm.attention import CaptureError, attend, last_token_attention, prepare
-from llm.attention import configurations
+from iclnb.llm.attention import CaptureError, attend, last_token_attention, prepare, support
+from iclnb.paths import replacing
 
 LIMIT = 120
 """Seconds for one architecture."""
@@ -57,9 +59,7 @@ def padded(lengths: tuple[int, ...], padding: str, seed: int) -> tuple[torch.Ten
 def by_itself(model, ids, mask=None) -> tuple[torch.Tensor, torch.Tensor]:
     """The last real tokens' rows under eager attention, and the log-probabilities of the next token."""
     found = model(input_ids=ids, attention_mask=mask, output_attentions=True)
-    last = (
-        [ids.shape[1] - 1] * len(ids) if mask is None else [int(row.nonzero().max()) for row in mask]
-    )
+    last = [ids.shape[1] - 1] * len(ids) if mask is None else [int(row.nonzero().max()) for row in mask]
     rows = torch.stack([torch.stack([m[b, :, i] for b, i in enumerate(last)]) for m in found.attentions])
     rows = rows if mask is None else rows * mask[None, :, None]
     logits = torch.stack([found.logits[b, i] for b, i in enumerate(last)])
@@ -151,7 +151,8 @@ def tried(kind: str) -> Outcome:
                 status, reason = _try(cases, model, oracle, causal)
                 if variant == "not causal" and status == "refused":
                     continue
-                reason = reason and f"{variant}, {implementation}: {reason}" if status != "refused" else reason
+                if status in ("wrong", "crash"):
+                    reason = f"{variant}, {implementation}: {reason}"
                 worst[name] = min(worst.get(name, (status, reason)), (status, reason), key=_rank)
     return _outcome(kind, worst, "", start)
 
@@ -205,7 +206,9 @@ def main(arguments: list[str]) -> None:
     counts = {status: sum(o.status == status for o in outcomes) for status in _ORDER}
     print(counts, f"{sum(o.seconds for o in outcomes):.0f} s", file=sys.stderr)
     if record:
-        write(outcomes)
+        recorded = {"transformers": transformers.__version__, "architectures": [asdict(o) for o in outcomes]}
+        with replacing(support.recorded()) as file:
+            file.write_text(json.dumps(recorded, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":
