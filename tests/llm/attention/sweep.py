@@ -1,8 +1,9 @@
 """Attention capture tried on every causal architecture of the installed transformers.
 
-``PYTHONPATH=tests python tests/llm/attention/sweep.py [types]`` tries each in a process of its own and writes
-one JSON line for it; ``--record`` also writes the data of the book's table. The oracle is the model's own ``output_attentions=True`` under eager
-attention: for prompts of one batch the same call, for a shared prefix each full prompt alone, unpadded.
+``PYTHONPATH=.:tests python tests/llm/attention/sweep.py [types]`` tries each in a process of its own and
+writes one JSON line for it; ``--record`` also writes the data of the book's table. The oracle is the model's
+own ``output_attentions=True`` under eager attention: for the prompts of a batch the same call, for a shared
+prefix each full prompt alone, unpadded.
 """
 
 import json

@@ -28,7 +28,7 @@ def swept(kinds):
 
 
 def test_two_dozen_architectures():
-    """Windows of 6, 24 and 200 tokens, not causal, eager and sdpa, padding, prefixes of 1, 20 and 45 tokens."""
+    """Windows of 6, 24 and 200 tokens; not causal; eager, sdpa; padding; prefixes of 1, 20, 45 tokens."""
     outcomes = {o["architecture"]: o for o in swept(EXACT + REFUSED)}
     assert {name: o for name, o in outcomes.items() if o["status"] not in ("exact", "refused")} == {}
     assert [name for name, o in outcomes.items() if o["status"] == "exact"] == EXACT
