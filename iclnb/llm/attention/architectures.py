@@ -132,8 +132,6 @@ def in_blocks(
 ]:
     """The module's own eager attention by blocks of queries: first query, output, probabilities."""
     eager = eager_of(module)
-    if not isinstance(mask, BlockMask):
-        raise TypeError("a layer's mask is not one that its configuration asked for")
     for start in range(0, query.shape[2], BLOCK):
         stop = min(start + BLOCK, query.shape[2])
         rows = mask.rows(start, stop, query)

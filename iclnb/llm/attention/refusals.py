@@ -79,7 +79,10 @@ def refuse_encoder_decoder(model: PreTrainedModel) -> None:
 def refuse_length_dependent_positions(model: PreTrainedModel) -> None:
     """Raise :class:`CaptureError` where a key depends on the length of the whole prompt."""
     rope = getattr(model.config.get_text_config(decoder=True), "rope_parameters", None) or {}
-    if rope.get("rope_type") in _LENGTH_DEPENDENT_ROPE:
+    kinds = {
+        part.get("rope_type") for part in (rope, *rope.values()) if isinstance(part, dict)
+    }  # by layer type
+    if kinds & _LENGTH_DEPENDENT_ROPE:
         raise CaptureError(model, "its rotary embedding depends on the length of the whole prompt")
 
 
@@ -97,4 +100,4 @@ def require_every_layer(model: PreTrainedModel, attentions: object) -> None:
         or len(attentions) != layers(model)
         or any(a is None or a.ndim != 4 for a in attentions)
     ):
-        raise CaptureError(model, "some layers give no attention (loaded with flash attention? try eager)")
+        raise CaptureError(model, "some layers give no attention under eager attention")

@@ -14,6 +14,7 @@ from iclnb.llm.attention import (
     CaptureError,
     attend,
     last_token_attention,
+    prefix,
     prefix_pass,
     prepare,
     probe,
@@ -46,6 +47,26 @@ def test_a_model_that_is_not_causal_is_refused(kind, implementation):
         prepare(model, PREFIX)
 
 
+def test_layers_that_are_not_causal_in_one_implementation():
+    model = made("llama", "sdpa")
+    for layer in model.model.layers:
+        layer.self_attn.is_causal = False  # heeded by sdpa, not by eager
+    with pytest.raises(CaptureError, match="not causal"):
+        prepare(model, PREFIX)
+
+
+def test_layers_with_unequal_heads_are_refused_in_words():
+    with pytest.raises(CaptureError, match="equally many heads"):
+        last_token_attention(made("deepseek_v4"), torch.tensor([[31, 32]]))
+
+
+def test_rotary_embeddings_that_depend_on_the_length_in_layers_of_one_type():
+    config = configurations.configuration("gemma3_text")
+    config.rope_parameters["full_attention"] = {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 4.0}
+    with pytest.raises(CaptureError, match="rotary"):
+        prepare(configurations.model(config, "eager"), PREFIX)
+
+
 def test_a_change_of_settings_is_noticed():
     model = made("llama")
     ids, mask = sweep.padded((9, 5), "right", 0)
@@ -57,15 +78,13 @@ def test_a_change_of_settings_is_noticed():
 
 def test_what_differs_from_the_models_own_attention_is_refused(monkeypatch):
     """Capture that gives every token the same weight."""
-    uniform = lambda model, prefix, inputs, edit, wanted: (  # noqa: E731
-        [torch.full((len(inputs["input_ids"]), 4, inputs["attention_mask"].shape[1]), 0.05) for _ in wanted],
-        model(inputs["input_ids"]).logits,
-    )
-    from iclnb.llm.attention import prefix
 
-    monkeypatch.setattr(
-        prefix, "_WAYS", {w: (prepared, uniform) for w, (prepared, _) in prefix._WAYS.items()}
-    )
+    def uniform(model, prefix, inputs, edit, wanted):
+        row = torch.full((len(inputs["input_ids"]), 4, inputs["attention_mask"].shape[1]), 0.05)
+        return [row for _ in wanted], model(inputs["input_ids"]).logits
+
+    ways = {way: (prepared, uniform) for way, (prepared, _) in prefix._WAYS.items()}
+    monkeypatch.setattr(prefix, "_WAYS", ways)
     with pytest.raises(CaptureError, match="differs from its own eager attention"):
         prepare(made("llama"), PREFIX)
 
@@ -96,7 +115,9 @@ def test_windows_and_chunks_that_no_probe_reaches(kind):
 
 @pytest.mark.parametrize("kind", ["deepseek_v3", "longcat_flash", "jetmoe"])
 def test_a_cache_that_holds_something_else_than_attention_receives(kind):
-    assert swept(sweep.shared_prefix_cases, made(kind, "eager")) == []
+    model = made(kind)
+    assert swept(sweep.shared_prefix_cases, model) == []
+    assert prefix._way(model).through == "interface"
 
 
 @pytest.mark.parametrize("kind", ["roberta", "opt", "xglm", "data2vec-text"])
