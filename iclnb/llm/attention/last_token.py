@@ -100,8 +100,6 @@ def capture(
         rows = WAYS[way](model, input_ids.to(device), real, last.tolist(), wanted)
     if not wanted:
         return torch.zeros(0, len(input_ids), 0, input_ids.shape[1], device=input_ids.device)
-    if len({tuple(row.shape) for row in rows}) > 1:
-        raise CaptureError(model, "its layers do not have equally many heads")
     attention = torch.stack([row.float().to(input_ids.device) for row in rows])
     require_probabilities(model, attention)
     return attention * mask[None, :, None, :]

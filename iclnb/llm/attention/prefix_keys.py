@@ -60,10 +60,6 @@ def _remember(
 ) -> tuple[Float[Tensor, "batch tokens heads dim"], None]:
     """The layer's own attention, eager or sdpa; its keys and values go to the current prefix."""
     prefix = _CURRENT.get()
-    if module.layer_idx in prefix.rows:
-        raise TypeError(f"layer {module.layer_idx} attends twice")
-    if key.shape[:3] != value.shape[:3] or key.shape[2] != query.shape[2]:
-        raise TypeError(f"layer {module.layer_idx} attends to something else than the tokens")
     prefix.rows[module.layer_idx] = key[0], value[0]
     if isinstance(mask, BlockMask):
         blocks = in_blocks(module, query, key, value, mask, **settings)

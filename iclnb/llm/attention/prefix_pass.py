@@ -91,7 +91,7 @@ def _attend(
     prefix_key, prefix_value = (part[layer] for part in (batch.prefix.keys, batch.prefix.values))
     _refuse_other_shapes(query, (prefix_key, prefix_value), (key, value))
     mask, before, visible = attention_mask.whole(query)
-    if visible and _is_plain(eager) and query.shape[-1] == value.shape[-1] and mask.shape[1] == 1:
+    if visible and _is_plain(eager) and query.shape[-1] == value.shape[-1]:
         own, scaling = mask[..., before:], settings["scaling"]
         output = merged_attention(query, prefix_key, prefix_value, key, value, own, scaling)
         batch.rows[layer] = None

@@ -9,6 +9,7 @@ import tiny
 import torch
 from llm.attention import configurations, sweep
 from throwaway import ROOT
+from transformers import T5Config, T5ForConditionalGeneration
 
 from iclnb.llm.attention import (
     CaptureError,
@@ -53,6 +54,12 @@ def test_layers_that_are_not_causal_in_one_implementation():
         layer.self_attn.is_causal = False  # heeded by sdpa, not by eager
     with pytest.raises(CaptureError, match="not causal"):
         prepare(model, PREFIX)
+
+
+def test_an_encoder_decoder_is_refused_in_words():
+    sizes = {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 1, "num_heads": 4, "vocab_size": 97}
+    with pytest.raises(CaptureError, match="encoder-decoder"):
+        prepare(T5ForConditionalGeneration(T5Config(**sizes)), PREFIX)
 
 
 def test_layers_with_unequal_heads_are_refused_in_words():
