@@ -49,6 +49,9 @@ def test_a_model_that_is_not_causal_is_refused(kind, implementation):
 
 
 def test_layers_that_are_not_causal_in_one_implementation():
+    """StableLM's sdpa layers stay causal where a setting makes its eager ones bidirectional."""
+    with pytest.raises(CaptureError, match="not causal"):
+        last_token_attention(made("stablelm", "sdpa", causal=False), torch.tensor([[31, 32]]))
     model = made("llama", "sdpa")
     for layer in model.model.layers:
         layer.self_attn.is_causal = False  # heeded by sdpa, not by eager
