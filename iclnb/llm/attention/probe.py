@@ -138,8 +138,7 @@ def _once(model: PreTrainedModel, question: str, tried: Callable) -> object:
                 _refuse_what_is_not_causal(model)
                 known[question] = tried()
         except CaptureError as error:
-            known[question] = error
-            error.__traceback__ = None
+            known[question] = CaptureError(model, error.why)  # without the frames, which hold the model
     if isinstance(known[question], CaptureError):
         raise CaptureError(model, known[question].why)
     return known[question]

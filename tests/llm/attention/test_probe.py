@@ -1,8 +1,10 @@
 """Models that no list names: what they do decides whether their attention is captured or refused."""
 
+import gc
 import subprocess
 import sys
 import threading
+import weakref
 
 import pytest
 import tiny
@@ -228,3 +230,13 @@ def test_a_model_is_tried_once(monkeypatch):
         with pytest.raises(CaptureError):
             last_token_attention(refused, torch.tensor([[31, 32]]))
     assert len(tries) == 2
+
+
+def test_a_refused_model_is_not_kept_alive():
+    model = made("openai-gpt")
+    with pytest.raises(CaptureError):
+        last_token_attention(model, torch.tensor([[31, 32]]))
+    alive = weakref.ref(model)
+    del model
+    gc.collect()
+    assert alive() is None
