@@ -1,6 +1,8 @@
 """What capturing attention needs of a 🤗 transformers model: its modes, masks and own eager attention."""
 
+import inspect
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -12,22 +14,25 @@ from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.masking_utils import eager_mask
 
-from iclnb.errors import IclnbError
+from iclnb.llm.attention.refusals import CaptureError, layers
 
 BLOCK = 128
 """Queries whose attention is computed at a time: the memory of a layer is BLOCK x tokens, not tokens²."""
 
-_LENGTH_DEPENDENT_ROPE = {"dynamic", "longrope"}
+ONE_AT_A_TIME = threading.RLock()
+"""Held while a model's settings or hooks are changed: a second thread waits until they are as before."""
 
 
-class CaptureError(IclnbError):
-    """The attention of this architecture cannot be captured exactly."""
+def accepted(module: torch.nn.Module, inputs: dict[str, object]) -> dict[str, object]:
+    """The inputs that a module's ``forward`` has a parameter for."""
+    names = inspect.signature(module.forward).parameters
+    return {name: value for name, value in inputs.items() if name in names}
 
-    def __init__(self, model: PreTrainedModel, why: str):
-        super().__init__(
-            f"cannot capture the attention of {type(model).__name__} (model type "
-            f"{model.config.model_type!r}): {why}"
-        )
+
+def body(model: PreTrainedModel) -> torch.nn.Module:
+    """The model without its language-modelling head, where that part takes tokens by itself."""
+    names = {*inspect.signature(model.base_model.forward).parameters}
+    return model.base_model if "input_ids" in names and "decoder_input_ids" not in names else model
 
 
 @contextmanager
@@ -57,18 +62,6 @@ def implementation(model: PreTrainedModel, name: str) -> Iterator[None]:
             config._attn_implementation_internal = earlier
 
 
-def layers(model: PreTrainedModel) -> int:
-    """How many layers the model's configuration says it has.
-
-    Raises:
-        CaptureError: if it does not say.
-    """
-    found = getattr(model.config.get_text_config(decoder=True), "num_hidden_layers", None)
-    if found is None:
-        raise CaptureError(model, "its configuration does not say how many layers it has")
-    return found
-
-
 class BlockMask:
     """The attention mask of tokens² that a model asks for, made one block of queries at a time."""
 
@@ -85,10 +78,10 @@ class Pass(Protocol):
     """What an attention function knows of the forward pass it is part of.
 
     Attributes:
-        rows: the last tokens' attention in the layers that were reached. (batch, heads, tokens)
+        rows: for each layer that was reached what is kept of it, such as the last tokens' attention.
     """
 
-    rows: dict[int, Float[Tensor, "batch heads tokens"]]
+    rows: dict[int, object]
 
 
 @contextmanager
@@ -96,7 +89,7 @@ def attending(
     model: PreTrainedModel,
     name: str,
     attend: Callable,
-    mask: type[BlockMask],
+    mask: Callable,
     current: ContextVar,
     state: Pass,
 ) -> Iterator[None]:
@@ -119,16 +112,30 @@ def attending(
     try:
         with implementation(model, name):
             yield
-    except (TypeError, AttributeError) as error:
-        raise CaptureError(
-            model, f"its attention does not go through AttentionInterface alone ({error})"
-        ) from error
     finally:
         current.reset(token)
     if sorted(state.rows) != list(range(layers(model))):
         raise CaptureError(
             model, f"softmax attention was seen in layers {sorted(state.rows)} of {layers(model)}"
         )
+
+
+def in_blocks(
+    module: torch.nn.Module,
+    query: Float[Tensor, "batch heads tokens dim"],
+    key: Float[Tensor, "batch kv_heads tokens dim"],
+    value: Float[Tensor, "batch kv_heads tokens dim"],
+    mask: BlockMask,
+    **settings: object,
+) -> Iterator[
+    tuple[int, Float[Tensor, "batch queries heads dim"], Float[Tensor, "batch heads queries tokens"]]
+]:
+    """The module's own eager attention by blocks of queries: first query, output, probabilities."""
+    eager = eager_of(module)
+    for start in range(0, query.shape[2], BLOCK):
+        stop = min(start + BLOCK, query.shape[2])
+        rows = mask.rows(start, stop, query)
+        yield start, *eager(module, query[:, :, start:stop], key, value, rows, **settings)
 
 
 def eager_of(module: torch.nn.Module) -> Callable:
@@ -159,33 +166,3 @@ def checked_mask(input_ids: Tensor, attention_mask: Tensor | None) -> Bool[Tenso
     if not mask.any(dim=1).all():
         raise ValueError("attention_mask leaves a prompt without a real token")
     return mask
-
-
-def refuse_encoder_decoder(model: PreTrainedModel) -> None:
-    """Raise :class:`CaptureError` for a model that is not a causal language model."""
-    if model.config.is_encoder_decoder:
-        raise CaptureError(model, "it is an encoder-decoder, and this is for causal language models")
-
-
-def refuse_length_dependent_positions(model: PreTrainedModel) -> None:
-    """Raise :class:`CaptureError` where a key depends on the length of the whole prompt."""
-    rope = getattr(model.config.get_text_config(decoder=True), "rope_parameters", None) or {}
-    if rope.get("rope_type") in _LENGTH_DEPENDENT_ROPE:
-        raise CaptureError(model, "its rotary embedding depends on the length of the whole prompt")
-
-
-def require_probabilities(model: PreTrainedModel, attention: Float[Tensor, "*rows tokens"]) -> None:
-    """Raise :class:`CaptureError` unless every row is finite and sums to something in (0, 1]."""
-    total = attention.sum(dim=-1)
-    if not (torch.isfinite(total).all() and (total > 0).all() and (total < 1.01).all()):
-        raise CaptureError(model, "its attention rows are not probabilities")
-
-
-def require_every_layer(model: PreTrainedModel, attentions: object) -> None:
-    """Raise :class:`CaptureError` unless a forward pass gave the attention of every layer."""
-    if (
-        not attentions
-        or len(attentions) != layers(model)
-        or any(a is None or a.ndim != 4 for a in attentions)
-    ):
-        raise CaptureError(model, "some layers give no attention (loaded with flash attention? try eager)")

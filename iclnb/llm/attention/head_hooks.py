@@ -9,6 +9,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from iclnb.errors import IclnbError
+from iclnb.llm.attention.architectures import ONE_AT_A_TIME
 
 Edit = Callable[[int, Float[Tensor, "prompts heads dim"]], Float[Tensor, "prompts heads dim"]]
 """Called with a layer and what its heads put out at each prompt's last token; returns what replaces it."""
@@ -25,7 +26,7 @@ def head_outputs(
 
     What a head puts out is the sum of its values weighted by its attention, before the output projection
     joins the heads. Where several query heads share a key-value head (grouped-query attention), each query
-    head has an output of its own.
+    head has an output of its own. A second thread waits until the block ends.
 
     Args:
         model: a causal language model; without any change after the block, however it ends.
@@ -44,7 +45,7 @@ def head_outputs(
     def count(*_: object) -> None:
         passes[0] += 1
 
-    with ExitStack() as stack:
+    with ONE_AT_A_TIME, ExitStack() as stack:
         stack.callback(model.get_input_embeddings().register_forward_pre_hook(count).remove)
         for layer, (projection, heads) in enumerate(found):
             hook = _hook(layer, heads, edit, last, calls)

@@ -12,27 +12,32 @@ of each prompt's last token is kept, so that memory grows with tokens and no arc
 Anything else raises :class:`~iclnb.llm.attention.architectures.CaptureError`, which names the architecture.
 """
 
+from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
-from iclnb.llm.attention import architectures
+from iclnb.llm.attention import architectures, probe
 from iclnb.llm.attention.architectures import (
     BlockMask,
-    CaptureError,
+    accepted,
     attending,
+    body,
     checked_mask,
-    eager_of,
     evaluation,
     implementation,
-    layers,
-    refuse_encoder_decoder,
+    in_blocks,
+)
+from iclnb.llm.attention.refusals import (
+    CaptureError,
+    chosen_layers,
     refuse_length_dependent_positions,
+    refusing,
     require_every_layer,
     require_probabilities,
 )
@@ -45,19 +50,22 @@ def last_token_attention(
     model: PreTrainedModel,
     input_ids: Int[Tensor, "batch tokens"],
     attention_mask: Int[Tensor, "batch tokens"] | None = None,
+    layers: Sequence[int] | None = None,
 ) -> Float[Tensor, "layers batch heads tokens"]:
     """The attention that the last real token of each prompt pays to every token (paper A, section 5.1).
 
     The same numbers as ``model(input_ids, attention_mask, output_attentions=True)`` gives under
     ``attn_implementation="eager"`` in evaluation mode, in memory that grows with tokens instead of tokens².
     Positions are those of that same call: pad on the right where a model learned absolute positions (GPT-2),
-    since it counts padding on the left.
+    since it counts padding on the left. The first call with a model compares the two on a few tokens
+    (:mod:`iclnb.llm.attention.probe`). A second thread waits.
 
     Args:
         model: a causal language model, whatever its attention implementation, dtype and devices; its modes
             and settings are the same afterwards.
         input_ids: token ids, padded on either side.
         attention_mask: 1 for real tokens, 0 for padding; ``None`` means that all are real.
+        layers: which to return, in this order; all of them for ``None``.
 
     Returns:
         Probabilities in float32, on the device of ``input_ids``: for each layer, prompt and head a row that
@@ -66,18 +74,32 @@ def last_token_attention(
 
     Raises:
         CaptureError: if the architecture's attention cannot be captured exactly; the message names it.
-        ValueError: if the shapes of ``input_ids`` and ``attention_mask`` do not fit, or a prompt is empty.
+        ValueError: if the shapes of ``input_ids`` and ``attention_mask`` do not fit, a prompt is empty, or
+            there is no such layer.
     """
     mask = checked_mask(input_ids, attention_mask)
+    with architectures.ONE_AT_A_TIME:
+        wanted = chosen_layers(model, layers)
+        way = probe.way_to_last_tokens(model, WAYS, capture)
+        return capture(model, way, input_ids, mask, wanted)
+
+
+def capture(
+    model: PreTrainedModel,
+    way: str,
+    input_ids: Int[Tensor, "batch tokens"],
+    mask: Bool[Tensor, "batch tokens"],
+    wanted: Sequence[int],
+) -> Float[Tensor, "layers batch heads tokens"]:
+    """:func:`last_token_attention` in one of :data:`WAYS`, without a look at whether it is exact."""
     positions = torch.arange(input_ids.shape[1], device=mask.device)
     last = torch.where(mask, positions, -1).amax(dim=1)
-    refuse_encoder_decoder(model)
-    capture = _through_interface if model._can_set_attn_implementation() else _through_cache
     device = model.get_input_embeddings().weight.device
-    with evaluation(model):
-        rows = capture(
-            model, input_ids.to(device), None if mask.all() else mask.long().to(device), last.tolist()
-        )
+    real = None if mask.all() else mask.long().to(device)
+    with evaluation(model), refusing(model):
+        rows = WAYS[way](model, input_ids.to(device), real, last.tolist(), wanted)
+    if not wanted:
+        return torch.zeros(0, len(input_ids), 0, input_ids.shape[1], device=input_ids.device)
     attention = torch.stack([row.float().to(input_ids.device) for row in rows])
     require_probabilities(model, attention)
     return attention * mask[None, :, None, :]
@@ -106,16 +128,12 @@ def _attend(
     **settings: object,
 ) -> tuple[Float[Tensor, "batch tokens heads dim"], None]:
     """The module's eager attention, block by block; the last tokens' rows go to the current capture."""
-    capture, eager = _CURRENT.get(), eager_of(module)
-    outputs, found = [], {}
-    for start in range(0, query.shape[2], architectures.BLOCK):
-        stop = min(start + architectures.BLOCK, query.shape[2])
-        mask = attention_mask.rows(start, stop, query)
-        output, probabilities = eager(module, query[:, :, start:stop], key, value, mask, **settings)
+    capture, outputs, found = _CURRENT.get(), [], {}
+    for start, output, probabilities in in_blocks(module, query, key, value, attention_mask, **settings):
         outputs.append(output)
         for prompt, last in enumerate(capture.last):
-            if start <= last < stop:
-                found[prompt] = probabilities[prompt, :, last - start].clone()
+            if start <= last < start + output.shape[1]:
+                found[prompt] = probabilities[prompt, :, last - start, : key.shape[2]].clone()
     if module.layer_idx in capture.rows:
         raise TypeError(f"layer {module.layer_idx} attends twice")
     capture.rows[module.layer_idx] = torch.stack([found[prompt] for prompt in range(len(capture.last))])
@@ -123,38 +141,39 @@ def _attend(
 
 
 def _through_interface(
-    model: PreTrainedModel, input_ids: Tensor, attention_mask: Tensor | None, last: list[int]
+    model: PreTrainedModel,
+    input_ids: Tensor,
+    attention_mask: Tensor | None,
+    last: list[int],
+    wanted: Sequence[int],
 ) -> list[Float[Tensor, "batch heads tokens"]]:
     """One forward pass in which every layer's attention is :func:`_attend`."""
-    capture = _Capture(last)
+    capture, inner = _Capture(last), body(model)
+    inputs = {"input_ids": input_ids, "attention_mask": attention_mask, "use_cache": False}
     with attending(model, _ENTRY, _attend, BlockMask, _CURRENT, capture):
-        model.base_model(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
-    return [capture.rows[layer] for layer in sorted(capture.rows)]
+        inner(**inputs, **accepted(inner, {"logits_to_keep": 1}))
+    return [capture.rows[layer] for layer in wanted]
 
 
 # --- the others, with a cache of keys and values ------------------------------------------------------------
 
 
 def _through_cache(
-    model: PreTrainedModel, input_ids: Tensor, attention_mask: Tensor | None, last: list[int]
+    model: PreTrainedModel,
+    input_ids: Tensor,
+    attention_mask: Tensor | None,
+    last: list[int],
+    wanted: Sequence[int],
 ) -> list[Float[Tensor, "batch heads tokens"]]:
     """The prompt in blocks under eager attention; the attention of each last token is kept."""
     refuse_length_dependent_positions(model)
-    tokens = max(last) + 1
-    rows = [[None] * len(last) for _ in range(layers(model))]
-    cache = DynamicCache()
+    tokens, inner, cache = max(last) + 1, body(model), DynamicCache()
+    rows = [[None] * len(last) for _ in wanted]
+    blocks = range(architectures.BLOCK, tokens, architectures.BLOCK)
     with implementation(model, "eager"):
-        edges = sorted(
-            {
-                0,
-                *range(architectures.BLOCK, tokens, architectures.BLOCK),
-                *last,
-                *(index + 1 for index in last),
-            }
-        )
-        for start, stop in pairwise(edges):
+        for start, stop in pairwise(sorted({0, *blocks, *last, *(index + 1 for index in last)})):
             prompts = [prompt for prompt, index in enumerate(last) if start == index]
-            found = model.base_model(
+            found = inner(
                 input_ids=input_ids[:, start:stop],
                 attention_mask=None if attention_mask is None else attention_mask[:, :stop],
                 past_key_values=cache, use_cache=True, output_attentions=bool(prompts),
@@ -162,16 +181,19 @@ def _through_cache(
             if cache.get_seq_length() != stop:
                 raise CaptureError(model, "it does not keep the keys and values of the tokens before")
             if prompts:
-                _take(model, found.attentions, prompts, rows, input_ids.shape[1])
+                require_every_layer(model, found.attentions)
+                kept = [found.attentions[layer] for layer in wanted]
+                _take(kept, prompts, rows, input_ids.shape[1])
     return [torch.stack(layer) for layer in rows]
 
 
-def _take(
-    model: PreTrainedModel, attentions: object, prompts: list[int], rows: list[list], tokens: int
-) -> None:
+def _take(attentions: list[Tensor], prompts: list[int], rows: list[list], tokens: int) -> None:
     """Put the rows of a block of one query, padded to all tokens, where they belong."""
-    require_every_layer(model, attentions)
     for layer, attention in enumerate(attentions):
         for prompt in prompts:
             row = attention[prompt, :, -1]
             rows[layer][prompt] = torch.nn.functional.pad(row, (0, tokens - row.shape[-1]))
+
+
+WAYS = {"interface": _through_interface, "cache": _through_cache}
+"""How attention is captured: see the head of this module."""

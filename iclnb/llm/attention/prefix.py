@@ -13,17 +13,27 @@ plus mask), the two parts are computed apart and merged (:mod:`iclnb.llm.attenti
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from itertools import pairwise
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from transformers import DynamicCache, PreTrainedModel
+from transformers import PreTrainedModel
 
-from iclnb.llm.attention import architectures
-from iclnb.llm.attention.architectures import CaptureError, checked_mask, evaluation, implementation
+from iclnb.llm.attention import architectures, probe
+from iclnb.llm.attention.architectures import checked_mask, evaluation
 from iclnb.llm.attention.head_hooks import Edit
-from iclnb.llm.attention.prefix_pass import Found, SharedPrefix, through_cache, through_interface
+from iclnb.llm.attention.prefix_keys import SharedPrefix, prefix_of_cache, prefix_of_interface
+from iclnb.llm.attention.prefix_pass import Found, through_cache, through_interface
+from iclnb.llm.attention.probe import PrefixWay
+from iclnb.llm.attention.refusals import (
+    CaptureError,
+    chosen_layers,
+    refuse_length_dependent_positions,
+    refusing,
+    require_probabilities,
+)
+
+_WAYS = {"interface": (prefix_of_interface, through_interface), "cache": (prefix_of_cache, through_cache)}
 
 
 def shared_prefix_attention(
@@ -61,24 +71,36 @@ def prepare(model: PreTrainedModel, prefix_ids: Sequence[int] | Int[Tensor, " pr
     ids = torch.as_tensor(prefix_ids).reshape(1, -1)
     if ids.shape[1] == 0:
         raise ValueError("a shared prefix needs at least one token, got none")
-    architectures.refuse_encoder_decoder(model)
-    architectures.refuse_length_dependent_positions(model)
-    device, tokens, cache = model.get_input_embeddings().weight.device, ids.shape[1], DynamicCache()
-    lean = model._can_set_attn_implementation() and model.config._attn_implementation != "eager"
-    edges = (
-        [0, tokens] if lean else sorted({0, *range(architectures.BLOCK, tokens, architectures.BLOCK), tokens})
-    )
-    own = nullcontext() if lean else implementation(model, "eager")
-    with evaluation(model), own:
-        for start, stop in pairwise(edges):
-            model.base_model(input_ids=ids[:, start:stop].to(device), past_key_values=cache, use_cache=True)
-    if cache.get_seq_length() != tokens or len(cache.layers) != architectures.layers(model):
-        raise CaptureError(model, "it does not keep the keys and values of the tokens before")
-    return SharedPrefix(
-        input_ids=tuple(ids[0].tolist()),
-        keys=tuple(layer.keys[0] for layer in cache.layers),
-        values=tuple(layer.values[0] for layer in cache.layers),
-    )
+    with architectures.ONE_AT_A_TIME:
+        return _prefix(model, _way(model), ids)
+
+
+def _way(model: PreTrainedModel) -> PrefixWay:
+    """How this model shares a prefix, found at the first call with it."""
+    refuse_length_dependent_positions(model)
+
+    def run(model: PreTrainedModel, way: PrefixWay, prefix: Tensor, ids: Tensor, mask: Tensor):
+        return _attend(
+            model, way, _prefix(model, way, prefix[None]), ids, mask, chosen_layers(model, None), None
+        )
+
+    return probe.way_with_prefix(model, _WAYS, run)
+
+
+def _prefix(model: PreTrainedModel, way: PrefixWay, ids: Int[Tensor, "1 prefix"]) -> SharedPrefix:
+    """What every layer remembers of the shared tokens."""
+    _refuse_padding_ids(model, way, ids)
+    device = model.get_input_embeddings().weight.device
+    with evaluation(model), refusing(model):
+        return _WAYS[way.through][0](model, ids.to(device))
+
+
+def _refuse_padding_ids(model: PreTrainedModel, way: PrefixWay, ids: Tensor) -> None:
+    """RoBERTa's positions stand still at a padding id, so it cannot be an ordinary token."""
+    if way.first and (ids == way.first - 1).any():
+        raise CaptureError(
+            model, "it counts positions by its padding token, and a prompt contains that token"
+        )
 
 
 @torch.no_grad()
@@ -90,6 +112,7 @@ def attend(
     *,
     attention: bool = True,
     edit: Edit | None = None,
+    layers: Sequence[int] | None = None,
 ) -> tuple[Float[Tensor, "layers batch heads tokens"] | None, Float[Tensor, "batch vocabulary"]]:
     """One batch of queries on top of a prepared prefix.
 
@@ -99,37 +122,55 @@ def attend(
         attention: whether to return attention (``None`` otherwise).
         edit: sees, and returns in its place, what the heads of a layer put out at the last tokens
             (:func:`iclnb.llm.attention.head_hooks.head_outputs`).
+        layers: whose attention to return, in this order; all of them for ``None``.
 
     Returns:
         As :func:`shared_prefix_attention`.
     """
     mask = checked_mask(suffix_ids, suffix_mask)
+    with architectures.ONE_AT_A_TIME:
+        wanted = chosen_layers(model, layers) if attention else []
+        rows, logs = _attend(model, _way(model), prefix, suffix_ids, mask, wanted, edit)
+    return (rows if attention else None), logs
+
+
+def _attend(
+    model: PreTrainedModel,
+    way: PrefixWay,
+    prefix: SharedPrefix,
+    suffix_ids: Int[Tensor, "batch suffix"],
+    mask: Bool[Tensor, "batch suffix"],
+    wanted: list[int],
+    edit: Edit | None,
+) -> tuple[Float[Tensor, "layers batch heads tokens"] | None, Float[Tensor, "batch vocabulary"]]:
+    """:func:`attend` in a given way; ``None`` for the attention of no layers."""
     order = torch.argsort(mask.long(), dim=1, stable=True)  # padding to the left: the last token stands last
     ids, lengths = suffix_ids.gather(1, order), mask.sum(1)
+    _refuse_padding_ids(model, way, suffix_ids[mask])
     logs, captured = [None] * len(ids), [None] * len(ids)
     with evaluation(model):
-        for rows, longest in _together(model, lengths):
-            own, logits = _run(model, prefix, ids[rows, -longest:], lengths[rows], edit)
+        for rows, longest in _together(way, lengths):
+            with refusing(model) if edit is None else nullcontext():  # what an edit raises is its own
+                own, logits = _run(model, way, prefix, ids[rows, -longest:], lengths[rows], edit, wanted)
             log_probabilities = torch.log_softmax(logits[:, -1].float(), dim=-1).to(ids.device)
             for i, row in enumerate(rows.tolist()):
                 logs[row] = log_probabilities[i]
-                if attention:
+                if wanted:
                     captured[row] = _placed(own, i, order[row], int(lengths[row]), len(prefix.input_ids))
-    if not attention:
+    if not wanted:
         return None, torch.stack(logs)
     rows = torch.stack(captured, dim=1)
-    architectures.require_probabilities(model, rows)
+    require_probabilities(model, rows)
     return rows, torch.stack(logs)
 
 
-def _together(model: PreTrainedModel, lengths: Int[Tensor, " batch"]) -> Iterator[tuple[Tensor, int]]:
+def _together(way: PrefixWay, lengths: Int[Tensor, " batch"]) -> Iterator[tuple[Tensor, int]]:
     """Which prompts run in one pass, and the longest suffix among them.
 
     Padding between prefix and suffix changes nothing where a model is given its tokens' positions. Sliding
-    windows and some relative positions go by place; there, prompts of one length run together.
+    windows, chunks and some relative positions go by place; there, prompts of one length run together.
     """
-    config = model.config.get_text_config(decoder=True)
-    if model._can_set_attn_implementation() and getattr(config, "sliding_window", None) is None:
+    if way.together:
         yield torch.arange(len(lengths)), int(lengths.max())
     else:
         for length in lengths.unique().tolist():
@@ -149,10 +190,12 @@ def _placed(
 
 def _run(
     model: PreTrainedModel,
+    way: PrefixWay,
     prefix: SharedPrefix,
     ids: Int[Tensor, "batch suffix"],
     lengths: Int[Tensor, " batch"],
     edit: Edit | None,
+    wanted: list[int],
 ) -> Found:
     """One forward pass over suffixes padded on the left: each layer's last row, and the last logits."""
     device, before = model.get_input_embeddings().weight.device, len(prefix.input_ids)
@@ -160,7 +203,7 @@ def _run(
     inputs = {
         "input_ids": ids.to(device),
         "attention_mask": torch.cat([own.new_ones(len(ids), before), own], dim=1),
-        "position_ids": before + (own.cumsum(1) - 1).clamp(min=0),
     }
-    run = through_interface if model._can_set_attn_implementation() else through_cache
-    return run(model, prefix, inputs, edit)
+    if way.first is not None:
+        inputs["position_ids"] = way.first + before + (own.cumsum(1) - 1).clamp(min=0)
+    return _WAYS[way.through][1](model, prefix, inputs, edit, wanted)

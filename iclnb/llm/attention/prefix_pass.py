@@ -1,7 +1,7 @@
 """The two ways to run queries on top of a shared prefix, for architectures that offer one or the other."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -16,33 +16,21 @@ from transformers.models.llama import modeling_llama
 
 from iclnb.llm.attention.architectures import (
     BlockMask,
+    accepted,
     attending,
+    body,
     eager_of,
     implementation,
-    require_every_layer,
 )
 from iclnb.llm.attention.head_hooks import Edit, head_outputs
+from iclnb.llm.attention.prefix_keys import SharedPrefix
+from iclnb.llm.attention.refusals import require_every_layer
 from iclnb.llm.attention.split_softmax import last_row, merged_attention
 
 _ENTRY = "iclnb_shared_prefix"
 
 Found = tuple[list[Float[Tensor, "batch heads tokens"]], Float[Tensor, "batch 1 vocabulary"]]
-"""The last row of each layer, and the logits of the last token."""
-
-
-@dataclass(frozen=True)
-class SharedPrefix:
-    """The first tokens of many prompts, with what every layer remembers of them.
-
-    Attributes:
-        input_ids: the tokens.
-        keys: for each layer its keys, rotary embedding applied. (kv_heads, prefix, dim)
-        values: for each layer its values. (kv_heads, prefix, dim)
-    """
-
-    input_ids: tuple[int, ...]
-    keys: tuple[Float[Tensor, "kv_heads prefix dim"], ...]
-    values: tuple[Float[Tensor, "kv_heads prefix dim"], ...]
+"""The last row of each layer asked for, and the logits of the last token."""
 
 
 # --- architectures that look their attention up in AttentionInterface ---------------------------------------
@@ -50,10 +38,11 @@ class SharedPrefix:
 
 @dataclass
 class _Batch:
-    """One forward pass: the shared prefix, and each layer's last row as far as it was reached."""
+    """One forward pass: the shared prefix, and the last rows of the layers asked for."""
 
     prefix: SharedPrefix
-    rows: dict[int, Tensor] = field(default_factory=dict)
+    wanted: frozenset[int]
+    rows: dict[int, Tensor | None] = field(default_factory=dict)
 
 
 _CURRENT: ContextVar[_Batch] = ContextVar("iclnb_shared_prefix")
@@ -100,19 +89,32 @@ def _attend(
     if layer in batch.rows:
         raise TypeError(f"layer {layer} attends twice")
     prefix_key, prefix_value = (part[layer] for part in (batch.prefix.keys, batch.prefix.values))
+    _refuse_other_shapes(query, (prefix_key, prefix_value), (key, value))
     mask, before, visible = attention_mask.whole(query)
-    if visible and _is_plain(eager):
+    if visible and _is_plain(eager) and query.shape[-1] == value.shape[-1]:
         own, scaling = mask[..., before:], settings["scaling"]
         output = merged_attention(query, prefix_key, prefix_value, key, value, own, scaling)
-        batch.rows[layer] = last_row(query[:, :, -1], prefix_key, key, own[:, 0, -1], scaling)
+        batch.rows[layer] = None
+        if layer in batch.wanted:
+            batch.rows[layer] = last_row(query[:, :, -1], prefix_key, key, own[:, 0, -1], scaling)
         return output.transpose(1, 2).contiguous(), None
     joined = (
         torch.cat([part.expand(len(query), -1, -1, -1), own], dim=2)
         for part, own in ((prefix_key, key), (prefix_value, value))
     )
     output, probabilities = eager(module, query, *joined, mask, **settings)
-    batch.rows[layer] = probabilities[:, :, -1, : mask.shape[-1]]
+    batch.rows[layer] = probabilities[:, :, -1, : mask.shape[-1]] if layer in batch.wanted else None
     return output, None
+
+
+def _refuse_other_shapes(query: Tensor, prefix: tuple[Tensor, Tensor], own: tuple[Tensor, Tensor]) -> None:
+    """Raise before any kernel runs on heads that do not fit: some end the interpreter instead of raising."""
+    for before, after in zip(prefix, own, strict=True):
+        heads, dim = before.shape[0], before.shape[2]
+        if after.shape[1] != heads or after.shape[3] != dim or query.shape[1] % heads:
+            raise TypeError(f"{query.shape[1]} heads attend to {heads} and {after.shape[1]} of keys")
+    if own[0].shape[2] != query.shape[2] or query.shape[3] != own[0].shape[3]:
+        raise TypeError("keys do not fit the queries")
 
 
 @once
@@ -122,14 +124,19 @@ def _is_plain(eager: Callable) -> bool:
 
 
 def through_interface(
-    model: PreTrainedModel, prefix: SharedPrefix, inputs: dict[str, Tensor], edit: Edit | None
+    model: PreTrainedModel,
+    prefix: SharedPrefix,
+    inputs: dict[str, Tensor],
+    edit: Edit | None,
+    wanted: Sequence[int],
 ) -> Found:
     """One forward pass in which every layer's attention is :func:`_attend`."""
     cache = Cache(layers=[_OwnTokens(len(prefix.input_ids)) for _ in prefix.keys])
-    batch = _Batch(prefix)
+    batch = _Batch(prefix, frozenset(wanted))
+    inputs = inputs | accepted(model, {"logits_to_keep": 1})
     with attending(model, _ENTRY, _attend, _Mask, _CURRENT, batch), _editing(model, edit):
-        output = model(**inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
-    return [batch.rows[layer] for layer in sorted(batch.rows)], output.logits
+        output = model(**inputs, past_key_values=cache, use_cache=True)
+    return [batch.rows[layer] for layer in wanted], output.logits
 
 
 def _editing(model: PreTrainedModel, edit: Edit | None) -> AbstractContextManager[None]:
@@ -140,7 +147,11 @@ def _editing(model: PreTrainedModel, edit: Edit | None) -> AbstractContextManage
 
 
 def through_cache(
-    model: PreTrainedModel, prefix: SharedPrefix, inputs: dict[str, Tensor], edit: Edit | None
+    model: PreTrainedModel,
+    prefix: SharedPrefix,
+    inputs: dict[str, Tensor],
+    edit: Edit | None,
+    wanted: Sequence[int],
 ) -> Found:
     """The suffixes but for their last tokens, then the last ones alone, whose attention is kept."""
     size = (len(inputs["input_ids"]), -1, -1, -1)
@@ -148,25 +159,20 @@ def through_cache(
     cache = DynamicCache([(key.expand(size), value.expand(size)) for key, value in pairs])
     with implementation(model, "eager"):
         if inputs["input_ids"].shape[1] > 1:
-            model.base_model(
-                **_columns(model, inputs, slice(None, -1)), past_key_values=cache, use_cache=True
-            )
+            inner = body(model)
+            inner(**_columns(inner, inputs, slice(None, -1)), past_key_values=cache, use_cache=True)
         with _editing(model, edit):
             found = model(
                 **_columns(model, inputs, slice(-1, None)),
                 past_key_values=cache, use_cache=True, output_attentions=True,
             )  # fmt: skip
     require_every_layer(model, found.attentions)
-    return [layer[:, :, -1] for layer in found.attentions], found.logits
+    return [found.attentions[layer][:, :, -1] for layer in wanted], found.logits
 
 
-def _columns(model: PreTrainedModel, inputs: dict[str, Tensor], part: slice) -> dict[str, Tensor]:
+def _columns(module: torch.nn.Module, inputs: dict[str, Tensor], part: slice) -> dict[str, Tensor]:
     """The inputs of some of the suffixes' tokens; the mask reaches back to the first token of all."""
-    accepted = inspect.signature(model.base_model.forward).parameters
     total = inputs["attention_mask"].shape[1] - (1 if part.stop == -1 else 0)
-    chosen = {
-        "input_ids": inputs["input_ids"][:, part],
-        "attention_mask": inputs["attention_mask"][:, :total],
-        "position_ids": inputs["position_ids"][:, part],
-    }
-    return {name: value for name, value in chosen.items() if name in accepted}
+    chosen = {"attention_mask": inputs["attention_mask"][:, :total]}
+    chosen |= {name: inputs[name][:, part] for name in ("input_ids", "position_ids") if name in inputs}
+    return accepted(module, chosen)

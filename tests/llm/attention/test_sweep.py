@@ -1,0 +1,64 @@
+"""Every causal architecture of the installed transformers: attention is captured exactly, or refused."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+from llm.attention import configurations
+from throwaway import ROOT
+
+from iclnb.llm.attention import support
+
+EXACT = [
+    "llama", "gpt2", "gpt_neo", "gptj", "opt", "bloom", "falcon", "mpt", "roberta", "xglm", "bart", "mvp",
+    "gemma2", "gemma4_text", "gpt_oss", "llama4_text", "mistral", "jetmoe", "deepseek_v3", "longcat_flash",
+    "doge",
+]  # fmt: skip
+REFUSED = ["deepseek_v32", "qwen3_next", "jamba", "mamba", "openai-gpt", "reformer"]
+
+
+def swept(kinds):
+    """The outcome of each, from a process of its own for each."""
+    command = [sys.executable, "tests/llm/attention/sweep.py", *kinds]
+    paths = {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=paths, capture_output=True, text=True, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_two_dozen_architectures():
+    """Windows of 6, 24 and 200 tokens; not causal; eager, sdpa; padding; prefixes of 1, 20, 45 tokens."""
+    outcomes = {o["architecture"]: o for o in swept(EXACT + REFUSED)}
+    assert {name: o for name, o in outcomes.items() if o["status"] not in ("exact", "refused")} == {}
+    assert [name for name, o in outcomes.items() if o["status"] == "exact"] == EXACT
+    assert all(outcomes[name]["reason"] for name in REFUSED)
+
+
+@pytest.mark.sweep
+def test_every_architecture():
+    outcomes = swept(configurations.TYPES)
+    assert [o["architecture"] for o in outcomes] == list(configurations.TYPES)
+    assert [o for o in outcomes if o["status"] in ("crash", "wrong")] == []
+    counted = Counter(o["status"] for o in outcomes)
+    assert counted["exact"] >= 130 and counted["not built"] <= 15, counted
+
+
+def test_the_recorded_sweep_has_no_crash_and_nothing_wrong():
+    counts = support.counts()
+    assert counts["crash"] == counts["wrong"] == 0 and counts["exact"] > 0
+    rows = support.table()
+    assert [row[0] for row in rows] == list(configurations.TYPES)
+    assert all(row[3] for row in rows if "refused" in row or "not built" in row)
+
+
+def test_the_death_of_an_interpreter_is_an_outcome(monkeypatch):
+    """Here in a child that kills itself in the middle of a sweep."""
+    code = (
+        "import os, signal; from llm.attention import sweep; "
+        "sweep.tried = lambda kind: os.kill(os.getpid(), signal.SIGFPE); "
+        "print(sweep.in_its_own_process('llama'))"
+    )
+    paths = {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=paths, capture_output=True, text=True)
+    assert "status='crash'" in done.stdout and "SIGFPE" in done.stdout
