@@ -41,8 +41,7 @@ def build(project: Path, profile: str, *, force: bool = False, report: Callable[
     if profile not in PROFILES:
         raise unknown("profile", profile, PROFILES)
     for name in chapters(project):
-        path = notebooks.source(project, name)
-        known = notebooks.parameters(notebooks.read(path))
+        known = notebooks.parameters(notebooks.source(project, name))
         parameters = {"profile": profile} if "profile" in known else {}
         reasons = ["forced"] if force else runner.why_stale(project, name, parameters)
         if not reasons:

@@ -61,7 +61,7 @@ def run(
     source = notebooks.source(project, name)
     name = source.stem
     notebook = notebooks.read(source)
-    key = keys.key(project, source, notebooks.changed(notebooks.parameters(notebook), parameters))
+    key = keys.key(project, source, notebooks.changed(notebooks.parameters(source), parameters))
     results_path = (results or project / "build" / "results") / f"{name}.json"
     executed_path = (executed or project / "build" / "executed") / f"{name}.ipynb"
     try:
@@ -140,7 +140,7 @@ def why_stale(project: Path, name: str, parameters: Mapping[str, Any]) -> list[s
         return ["damaged, or made by an older version"]
     if executed["metadata"].get("iclnb") != {"results": hashlib.sha256(results).hexdigest()}:
         return ["notebook and results are not of one run"]
-    chosen = notebooks.changed(notebooks.parameters(notebooks.read(source)), parameters)
+    chosen = notebooks.changed(notebooks.parameters(source), parameters)
     return keys.stale(keys.key(project, source, chosen), stored)
 
 

@@ -15,12 +15,11 @@ from iclnb.publish import book, results_page
 
 def result(name, profile, *rows):
     """Results JSON as a notebook writes it; a row is id, statement, estimate, criterion."""
-    results = claims.Results(name, {"profile": profile, "model": "some/model"})
+    results = claims.Results(name, {"profile": profile, "model": "some/model_with_name"})
     for id, statement, value, criterion in rows:
-        results.claim(
-            id, paper="A", section="5.1", statement=statement, criterion=criterion,
-            estimate=stats.Estimate(value, value - 1, value + 1), control=0.25, control_is="random weights",
-        )  # fmt: skip
+        estimate = stats.Estimate(value, value - 1, value + 1)
+        evidence = claims.Evidence(estimate, 0.25, "random weights")
+        results.claim(id, statement, criterion, evidence, paper="A", section="5.1")
     content = results.to_json()
     content["provenance"]["seconds"] = 12.5
     return content
@@ -45,7 +44,7 @@ def project(tmp_path):
 
 
 def tables(text):
-    """The cells of every table, as a Markdown parser sees them."""
+    """The text of every table's cells, as a reader sees it."""
     found, row = [], []
     tokens = MarkdownIt("commonmark").enable("table").parse(text)
     for before, token in itertools.pairwise(tokens):
@@ -55,7 +54,7 @@ def tables(text):
             row = []
             found[-1].append(row)
         elif token.type == "inline" and before.type in {"td_open", "th_open"}:
-            row.append(token.content)
+            row.append("".join(child.content for child in token.children))
     return found
 
 
@@ -68,25 +67,25 @@ def test_the_results_page_counts_verdicts_and_sets_runs_side_by_side(project):
         ["recorded", "1", "0", "1", "2"],
     ]
     assert [(row[0], row[2], row[4]) for row in claims_table[1:]] == [
-        ("labels get $|a| > b$ | more than others (this machine) *(A, 5.1)*", "5 [4, 6]", "**supported**"),
-        ("the same (recorded) *(A, 5.1)*", "7 [6, 8]", "**supported**"),
-        ("x falls (this machine) *(A, 5.1)*", "5 [4, 6]", "**not supported**"),
-        ("only the long run tests this (recorded) *(A, 5.1)*", "0.5 [-0.5, 1.5]", "**inconclusive**"),
+        ("labels get $|a| > b$ | more than others (this machine) (paper A, 5.1)", "5 [4, 6]", "supported"),
+        ("the same (recorded) (paper A, 5.1)", "7 [6, 8]", "supported"),
+        ("x falls (this machine) (paper A, 5.1)", "5 [4, 6]", "not supported"),
+        ("only the long run tests this (recorded) (paper A, 5.1)", "0.5 [-0.5, 1.5]", "inconclusive"),
     ]
     assert all(len(row) == 5 for row in claims_table)
     assert [row[:3] + row[4:] for row in times[1:]] == [
         ["A question?", "this machine", "laptop", "12.5"],
         ["A question?", "recorded", "paper", "12.5"],
     ]
-    assert "*Recorded*: profile paper; model some/model; machine " in text
+    assert "*Recorded*: profile paper; model some/model\\_with\\_name; machine " in text
 
 
 def test_a_single_run_needs_no_name(project):
     (project / "book" / "recorded" / "01_a.json").unlink()
     _, claims_table, _ = tables(results_page.page(project, {"01_a": "A question?"}))
     assert [row[0] for row in claims_table[1:]] == [
-        "labels get $|a| > b$ | more than others *(A, 5.1)*",
-        "x falls *(A, 5.1)*",
+        "labels get $|a| > b$ | more than others (paper A, 5.1)",
+        "x falls (paper A, 5.1)",
     ]
 
 
