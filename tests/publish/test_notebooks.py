@@ -121,8 +121,8 @@ def test_values_equal_to_the_profiles_default_change_nothing(known):
 
 
 TEXTS = [
-    "8", "-1", "8.5", "1e3", "1_000", " 8 ", "inf", "nan", "true", "True", "FALSE", "None", "none", "", "x", "12",
-    "0x1",
+    "8", "-1", "8.5", "1e3", "1_000", " 8 ", "inf", "nan", "true", "True", "FALSE", "None", "none", "", "x",
+    "12", "0x1",
 ]  # fmt: skip
 KINDS = ("int", "float", "bool", "str", "Optional[int]", "Optional[float]", "Optional[str]", "int | str")
 
