@@ -1,23 +1,11 @@
 """A chapter in a browser, at the widths of a desktop, a tablet and a phone."""
 
-import functools
-import http.server
-import json
-import re
-import shutil
 import subprocess
-import threading
 
 import pytest
 import yaml
+from browser import CHROMIUM, HEIGHT, WIDTHS, measured, served
 from throwaway import NOTEBOOK, checkout, command
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--hide-scrollbars",
-    "--window-size=1600,1000", "--virtual-time-budget=20000", "--dump-dom",
-]  # fmt: skip
 
 pytestmark = [
     pytest.mark.book,
@@ -53,37 +41,6 @@ Markdown(f"The answer is {display.cell(results.claims[0].estimate)}.")
 
 # %%
 results.save()"""
-PROBE = """<!doctype html><title>probe</title>
-<iframe src="PAGE" style="border: 0; width: WIDTHpx; height: 844px"></iframe>
-<script>
-const frame = document.querySelector("iframe");
-frame.onload = async () => {
-  const page = frame.contentWindow, body = frame.contentDocument;
-  if (page.MathJax && page.MathJax.startup) await page.MathJax.startup.promise;
-  for (const fold of body.querySelectorAll("details")) fold.open = true;
-  for (const fold of body.querySelectorAll(".toggle-hidden")) fold.classList.remove("toggle-hidden");
-  const root = body.documentElement, article = body.querySelector("article");
-  const right = e => e.getBoundingClientRect().right, parts = [...article.querySelectorAll("*")];
-  const formula = e => e.closest("mjx-container, .math") || e.matches("p:has(mjx-container)");
-  const scrolls = e => e.clientWidth && e.scrollWidth > e.clientWidth + 1
-    && page.getComputedStyle(e).overflowX != "visible";
-  const wide = parts.filter(e => !formula(e) && scrolls(e));
-  const out = parts.filter(e => !formula(e) && e.textContent.trim() && right(e) > right(article) + 1);
-  const answer = [...article.querySelectorAll("p")].find(e => e.textContent.includes("The answer is"));
-  const name = e => `${e.tagName}.${e.className} ${e.scrollWidth} ${e.textContent.slice(0, 30)}`;
-  document.title = "probe " + JSON.stringify({
-    scroll: root.scrollWidth, client: root.clientWidth, scrolling: wide.map(name), outside: out.map(name),
-    answer: answer ? answer.getBoundingClientRect().bottom : null,
-    formulas: body.querySelectorAll("mjx-container").length,
-  });
-};
-</script>
-"""
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *words):
-        """Nothing: a failing test shows what was measured."""
 
 
 @pytest.fixture(scope="module")
@@ -110,33 +67,30 @@ def site(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def address(site):
-    """Where the site is served; a page may look into a frame of its own host only."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    with served(site) as address:
+        yield address
 
 
-def probe(site, address, page, width, tmp_path):
-    """What the browser measures of a page in a frame: its windows are never narrower than 500 pixels."""
-    (site / "probe.html").write_text(PROBE.replace("PAGE", page).replace("WIDTH", str(width)))
-    words = [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path}", f"{address}/probe.html"]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=True)
-    title = re.search(r"<title>probe (\{.*\})</title>", done.stdout)
-    assert title, done.stdout[-2000:] + done.stderr[-2000:]
-    return json.loads(title[1].replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">"))
-
-
-@pytest.mark.parametrize("width", [1400, 900, 390])
+@pytest.mark.parametrize("width", WIDTHS)
 def test_nothing_scrolls_sideways_and_the_answer_is_on_the_first_screen(site, address, tmp_path, width):
-    seen = probe(site, address, "notebooks/00_mean.html", width, tmp_path)
-    assert seen["client"] == width and seen["scroll"] <= seen["client"], seen
-    assert not seen["scrolling"] and not seen["outside"], seen
-    assert seen["answer"] and seen["answer"] <= 844, seen
+    seen = measured(site, address, "notebooks/00_mean.html", width, tmp_path)
+    assert seen["client"] == width and seen["scroll"] <= width and not seen["faults"], seen
+    assert 0 < seen["answer"] < HEIGHT / 2, seen
     assert seen["formulas"] >= 4, "formulas were measured before they were drawn"
+
+
+def test_without_the_style_sheet_the_same_page_would_scroll(site, address, tmp_path):
+    """The measurement sees what it should."""
+    sheet = site / "_static" / "iclnb.css"
+    text = sheet.read_text()
+    sheet.write_text("")
+    try:
+        assert measured(site, address, "notebooks/00_mean.html", 390, tmp_path)["faults"]
+    finally:
+        sheet.write_text(text)
 
 
 @pytest.mark.parametrize("page", ["results", "how_to_run", "introduction"])
 def test_other_pages_fit_a_phone(site, address, tmp_path, page):
-    seen = probe(site, address, f"book/{page}.html", 390, tmp_path)
-    assert seen["scroll"] <= 390 and not seen["scrolling"] and not seen["outside"], seen
+    seen = measured(site, address, f"book/{page}.html", 390, tmp_path)
+    assert seen["scroll"] <= 390 and not seen["faults"], seen
