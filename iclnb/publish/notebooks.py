@@ -52,7 +52,10 @@ class Parameter:
     def _defaults(self) -> str:
         if not isinstance(self.default, ByProfile):
             return repr(self.default)
-        return ", ".join(f"{value!r} ({profile})" for profile, value in self.default._asdict().items())
+        groups: dict[str, list[str]] = {}
+        for profile, value in self.default._asdict().items():
+            groups.setdefault(repr(value), []).append(profile)
+        return ", ".join(f"{value} ({', '.join(profiles)})" for value, profiles in groups.items())
 
 
 def names(project: Path) -> list[str]:

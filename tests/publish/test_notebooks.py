@@ -88,6 +88,7 @@ def test_defaults_of_every_profile_are_read_however_they_are_written(tmp_path):
         )
     )
     assert known["a"].default == ByProfile(1, 2000, -3) and known["a"].help == "help below"
+    assert str(known["a"]) == "a: int = 1 (smoke), 2000 (laptop), -3 (paper)  # help below"
     assert [known["b"].under(profile) for profile in ("smoke", "laptop", "paper")] == ["s", "l", "p"]
 
 
@@ -173,6 +174,21 @@ def test_list_shows_titles_and_parameters(project):
     assert done.returncode == 0
     assert "00_mean: Does a mean converge?" in done.stdout and "01_quick: Quick" in done.stdout
     assert "seed: int = 0  # seeds the draws" in done.stdout
+
+
+def test_equal_defaults_are_listed_once(tmp_path):
+    known = notebooks.parameters(source(tmp_path, "k: int = by_profile(4, 16, 16)"))
+    assert str(known["k"]) == "k: int = 4 (smoke), 16 (laptop, paper)"
+
+
+@pytest.mark.parametrize("page", ["README.md", "book/how_to_run.md"])
+def test_the_commands_that_pages_show_name_notebooks_and_parameters_that_there_are(page):
+    text = (ROOT / page).read_text(encoding="utf-8").replace("\\\n", " ")
+    commands = re.findall(r"(?:iclnb run|papermill) (?:notebooks/)?(0\w+)(?:\.ipynb)?([^\n`#]*)", text)
+    assert commands
+    for name, options in commands:
+        known = notebooks.parameters(notebooks.source(ROOT, name))
+        notebooks.check(name, known, re.findall(r"-p (\S+) (\S+)", options))
 
 
 def test_pair_is_jupytexts_conversion_and_is_written_once(project):
