@@ -1,6 +1,7 @@
 """Pages in a headless Chromium: what it draws, and what it measures at the width of a desktop or a phone."""
 
 import functools
+import html
 import http.server
 import json
 import re
@@ -39,7 +40,7 @@ frame.onload = async () => {
   const name = e => `${e.tagName}.${e.className} ${e.scrollWidth} ${e.textContent.slice(0, 30)}`;
   const faults = parts.filter(e => !formula(e) && (scrolls(e) || out(e))).map(name);
   document.title = "probe " + JSON.stringify({
-    scroll: root.scrollWidth, client: root.clientWidth, faults, answer: top,
+    scroll: root.scrollWidth, client: root.clientWidth, page: page.location.pathname, faults, answer: top,
     formulas: body.querySelectorAll("mjx-container").length,
   });
 };
@@ -50,6 +51,10 @@ frame.onload = async () => {
 class Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *words):
         """Nothing: a failing test shows what was measured."""
+
+    def end_headers(self):
+        self.send_header("Cache-Control", "no-store")
+        super().end_headers()
 
 
 @contextmanager
@@ -87,4 +92,6 @@ def measured(folder, address, page, width, profile):
         (folder / "probe.html").unlink()
     title = re.search(r"<title>probe (\{.*?\})</title>", done.stdout, flags=re.DOTALL)
     assert title, done.stdout[-2000:] + done.stderr[-2000:]
-    return json.loads(title[1].replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">"))
+    seen = json.loads(html.unescape(title[1]))
+    assert seen["client"] == width and seen["page"].endswith(str(page)), seen
+    return seen

@@ -74,7 +74,7 @@ def address(site):
 @pytest.mark.parametrize("width", WIDTHS)
 def test_nothing_scrolls_sideways_and_the_answer_is_on_the_first_screen(site, address, tmp_path, width):
     seen = measured(site, address, "notebooks/00_mean.html", width, tmp_path)
-    assert seen["client"] == width and seen["scroll"] <= width and not seen["faults"], seen
+    assert seen["scroll"] <= width and not seen["faults"], seen
     assert 0 < seen["answer"] < HEIGHT / 2, seen
     assert seen["formulas"] >= 4, "formulas were measured before they were drawn"
 
