@@ -162,13 +162,8 @@ def _execute(
                 kernel_manager_class=this_python(scratch / "results", Path(sockets)),
             )
     except papermill.PapermillExecutionError as error:
-        trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
-        what = f"{error.ename}: {error.evalue}" if error.ename == IclnbError.__name__ else trace
         where = _keep_failed(project, executed)
-        raise IclnbError(
-            f"{name} failed in this cell:\n\n{_indented(error.source)}\n\n{what or error.ename}\n\n"
-            f"The notebook up to there: {where}"
-        ) from error
+        raise IclnbError(f"{name} {_failure(error)}\n\nThe notebook up to there: {where}") from error
     except CellTimeoutError as error:
         where = _keep_failed(project, executed)
         raise IclnbError(
@@ -207,5 +202,9 @@ def _write(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def _indented(text: str) -> str:
-    return "\n".join(f"    {line}" for line in text.splitlines())
+def _failure(error: Any) -> str:
+    """The cell that failed and its traceback; of our own errors the message alone."""
+    trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
+    message = f"{error.ename}: {error.evalue}" if error.ename == IclnbError.__name__ else trace
+    cell = "\n".join(f"    {line}" for line in error.source.splitlines())
+    return f"failed in this cell:\n\n{cell}\n\n{message or error.ename}"
