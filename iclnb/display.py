@@ -11,6 +11,7 @@ from IPython.display import HTML, Markdown
 from iclnb.stats import Estimate
 
 _SPECIAL = re.compile(r"^[#+:%(=-]|[\\`*_{}\[\]<>|$~&]")
+_NUMBERED = re.compile(r"^(\d{1,9})([.)])(?=\s|$)")
 
 
 class Author(str):
@@ -19,7 +20,7 @@ class Author(str):
 
 def escape(text: object) -> str:
     """Text on one line of Markdown that is shown letter by letter, whatever it holds."""
-    return _SPECIAL.sub(r"\\\g<0>", " ".join(str(text).split()))
+    return _NUMBERED.sub(r"\1\\\2", _SPECIAL.sub(r"\\\g<0>", " ".join(str(text).split())))
 
 
 def number(value: float | None, digits: int = 3) -> str:

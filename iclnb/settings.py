@@ -54,7 +54,7 @@ def read(namespace: Mapping[str, Any]) -> Settings:
             ``iclnb run -p`` reads it, so that ``false`` means the same in both.
     """
     kinds = {name: kinds_of(annotation) for name, annotation in namespace["__annotations__"].items()}
-    values = {name: namespace[name] for name in kinds}
+    values = {name: namespace.get(name) for name in kinds}
     profile = values.get("profile", PROFILES[0])
     if profile not in PROFILES:
         raise unknown("profile", profile, PROFILES)
@@ -84,7 +84,10 @@ def checked(name: str, kinds: set[str], value: Any) -> Any:
         return parse(name, kinds, value)
     kind = "None" if value is None else type(value).__name__
     if kind == "int" and "float" in kinds and "int" not in kinds:
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise IclnbError(f"{name} is too large for a float") from error
     if kind in kinds or kinds - _READERS.keys():  # other types are the notebook's own affair
         return value
     raise IclnbError(f"{name} is {value!r}, a value of type {kind}; expected {' or '.join(sorted(kinds))}")

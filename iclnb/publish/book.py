@@ -6,14 +6,17 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import yaml
+from filelock import FileLock, Timeout
 
 from iclnb import paths
 from iclnb.errors import IclnbError, unknown
-from iclnb.publish import notebooks, results_page
+from iclnb.publish import notebooks, pages, results_page
 from iclnb.publish import run as runner
 from iclnb.settings import PROFILES
 
@@ -24,7 +27,8 @@ def build(project: Path, profile: str, *, force: bool = False, report: Callable[
     """Run every notebook of the table of contents that changed, and build the book from all of them.
 
     Notebooks that finished before a failure, or before the process was killed, are not run again. The built
-    pages take the place of the old ones only if the build succeeds without a warning.
+    pages take the place of the old ones only if the build succeeds without a warning. A second build of the
+    same checkout waits for the first.
 
     Args:
         project: the checkout.
@@ -40,19 +44,40 @@ def build(project: Path, profile: str, *, force: bool = False, report: Callable[
     """
     if profile not in PROFILES:
         raise unknown("profile", profile, PROFILES)
-    for name in chapters(project):
-        path = notebooks.source(project, name)
-        known = notebooks.parameters(notebooks.read(path))
-        parameters = {"profile": profile} if "profile" in known else {}
-        reasons = ["forced"] if force else runner.why_stale(project, name, parameters)
-        if not reasons:
-            report(f"{name}: up to date")
-        else:
-            report(f"{name}: running, profile {profile} ({'; '.join(reasons)})")
-            runner.run(project, name, parameters)
-    pages = stage(project, project / "build" / "site-source")
-    report("building the pages")
-    return _html(pages, project / "build" / "site", project / "_build" / "html")
+    with _alone(project / "build", report):
+        for name in chapters(project):
+            known = notebooks.parameters(notebooks.source(project, name))
+            parameters = {"profile": profile} if "profile" in known else {}
+            reasons = ["forced"] if force else runner.why_stale(project, name, parameters)
+            if not reasons:
+                report(f"{name}: up to date")
+            else:
+                report(f"{name}: running, profile {profile} ({'; '.join(reasons)})")
+                runner.run(project, name, parameters)
+        sources = stage(project, project / "build" / "site-source")
+        report("building the pages")
+        return _html(sources, project / "build" / "site", project / "_build" / "html")
+
+
+@contextmanager
+def _alone(build: Path, report: Callable[[str], None]) -> Iterator[None]:
+    """Wait until no other process builds this checkout's book, then keep others waiting."""
+    try:
+        build.mkdir(exist_ok=True)
+        lock = FileLock(build / ".lock-book")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            report("another `iclnb book` is at work here; waiting for it")
+            lock.acquire()
+    except OSError as error:
+        raise IclnbError(
+            f"the folder {build} cannot be written ({error}); earlier results are as they were"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def chapters(project: Path) -> list[str]:
@@ -105,30 +130,27 @@ def configuration(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _stage_notebook(project: Path, name: str, folder: Path) -> str:
-    """Put one executed notebook and its downloads in place; returns its title."""
+    """Put one chapter's page and its downloads in place; returns its title."""
     source = notebooks.source(project, name)
-    executed = (project / "build" / "executed" / f"{name}.ipynb").read_text(encoding="utf-8")
+    executed = project / "build" / "executed" / f"{name}.ipynb"
+    record = json.loads((project / "build" / "results" / f"{name}.json").read_text(encoding="utf-8"))
     plain = notebooks.read(source)
     downloads = {
-        f"{name}.ipynb": ("notebook", json.dumps(plain, indent=1, ensure_ascii=False)),
-        f"{name}-executed.ipynb": ("notebook with outputs", executed),
-        f"{name}.py": ("Python script", source.read_text(encoding="utf-8")),
+        f"{name}.ipynb": "notebook",
+        f"{name}-executed.ipynb": "notebook with outputs",
+        f"{name}.py": "Python script",
     }
-    for file, (_, text) in downloads.items():
-        (folder / "downloads" / file).write_text(text, encoding="utf-8")
-    links = " · ".join(f"{{download}}`{kind} <../downloads/{file}>`" for file, (kind, _) in downloads.items())
-    notebook = json.loads(executed)
-    first = notebook["cells"][0]
-    heading, _, rest = "".join(first["source"]).lstrip().partition("\n")
-    if first["cell_type"] != "markdown" or not heading.startswith("# "):
-        raise IclnbError(f"{source} must begin with a Markdown cell whose first line is its title, '# ...'")
-    first["source"] = f"{heading}\n\nDownload: {links}\n\n{rest}"
-    (folder / "notebooks" / f"{name}.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
+    (folder / "downloads" / f"{name}.ipynb").write_text(nbformat.writes(plain) + "\n", encoding="utf-8")
+    shutil.copyfile(executed, folder / "downloads" / f"{name}-executed.ipynb")
+    shutil.copyfile(source, folder / "downloads" / f"{name}.py")
+    links = {f"../downloads/{file}": kind for file, kind in downloads.items()}
+    page = pages.page(source, nbformat.read(executed, as_version=4), record, links)
+    (folder / "notebooks" / f"{name}.ipynb").write_text(nbformat.writes(page), encoding="utf-8")
     return notebooks.title(plain)
 
 
-def _html(pages: Path, output: Path, target: Path) -> Path:
-    """Build ``pages`` with warnings as errors, then put the HTML in the place of ``target``."""
+def _html(sources: Path, output: Path, target: Path) -> Path:
+    """Build ``sources`` with warnings as errors, then put the HTML in the place of ``target``."""
     shutil.rmtree(output, ignore_errors=True)
     start = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
     options = ["-W", "--keep-going", "--all", "--path-output", str(output)]
@@ -136,16 +158,15 @@ def _html(pages: Path, output: Path, target: Path) -> Path:
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "PYTHONWARNINGS": "ignore", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     with log.open("w", encoding="utf-8") as stream:
-        command = [sys.executable, "-c", start, "build", str(pages), *options]
+        command = [sys.executable, "-c", start, "build", str(sources), *options]
         done = subprocess.run(command, stdout=stream, stderr=subprocess.STDOUT, env=environment, check=False)
     if done.returncode:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-        told = [
-            line for line in lines if any(word in line for word in ("WARNING", "ERROR", "Error:", "error:"))
-        ]
+        signs = ("WARNING", "ERROR", "Error:", "error:")
+        warnings = [line for line in lines if any(sign in line for sign in signs)]
         raise IclnbError(
-            "Jupyter Book failed; the old pages stay as they were. What it said:\n"
-            + "\n".join(told[:20] or lines[-20:])
+            "Jupyter Book failed; the old pages stay as they were. Its messages:\n"
+            + "\n".join(warnings[:20] or lines[-20:])
             + f"\nAll of it: {log}"
         )
     with paths.replacing(target) as temporary:

@@ -48,7 +48,7 @@ def run(
         raise click.UsageError("--record chooses the place of its results; leave out --output")
     project = _project()
     source = notebooks.source(project, name)
-    values = notebooks.check(source.stem, notebooks.parameters(notebooks.read(source)), given)
+    values = notebooks.check(source.stem, notebooks.parameters(source), given)
     if record:
         limits = {"allow_changes": allow_changes, "time_limit": time_limit}
         path = runner.record(project, source.stem, values, **limits)
@@ -76,9 +76,9 @@ def list_() -> None:
 
     project = _project()
     for name in notebooks.names(project):
-        notebook = notebooks.read(notebooks.source(project, name))
-        click.echo(f"{name}: {notebooks.title(notebook)}")
-        for parameter in notebooks.parameters(notebook).values():
+        source = notebooks.source(project, name)
+        click.echo(f"{name}: {notebooks.title(notebooks.read(source))}")
+        for parameter in notebooks.parameters(source).values():
             click.echo(f"    {parameter}")
 
 
@@ -102,7 +102,7 @@ def fetch() -> None:
 
 
 def main() -> None:
-    """Entry point: an error that a user can mend is shown as one message, without a traceback."""
+    """Entry point: an error that a user can fix is shown as one message, without a traceback."""
     try:
         status = commands(standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):

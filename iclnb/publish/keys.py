@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from iclnb.errors import IclnbError
 from iclnb.fingerprint import fingerprint, of_source
 
 PACKAGE = "iclnb"
@@ -151,7 +152,11 @@ def package_files(project: Path, source: Path) -> set[Path]:
 def _imports(project: Path, path: Path) -> Iterator[str]:
     """Dotted names that a file imports, or may import: ``from a import b`` gives ``a.b``."""
     inside = path.relative_to(project).with_suffix("").parts
-    for node in ast.walk(ast.parse(_without_magics(path), filename=str(path))):
+    try:
+        tree = ast.parse(_without_magics(path), filename=str(path))
+    except SyntaxError as error:
+        raise IclnbError(f"{path}, line {error.lineno}: {error.msg}") from error
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

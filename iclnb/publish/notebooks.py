@@ -8,6 +8,7 @@ import ast
 import difflib
 import hashlib
 import io
+import re
 import tokenize
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,25 +17,45 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from iclnb import paths
-from iclnb.errors import IclnbError
-from iclnb.settings import PROFILES
+from iclnb import paths, settings
+from iclnb.errors import IclnbError, unknown
+from iclnb.settings import PROFILES, ByProfile
 
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One line of a notebook's parameters cell: ``name: annotation = default  # help``."""
+    """One line of a notebook's parameters cell: ``name: annotation = default  # help``.
+
+    ``default`` is a value, or a :class:`iclnb.settings.ByProfile` with one for each profile.
+    """
 
     name: str
     annotation: str
-    default: str
+    default: Any
     help: str
 
     def __str__(self) -> str:
-        line = f"{self.name}: {self.annotation} = {self.default}"
+        line = f"{self.name}: {self.annotation} = {self._defaults()}"
         return f"{line}  # {self.help}" if self.help else line
+
+    def under(self, profile: str) -> Any:
+        """The default under one of :data:`iclnb.settings.PROFILES`."""
+        return getattr(self.default, profile) if isinstance(self.default, ByProfile) else self.default
+
+    @property
+    def kinds(self) -> set[str]:
+        """Names of the types that a value may have."""
+        return _kinds(ast.parse(self.annotation, mode="eval").body)
+
+    def _defaults(self) -> str:
+        if not isinstance(self.default, ByProfile):
+            return repr(self.default)
+        groups: dict[str, list[str]] = {}
+        for profile, value in self.default._asdict().items():
+            groups.setdefault(repr(value), []).append(profile)
+        return ", ".join(f"{value} ({', '.join(profiles)})" for value, profiles in groups.items())
 
 
 def names(project: Path) -> list[str]:
@@ -64,7 +85,7 @@ def read(path: Path) -> NotebookNode:
     import jupytext
 
     try:
-        notebook = jupytext.read(path, fmt="py:percent")
+        notebook = jupytext.reads(path.read_text(encoding="utf-8-sig"), fmt="py:percent")
     except (UnicodeDecodeError, SyntaxError) as error:
         raise IclnbError(f"{path} is not a py:percent notebook: {error}") from error
     notebook.metadata = {"kernelspec": dict(KERNELSPEC), "language_info": {"name": "python"}}
@@ -99,28 +120,59 @@ def title(notebook: NotebookNode) -> str:
     return "untitled"
 
 
-def parameters(notebook: NotebookNode) -> dict[str, Parameter]:
-    """The parameters of a notebook, in order, from its cell tagged ``parameters``.
+def parameters(path: Path) -> dict[str, Parameter]:
+    """The parameters of a notebook's source, in order, from its cell tagged ``parameters``.
 
-    Read from the syntax tree: papermill's own reader does not see a parameter annotated ``int | None``.
+    Read from the syntax tree, so that nothing runs; lines that only IPython understands are skipped.
+
+    Raises:
+        IclnbError: with the line, if the cell is not Python, or a default is not a literal.
     """
-    cells = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ()))
-    cell = next(cells, None)
+    cell = next((cell for cell in read(path).cells if "parameters" in cell.metadata.get("tags", ())), None)
     if cell is None:
         return {}
-    tokens = tokenize.generate_tokens(io.StringIO(cell.source).readline)
+    text = re.sub(r"^\s*[%!?].*$", "", cell.source, flags=re.MULTILINE)
+    try:
+        body = ast.parse(text).body
+    except SyntaxError as error:
+        raise IclnbError(f"{_line(path, cell.source, error.lineno or 1)}: {error.msg}") from error
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
     comments = {t.start[0]: t.string.lstrip("# ") for t in tokens if t.type == tokenize.COMMENT}
     found = {}
-    for node in ast.parse(cell.source).body:
-        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        if not isinstance(node, ast.Assign | ast.AnnAssign) or not isinstance(targets[0], ast.Name):
-            continue
-        default = ast.unparse(node.value) if node.value else "None"
-        annotation = getattr(node, "annotation", None)
-        kind = ast.unparse(annotation) if annotation else type(ast.literal_eval(default)).__name__
-        name = targets[0].id
-        found[name] = Parameter(name, kind, default, comments.get(node.end_lineno, ""))
+    for node in body:
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(target, ast.Name):
+            try:
+                default = _default(node.value)
+            except ValueError as error:
+                where = _line(path, cell.source, node.lineno)
+                raise IclnbError(
+                    f"{where}: the default of {target.id} must be a literal, or by_profile(...) of three "
+                    f"literals, not {ast.unparse(node.value)}"
+                ) from error
+            kind = ast.unparse(node.annotation) if isinstance(node, ast.AnnAssign) else type(default).__name__
+            helps = [comments[line] for line in range(node.lineno, node.end_lineno + 1) if line in comments]
+            found[target.id] = Parameter(target.id, kind, default, " ".join(helps))
     return found
+
+
+def _default(node: ast.expr | None) -> Any:
+    """The value of a default; ``ValueError`` where it can only be known by running the notebook."""
+    if not isinstance(node, ast.Call):
+        return None if node is None else ast.literal_eval(node)
+    if ast.unparse(node.func) not in {"by_profile", "settings.by_profile"}:
+        raise ValueError(ast.unparse(node))
+    named = {word.arg: ast.literal_eval(word.value) for word in node.keywords}
+    try:
+        return settings.by_profile(*map(ast.literal_eval, node.args), **named)
+    except TypeError as error:
+        raise ValueError(str(error)) from error
+
+
+def _line(path: Path, cell: str, line: int) -> str:
+    """Where a line of a cell stands in the notebook's source."""
+    before, _, _ = path.read_text(encoding="utf-8-sig").partition(cell)
+    return f"{path}, line {before.count(chr(10)) + line}"
 
 
 def check(name: str, known: Mapping[str, Parameter], given: Iterable[tuple[str, str]]) -> dict[str, Any]:
@@ -145,38 +197,24 @@ def check(name: str, known: Mapping[str, Parameter], given: Iterable[tuple[str, 
             raise IclnbError(
                 f"{name} has no parameter {key!r}{_guess(key, known)}; its parameters are:\n{listed}"
             )
-        values[key] = _value(known[key], text)
+        try:
+            values[key] = settings.parse(key, known[key].kinds, text)
+        except IclnbError as error:
+            raise IclnbError(f"{error}\n  {known[key]}") from error
     if values.get("profile", PROFILES[0]) not in PROFILES:
-        raise IclnbError(f"unknown profile {values['profile']!r}; known: {', '.join(PROFILES)}")
+        raise unknown("profile", values["profile"], PROFILES)
     return values
 
 
 def changed(known: Mapping[str, Parameter], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the values that differ from the notebook's defaults."""
-    return {key: value for key, value in values.items() if repr(value) != known[key].default}
+    """Those of the values that differ from the notebook's defaults under the chosen profile."""
+    profile = values.get("profile", known["profile"].default if "profile" in known else PROFILES[0])
+    return {key: value for key, value in values.items() if repr(value) != repr(known[key].under(profile))}
 
 
 def _guess(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f" (did you mean {close[0]!r}?)" if close else ""
-
-
-def _value(parameter: Parameter, text: str) -> Any:
-    """``text`` read as the annotated type: str, int, float, bool, None, or a union of these."""
-    readers = {"None": _none, "bool": _bool, "int": int, "float": float, "str": str}
-    kinds = _kinds(ast.parse(parameter.annotation, mode="eval").body)
-    if foreign := kinds - set(readers):
-        raise IclnbError(
-            f"{parameter.name} is annotated {parameter.annotation}, which cannot be given on the command "
-            f"line ({', '.join(sorted(foreign))}); edit the notebook's parameters cell instead"
-        )
-    for kind, reader in readers.items():  # from the narrowest to the widest
-        if kind in kinds:
-            try:
-                return reader(text)
-            except ValueError:
-                continue
-    raise IclnbError(f"{text!r} is not a value for {parameter}")
 
 
 def _kinds(annotation: ast.expr) -> set[str]:
@@ -187,14 +225,3 @@ def _kinds(annotation: ast.expr) -> set[str]:
         return {"None"} | _kinds(annotation.slice)
     kind = ast.unparse(annotation)
     return {"None" if kind == "NoneType" else kind}
-
-
-def _none(text: str) -> None:
-    if text.lower() != "none":
-        raise ValueError(text)
-
-
-def _bool(text: str) -> bool:
-    if text.lower() not in {"true", "false"}:
-        raise ValueError(text)
-    return text.lower() == "true"

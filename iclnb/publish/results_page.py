@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from iclnb import claims
+from iclnb import claims, display
 from iclnb.errors import IclnbError
 
 HERE, RECORDED = "this machine", "recorded"
@@ -51,14 +51,13 @@ def _runs(project: Path, name: str) -> Runs:
 
 
 def _count(runs: Mapping[str, Runs]) -> str:
-    lines = [f"| run | {' | '.join(VERDICTS)} | claims |", "|---|" + "---:|" * (len(VERDICTS) + 1)]
+    rows = []
     for where in (HERE, RECORDED):
         verdicts = Counter(
             claim["verdict"] for each in runs.values() if where in each for claim in each[where]["claims"]
         )
-        counts = " | ".join(str(verdicts[verdict]) for verdict in VERDICTS)
-        lines.append(f"| {where} | {counts} | {verdicts.total()} |")
-    return "## Verdicts\n\n" + "\n".join(lines)
+        rows.append((where, *(verdicts[verdict] for verdict in VERDICTS), verdicts.total()))
+    return f"## Verdicts\n\n{display.table(('run', *VERDICTS, 'claims'), rows).data}"
 
 
 def _chapter(name: str, title: str, runs: Runs) -> str:
@@ -77,7 +76,7 @@ def _rows(runs: Runs) -> Iterator[dict[str, Any]]:
         for where, claim in (listed[id] for listed in by_id if id in listed):
             statement = "the same" if claim["statement"] == last else claim["statement"]
             run = f" ({where})" if len(runs) > 1 else ""
-            yield {**claim, "statement": f"{_line(statement)}{run}"}
+            yield {**claim, "statement": f"{statement}{run}"}
             last = claim["statement"]
 
 
@@ -89,24 +88,15 @@ def _made(where: str, result: Mapping[str, Any]) -> str:
         "machine": source["machine"],
         "date": source["time"][:10], "revision": source["revision"],
     }  # fmt: skip
-    listed = "; ".join(f"{key} {_line(value)}" for key, value in facts.items() if value is not None)
+    listed = "; ".join(f"{key} {display.escape(value)}" for key, value in facts.items() if value is not None)
     return f"*{where.capitalize()}*: {listed}."
 
 
 def _times(titles: Mapping[str, str], runs: Mapping[str, Runs]) -> str:
-    lines = ["| chapter | run | profile | machine | seconds |", "|---|---|---|---|---:|"]
+    rows = []
     for name, title in titles.items():
         for where, result in runs[name].items():
             source, profile = result["provenance"], result["parameters"].get("profile", "")
-            cells = (title, where, profile, source["machine"], source.get("seconds", "n/a"))
-            lines.append(f"| {' | '.join(map(_cell, cells))} |")
-    return "## Execution times\n\n" + "\n".join(lines)
-
-
-def _line(text: object) -> str:
-    return " ".join(str(text).split())
-
-
-def _cell(value: object) -> str:
-    """Text fit for a cell of a Markdown table."""
-    return _line(value).replace("|", r"\|")
+            rows.append((display.Author(title), where, profile, source["machine"], source.get("seconds")))
+    header = ("chapter", "run", "profile", "machine", "seconds")
+    return f"## Execution times\n\n{display.table(header, rows).data}"

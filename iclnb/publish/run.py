@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -19,14 +18,7 @@ from nbformat import NotebookNode
 from iclnb import paths
 from iclnb.errors import IclnbError
 from iclnb.publish import keys, notebooks
-
-QUIET = {
-    "TQDM_DISABLE": "1",
-    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
-    "PYTHONWARNINGS": "ignore:IProgress not found",
-}
-"""No frames of progress bars in pages, and no complaint of tqdm that it could not draw any."""
+from iclnb.publish.kernel import this_python
 
 
 def run(
@@ -61,7 +53,7 @@ def run(
     source = notebooks.source(project, name)
     name = source.stem
     notebook = notebooks.read(source)
-    key = keys.key(project, source, notebooks.changed(notebooks.parameters(notebook), parameters))
+    key = keys.key(project, source, notebooks.changed(notebooks.parameters(source), parameters))
     results_path = (results or project / "build" / "results") / f"{name}.json"
     executed_path = (executed or project / "build" / "executed") / f"{name}.ipynb"
     try:
@@ -140,7 +132,7 @@ def why_stale(project: Path, name: str, parameters: Mapping[str, Any]) -> list[s
         return ["damaged, or made by an older version"]
     if executed["metadata"].get("iclnb") != {"results": hashlib.sha256(results).hexdigest()}:
         return ["notebook and results are not of one run"]
-    chosen = notebooks.changed(notebooks.parameters(notebooks.read(source)), parameters)
+    chosen = notebooks.changed(notebooks.parameters(source), parameters)
     return keys.stale(keys.key(project, source, chosen), stored)
 
 
@@ -167,16 +159,11 @@ def _execute(
                 start_timeout=300,  # on a busy machine
                 execution_timeout=time_limit,
                 progress_bar={"desc": name, "file": sys.stderr} if sys.stderr.isatty() else False,
-                kernel_manager_class=_kernel_manager(scratch / "results", Path(sockets)),
+                kernel_manager_class=this_python(scratch / "results", Path(sockets)),
             )
     except papermill.PapermillExecutionError as error:
-        trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
-        what = f"{error.ename}: {error.evalue}" if error.ename == IclnbError.__name__ else trace
         where = _keep_failed(project, executed)
-        raise IclnbError(
-            f"{name} failed in this cell:\n\n{_indented(error.source)}\n\n{what or error.ename}\n\n"
-            f"The notebook up to there: {where}"
-        ) from error
+        raise IclnbError(f"{name} {_failure(error)}\n\nThe notebook up to there: {where}") from error
     except CellTimeoutError as error:
         where = _keep_failed(project, executed)
         raise IclnbError(
@@ -186,42 +173,6 @@ def _execute(
     except DeadKernelError as error:
         where = _keep_failed(project, executed)
         raise IclnbError(f"{name}: Python died, perhaps for lack of memory; see {where}") from error
-
-
-def _kernel_manager(results: Path, sockets: Path) -> type:
-    """A kernel that is this interpreter, whatever kernels are installed, writing its results to a folder.
-
-    It is spoken to through sockets in a folder that no other user can read, where the system has such: then
-    not even a loopback network is needed. (A socket's path must be short, so they lie not in the checkout.)
-    """
-    from ipykernel.kernelspec import get_kernel_dict
-    from jupyter_client.kernelspec import KernelSpec
-    from jupyter_client.manager import AsyncKernelManager
-    from traitlets import default
-
-    folders = {
-        variable: str(Path(chosen).expanduser().resolve())
-        for variable in ("ICLNB_DATA", "ICLNB_CACHE")
-        if (chosen := os.environ.get(variable))  # the notebook's working directory is another
-    }
-    environment = {**QUIET, **folders, "ICLNB_RESULTS": str(results)}
-    spec = KernelSpec(**get_kernel_dict(), env=environment)
-    spec.argv.append("--log-level=CRITICAL")  # what a cell does wrong stands in the notebook
-
-    class ThisPython(AsyncKernelManager):
-        @default("transport")
-        def _transport_default(self) -> str:
-            return "tcp" if os.name == "nt" else "ipc"
-
-        @default("ip")
-        def _ip_default(self) -> str:
-            return "127.0.0.1" if os.name == "nt" else str(sockets / "kernel")
-
-        @property
-        def kernel_spec(self) -> KernelSpec:
-            return spec
-
-    return ThisPython
 
 
 def _results(name: str, scratch: Path, key: keys.Key, seconds: float) -> str:
@@ -251,5 +202,9 @@ def _write(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def _indented(text: str) -> str:
-    return "\n".join(f"    {line}" for line in text.splitlines())
+def _failure(error: Any) -> str:
+    """The cell that failed and its traceback; of our own errors the message alone."""
+    trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
+    message = f"{error.ename}: {error.evalue}" if error.ename == IclnbError.__name__ else trace
+    cell = "\n".join(f"    {line}" for line in error.source.splitlines())
+    return f"failed in this cell:\n\n{cell}\n\n{message or error.ename}"

@@ -71,7 +71,7 @@ def test_every_step_runs_and_layers_keep_their_numbers(loaded, material):
     truth, pad = material.truth, loaded.tokenizer.pad_token_id
     config = loaded.model.config
     shape = config.num_hidden_layers, config.num_attention_heads
-    shared = kernel.weigh_sets(loaded, material.shared, truth, material.tokens, variants=kernel.VARIANTS)
+    shared = kernel.weigh_sets(loaded, material.shared, truth, material.tokens, variants=kernel_weights.VARIANTS)
     own = kernel.weigh(loaded, material.fresh, truth, material.tokens)
     assert shared.weights["label"].shape == (3, 12, *shape, 4)
     chosen = agreement.split(12, 0.5, seed=0)

@@ -1,5 +1,6 @@
 """The whole book in the smoke profile, built with warnings as errors, its pages opened in a browser."""
 
+import itertools
 import json
 import os
 import re
@@ -11,20 +12,13 @@ from html.parser import HTMLParser
 
 import pytest
 import yaml
+from browser import CHROMIUM, HEIGHT, WIDTHS, measured, opened, served
 from throwaway import NOTEBOOK, ROOT, checkout, command, iclnb
 
 from iclnb.errors import IclnbError
 from iclnb.publish import book, notebooks
 
 pytestmark = pytest.mark.book
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--host-resolver-rules=MAP * ~NOTFOUND",
-    "--allow-file-access-from-files", "--virtual-time-budget=20000", "--enable-logging=stderr", "--dump-dom",
-]  # fmt: skip
-
 
 BROWSERS_OWN = re.compile(r"(^|\.)(google|googleapis|gvt1|gstatic)\.com$")
 """What Chromium asks for by itself, whatever page it shows."""
@@ -150,8 +144,7 @@ def test_a_browser_without_a_network_draws_every_formula(built, tmp_path):
     drawn = 0
     for page in pages(built):
         log = tmp_path / f"{page.stem}.json"
-        words = [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path}", f"--log-net-log={log}", page.as_uri()]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=True)
+        done = opened(page.as_uri(), tmp_path, f"--log-net-log={log}")
         written = len(re.findall(r'class="math notranslate', page.read_text(encoding="utf-8")))
         formulas = len(re.findall(r"<mjx-container[^>]*>\s*<svg", done.stdout))
         assert formulas >= written, f"{page.name}: {formulas} of {written} formulas drawn"
@@ -162,6 +155,18 @@ def test_a_browser_without_a_network_draws_every_formula(built, tmp_path):
         assert not {host for host in hosts if not BROWSERS_OWN.search(host)}, f"{page.name} asked for {hosts}"
         drawn += formulas
     assert drawn >= 3, "the throw-away chapter alone has three"
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")
+def test_nothing_scrolls_sideways_and_every_answer_is_on_the_first_screen(built, tmp_path):
+    html = built / "_build" / "html"
+    with served(html) as address:
+        for page, width in itertools.product(pages(built), WIDTHS):
+            seen = measured(html, address, page.relative_to(html), width, tmp_path)
+            assert seen["scroll"] <= width and not seen["faults"], f"{page.name} at {width}: {seen}"
+            source = built / "notebooks" / f"{page.stem}.py"
+            if source.is_file() and 'tags=["answer"' in source.read_text(encoding="utf-8"):
+                assert seen["answer"] < HEIGHT - 60, f"{page.name} at {width}: {seen}"
 
 
 def test_a_second_build_runs_nothing_again(built):

@@ -1,124 +1,120 @@
-"""The results page and the book's configuration."""
+"""One chapter as a page: the answer first, prose as it is now, the settings that were used, every output."""
 
-import itertools
-import json
-
+import nbformat
 import pytest
-import yaml
 from markdown_it import MarkdownIt
-from throwaway import ROOT
 
-from iclnb import claims, stats
 from iclnb.errors import IclnbError
-from iclnb.publish import book, results_page
+from iclnb.publish import notebooks, pages
 
+SOURCE = """# %% [markdown]
+# # Why so?
+#
+# The question.
 
-def result(name, profile, *rows):
-    """Results JSON as a notebook writes it; a row is id, statement, estimate, criterion."""
-    results = claims.Results(name, {"profile": profile, "model": "some/model"})
-    for id, statement, value, criterion in rows:
-        results.claim(
-            id, paper="A", section="5.1", statement=statement, criterion=criterion,
-            estimate=stats.Estimate(value, value - 1, value + 1), control=0.25, control_is="random weights",
-        )  # fmt: skip
-    content = results.to_json()
-    content["provenance"]["seconds"] = 12.5
-    return content
+# %% tags=["parameters", "hide-input"]
+k: int = 4  # draws | of a *coin*
+name: str = "a"  # who
+gone: int = 0  # not in the record
+
+# %%
+first = k
+
+# %% tags=["answer", "hide-input"]
+first + 1
+
+# %% [markdown]
+# ## Method
+
+# %% [markdown] tags=["answer"]
+# What would change it.
+
+# %%
+last = 3
+"""
+RECORD = {"parameters": {"k": 8, "name": "x_y | <b>", "else": 1}}
 
 
 @pytest.fixture
-def project(tmp_path):
-    here = result(
-        "01_a", "laptop",
-        ("up", "labels get $|a| > b$ | more\nthan others", 5.0, claims.above(0)),
-        ("down", "x falls", 5.0, claims.below(0)),
-    )  # fmt: skip
-    recorded = result(
-        "01_a", "paper",
-        ("up", "labels get $|a| > b$ | more\nthan others", 7.0, claims.above(0)),
-        ("new", "only the long run tests this", 0.5, claims.above(0)),
-    )  # fmt: skip
-    for folder, content in {"build/results": here, "book/recorded": recorded}.items():
-        (tmp_path / folder).mkdir(parents=True)
-        (tmp_path / folder / "01_a.json").write_text(json.dumps(content))
-    return tmp_path
+def path(tmp_path):
+    path = tmp_path / "00_why.py"
+    path.write_text(SOURCE)
+    return path
 
 
-def tables(text):
-    """The cells of every table, as a Markdown parser sees them."""
-    found, row = [], []
-    tokens = MarkdownIt("commonmark").enable("table").parse(text)
-    for before, token in itertools.pairwise(tokens):
-        if token.type == "table_open":
-            found.append([])
-        elif token.type == "tr_open":
-            row = []
-            found[-1].append(row)
-        elif token.type == "inline" and before.type in {"td_open", "th_open"}:
-            row.append(token.content)
-    return found
+def executed(path, *, injected=False):
+    """The notebook as papermill leaves it, an output in each code cell that names its source."""
+    notebook = notebooks.read(path)
+    if injected:
+        cell = nbformat.v4.new_code_cell("k = 8", metadata={"tags": ["injected-parameters"]})
+        notebook.cells.insert(2, cell)
+    for count, cell in enumerate(cell for cell in notebook.cells if cell.cell_type == "code"):
+        cell.execution_count = count + 1
+        cell.outputs = [nbformat.v4.new_output("stream", text=f"of {cell.source.splitlines()[-1]}")]
+    return notebook
 
 
-def test_the_results_page_counts_verdicts_and_sets_runs_side_by_side(project):
-    text = results_page.page(project, {"01_a": "A question?"})
-    verdicts, claims_table, times = tables(text)
-    assert verdicts == [
-        ["run", "supported", "not supported", "inconclusive", "claims"],
-        ["this machine", "1", "1", "0", "2"],
-        ["recorded", "1", "0", "1", "2"],
+def text(cell):
+    return cell.source if cell.cell_type == "markdown" else "".join(out.text for out in cell.outputs)
+
+
+def made(path, **options):
+    return pages.page(
+        path, executed(path, **options), RECORD, {"../a.py": "script", "../b.ipynb": "notebook"}
+    )
+
+
+@pytest.mark.parametrize("injected", [False, True])
+def test_the_answer_stands_below_the_question_and_no_output_is_lost(path, injected):
+    cells = made(path, injected=injected).cells
+    settings = cells.pop(5)
+    assert [text(cell) for cell in cells] == [
+        "# Why so?\n\nThe question.",
+        "of first + 1",
+        "What would change it.",
+        "Download: {download}`script <../a.py>` · {download}`notebook <../b.ipynb>`",
+        "of gone: int = 0  # not in the record",
+        "of first = k",
+        "## Method",
+        "of last = 3",
     ]
-    assert [(row[0], row[2], row[4]) for row in claims_table[1:]] == [
-        ("labels get $|a| > b$ | more than others (this machine) *(A, 5.1)*", "5 [4, 6]", "**supported**"),
-        ("the same (recorded) *(A, 5.1)*", "7 [6, 8]", "**supported**"),
-        ("x falls (this machine) *(A, 5.1)*", "5 [4, 6]", "**not supported**"),
-        ("only the long run tests this (recorded) *(A, 5.1)*", "0.5 [-0.5, 1.5]", "**inconclusive**"),
-    ]
-    assert all(len(row) == 5 for row in claims_table)
-    assert [row[:3] + row[4:] for row in times[1:]] == [
-        ["A question?", "this machine", "laptop", "12.5"],
-        ["A question?", "recorded", "paper", "12.5"],
-    ]
-    assert "*Recorded*: profile paper; model some/model; machine " in text
+    assert "Settings" in settings.source and "hide-input" in cells[1].metadata.tags
+    nbformat.validate(made(path, injected=injected))
 
 
-def test_a_single_run_needs_no_name(project):
-    (project / "book" / "recorded" / "01_a.json").unlink()
-    _, claims_table, _ = tables(results_page.page(project, {"01_a": "A question?"}))
-    assert [row[0] for row in claims_table[1:]] == [
-        "labels get $|a| > b$ | more than others *(A, 5.1)*",
-        "x falls *(A, 5.1)*",
+def test_the_settings_are_those_of_the_record_and_shown_letter_by_letter(path):
+    folded = made(path).cells[5].source
+    assert folded.startswith(":::::{dropdown}") and folded.endswith(":::::")
+    tokens = MarkdownIt("commonmark").enable("table").parse(folded.split("\n\n")[1])
+    cells = ["".join(child.content for child in token.children) for token in tokens if token.children]
+    assert [tuple(cells[i : i + 3]) for i in range(0, len(cells), 3)] == [
+        ("setting", "value", "meaning"),
+        ("k", "8", "draws | of a *coin*"),
+        ("name", "x_y | <b>", "who"),
     ]
 
 
-def test_a_notebook_without_results_is_listed_and_a_broken_file_is_named(project):
-    assert "## Nothing yet" in results_page.page(project, {"09_none": "Nothing yet"})
-    (project / "build" / "results" / "01_a.json").write_text("{")
-    with pytest.raises(IclnbError, match=r"01_a\.json is not JSON.*run 01_a again"):
-        results_page.page(project, {"01_a": "A question?"})
+def test_values_that_could_be_mistaken_are_quoted(path):
+    known = notebooks.parameters(path)
+    values = ["None", "", None, True, 0.5, "word"]
+    shown = [pages.settings(known, {"k": value}).splitlines()[4].split(" | ")[1] for value in values]
+    assert shown == ["'None'", "''", "None", "True", "0.5", "word"]
 
 
-def test_buttons_follow_from_the_repositorys_address_alone():
-    config = yaml.safe_load((ROOT / "_config.yml").read_text())
-    assert "launch_buttons" not in config
-    without = book.configuration({**config, "repository": {"url": ""}})
-    assert not any(without["launch_buttons"].values()) and not without["html"]["use_repository_button"]
-    address = {"url": "https://github.com/owner/name", "branch": "main"}
-    launch = book.configuration({**config, "repository": address})
-    assert launch["launch_buttons"]["colab_url"] and launch["launch_buttons"]["binderhub_url"]
-    assert launch["html"]["use_repository_button"] and launch["repository"]["url"] == address["url"]
+def test_prose_is_that_of_the_source_and_code_that_of_the_run(path):
+    ran = executed(path)
+    edited = SOURCE.replace("The question.", "A better question.")
+    path.write_text(edited.replace("# ## Method", "# ## New\n\n# %% [markdown]\n# more"))
+    cells = pages.page(path, ran, RECORD, {}).cells
+    assert cells[0].source == "# Why so?\n\nA better question."
+    assert [text(cell) for cell in cells][-3:] == ["## New", "more", "of last = 3"]
 
 
-def test_chapters_are_found_at_every_depth_of_the_table_of_contents(tmp_path):
-    toc = {
-        "format": "jb-book",
-        "root": "book/introduction",
-        "parts": [
-            {
-                "caption": "Q",
-                "chapters": [{"file": "notebooks/02_b", "sections": [{"file": "notebooks/01_a"}]}],
-            },
-            {"caption": "R", "chapters": [{"file": "book/results"}, {"file": "notebooks/03_c"}]},
-        ],
-    }
-    (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc))
-    assert book.chapters(tmp_path) == ["02_b", "01_a", "03_c"]
+def test_a_page_of_another_notebook_or_without_a_title_is_refused(path):
+    ran = executed(path)
+    path.write_text(SOURCE + "\n# %%\nmore = 1\n")
+    with pytest.raises(IclnbError, match=r"00_why has 5 code cells, and 4 when it was run"):
+        pages.page(path, ran, RECORD, {})
+    path.write_text(SOURCE.replace("# # Why so?\n#\n", ""))
+    with pytest.raises(IclnbError, match="must begin with a Markdown cell"):
+        pages.page(path, ran, RECORD, {})

@@ -1,0 +1,161 @@
+"""Tables and text: whatever data hold is shown letter by letter, by the parser that makes the pages."""
+
+import math
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from myst_parser.config.main import MdParserConfig
+from myst_parser.mdit_to_docutils.base import DocutilsRenderer
+from myst_parser.parsers.mdit import create_md_parser
+from throwaway import ROOT
+
+from iclnb import display
+from iclnb.stats import Estimate, exact
+
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text())
+PARSER = create_md_parser(
+    MdParserConfig(enable_extensions=set(CONFIG["parse"]["myst_enable_extensions"])), DocutilsRenderer
+)
+LINES = r"""
+<script>alert(1)</script>
+<!-- gone
+&lt;b&gt; &amp;
+{ref}`here`
+{{ name }}
+```python
+`````{note}
+~~~~
+:::{admonition} A
+$x$ and $$y$$
+costs $5, then $6
+\(x\) and \begin{equation}
+a | b || c
+*stars* __lines__ ~~gone~~ a_b_c
+# heading
+#hash
+- item
++ item
+* item
+1. first
+12) twelfth
+> quoted
+---
+===
++++
+% comment
+(target)=
+: definition
+[link](http://x) ![i](j) [^1] [a][b]
+- [ ] task
+<http://x>
+back\slash\\
+trailing \
+`
+'quotes' "too"
+{#id .class}
+"""
+HOSTILE = [
+    *LINES.strip().splitlines(),
+    "line\nbreak  \nand\ttab",
+    "term\n: meaning",
+    "\u00a0 \u2028 spaces",
+    "",
+]
+ANY = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"))) | st.text(
+    "1.)\\`*_{}[]<>|$~&#+:%(=-^!@\"' ax\n"
+)
+
+
+def kinds(markdown):
+    """Types of the blocks, and of what stands in lines, with the text shown."""
+    tokens = PARSER.parse(markdown)
+    inline = [child for token in tokens for child in token.children or ()]
+    return (
+        {token.type for token in tokens},
+        {child.type for child in inline},
+        "".join(c.content for c in inline),
+    )
+
+
+def one_line(text):
+    return " ".join(text.split())
+
+
+def check_escaped(text):
+    shown = one_line(text)
+    for before, after in (("", ""), ("before ", " after"), ("(", ")")):
+        blocks, inline, content = kinds(before + display.escape(text) + after)
+        if before + shown + after:
+            assert blocks == {"paragraph_open", "inline", "paragraph_close"}, (text, blocks)
+            assert inline == {"text"}, (text, inline)
+        assert content == (before + shown + after).strip()
+    blocks, inline, content = kinds(display.table(["name", "n"], [[text, 1]]).data)
+    assert "table_open" in blocks and inline == {"text"} and content == f"namen{shown}1"
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_is_shown_letter_by_letter(text):
+    check_escaped(text)
+
+
+@given(ANY)
+def test_any_text_is_shown_letter_by_letter(text):
+    check_escaped(text)
+
+
+def test_text_of_ours_is_markdown():
+    blocks, inline, _ = kinds(display.table(["*a*"], [[display.Author("**bold** $x$")]]).data)
+    assert {"em_open", "strong_open", "math_inline"} <= inline and "table_open" in blocks
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False), st.integers(1, 8))
+def test_a_number_is_rounded_as_decimal_arithmetic_rounds_it(value, digits):
+    context = Context(prec=digits, rounding=ROUND_HALF_EVEN, Emin=-400, Emax=400)
+    assert Decimal(display.number(value, digits)) == context.create_decimal(Decimal(value))
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "n/a"), (math.nan, "n/a"), (-math.inf, "n/a"), (0.12345, "0.123"), (np.float32(0.5), "0.5"),
+        (12345, "12345"), (np.int64(7), "7"), (True, "yes"), (np.bool_(False), "no"), ("a|b", r"a\|b"),
+        (exact(0.25), "0.25 [0.25, 0.25]"), (Estimate(1 / 3, -1 / 3, math.nan), "0.333 [-0.333, n/a]"),
+        (Estimate(*np.array([[0.1], [0.05], [0.2]])).at(0), "0.1 [0.05, 0.2]"), (0.0, "0"), (2.0, "2"),
+    ],
+)  # fmt: skip
+def test_values_in_cells(value, shown):
+    assert display.cell(value) == shown
+
+
+def test_a_row_of_another_length_is_refused():
+    with pytest.raises(ValueError, match="expected 2 cells, got 1"):
+        display.table(["a", "b"], [[1, 2], [3]])
+
+
+class Text(HTMLParser):
+    """The text of a page and its tags. As in a browser, a line break right after <pre> is not shown."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.text, self.tags = "", []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        first = self.tags[-1][0] == "pre" and not self.text
+        self.text += data.removeprefix("\n") if first else data
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\r\x00")) | st.sampled_from(HOSTILE))
+def test_prompts_are_shown_with_their_lines_and_nothing_is_interpreted(text):
+    page = Text(display.verbatim(text).data)
+    assert page.text == text and len(page.tags) == 1
+    assert {"mathjax_ignore", "tex2jax_ignore"} <= set(page.tags[0][1]["class"].split())
