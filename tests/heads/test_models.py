@@ -9,6 +9,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import GemmaTokenizer, GPT2Tokenizer, PreTrainedTokenizerFast, Qwen2Tokenizer
 
 from iclnb.heads import agreement, effects, interventions, kernel, probes, study, table, token_view
+from iclnb.llm import kernel_weights
 from iclnb.llm.attention import prepare
 from iclnb.llm.models import load
 from iclnb.llm.reading import read
@@ -71,7 +72,8 @@ def test_every_step_runs_and_layers_keep_their_numbers(loaded, material):
     truth, pad = material.truth, loaded.tokenizer.pad_token_id
     config = loaded.model.config
     shape = config.num_hidden_layers, config.num_attention_heads
-    shared = kernel.weigh_sets(loaded, material.shared, truth, material.tokens, variants=kernel_weights.VARIANTS)
+    variants = kernel_weights.VARIANTS
+    shared = kernel.weigh_sets(loaded, material.shared, truth, material.tokens, variants=variants)
     own = kernel.weigh(loaded, material.fresh, truth, material.tokens)
     assert shared.weights["label"].shape == (3, 12, *shape, 4)
     chosen = agreement.split(12, 0.5, seed=0)
