@@ -102,7 +102,12 @@ def test_a_killed_run_leaves_old_results_whole_and_no_kernel(project, number, st
     before = made(project, "01_slow")
     (project / "started").unlink()
     process = subprocess.Popen(
-        command("run", "01_slow", "-p", "fail", "True"), cwd=project, stderr=subprocess.PIPE
+        command("run", "01_slow", "-p", "fail", "True"),
+        cwd=project,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.default_int_handler
+        ),  # a shell's job ignores it
     )
     kernel = int(wait_for(lambda: (project / "started").is_file() and (project / "started").read_text()))
     process.send_signal(number)
