@@ -80,7 +80,8 @@ class Evidence(NamedTuple):
 
     Attributes:
         estimate: the measured number and its interval (:func:`iclnb.stats.exact` for exact results).
-        control: the number that a blind method, or no effect, would have given.
+        control: the number that a blind method, or no effect, would have given; not-a-number where the data
+            give none, as of a model that always answers the same.
         control_is: what that control is ("random weights, same prompts").
     """
 
@@ -115,7 +116,9 @@ class Claim:
 
     @property
     def verdict(self) -> str:
-        """Computed from the interval by the criterion."""
+        """Computed from the interval by the criterion; inconclusive without a control to hold it against."""
+        if not math.isfinite(self.control):
+            return INCONCLUSIVE
         return self.criterion.verdict((float(self.estimate.low), float(self.estimate.high)))
 
     def _repr_markdown_(self) -> str:
@@ -170,13 +173,11 @@ class Results:
             evidence: estimate and control.
 
         Raises:
-            ValueError: if the notebook already has a claim of that id, or its control is not a number.
+            ValueError: if the notebook already has a claim of that id.
         """
         claim = Claim(id, paper, section, statement, criterion, *evidence)
         if any(id == known.id for known in self.claims):
             raise ValueError(f"claim {id!r} is recorded twice in {self.notebook}")
-        if not math.isfinite(claim.control):
-            raise ValueError(f"claim {id!r} needs a number as its control, got {claim.control!r}")
         self.claims.append(claim)
         return claim
 

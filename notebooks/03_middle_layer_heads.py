@@ -71,6 +71,7 @@ import numpy as np
 from IPython.display import Markdown
 
 from iclnb import claims, figures, settings
+from iclnb.display import escape
 from iclnb.errors import IclnbError
 from iclnb.heads import (
     agreement,
@@ -85,12 +86,13 @@ from iclnb.heads import (
     verdicts,
 )
 from iclnb.heads import table as tables
-from iclnb.llm import draws, models
+from iclnb.llm import draws, kernel_weights, models
 from iclnb.llm.attention import prepare
 from iclnb.llm.data import tasks
 from iclnb.llm.depth import MIDDLE, layers_within
 from iclnb.llm.reading import next_token_probabilities, read
 
+globals().update(vars(settings.read(globals())))  # of the annotated types
 size = settings.choose(
     profile,
     {
@@ -138,9 +140,9 @@ material = gather(size.task, size.points, size.fresh)
 truth = np.array(material.truth)
 lengths = [len(prompt.input_ids) for prompt in material.shared[0]]
 Markdown(
-    f"`{size.task}`, {size.k} demonstrations; {len(material.shared)} shared sets x {len(truth)} test points and "
-    f"{len(material.fresh)} fresh prompts, {min(lengths)} to {max(lengths)} tokens long, for `{size.model}` in "
-    f"{trained.origin['dtype']}. Label words: {', '.join(material.task.label_words)}."
+    f"{escape(size.task)}, {size.k} demonstrations; {len(material.shared)} shared sets x {len(truth)} test points and "
+    f"{len(material.fresh)} fresh prompts, {min(lengths)} to {max(lengths)} tokens long, for {escape(size.model)} in "
+    f"{trained.origin['dtype']}. Label words: {escape(', '.join(material.task.label_words))}."
 )
 
 # %% [markdown]
@@ -159,7 +161,7 @@ Markdown(
 
 # %%
 shared = kernel.weigh_sets(
-    trained, material.shared, truth, material.tokens, variants=kernel.VARIANTS, batch_size=batch_size
+    trained, material.shared, truth, material.tokens, variants=kernel_weights.VARIANTS, batch_size=batch_size
 )  # fmt: skip
 own = kernel.weigh(
     trained, material.fresh, truth[: len(material.fresh)], material.tokens, batch_size=batch_size
@@ -240,7 +242,7 @@ figures.show(
 )
 
 # %%
-variants = {name: agree(shared, selecting, variant=name) for name in kernel.VARIANTS}  # fmt: skip
+variants = {name: agree(shared, selecting, variant=name) for name in kernel_weights.VARIANTS}  # fmt: skip
 lines = [
     f"| {name} | layer {found.head[0]}, head {found.head[1]} | {found.head[0] / layers:.2f} | {found.best.mean():.3f} | "
     f"{found.performance.mean():.3f} | {np.median(found.permuted_sets):.3f} | {found.modal:.3f} |"

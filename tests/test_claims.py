@@ -59,12 +59,13 @@ def test_the_saved_file(tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["99_test.json"]
 
 
-def test_a_claim_needs_its_own_id_and_a_control():
+def test_a_claim_needs_its_own_id_and_without_a_control_decides_nothing():
     made = results()
     with pytest.raises(ValueError, match="twice"):
         made.claim("one", "another", claims.above(1), claims.Evidence(exact(2.0), 1.0, "no effect"))
-    with pytest.raises(ValueError, match="control"):
-        results(control=math.nan)
+    without = results(control=math.nan).to_json()["claims"][0]
+    assert without["control"] is None and without["verdict"] == "inconclusive"
+    assert "Control: n/a" in results(control=math.nan).claims[0]._repr_markdown_()
     assert results(estimate=exact(math.nan)).to_json()["claims"][0]["verdict"] == "inconclusive"
 
 

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from iclnb import paths
 from iclnb.errors import IclnbError, unknown
-from iclnb.publish import notebooks, pages, results_page
+from iclnb.publish import architectures_page, notebooks, pages, results_page
 from iclnb.publish import run as runner
 from iclnb.settings import PROFILES
 
@@ -113,8 +113,17 @@ def stage(project: Path, target: Path) -> Path:
         titles = {}
         for name in chapters(project):
             titles[name] = _stage_notebook(project, name, folder)
-        (folder / "book" / "results.md").write_text(results_page.page(project, titles), encoding="utf-8")
+        made = {
+            "results": results_page.page(project, titles),
+            "architectures": architectures_page.page(project),
+        }
+        for name, text in made.items():
+            (folder / "book" / f"{name}.md").write_text(text, encoding="utf-8")
     return target
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
 
 
 def configuration(config: dict[str, Any]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def built(tmp_path_factory):
     sources = {name: (ROOT / "notebooks" / f"{name}.py").read_text() for name in notebooks.names(ROOT)}
     project = checkout(tmp_path_factory.mktemp("checkout"), {"00_mean": NOTEBOOK, **sources})
     if (ROOT / "book" / "recorded").is_dir():
-        shutil.copytree(ROOT / "book" / "recorded", project / "book" / "recorded")
+        shutil.copytree(ROOT / "book" / "recorded", project / "book" / "recorded", dirs_exist_ok=True)
     toc = yaml.safe_load((project / "_toc.yml").read_text())
     toc["parts"].insert(0, {"caption": "Test", "chapters": [{"file": "notebooks/00_mean"}]})
     (project / "_toc.yml").write_text(yaml.safe_dump(toc))
@@ -126,7 +126,7 @@ def test_every_chapter_leaves_claims_that_can_be_judged(built):
     verdicts = {"supported", "not supported", "inconclusive"}
     for name in book.chapters(built):
         content = json.loads((built / "build" / "results" / f"{name}.json").read_text())
-        assert set(content) == {"notebook", "parameters", "claims", "values", "provenance"}
+        assert set(content) == {"notebook", "parameters", "claims", "values", "provenance", "key"}
         assert content["notebook"] == name and content["parameters"]["profile"] == "smoke"
         assert content["claims"] and content["provenance"]["seconds"] > 0
         for claim in content["claims"]:

@@ -41,6 +41,7 @@ HOSTILE = [
 ]
 CHAPTERS = {
     "02_attention_allocation": {"task": "sst2"},
+    "03_middle_layer_heads": {"task": "sst2", "table": "sst2"},
     "04_retrieval_and_format": {"task": "sst2"},
     "04a_steering_in_detail": {"task": "sst2"},
     "06_llm_initial_guess": {},
@@ -67,7 +68,7 @@ def write_rows(folder):
 def built(tmp_path_factory):
     """A book of the chapters that show rows, all of them from hostile files."""
     sources = {name: (ROOT / "notebooks" / f"{name}.py").read_text() for name in CHAPTERS}
-    sources = {name: re.sub(r"\[([^\]]*)\]\(0[135]\w*\)", r"\1", text) for name, text in sources.items()}
+    sources = {name: re.sub(r"\[([^\]]*)\]\(0[15]\w*\)", r"\1", text) for name, text in sources.items()}
     project = checkout(tmp_path_factory.mktemp("checkout"), sources)
     write_rows(project / "data")
     model = project / f"x<img src=x onerror={RUN}> `{{doc}}` $a$ |"
@@ -84,7 +85,7 @@ def built(tmp_path_factory):
         assert done.returncode == 0, done.stderr
     toc = yaml.safe_load((project / "_toc.yml").read_text())
     chapters = [{"file": f"notebooks/{name}"} for name in CHAPTERS]
-    pages = [{"file": f"book/{name}"} for name in ("results", "bibliography")]
+    pages = [{"file": f"book/{name}"} for name in ("results", "architectures", "bibliography")]
     toc["parts"] = [{"caption": "Questions", "chapters": chapters + pages}]
     (project / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False))
     introduction = project / "book" / "introduction.md"

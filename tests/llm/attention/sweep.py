@@ -21,8 +21,9 @@ import transformers
 from llm.attention import configurations
 from transformers import logging
 
-from iclnb.llm.attention import CaptureError, attend, last_token_attention, prepare, support
+from iclnb.llm.attention import CaptureError, attend, last_token_attention, prepare
 from iclnb.paths import replacing
+from iclnb.publish import architectures_page
 
 LIMIT = 120
 """Seconds for one architecture."""
@@ -208,7 +209,7 @@ def main(arguments: list[str]) -> None:
     print(counts, f"{sum(o.seconds for o in outcomes):.0f} s", file=sys.stderr)
     if record:
         recorded = {"transformers": transformers.__version__, "architectures": [asdict(o) for o in outcomes]}
-        with replacing(support.recorded()) as file:
+        with replacing(architectures_page.recorded(Path.cwd())) as file:
             file.write_text(json.dumps(recorded, indent=1) + "\n", "utf-8")
 
 

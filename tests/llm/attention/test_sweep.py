@@ -9,7 +9,7 @@ import pytest
 from llm.attention import configurations
 from throwaway import ROOT
 
-from iclnb.llm.attention import support
+from iclnb.publish import architectures_page
 
 EXACT = [
     "llama", "gpt2", "gpt_neo", "gptj", "opt", "bloom", "falcon", "mpt", "roberta", "xglm", "bart", "mvp",
@@ -44,12 +44,15 @@ def test_every_architecture():
     assert counted["exact"] >= 130 and counted["not built"] <= 15, counted
 
 
-def test_the_recorded_sweep_has_no_crash_and_nothing_wrong():
-    counts = support.counts()
+def test_the_recorded_sweep_has_no_crash_and_nothing_wrong_and_its_page_lists_all():
+    outcomes = json.loads(architectures_page.recorded(ROOT).read_text())["architectures"]
+    counts = architectures_page.counts(outcomes)
     assert counts["crash"] == counts["wrong"] == 0 and counts["exact"] > 0
-    rows = support.table()
-    assert [row[0] for row in rows] == list(configurations.TYPES)
-    assert all(row[3] for row in rows if "refused" in row or "not built" in row)
+    assert [o["architecture"] for o in outcomes] == list(configurations.TYPES)
+    assert all(o["reason"] for o in outcomes if o["status"] in ("refused", "not built"))
+    lines = architectures_page.page(ROOT).splitlines()
+    assert sum(line.startswith("| ") for line in lines) == len(outcomes) + 2
+    assert f"{counts['exact']} exact, {counts['refused']} refused" in "\n".join(lines)
 
 
 def test_the_death_of_an_interpreter_is_an_outcome(monkeypatch):

@@ -1,0 +1,44 @@
+"""The book's page on architectures: which ones attention can be captured of, as the sweep recorded it."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from iclnb import display
+
+HEADER = ("architecture", "last-token attention", "shared prefix", "why not")
+OUTCOMES = ("exact", "refused", "not built", "wrong", "crash")
+
+_INTRODUCTION = """# Architectures
+
+For every causal architecture of 🤗 transformers {version}, a tiny random model was built and the attention
+that this package captures was compared with the model's own (eager, `output_attentions`): under both
+attention implementations, with windows, chunks and padding, for prompts with and without a shared prefix.
+*Exact* is within 1e-5 in float32. *Refused* ends in a `CaptureError` that says why. *Not built* could not be
+made so small, or needs a library that is not installed."""
+
+
+def page(project: Path) -> str:
+    """The page in MyST Markdown.
+
+    Args:
+        project: the checkout, with the record of the sweep.
+    """
+    record = json.loads(recorded(project).read_text(encoding="utf-8"))
+    outcomes = record["architectures"]
+    found = counts(outcomes)
+    total = ", ".join(f"{found[kind]} {kind}" for kind in OUTCOMES)
+    introduction = _INTRODUCTION.format(version=display.escape(record["transformers"]))
+    rows = [(o["architecture"], o["last_token"], o["shared_prefix"], o["reason"]) for o in outcomes]
+    return f"{introduction}\n\nOf {len(outcomes)}: {total}.\n\n{display.table(HEADER, rows).data}\n"
+
+
+def recorded(project: Path) -> Path:
+    """The file that ``tests/llm/attention/sweep.py --record`` writes."""
+    return project / "book" / "recorded" / "architectures.json"
+
+
+def counts(outcomes: Sequence[Mapping[str, str]]) -> Counter[str]:
+    """How many architectures are exact, refused, not built, wrong (0) and crash (0)."""
+    return Counter(outcome["status"] for outcome in outcomes)
