@@ -1,6 +1,7 @@
 """The book's page on architectures: which ones attention can be captured of, as the sweep recorded it."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,8 +31,19 @@ def page(project: Path) -> str:
     found = counts(outcomes)
     total = ", ".join(f"{found[kind]} {kind}" for kind in OUTCOMES)
     introduction = _INTRODUCTION.format(version=display.escape(record["transformers"]))
-    rows = [(o["architecture"], o["last_token"], o["shared_prefix"], o["reason"]) for o in outcomes]
-    return f"{introduction}\n\nOf {len(outcomes)}: {total}.\n\n{display.table(HEADER, rows).data}\n"
+    exact = ", ".join(display.escape(o["architecture"]) for o in outcomes if o["status"] == "exact")
+    rows = [
+        (o["architecture"], o["last_token"], o["shared_prefix"], _breakable(o["reason"]))
+        for o in outcomes
+        if o["status"] != "exact"
+    ]
+    table = display.table(HEADER, rows).data
+    return f"{introduction}\n\nOf {len(outcomes)}: {total}.\n\n{table}\n\nExact for both: {exact}.\n"
+
+
+def _breakable(text: str) -> str:
+    """Text whose long names may be broken after a dot, an underscore or a bracket (zero-width spaces)."""
+    return re.sub(r"(?<=[._)\[])(?=\S)", "\u200b", text)
 
 
 def recorded(project: Path) -> Path:
