@@ -40,7 +40,8 @@ from IPython.display import Markdown
 from iclnb import claims, settings
 from iclnb.allocation import estimates, material, measurements, pictures
 from iclnb.allocation.groups import FIRST_TOKEN, GROUPS, LABELS, QUERY_END
-from iclnb.display import number, verbatim
+from iclnb.display import escape, number, verbatim
+from iclnb.llm.data import tasks
 from iclnb.llm.demonstrations import task_rows
 from iclnb.llm.depth import FIRST, MIDDLE, layers_within
 from iclnb.llm.reader import Reader
@@ -79,6 +80,9 @@ reader = Reader.load(run.model, batch_size=run.batch_size, **where)
 prompts = material.fresh_prompts(
     reader.tokenizer, rows, run.k, seed=run.demonstration_seed
 )
+
+# %% tags=["hide-input"]
+Markdown(escape(tasks.summary(rows.origins)))
 
 # %% tags=["hide-input"]
 verbatim(f"The first prompt ends:\n\n{prompts[0].text[-220:]}")

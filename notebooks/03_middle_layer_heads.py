@@ -142,7 +142,12 @@ lengths = [len(prompt.input_ids) for prompt in material.shared[0]]
 Markdown(
     f"{escape(size.task)}, {size.k} demonstrations; {len(material.shared)} shared sets x {len(truth)} test points and "
     f"{len(material.fresh)} fresh prompts, {min(lengths)} to {max(lengths)} tokens long, for {escape(size.model)} in "
-    f"{trained.origin['dtype']}. Label words: {escape(', '.join(material.task.label_words))}."
+    f"{trained.origin['dtype']}. Label words: {escape(', '.join(material.task.label_words))}. "
+    + escape(
+        tasks.summary(
+            [tasks.origin(material.pool), tasks.origin(material.queries)]
+        )
+    )
 )
 
 # %% [markdown]
