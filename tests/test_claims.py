@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from iclnb import claims, paths
 from iclnb.stats import Estimate, exact
@@ -40,6 +41,17 @@ def results(**changes):
     evidence = claims.Evidence(**found | changes)
     made.claim("one", "x | y", claims.above(1), evidence, paper="A", section="5.1")
     return made
+
+
+def test_text_in_a_claim_stays_text():
+    made = claims.Results("99_test", {})
+    hostile = "<script> | `x` $y$ {doc}`z`\n\n# heading"
+    found = claims.Evidence(exact(2.0), 1.0, hostile)
+    shown = made.claim("one", hostile, claims.above(1), found, paper=hostile, section=hostile)
+    html = MarkdownIt().render(shown._repr_markdown_())
+    assert html.count("&lt;script&gt;") == 4 and "<script" not in html
+    assert not any(tag in html for tag in ("<h1", "<code", "<table"))
+    assert html.count("{doc}") == 4
 
 
 def test_the_saved_file(tmp_path, monkeypatch):
