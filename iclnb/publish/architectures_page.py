@@ -13,7 +13,7 @@ OUTCOMES = ("exact", "refused", "not built", "wrong", "crash")
 
 _INTRODUCTION = """# Architectures
 
-For every causal architecture of 🤗 transformers {version}, a tiny random model was built and the attention
+For every causal architecture of transformers {version}, a tiny random model was built and the attention
 that this package captures was compared with the model's own (eager, `output_attentions`): under both
 attention implementations, with windows, chunks and padding, for prompts with and without a shared prefix.
 *Exact* is within 1e-5 in float32. *Refused* ends in a `CaptureError` that says why. *Not built* could not be
