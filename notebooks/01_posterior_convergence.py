@@ -72,6 +72,8 @@ from iclnb.bayes.experiment import (
 )
 from iclnb.claims import Results, above, below, within
 
+globals().update(vars(settings.read(globals())))  # of the annotated types
+
 # %% [markdown]
 # Each profile is the same experiment at another size. `laptop` has the main experiment at full size.
 
@@ -86,7 +88,6 @@ rows = {
     "paper": (100, 500, 40, 50, 1_000_000, 40, 500, 4096, 20, 20),
 }
 sizes = {name: dict(zip(names, row, strict=True)) for name, row in rows.items()}
-globals().update(vars(settings.read(globals())))  # of the annotated types
 run = settings.choose(
     profile, sizes, hmms=hmms, prompts=prompts, small_hmms=small_hmms
 )

@@ -1,6 +1,7 @@
 """Exact population risk of the best member of each family of predictors (proofs in notebook 05)."""
 
 import math
+from numbers import Integral
 
 import numpy as np
 from jaxtyping import Float
@@ -108,14 +109,14 @@ def best_preconditioner(
 def _check(family: str, d: int, n_context: int, w: Vector, heads: int | None, noise_std: float) -> None:
     if family not in FAMILIES:
         raise unknown("family", family, FAMILIES)
-    if d < 1 or n_context < 1:
-        raise ValueError(f"d and n_context must be at least 1, got {d} and {n_context}")
-    if w.shape != (d,):
-        raise ValueError(f"prior_mean must have shape {(d,)}, got {w.shape}")
-    if family == "multihead" and (heads is None or heads < 1):
-        raise ValueError(f"family 'multihead' needs heads of at least 1, got {heads}")
-    if noise_std < 0:
-        raise ValueError(f"noise_std must not be negative, got {noise_std}")
+    counts = {"d": d, "n_context": n_context} | ({"heads": heads} if family == "multihead" else {})
+    for name, count in counts.items():
+        if not isinstance(count, Integral) or isinstance(count, bool) or count < 1:
+            raise ValueError(f"{name} must be a whole number of at least 1, got {count}")
+    if w.shape != (d,) or not np.isfinite(w).all():
+        raise ValueError(f"prior_mean must be {d} finite numbers, got {w}")
+    if not (np.isfinite(noise_std) and noise_std >= 0):
+        raise ValueError(f"noise_std must be finite and not negative, got {noise_std}")
 
 
 def _preconditioned_risk(cov: Matrix, n_context: int, noise_std: float) -> float:

@@ -274,8 +274,8 @@ def test_too_large_a_search_is_refused():
     ("family", "changes", "message"),
     [
         ("sgd", {}, "unknown family 'sgd'"),
-        ("multihead", {}, "needs heads"),
-        ("gd", {"prior_mean": np.ones(2)}, "prior_mean must have shape"),
+        ("multihead", {}, "heads must be a whole number"),
+        ("gd", {"prior_mean": np.ones(2)}, "prior_mean must be 3 finite numbers"),
         ("gd", {"covariance": -np.eye(3)}, "positive definite"),
         ("gd", {"n_context": 0}, "at least 1"),
         ("gd", {"noise_std": -1.0}, "noise_std"),
@@ -295,3 +295,24 @@ def test_variants_close_the_gap_or_widen_it():
     assert unmasked.low > law
     for closed in (constant, normalised):
         assert abs(closed.value) < 0.01 * law
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"n_context": 2.5}, "n_context must be a whole number"),
+        ({"n_context": float("nan")}, "n_context must be a whole number"),
+        ({"n_context": True}, "n_context must be a whole number"),
+        ({"heads": 1.5}, "heads must be a whole number"),
+        ({"noise_std": float("nan")}, "noise_std must be finite"),
+        ({"noise_std": float("inf")}, "noise_std must be finite"),
+        ({"prior_mean": np.array([1.0, np.nan, 0.0])}, "prior_mean must be 3 finite numbers"),
+    ],
+)
+@pytest.mark.parametrize("family", ["gd", "multihead"])
+def test_numbers_that_are_none_are_refused(family, given, message):
+    if family == "gd" and "heads" in given:
+        pytest.skip("gd has no heads")
+    plain = {"d": 3, "n_context": 5, "prior_mean": np.ones(3), "heads": 2}
+    with pytest.raises(ValueError, match=message):
+        optimal_risk(family, **plain | given)

@@ -218,3 +218,12 @@ def contents(path):
     """Type, text and tags of every cell, by jupytext itself; ids do not count."""
     cells = jupytext.read(path).cells
     return [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in cells]
+
+
+@pytest.mark.parametrize("name", notebooks.names(ROOT))
+def test_every_notebook_checks_the_types_that_papermill_gives(name):
+    """Right below its parameters cell, before anything uses them."""
+    cells = notebooks.read(ROOT / "notebooks" / f"{name}.py").cells
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    place = next(i for i, cell in enumerate(code) if "parameters" in cell.metadata.get("tags", ()))
+    assert "settings.read(globals())" in code[place + 1].source
