@@ -10,7 +10,7 @@
 # the same answer is reproduced by any head whose weights favour a demonstration with that label. This notebook measures
 # what the paper measured, and then asks each time what something that is no kernel would have scored: labels that
 # change places among the demonstrations, the last label alone, a kernel that knows only the order, random weights.
-# Finally it interferes: what happens to the answer when these heads are silenced, or the labels' values exchanged?
+# Finally it interferes: what happens to the answer when these heads are ablated, or the labels' values swapped?
 
 # %% [markdown]
 # ## What is claimed, and what would refute it
@@ -567,7 +567,7 @@ means = interventions.mean_outputs(
 # %%
 said = {
     "whole": answered(),
-    "best heads silenced": answered(
+    "best heads ablated": answered(
         edit=interventions.ablate(best_heads, means)
     ),
     "best heads of other layers": answered(
@@ -601,12 +601,12 @@ separation = {name: separated(found) for name, found in said.items()}
 at_random = [separated(found) for found in said_at_random]
 whole = separation.pop("whole")
 costs = {
-    "best heads silenced": whole - separation["best heads silenced"],
+    "best heads ablated": whole - separation["best heads ablated"],
     "random heads of the same layers": whole - np.mean(at_random, axis=0),
     **{
         name: whole - found
         for name, found in separation.items()
-        if name != "best heads silenced"
+        if name != "best heads ablated"
     },
 }
 intervals = {
@@ -781,7 +781,7 @@ for part, reads in (
 verdicts.causes.ablation(
     results,
     whole,
-    separation["best heads silenced"],
+    separation["best heads ablated"],
     at_random,
     separation["best heads of other layers"],
     seed=sampling_seed,

@@ -50,7 +50,7 @@ def gather(prefixes: Iterable[tuple[SharedPrefix, Prompt]]) -> Features:
 
     Args:
         prefixes: for each demonstration set what the model remembers of it
-            (:func:`iclnb.llm.attention.prepare`), and a prompt that begins with it. A generator is welcome.
+            (:func:`iclnb.llm.attention.prepare`), and a prompt that begins with it. It may be a generator.
 
     Raises:
         ValueError: without demonstrations, or if a label lies outside its prefix.

@@ -89,7 +89,8 @@ def _made(where: str, result: Mapping[str, Any]) -> str:
         "date": source["time"][:10], "revision": source["revision"],
     }  # fmt: skip
     listed = "; ".join(f"{key} {display.escape(value)}" for key, value in facts.items() if value is not None)
-    return f"*{where.capitalize()}*: {listed}."
+    old = "" if "key" in result else " **Made by an earlier version of the code.**"
+    return f"*{where.capitalize()}*: {listed}.{old}"
 
 
 def _times(titles: Mapping[str, str], runs: Mapping[str, Runs]) -> str:

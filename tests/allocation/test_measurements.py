@@ -122,6 +122,15 @@ def test_the_map_keeps_labels_and_rescales_what_is_between(made):
     np.testing.assert_allclose(found.map, expected, atol=1e-6)
 
 
+def test_labels_are_marked_where_their_attention_stands(made):
+    """Attention on the labels alone is left on exactly the marked positions."""
+    prompt = made[0][0]
+    attention = np.zeros((1, 1, len(prompt.input_ids)))
+    attention[..., [token for y in prompt.y for token in y.tokens]] = 1
+    kept = np.flatnonzero(alignment.aligned(attention, prompt)[0, 0])
+    assert kept.tolist() == alignment.label_positions(len(prompt.y)).tolist()
+
+
 def test_batching_and_seeds(made):
     one, all_ = measured(made, batch_size=1), measured(made, batch_size=5)
     np.testing.assert_allclose(one.map, all_.map, atol=1e-6)

@@ -87,9 +87,9 @@ def test_every_step_runs_and_layers_keep_their_numbers(loaded, material):
     means = interventions.mean_outputs(loaded.model, prompts[0], pad_token_id=pad)
     whole = effects.answered(loaded, prompts, material.tokens)
     assert whole.shape == (len(prompts), 12, 2) and np.isfinite(whole).all()
-    silenced = effects.answered(loaded, prompts, material.tokens, edit=interventions.ablate(heads, means))
+    ablated = effects.answered(loaded, prompts, material.tokens, edit=interventions.ablate(heads, means))
     swapped = effects.answered(loaded, prompts, material.tokens, alter=effects.swapping(0))
-    assert np.abs(silenced - whole).max() > 1e-6 and np.abs(swapped - whole).max() > 1e-6
+    assert np.abs(ablated - whole).max() > 1e-6 and np.abs(swapped - whole).max() > 1e-6
 
     cut = probes.gather((prepare(loaded.model, p[0].input_ids), p[0]) for p in material.shared)
     probed = probes.probe(cut.values, cut, cut.labels, folds=3, shuffles=2, seed=0)

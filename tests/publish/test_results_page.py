@@ -43,6 +43,16 @@ def project(tmp_path):
     return tmp_path
 
 
+def test_a_run_without_a_key_is_marked_as_older(project):
+    """Every run has kept one since results are told from stale ones."""
+    titles = {"01_a": "A question?"}
+    assert results_page.page(project, titles).count("Made by an earlier version") == 2
+    path = project / "build" / "results" / "01_a.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "key": {}}))
+    lines = results_page.page(project, titles).splitlines()
+    assert [line.split(":")[0] for line in lines if "Made by an earlier version" in line] == ["*Recorded*"]
+
+
 def tables(text):
     """The text of every table's cells, as a reader sees it."""
     found, row = [], []
