@@ -66,4 +66,5 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Markdown:
 
 def verbatim(text: str) -> HTML:
     """Text from a model or data, letter by letter, its lines kept and wrapped."""
-    return HTML(f'<pre class="iclnb-verbatim mathjax_ignore tex2jax_ignore">{html.escape(text)}</pre>')
+    kind = "iclnb-verbatim mathjax_ignore tex2jax_ignore"
+    return HTML(f'<pre class="{kind}">\n{html.escape(text)}</pre>')  # browsers drop the first line break

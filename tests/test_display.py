@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from myst_parser.config.main import MdParserConfig
 from myst_parser.mdit_to_docutils.base import DocutilsRenderer
@@ -142,7 +142,7 @@ class Text(HTMLParser):
 
     def __init__(self, page):
         super().__init__()
-        self.text, self.tags = "", []
+        self.text, self.tags, self.started = "", [], False
         self.feed(page)
         self.close()
 
@@ -150,10 +150,13 @@ class Text(HTMLParser):
         self.tags.append((tag, dict(attributes)))
 
     def handle_data(self, data):
-        first = self.tags[-1][0] == "pre" and not self.text
+        first = self.tags[-1][0] == "pre" and not self.started
         self.text += data.removeprefix("\n") if first else data
+        self.started = True
 
 
+@example("\n")
+@example("\n\na\n")
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\r\x00")) | st.sampled_from(HOSTILE))
 def test_prompts_are_shown_with_their_lines_and_nothing_is_interpreted(text):
     page = Text(display.verbatim(text).data)
