@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from iclnb.bayes.experiment import limits
 from iclnb.bayes.kernels import Kernels
-from iclnb.kernel_regression import normaliser_sign
+from iclnb.kernel_regression import regression_from_counts
 
 
 class Bound(NamedTuple):
@@ -110,7 +110,7 @@ def converge(
             counts += _counts(joint[:, task], more, rng)
             posterior = _posterior(kernels.mixture.prior, joint, counts)
             for name, gram in grams.items():
-                estimate = _regress(gram, counts)
+                estimate = regression_from_counts(gram, counts)
                 for j, target in enumerate((goal[name], posterior)):
                     errors[name][j, i, r] = np.abs(estimate - target).max(axis=1)
     weights = np.tile(joint[:, task].sum(axis=1), replicates)
@@ -139,14 +139,6 @@ def _counts(
     """How often each (x, y) occurs among ``size`` independent demonstrations."""
     drawn = rng.multinomial(size, probability.ravel() / probability.sum())
     return drawn.reshape(probability.shape)
-
-
-def _regress(gram: np.ndarray, counts: Int[np.ndarray, "sequences labels"]) -> np.ndarray:
-    """ŷ for every x_test; as :func:`iclnb.bayes.kernel_regression`, from counts of demonstrations."""
-    occurrences = counts.sum(axis=1)
-    usable = normaliser_sign(gram * occurrences) != 0
-    sums = np.where(usable[:, None], gram @ counts, counts.sum(axis=0))
-    return sums / sums.sum(axis=1, keepdims=True)
 
 
 def _posterior(
