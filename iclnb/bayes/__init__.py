@@ -10,7 +10,7 @@ NumPy alone, no language model; each module imports only from those above it:
 - ``study``: both over many HMMs
 - ``counterexample``: theorem 1 in exact fractions, on its own
 
-The chapter: ``estimates`` and ``estimates_theorem`` (what decides its claims), ``answer`` (in words),
+The chapter: ``estimates`` and ``estimates_theorem`` (what decides its claims),
 ``tables``, ``pictures``.
 """
 

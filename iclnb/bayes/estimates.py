@@ -1,11 +1,14 @@
 """What decides the claims of chapter 01 about distances to the posterior; HMMs are the units."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from scipy.stats import binomtest
 
 from iclnb.bayes.experiment import PAPER_ACCURACY, PAPER_DISTANCE
+from iclnb.bayes.kernels import NON_NEGATIVE
 from iclnb.bayes.study import Study
-from iclnb.claims import Evidence
+from iclnb.claims import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Claim, Evidence
 from iclnb.stats import Estimate, exact, interval
 
 LABELS_ONLY = "labels only"
@@ -33,9 +36,26 @@ def negative_normalisers(study: Study, kernel: str, n: int, *, seed: int) -> Evi
     return Evidence(share, 0.5, "kernel values of random sign")
 
 
+def rank_and_reach(study: Study) -> str:
+    """Rank of the printed second moment beside the largest n, and what its sums miss (Markdown)."""
+    ranks, n = study.rank, study.ns[-1]
+    known = [curves.sequences for curves in study.curves]
+    missing = np.mean([curves.missing_mass for curves in study.curves])
+    return (
+        f"Rank of the printed Σ: {ranks.min()} to {ranks.max()}, above the largest n = {n} in "
+        f"{np.mean(ranks > n):.0%} of the HMMs. Sequences in the sums: {min(known)} to {max(known)}, "
+        f"which miss a probability of {missing:.1e} on average."
+    )
+
+
 def plateau(study: Study, kernel: str, *, seed: int, key: str = "distance") -> Evidence:
     """Distance at n = 128 over that at n = 32: near one on a plateau."""
     return Evidence(study.ratio(kernel, 128, (kernel, 32), key=key, seed=seed), 0.5, "the rate n^(-1/2)")
+
+
+def table_plateau() -> float:
+    """Table 3's own distance at n = 128 over that at n = 32."""
+    return PAPER_DISTANCE[-1] / PAPER_DISTANCE[5]
 
 
 def unlucky_hmms(study: Study, kernel: str) -> Evidence:
@@ -44,6 +64,11 @@ def unlucky_hmms(study: Study, kernel: str) -> Evidence:
     stays = (late >= min(PAPER_DISTANCE)).all(axis=1)
     share = binomtest(int(stays.sum()), len(stays)).proportion_ci()
     return Evidence(Estimate(float(stays.mean()), share.low, share.high), 0.0, "no such HMM")
+
+
+def gaps(read: Mapping[str, Study], *, seed: int) -> dict[str, float]:
+    """Gap to table 3 of the belief kernel under every reading of appendix C."""
+    return {name: float(study.gap("belief", PAPER_DISTANCE, seed=seed).value) for name, study in read.items()}
 
 
 def demonstrations_matter(study: Study, other: Study, other_is: str, *, seed: int) -> Evidence:
@@ -67,3 +92,57 @@ def table_norm() -> Evidence:
 def table_norm_deviation() -> float:
     """Largest deviation of table 3's distances from 2 (1 - accuracy)."""
     return float(np.abs(np.array(PAPER_DISTANCE) - 2 * (1 - np.array(PAPER_ACCURACY))).max())
+
+
+def _by_verdict(verdict: str, holds: str, fails: str) -> str:
+    """One of two findings, or that the run does not decide between them."""
+    if verdict == INCONCLUSIVE:
+        return f"This run does not decide between “{holds}” and “{fails}”"
+    return holds if verdict == SUPPORTED else fails
+
+
+def _kernels_by_verdict(verdicts: Mapping[str, str], prefix: str, kernels: Sequence[str]) -> str:
+    """Which kernels do, which do not, and which are undecided."""
+    words = {SUPPORTED: "yes for {}", NOT_SUPPORTED: "no for {}", INCONCLUSIVE: "undecided for {}"}
+    groups = {
+        verdict: [k for k in kernels if verdicts[prefix + k.replace(" ", "-")] == verdict]
+        for verdict in words
+    }
+    return "; ".join(words[verdict].format(", ".join(names)) for verdict, names in groups.items() if names)
+
+
+def answer(claims: Sequence[Claim]) -> str:
+    """The chapter's answer in plain sentences (Markdown), worded from the verdicts of its claims."""
+    verdict = {claim.id: claim.verdict for claim in claims}
+    of = {claim.id: claim.estimate for claim in claims}
+    theorem = _by_verdict(
+        verdict["theorem-1-printed"],
+        "In the exact example of a single task its limit is the posterior.",
+        f"In exact arithmetic, with a single task, its limit misses the posterior by "
+        f"{float(of['theorem-1-printed'].value):.2g}.",
+    )
+    repaired = _by_verdict(
+        min(verdict["repair-unweighted"], verdict["repair-ratio"], key=[*_ORDER].index),
+        "Two small changes each give a kernel whose limit is the posterior.",
+        "The changes that we propose do not bring the limit to the posterior.",
+    )
+    near = _kernels_by_verdict(verdict, "convergence-", (*NON_NEGATIVE, "printed"))
+    gives_away = _by_verdict(
+        verdict["demonstrations-matter-table"],
+        "there the demonstrations change the answer, as in-context learning asks.",
+        "there the query alone gives the task away, and demonstrations change nothing.",
+    )
+    beats = _kernels_by_verdict(verdict, "noisy-", ("operator cosine", "belief"))
+    return "\n\n".join(
+        (
+            f"**Is the limit of the printed kernel the posterior?** {theorem} {repaired}",
+            f"**Does kernel regression come as near as table 3 says, on HMMs like the paper's?** {near}. But "
+            + gives_away,
+            "**And where demonstrations matter?** Bayes needs few of them, a kernel regression many. "
+            f"With the most that were tried, is it nearer to the posterior than label frequencies: {beats}.",
+        )
+    )
+
+
+_ORDER = (NOT_SUPPORTED, INCONCLUSIVE, SUPPORTED)
+"""Of several verdicts the first of these is the one for all."""

@@ -40,6 +40,15 @@ class Study:
         """Mean over HMMs for each n."""
         return interval(self.table(key, kernel, shuffled=shuffled), seed=seed)
 
+    @property
+    def kernels(self) -> list[str]:
+        """Names of the kernels."""
+        return list(self.curves[0].distance)
+
+    def means(self, key: str) -> dict[str, Float[np.ndarray, " n"]]:
+        """Means over HMMs by kernel."""
+        return {kernel: self.table(key, kernel).mean(axis=0) for kernel in getattr(self.curves[0], key)}
+
     def mean(self, key: str, kernel: str, n: int) -> float:
         """Mean over HMMs at one n."""
         return float(self.table(key, kernel)[:, self.ns.index(n)].mean())
@@ -147,6 +156,10 @@ class TheoremStudy:
     worst: dict[str, Float[np.ndarray, " hmms"]]
     to_limit: dict[str, Float[np.ndarray, "hmms n"]]
     to_posterior: dict[str, Float[np.ndarray, "hmms n"]]
+
+    def summary(self) -> dict[str, object]:
+        """Bound, and limit errors by kernel, of every HMM."""
+        return {"bound": self.bound, "floor": self.floor, "worst": self.worst}
 
     def slopes(self, kernel: str, errors: str, start: int) -> Float[np.ndarray, " hmms"]:
         """Slope of log error against log n from n = ``start`` on, for every HMM.

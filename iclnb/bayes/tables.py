@@ -8,7 +8,7 @@ from IPython.display import Markdown
 
 from iclnb import display
 from iclnb.bayes.counterexample import ExactHMM
-from iclnb.bayes.estimates import plateau
+from iclnb.bayes.estimates import plateau, table_plateau
 from iclnb.bayes.estimates_theorem import LATE, worst_limit
 from iclnb.bayes.experiment import PAPER_ACCURACY, PAPER_DISTANCE
 from iclnb.bayes.hmm import Demonstrations, HMMMixture
@@ -39,7 +39,7 @@ def _vector(entries: Iterable[Fraction]) -> str:
 
 
 def exact_limits(hmm: ExactHMM) -> Markdown:
-    """Posterior and limit of the printed kernel in fractions, for each x_test that differs from the others."""
+    """Posterior and limit of the printed kernel in fractions, for every x_test that is unlike others."""
     rows = {}
     for x in hmm.sequences:
         truth, limit = hmm.truth(x), hmm.limit("printed", x)
@@ -80,7 +80,7 @@ def distances(study: Study, *, seed: int) -> Markdown:
     """Mean L1 distance to the posterior by n, with its interval at the largest, and as n → ∞."""
     places = [study.ns.index(n) for n in SHOWN]
     rows = [["table 3", *(PAPER_DISTANCE[i] for i in places), None]]
-    for name in study.curves[0].distance:
+    for name in study.kernels:
         estimate = study.estimate("distance", name, seed=seed)
         rows.append(
             [
@@ -96,7 +96,7 @@ def distances(study: Study, *, seed: int) -> Markdown:
 def accuracies(study: Study) -> Markdown:
     """Agreement of the largest entry with the posterior's, by n."""
     rows = [["table 3", *(PAPER_ACCURACY[study.ns.index(n)] for n in SHOWN)]]
-    rows += [[name, *(study.mean("accuracy", name, n) for n in SHOWN)] for name in study.curves[0].accuracy]
+    rows += [[name, *(study.mean("accuracy", name, n) for n in SHOWN)] for name in study.kernels]
     return display.table(["kernel", *(f"n = {n}" for n in SHOWN)], rows)
 
 
@@ -105,7 +105,7 @@ def noisy(study: Study) -> Markdown:
     n = study.ns[-1]
     rows = [
         [name, study.mean("distance", name, n), study.mean("median", name, n), study.limit(name).mean()]
-        for name in study.curves[0].distance
+        for name in study.kernels
     ]
     return display.table(["kernel", f"mean at n = {n}", f"median at n = {n}", "limit"], rows)
 
@@ -118,7 +118,7 @@ def plateaus(study: Study, *, seed: int) -> Markdown:
         [label, plateau(study, kernel, key=key, seed=seed).estimate, study.mean(key, kernel, 128), end]
         for label, (kernel, key, end) in cases.items()
     ]
-    rows.append(["table 3", exact(PAPER_DISTANCE[-1] / PAPER_DISTANCE[5]), PAPER_DISTANCE[-1], None])
+    rows.append(["table 3", exact(table_plateau()), PAPER_DISTANCE[-1], None])
     return display.table(["", "d(128) / d(32)", "d(128)", "as n → ∞"], rows)
 
 
