@@ -63,9 +63,9 @@ def regression_from_counts(
         similarity: K(x_test, x_i); any sign, any scale.
         counts: not negative, at least one of them positive.
     """
-    similarity = np.asarray(similarity)
-    usable = normaliser_sign(similarity * counts.sum(axis=-1)) != 0
-    sums = np.where(usable[..., None], _rescaled(similarity) @ counts, counts.sum(axis=0))
+    weights = _rescaled(np.asarray(similarity))
+    usable = normaliser_sign(weights * counts.sum(axis=-1)) != 0
+    sums = np.where(usable[..., None], weights @ counts, counts.sum(axis=0))
     return sums / sums.sum(axis=-1, keepdims=True)
 
 

@@ -71,6 +71,18 @@ def gaps(read: Mapping[str, Study], *, seed: int) -> dict[str, float]:
     return {name: float(study.gap("belief", PAPER_DISTANCE, seed=seed).value) for name, study in read.items()}
 
 
+def answered_gap(study: Study, kernel: str, *, seed: int) -> Evidence:
+    """How far its agreement with the drawn answers is from table 3's accuracy, mean over n from 32 on."""
+    late = study.ns.index(32)
+    paper = np.array(PAPER_ACCURACY[late:])
+
+    def statistic(table: np.ndarray) -> np.ndarray:
+        return np.abs(table.mean(axis=0) - paper).mean()
+
+    gap = interval(study.table("answered", kernel)[:, late:], statistic=statistic, seed=seed)
+    return Evidence(gap, float(statistic(study.table("answered", LABELS_ONLY)[:, late:])), LABELS_ONLY)
+
+
 def demonstrations_matter(study: Study, other: Study, other_is: str, *, seed: int) -> Evidence:
     """L1 distance between posteriors with no and with the most demonstrations; control: another design."""
     return Evidence(interval(study.without[:, -1], seed=seed), float(other.without[:, -1].mean()), other_is)

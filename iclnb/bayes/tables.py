@@ -10,7 +10,7 @@ from iclnb import display
 from iclnb.bayes.counterexample import ExactHMM
 from iclnb.bayes.estimates import plateau, table_plateau
 from iclnb.bayes.estimates_theorem import LATE, worst_limit
-from iclnb.bayes.experiment import PAPER_ACCURACY, PAPER_DISTANCE
+from iclnb.bayes.experiment import PAPER_ACCURACY, PAPER_DEMONSTRATIONS, PAPER_DISTANCE
 from iclnb.bayes.hmm import Demonstrations, HMMMixture
 from iclnb.bayes.kernels import KERNELS
 from iclnb.bayes.study import Study, TheoremStudy
@@ -93,11 +93,14 @@ def distances(study: Study, *, seed: int) -> Markdown:
     return display.table(["kernel", *(f"n = {n}" for n in SHOWN), "n → ∞"], rows)
 
 
-def accuracies(study: Study) -> Markdown:
-    """Agreement of the largest entry with the posterior's, by n."""
-    rows = [["table 3", *(PAPER_ACCURACY[study.ns.index(n)] for n in SHOWN)]]
-    rows += [[name, *(study.mean("accuracy", name, n) for n in SHOWN)] for name in study.kernels]
-    return display.table(["kernel", *(f"n = {n}" for n in SHOWN)], rows)
+def accuracies(cases: Mapping[str, tuple[Study, str]]) -> Markdown:
+    """How often the belief kernel's largest entry is right, by n: cases of a study and what counts as right.
+
+    ``accuracy`` is agreement with the posterior's largest entry, ``answered`` with the answer that was drawn.
+    """
+    rows = [["table 3", *(PAPER_ACCURACY[PAPER_DEMONSTRATIONS.index(n)] for n in SHOWN)]]
+    rows += [[name, *(study.mean(key, "belief", n) for n in SHOWN)] for name, (study, key) in cases.items()]
+    return display.table(["belief agrees with", *(f"n = {n}" for n in SHOWN)], rows)
 
 
 def noisy(study: Study) -> Markdown:
