@@ -35,6 +35,13 @@ def counterexample(hmm: ExactHMM) -> Evidence:
     return Evidence(printed, float(repaired), "both repaired kernels on the same HMM, exactly")
 
 
+def beyond_bound(hmm: ExactHMM) -> Evidence:
+    """Worst limit error of the printed kernel over the theorem's bound; control: of the repairs."""
+    bound = hmm.bound_at_most()
+    printed, *repaired = (worst_limit(hmm, name)[0] / bound for name in ("printed", *REPAIRS))
+    return Evidence(exact(float(printed)), float(max(repaired)), "both repaired kernels, exactly")
+
+
 def repaired_limit(small: TheoremStudy, kernel: str, *, seed: int) -> Evidence:
     """Limit error at the worst x_test, mean over HMMs."""
     worst = interval(small.worst[kernel], seed=seed)

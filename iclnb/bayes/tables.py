@@ -9,7 +9,7 @@ from IPython.display import Markdown
 from iclnb import display
 from iclnb.bayes.counterexample import ExactHMM
 from iclnb.bayes.estimates import plateau, table_plateau
-from iclnb.bayes.estimates_theorem import LATE, worst_limit
+from iclnb.bayes.estimates_theorem import LATE, REPAIRS, worst_limit
 from iclnb.bayes.experiment import PAPER_ACCURACY, PAPER_DEMONSTRATIONS, PAPER_DISTANCE
 from iclnb.bayes.hmm import Demonstrations, HMMMixture
 from iclnb.bayes.kernels import KERNELS
@@ -58,6 +58,19 @@ def worst_cases(examples: Mapping[str, ExactHMM]) -> Markdown:
             [name, *matrices, _vector(hmm.limit("printed", x)), _vector(hmm.truth(x)), f"{float(error):.3g}"]
         )
     return display.table(["HMM", "T", "B", "limit", "truth", "error"], rows)
+
+
+def two_tasks(hmm: ExactHMM, other: tuple) -> Markdown:
+    """The two-task counterexample: what the theorem assumes and says, and what is so."""
+    error, x = worst_limit(hmm, "printed")
+    rows = [
+        ["share of the other task in the corpus", min(map(float, hmm.pretrain))],
+        ["KL divergence of x between the tasks, at least (assumption 2)", float(hmm.divergence_at_least(other))],
+        ["the theorem's bound η²ε, at most", float(hmm.bound_at_most())],
+        [f"limit error of *printed* at x_test = {x}", float(error)],
+        ["the same of both repairs", float(max(worst_limit(hmm, name)[0] for name in REPAIRS))],
+    ]
+    return display.table(["", "value"], [[display.Author(name), value] for name, value in rows])
 
 
 def limits(small: TheoremStudy) -> Markdown:

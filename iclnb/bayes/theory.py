@@ -107,8 +107,8 @@ def converge(
     for r in range(replicates):
         counts = np.zeros(joint[:, task].shape)
         for i, more in enumerate(np.diff(ns, prepend=0)):
-            counts += _counts(joint[:, task], more, rng)
-            posterior = _posterior(kernels.mixture.prior, joint, counts)
+            counts += counts_drawn(joint[:, task], more, rng)
+            posterior = posterior_from_counts(kernels.mixture.prior, joint, counts)
             for name, gram in grams.items():
                 estimate = regression_from_counts(gram, counts)
                 for j, target in enumerate((goal[name], posterior)):
@@ -133,7 +133,7 @@ def weighted_median(values: Float[np.ndarray, " values"], weights: Float[np.ndar
     return float(values[order][np.searchsorted(cumulative, cumulative[-1] / 2)])
 
 
-def _counts(
+def counts_drawn(
     probability: Float[np.ndarray, "sequences labels"], size: int, rng: np.random.Generator
 ) -> np.ndarray:
     """How often each (x, y) occurs among ``size`` independent demonstrations."""
@@ -141,7 +141,7 @@ def _counts(
     return drawn.reshape(probability.shape)
 
 
-def _posterior(
+def posterior_from_counts(
     prior: np.ndarray, joint: np.ndarray, counts: np.ndarray
 ) -> Float[np.ndarray, "sequences labels"]:
     """P(y | demonstrations, x_test) for every x_test, from counts of demonstrations."""
