@@ -53,7 +53,6 @@ results.claim(
     "Distance = c (1 - accuracy) with c = 2: the norm is L1 and posteriors are nearly one-hot",
     claims.within(1.9, 2.1),
     estimates.table_norm(),
-    paper="A",
     section="appendix C, table 3",
 )
 
@@ -66,6 +65,69 @@ Markdown(
 # %% [markdown]
 # So the HMMs of the paper are nearly deterministic, and so are those of our reading.
 #
+# ## Which kernels reproduce the table?
+#
+# Over the whole curve, not only at its end. Scale and bandwidth were chosen with the table in view, so for the
+# belief kernel this is a reading and no test.
+
+# %% tags=["hide-input"]
+n_demo = PAPER_DEMONSTRATIONS
+main = study.run(
+    material.appendix_c(length=run.length, rows=families.softmax(run.scale)),
+    [
+        "printed",
+        "unweighted",
+        "ratio",
+        "belief",
+        "prediction",
+        "labels only",
+    ],
+    n_demo,
+    run.hmms,
+    run.prompts,
+    **seeds,
+    bandwidth=run.bandwidth,
+)
+
+# %%
+results.claim(
+    "table-belief",
+    "Kernel belief reproduces table 3 (mean over n of the gap between mean distances)",
+    claims.below(0.1),
+    estimates.table_gap(main, "belief", seed=seed),
+    section="appendix C, table 3",
+)
+
+# %%
+results.claim(
+    "table-printed",
+    "Kernel printed reproduces table 3 (mean over n of the gap between mean distances)",
+    claims.below(0.1),
+    estimates.table_gap(main, "printed", seed=seed),
+    paper="A",
+    section="appendix C, table 3",
+)
+
+# %% [markdown]
+# The mean of the printed kernel is at the mercy of prompts whose normaliser is nearly zero, so here are its
+# medians and the share of prompts with a *negative* normaliser:
+
+# %%
+pictures.medians_and_signs(main, seed=seed)
+
+# %%
+results.claim(
+    "normaliser-positive",
+    "Printed kernel: fewer than 1 % of prompts have a negative normaliser at n = 8",
+    claims.below(0.01),
+    estimates.negative_normalisers(main, "printed", 8, seed=seed),
+    section="theorem 1",
+)
+
+# %% tags=["hide-input"]
+Markdown(estimates.rank_and_reach(main))
+
+# %% [markdown]
 # ## Where does the plateau come from?
 #
 # From $n = 32$ on the table stops falling. Four explanations can be tested.
@@ -79,18 +141,6 @@ Markdown(
 #    distribution, and not to the posterior. Then the noise of the HMM itself, which no method can predict,
 #    remains for any $n$: the distance of the posterior to the drawn answer.
 
-# %% tags=["hide-input"]
-n_demo = PAPER_DEMONSTRATIONS
-main = study.run(
-    material.appendix_c(length=run.length, rows=families.softmax(run.scale)),
-    ["belief", "prediction", "labels only"],
-    n_demo,
-    run.hmms,
-    run.prompts,
-    **seeds,
-    bandwidth=run.bandwidth,
-)
-
 # %%
 tables.plateaus(main, seed=seed)
 
@@ -100,7 +150,6 @@ results.claim(
     "Plateau, belief: the distance to the posterior hardly falls after n = 32 (ratio d(128) / d(32))",
     claims.above(0.75),
     estimates.plateau(main, "belief", seed=seed),
-    paper="A",
     section="appendix C, table 3",
 )
 
@@ -110,7 +159,6 @@ results.claim(
     "Plateau, prediction: the distance to the posterior hardly falls after n = 32 (ratio d(128) / d(32))",
     claims.above(0.75),
     estimates.plateau(main, "prediction", seed=seed),
-    paper="A",
     section="appendix C, table 3",
 )
 
@@ -121,7 +169,6 @@ results.claim(
     "(ratio d(128) / d(32))",
     claims.above(0.75),
     estimates.plateau(main, "belief", key="to_answer", seed=seed),
-    paper="A",
     section="appendix C, table 3",
 )
 
@@ -244,6 +291,8 @@ results.values |= {
         f"scale {run.scale:g}": main.means("to_answer")["belief"],
         f"scale {2 * run.scale:g}": sharper.means("to_answer")["belief"],
     },
+    "negative": main.means("negative")["printed"],
+    "rank": {"smallest": main.rank.min(), "largest": main.rank.max()},
     "readings": estimates.gaps(read, seed=seed),
 }
 saved = results.save()

@@ -7,10 +7,11 @@ NumPy alone, no language model; each module imports only from those above it:
 - ``operators``, ``kernels``: T_x, second moments, whitening; every kernel
 - ``material``: designs of HMMs, prompts, numbers of demonstrations: drawn once, from seeds
 - ``experiment``, ``theory``: appendix C on one HMM; limits, bound and rate of theorem 1
-- ``study``: both over many HMMs
+- ``crossing``: how many demonstrations Bayes and kernels need, and the sharp law for kernels
+- ``study``: all of these over many HMMs
 - ``counterexample``: theorem 1 in exact fractions, on its own
 
-The chapter: ``estimates`` and ``estimates_theorem`` (what decides its claims),
+The chapter: ``estimates``, ``estimates_theorem``, ``estimates_crossing`` (what decides its claims),
 ``tables``, ``pictures``.
 """
 

@@ -115,8 +115,8 @@ class ExactHMM:
     def bound_at_most(self) -> Fraction:
         """A number that theorem 1's asymptotic bound η² ε_θ does not exceed, in fractions.
 
-        η² is exact: the largest sum of squares of a T_x. The spectral radius ε_θ of Σ_pretrain⁻¹ - Σ_{s_θ}⁻¹ is
-        no larger than that matrix's largest sum of absolute values in a row.
+        η² is exact: the largest sum of squares of a T_x. The spectral radius ε_θ of Σ_pretrain⁻¹ - Σ_{s_θ}⁻¹
+        is no larger than that matrix's largest sum of absolute values in a row.
         """
         inverses = [inverse(self.moment(1, start)) for start in (self.pretrain or self.start, self.start)]
         rows = zip(*inverses, strict=True)

@@ -58,6 +58,29 @@ NOISY = Design(4, 12, 10, 3, families.softmax(3.0), noise=0.3, threshold=1e-9)
 """HMMs whose tasks a query does not give away: softer rows, and three tokens in ten replaced."""
 
 
+def crossing_designs() -> dict[str, Design]:
+    """Designs that are enumerated, with other numbers of tasks, states and noise than the first."""
+    sizes = {
+        "4 tasks of 3 states, noise 0.3": (4, 3, 0.3),
+        "2 tasks of 4 states": (2, 4, 0.3),
+        "8 tasks of 2 states": (8, 2, 0.3),
+        "4 tasks of 2 states": (4, 2, 0.3),
+        "4 tasks of 4 states": (4, 4, 0.3),
+        "4 tasks of 5 states": (4, 5, 0.3),
+        "noise 0.1": (4, 3, 0.1),
+        "noise 0.5": (4, 3, 0.5),
+        "noise 0.7": (4, 3, 0.7),
+    }
+    return {
+        name: Design(tasks, tasks * states, 6, 3, families.softmax(3.0), noise=noise)
+        for name, (tasks, states, noise) in sizes.items()
+    }
+
+
+DOUBLINGS = (*(2**i for i in range(16)), 2**20)
+"""1, 2, 4, ... 32,768 demonstrations, and a million, where the sharp law is checked."""
+
+
 def readings(length: int, scale: float) -> dict[str, Design]:
     """Readings of what appendix C leaves open: the chapter's own, then others with one choice changed."""
     changes = {

@@ -8,7 +8,9 @@ from matplotlib.axes import Axes
 
 from iclnb import figures
 from iclnb.bayes import experiment
+from iclnb.bayes.crossing import BAYES
 from iclnb.bayes.estimates import LABELS_ONLY
+from iclnb.bayes.estimates_crossing import REPAIRED, Learned, every
 from iclnb.bayes.estimates_theorem import CONVERGING, over_hmms
 from iclnb.bayes.study import Study, TheoremStudy
 from iclnb.figures import Picture
@@ -140,3 +142,37 @@ def two_targets(study: Study, sharper: Study, scale: float, *, seed: int) -> Pic
         f"{k} {e.value[5]:.3f}, {e.value[-1]:.3f}" for k, e in {**lines, **controls}.items()
     )
     return Picture(figure, alt, "Two readings of the table's distance. Bands: 95 % over HMMs.")
+
+
+@figures.picture
+def crossing(learned: Learned) -> Picture:
+    """Left: errors against n on one HMM. Right: demonstrations needed to halve the error, beside theory."""
+    first = next(iter(learned.values()))[0]
+    looks = dict(zip((BAYES, *first.end), figures.SERIES, strict=False))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4))
+    for name, look in looks.items():
+        left.plot(first.ns, first.errors[name], label=name, markersize=3.5, linewidth=1.4, **look)
+    left.axhline(first.ignoring, label="demonstrations ignored", **CONTROL_LINE)
+    left.axhline(first.ignoring / 2, linewidth=0.8, **CONTROL_LINE)
+    left.set(xscale="log", yscale="log", xlabel="demonstrations n", ylim=(3e-3, 3))
+    left.set_ylabel("L1 distance to P(y | $x_{test}$, θ*)")
+    left.legend(fontsize=8, loc="lower left")
+    for name in (BAYES, REPAIRED, "belief", "operator cosine"):
+        points = np.array([(one.needed_in_theory(name), one.needed(name)) for one in every(learned)])
+        right.plot(*points[np.isfinite(points).all(axis=1)].T, label=name, **{**looks[name], "linestyle": ""})
+    ranks = np.array([(one.rank, one.needed(REPAIRED)) for one in every(learned)])
+    right.plot(*ranks.T, label="ratio, by the rank", **{**figures.CONTROL, "linestyle": ""})
+    ends = np.array([0.2, 3e4])
+    right.plot(ends, ends, color="0.3", linewidth=0.8)
+    right.set(xscale="log", yscale="log", xlabel="predicted n", ylabel="n that halves the error")
+    right.legend(fontsize=8, loc="lower right")
+    bayes, kernel = (np.median([one.needed(name) for one in every(learned)]) for name in (BAYES, REPAIRED))
+    alt = (
+        f"Bayes halves the error of ignoring the demonstrations with {bayes:.2g} of them, the repaired "
+        f"kernel with {kernel:.3g} (medians over HMMs)."
+    )
+    return Picture(
+        figure,
+        alt,
+        "Left: one HMM; grey lines: demonstrations ignored, and half of that error. Right: all HMMs.",
+    )

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from iclnb.bayes import experiment, sequences, theory
+from iclnb.bayes import crossing, experiment, sequences, theory
 from iclnb.bayes.experiment import Curves
 from iclnb.bayes.kernels import Kernels
 from iclnb.bayes.material import Design, draw_prompts
@@ -205,3 +205,19 @@ def theorem(
         {name: np.array([e.to_limit[name] for e in errors]) for name in names},
         {name: np.array([e.to_posterior[name] for e in errors]) for name in names},
     )  # fmt: skip
+
+
+@one_thread
+def learning(
+    designs: Mapping[str, Design], names: Sequence[str], ns: Sequence[int], hmms: int, streams: int,
+    *, hmm_seed: int, prompt_seed: int,
+) -> dict[str, list[crossing.Learning]]:  # fmt: skip
+    """:func:`crossing.learn` on several HMMs of every design, all sequences enumerated."""
+    learned = {}
+    for name, design in tqdm(designs.items(), desc="designs", disable=None):
+        every = sequences.every(design.observations, design.length)
+        mixtures = (Kernels(design.mixture((hmm_seed, i)), every) for i in range(hmms))
+        learned[name] = [
+            crossing.learn(k, names, ns, streams, (prompt_seed, i)) for i, k in enumerate(mixtures)
+        ]
+    return learned

@@ -8,7 +8,9 @@ from IPython.display import Markdown
 
 from iclnb import display
 from iclnb.bayes.counterexample import ExactHMM
+from iclnb.bayes.crossing import BAYES
 from iclnb.bayes.estimates import plateau, table_plateau
+from iclnb.bayes.estimates_crossing import REPAIRED, Learned, every
 from iclnb.bayes.estimates_theorem import LATE, REPAIRS, worst_limit
 from iclnb.bayes.experiment import PAPER_ACCURACY, PAPER_DEMONSTRATIONS, PAPER_DISTANCE
 from iclnb.bayes.hmm import Demonstrations, HMMMixture
@@ -65,7 +67,10 @@ def two_tasks(hmm: ExactHMM, other: tuple) -> Markdown:
     error, x = worst_limit(hmm, "printed")
     rows = [
         ["share of the other task in the corpus", min(map(float, hmm.pretrain))],
-        ["KL divergence of x between the tasks, at least (assumption 2)", float(hmm.divergence_at_least(other))],
+        [
+            "KL divergence of x between the tasks, at least (assumption 2)",
+            float(hmm.divergence_at_least(other)),
+        ],
         ["the theorem's bound η²ε, at most", float(hmm.bound_at_most())],
         [f"limit error of *printed* at x_test = {x}", float(error)],
         ["the same of both repairs", float(max(worst_limit(hmm, name)[0] for name in REPAIRS))],
@@ -124,6 +129,46 @@ def noisy(study: Study) -> Markdown:
         for name in study.kernels
     ]
     return display.table(["kernel", f"mean at n = {n}", f"median at n = {n}", "limit"], rows)
+
+
+def _count(numbers: Iterable[float]) -> str:
+    """The median of numbers of demonstrations; some may be infinite."""
+    middle = float(np.median(list(numbers)))
+    return f"{middle:.3g}" if np.isfinite(middle) else "never"
+
+
+def learners(learned: Learned) -> Markdown:
+    """When each learner does as well as ignoring demonstrations, and halves its error; medians over HMMs."""
+    ones = every(learned)
+    rows = [
+        [
+            name,
+            _count(one.needed(name, 1.0) for one in ones),
+            _count(one.needed(name) for one in ones),
+            _count(one.needed_in_theory(name) for one in ones),
+            0.0 if name == BAYES else np.median([one.end[name] / one.ignoring for one in ones]),
+        ]
+        for name in ones[0].errors
+    ]
+    header = ["learner", "n to do no worse", "n to halve the error", "predicted", "error left as n → ∞"]
+    return display.table(header, rows)
+
+
+def by_design(learned: Learned) -> Markdown:
+    """Demonstrations that halve the error by design, beside what theory goes by; medians over HMMs."""
+    rows = [
+        [
+            name,
+            _count(one.needed_in_theory(BAYES) for one in group),
+            _count(one.needed(BAYES) for one in group),
+            _count(one.rank for one in group),
+            _count(one.needed_in_theory(REPAIRED) for one in group),
+            _count(one.needed(REPAIRED) for one in group),
+        ]
+        for name, group in learned.items()
+    ]
+    header = ["design", "log tasks / KL", "Bayes", "rank", "sharp law", "ratio kernel"]
+    return display.table(header, rows)
 
 
 def plateaus(study: Study, *, seed: int) -> Markdown:

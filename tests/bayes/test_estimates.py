@@ -7,8 +7,19 @@ import numpy as np
 import pytest
 
 from iclnb import claims
-from iclnb.bayes import estimates, estimates_theorem, families, kernels, material, pictures, study, tables
-from iclnb.bayes.counterexample import POSITIVE, THIRDS
+from iclnb.bayes import (
+    crossing,
+    estimates,
+    estimates_crossing,
+    estimates_theorem,
+    families,
+    kernels,
+    material,
+    pictures,
+    study,
+    tables,
+)
+from iclnb.bayes.counterexample import POSITIVE, THIRDS, TWO_TASKS
 from iclnb.bayes.experiment import PAPER_ACCURACY, PAPER_DEMONSTRATIONS, PAPER_DISTANCE, Curves
 from iclnb.stats import exact
 
@@ -61,9 +72,11 @@ def test_agreement_with_drawn_answers_beside_table_3():
 
 
 def test_shares_ratios_and_counts_by_hand():
-    hmms = [curves(negative={"printed": EIGHT / share}) for share in (8, 16)]
+    hmms = [curves(negative={"printed": EIGHT / share, "ratio": EIGHT / 24}) for share in (8, 16)]
     signs = estimates.negative_normalisers(of(*hmms), "printed", 8, seed=0)
-    assert signs.estimate.value == pytest.approx((3 / 8 + 3 / 16) / 2)
+    assert signs.estimate.value == pytest.approx((3 / 8 + 3 / 16) / 2) and signs.control == pytest.approx(
+        1 / 8
+    )
     falling = [curves(distance={"belief": np.array(NS) ** -0.5 * scale}) for scale in (1, 5)]
     assert estimates.plateau(of(*falling), "belief", seed=0).estimate.value == pytest.approx(0.5)
     assert estimates.table_plateau() == pytest.approx(0.083 / 0.085)
@@ -116,6 +129,48 @@ def test_the_counterexample_in_fractions():
     assert found.estimate.value == float(Fraction(247187, 1325900) - Fraction(193, 1300))
 
 
+def test_two_tasks_that_can_be_told_apart_break_the_bound():
+    found = estimates_theorem.beyond_bound(TWO_TASKS)
+    error, _ = estimates_theorem.worst_limit(TWO_TASKS, "printed")
+    assert found.estimate.value == float(error / TWO_TASKS.bound_at_most()) > 5 and found.control == 0
+    assert str(float(TWO_TASKS.bound_at_most()))[:6] in tables.two_tasks(TWO_TASKS, (0, 1)).data
+
+
+def learned_by_hand():
+    """Two HMMs: Bayes needs 1 and 2 demonstrations, ratio 9 and 99 (in theory 10 and 90), belief 30."""
+    ones = []
+    for bayes, ratio, belief, theory in ((1, 9, 30, 10), (2, 99, 30, 90)):
+        ns = (1, 2, 9, 10, 30, 90, 99, 1000)
+        falls = {
+            name: np.where(np.array(ns) < at, 2.0 if at > 2 else 0.9, 0.5)
+            for name, at in (("Bayes", bayes), ("ratio", ratio), ("belief", belief))
+        }
+        predicted = {"ratio": np.where(np.array(ns) < theory, 2.0, 0.5)}
+        apart = {"ratio": 0.2, "belief": 0.1}
+        ends = {"ratio": 0.0, "belief": 0.3}
+        ones.append(
+            crossing.Learning(ns, 1.0, falls, ends, predicted, apart, {"ratio": 0.25}, 4, np.log(4), 3)
+        )
+    return {"only": ones}
+
+
+def test_demonstrations_needed_by_hand():
+    learned = learned_by_hand()
+    fewer = estimates_crossing.bayes_needs_fewer(learned, seed=0)
+    assert fewer.estimate.value == pytest.approx(np.log10([9 / 1, 30 / 2]).mean())
+    law = estimates_crossing.needed_as_predicted(learned, seed=0)
+    assert law.estimate.value == pytest.approx((9 / 10 + 99 / 90) / 2)
+    assert law.control == pytest.approx((9 + 99) / 2 / 3)
+    spread = estimates_crossing.spread_as_predicted(learned, seed=0)
+    assert spread.estimate.value == pytest.approx(0.8)
+    assert spread.control == pytest.approx(0.2 * np.sqrt(1000))
+    assert estimates_crossing.summary(learned)["only"] == pytest.approx(
+        {"Bayes": 1.5, "ratio": 54, "belief": 30}
+    )
+    assert len(estimates_crossing.every({"a": [1, 2], "b": [3]})) == 3
+    assert learned["only"][0].needed_in_theory("Bayes") == pytest.approx(1)
+
+
 def test_limits_rate_and_bound_of_small_hmms(small):
     repaired = estimates_theorem.repaired_limit(small, "ratio", seed=0)
     assert repaired.estimate.value == 0 and repaired.control == 0.2
@@ -143,9 +198,9 @@ def judged(verdicts):
 
 
 IDS = (
-    "theorem-1-printed", "repair-unweighted", "repair-ratio", "convergence-clipped",
-    "convergence-operator-cosine", "convergence-belief", "convergence-prediction", "convergence-printed",
-    "demonstrations-matter-table", "noisy-operator-cosine", "noisy-belief",
+    "theorem-1-bound", "repair-unweighted", "repair-ratio", "bayes-needs-fewer", "crossing-law",
+    "convergence-clipped", "convergence-operator-cosine", "convergence-belief", "convergence-prediction",
+    "convergence-printed", "demonstrations-matter-table",
 )  # fmt: skip
 
 
@@ -156,8 +211,10 @@ def test_the_answer_follows_the_verdicts(verdict):
     words = {claims.SUPPORTED: "yes", claims.NOT_SUPPORTED: "no", claims.INCONCLUSIVE: "undecided"}
     assert f"{words[verdict]} for {every}" in text
     assert ("does not decide" in text) == (verdict == claims.INCONCLUSIVE)
-    assert ("misses the posterior by" in text) == (verdict != claims.SUPPORTED)
+    assert ("times the theorem's bound" in text) == (verdict != claims.SUPPORTED)
     assert ("as in-context learning asks" in text) == (verdict != claims.NOT_SUPPORTED)
+    if verdict == claims.SUPPORTED:
+        assert "about 100 times as many" in text  # the judged estimate is 2
 
 
 def test_the_answer_takes_the_worse_of_two_repairs_and_sorts_kernels():
@@ -177,6 +234,8 @@ def test_designs_and_numbers_of_demonstrations():
         for r in readings.values()
     ]
     assert changed == [0, 0, 0, 0, 1, 2, 1, 1]
+    sizes = {(d.tasks, d.states, d.noise) for d in material.crossing_designs().values()}
+    assert len(sizes) == 9 and (8, 16, 0.3) in sizes and material.DOUBLINGS[-2:] == (2**15, 2**20)
     assert material.SMALL.observations**material.SMALL.length == 216
 
 
