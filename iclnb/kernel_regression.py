@@ -51,6 +51,24 @@ def kernel_regression(
     return sums / weights.sum(axis=-1, keepdims=True)
 
 
+def regression_from_counts(
+    similarity: Float[np.ndarray, "*prompts k"], counts: Float[np.ndarray, "k labels"]
+) -> Float[np.ndarray, "*prompts labels"]:
+    """:func:`kernel_regression` on counted demonstrations: x_i was shown counts[i, y] times with label y.
+
+    With probabilities P(x_i, y) in the place of counts it is E[e(y) K(x_test, x)] / E[K(x_test, x)], the
+    limit of kernel regression for many demonstrations.
+
+    Args:
+        similarity: K(x_test, x_i); any sign, any scale.
+        counts: not negative, at least one of them positive.
+    """
+    weights = _rescaled(np.asarray(similarity))
+    usable = normaliser_sign(weights * counts.sum(axis=-1)) != 0
+    sums = np.where(usable[..., None], weights @ counts, counts.sum(axis=0))
+    return sums / sums.sum(axis=-1, keepdims=True)
+
+
 def normaliser_sign(similarity: Float[np.ndarray, "*prompts k"]) -> Int[np.ndarray, "*prompts"]:
     """Sign of Σ_i K(x_test, x_i): 0 where it is no larger than the rounding error of the sum."""
     weights = _rescaled(np.asarray(similarity))

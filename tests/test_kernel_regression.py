@@ -169,3 +169,17 @@ def test_weights_that_do_not_fall_with_distance_have_no_bandwidth(rng):
     distance = rng.random((20, 5))
     assert kernel.effective_bandwidth(1 + distance, distance) == np.inf
     assert kernel.effective_bandwidth(np.ones((20, 5)), distance) > 100
+
+
+@pytest.mark.parametrize("similarity", [[1.5, 0.25, 3.0], [1.7e308, -1.6e308, 1.5e308], [2.0, -1.0, -4.0]])
+def test_counted_demonstrations_are_demonstrations_shown_that_often(similarity):
+    counts = np.array([[2, 0, 1], [1, 3, 0], [0, 0, 2]])
+    x, y = (np.repeat(axis, counts.ravel()) for axis in np.indices(counts.shape).reshape(2, -1))
+    found = kernel.regression_from_counts(np.array(similarity), counts)
+    np.testing.assert_allclose(found, exactly(np.array(similarity)[x], y, 3), rtol=1e-13)
+
+
+def test_counts_under_a_kernel_that_cancels_give_the_frequencies_of_the_labels():
+    counts = np.array([[2, 0], [1, 1]])
+    found = kernel.regression_from_counts(np.array([[1.0, -1.0], [1.0, 1.0]]), counts)
+    np.testing.assert_allclose(found, [[3 / 4, 1 / 4], [3 / 4, 1 / 4]])

@@ -1,13 +1,18 @@
-"""Theory of paper A without a language model: HMM mixtures, operators and kernels (NumPy).
+"""Bayesian inference over prompts from HMMs, and kernel regression (paper A, section 4 and appendix C).
 
-Each module imports only from those above it:
+NumPy alone, no language model; each module imports only from those above it:
 
 - ``forward``, ``hmm``: the forward recursion; mixtures of HMMs and exact inference over prompts
 - ``families``, ``sequences``: random mixtures; sets of token sequences and their probabilities
-- ``operators``, ``kernels``: T_x, second moments, whitening; every kernel, and kernel regression
+- ``operators``, ``kernels``: T_x, second moments, whitening; every kernel
+- ``material``: designs of HMMs, prompts, numbers of demonstrations: drawn once, from seeds
 - ``experiment``, ``theory``: appendix C on one HMM; limits, bound and rate of theorem 1
-- ``study``: both over many HMMs
+- ``crossing``: how many demonstrations Bayes and kernels need, and the sharp law for kernels
+- ``study``: all of these over many HMMs
 - ``counterexample``: theorem 1 in exact fractions, on its own
+
+The chapter: ``estimates``, ``estimates_theorem``, ``estimates_crossing`` (what decides its claims),
+``tables``, ``pictures``.
 """
 
 from iclnb.bayes.hmm import HMMMixture, ZeroProbabilityError

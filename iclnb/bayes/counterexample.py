@@ -1,4 +1,4 @@
-"""Theorem 1 in exact arithmetic: one task, two states, three observations, sequences of two tokens."""
+"""Theorem 1 in exact arithmetic: two states, three observations, sequences of two tokens; one task or two."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,13 +12,15 @@ Matrix = tuple[Vector, ...]
 class ExactHMM:
     """A hidden Markov model in rational numbers, with everything that theorem 1 is about.
 
-    With a single task p_pretrain = s_θ, hence ε_θ = 0, and the posterior of the prompt is P(y | x_test, θ).
+    Demonstrations come from one task θ, and the posterior tends to P(y | x_test, θ) if the tasks can be told
+    apart. With a single task p_pretrain = s_θ, and so ε_θ = 0.
 
     Args:
-        start: P(first state).
+        start: P(first state | θ), for the task that the demonstrations come from.
         transition: P(s' | s), rows.
         emission: P(o | s), rows.
         length: l = abs(x).
+        pretrain: p_pretrain, the distribution of the first state over all tasks; ``None``: θ is the only one.
 
     Raises:
         ValueError: if a row does not sum to exactly one or has a negative entry.
@@ -28,10 +30,12 @@ class ExactHMM:
     transition: Matrix
     emission: Matrix
     length: int
+    pretrain: Vector | None = None
 
     def __post_init__(self) -> None:
         for name, rows in (
             ("start", (self.start,)),
+            ("pretrain", (self.pretrain or self.start,)),
             ("transition", self.transition),
             ("emission", self.emission),
         ):
@@ -55,9 +59,13 @@ class ExactHMM:
             found = matmul(found, step)
         return found
 
-    def joint(self, x: tuple[int, ...]) -> Vector:
-        """P(x, y) for every y."""
-        return matmul(matmul((self.start,), self.operator(x)), self.emission)[0]
+    def joint(self, x: tuple[int, ...], start: Vector | None = None) -> Vector:
+        """P(x, y) for every y, from a distribution of the first state (default: of the task)."""
+        return matmul(matmul((start or self.start,), self.operator(x)), self.emission)[0]
+
+    def pretrain_probability(self, x: tuple[int, ...]) -> Fraction:
+        """P(x | p_pretrain)."""
+        return sum(self.joint(x, self.pretrain))
 
     def truth(self, x_test: tuple[int, ...]) -> Vector:
         """P(y | x_test): what the theorem says kernel regression approaches."""
@@ -68,15 +76,16 @@ class ExactHMM:
         """φ(x) = vec(T_x)."""
         return tuple(entry for row in self.operator(x) for entry in row)
 
-    def moment(self, power: int) -> Matrix:
-        """Σ_x P(x)^power φ(x) φ(x)ᵀ over x of positive probability.
+    def moment(self, power: int, start: Vector | None = None) -> Matrix:
+        """Σ_x P(x)^power φ(x) φ(x)ᵀ over x of positive probability, under a start (default: p_pretrain).
 
         The power is 1 for Σ_p, 0 for Σ_0 and -1 for the moment of ψ = φ / P(x) under P.
         """
+        start = start or self.pretrain
         size = len(self.start) ** 2
         total = [[Fraction(0)] * size for _ in range(size)]
         for x in self.sequences:
-            probability, phi = sum(self.joint(x)), self.features(x)
+            probability, phi = sum(self.joint(x, start)), self.features(x)
             if probability:
                 for i, j in product(range(size), repeat=2):
                     total[i][j] += probability**power * phi[i] * phi[j]
@@ -99,12 +108,31 @@ class ExactHMM:
             joint = self.joint(x)
             if sum(joint):
                 k = sum(a * b for a, b in zip(direction, self.features(x), strict=True))
-                k = k / sum(joint) if kernel == "ratio" else k
+                k = k / self.pretrain_probability(x) if kernel == "ratio" else k
                 sums = [s + k * p for s, p in zip(sums, joint, strict=True)]
         return tuple(s / sum(sums) for s in sums)
 
+    def bound_at_most(self) -> Fraction:
+        """A number that theorem 1's asymptotic bound η² ε_θ does not exceed, in fractions.
+
+        η² is exact: the largest sum of squares of a T_x. The spectral radius ε_θ of Σ_pretrain⁻¹ - Σ_{s_θ}⁻¹
+        is no larger than that matrix's largest sum of absolute values in a row.
+        """
+        inverses = [inverse(self.moment(1, start)) for start in (self.pretrain or self.start, self.start)]
+        rows = zip(*inverses, strict=True)
+        epsilon = max(sum(abs(a - b) for a, b in zip(*pair, strict=True)) for pair in rows)
+        return max(sum(entry**2 for entry in self.features(x)) for x in self.sequences) * epsilon
+
+    def divergence_at_least(self, start: Vector) -> Fraction:
+        """A number that KL(P(x | θ) ‖ P(x | start)) is not below, in nats: Pinsker's 2 TV².
+
+        Positive for every other task is assumption 2: the tasks can be told apart.
+        """
+        variation = sum(abs(sum(self.joint(x)) - sum(self.joint(x, start))) for x in self.sequences) / 2
+        return 2 * variation**2
+
     def error(self, kernel: str, x_test: tuple[int, ...]) -> Fraction:
-        """L∞ distance of the limit to the truth; theorem 1 with ε_θ = 0 says it is zero."""
+        """L∞ distance of the limit to P(y | x_test, θ); theorem 1 says it is at most η² ε_θ."""
         pairs = zip(self.limit(kernel, x_test), self.truth(x_test), strict=True)
         return max(abs(a - b) for a, b in pairs)
 
@@ -133,6 +161,12 @@ def solve(matrix: Matrix, right: Vector) -> Vector:
     return tuple(row[-1] for row in rows)
 
 
+def inverse(matrix: Matrix) -> Matrix:
+    """The inverse of a regular symmetric matrix, exactly."""
+    identity = (tuple(Fraction(i == j) for j in range(len(matrix))) for i in range(len(matrix)))
+    return tuple(solve(matrix, row) for row in identity)
+
+
 def _rows(denominator: int, *rows: tuple[int, ...]) -> Matrix:
     return tuple(tuple(Fraction(entry, denominator) for entry in row) for row in rows)
 
@@ -146,3 +180,9 @@ POSITIVE = ExactHMM(
     _rows(1, (1, 0))[0], _rows(10, (3, 7), (7, 3)), _rows(10, (7, 1, 2), (7, 2, 1)), length=2
 )  # fmt: skip
 """The same shape with no probability of zero, so that zeros are not to blame."""
+
+TWO_TASKS = ExactHMM(
+    _rows(1, (1, 0))[0], _rows(5, (4, 1), (1, 4)), _rows(10, (6, 3, 1), (1, 5, 4)), length=2,
+    pretrain=_rows(100_000, (99_999, 1))[0],
+)  # fmt: skip
+"""Two tasks, one for each start state; the other one than θ makes up 1/100,000 of the corpus."""

@@ -4,28 +4,17 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
-from iclnb.bayes import sequences
 from iclnb.bayes.hmm import HMMMixture
 from iclnb.bayes.kernels import WHITENED, Kernels
-from iclnb.kernel_regression import kernel_regression, normaliser_sign
+from iclnb.bayes.material import Prompts
+from iclnb.kernel_regression import kernel_regression, normaliser_sign, regression_from_counts
 
 PAPER_DEMONSTRATIONS = (1, 2, 4, 8, 16, 32, 64, 128)
 PAPER_DISTANCE = (1.322, 0.942, 0.519, 0.218, 0.163, 0.085, 0.093, 0.083)
 PAPER_ACCURACY = (0.337, 0.532, 0.745, 0.901, 0.926, 0.968, 0.961, 0.964)
 """Han et al. (2025), appendix C, table 3: 8 tasks, 80 states, 100 observations."""
-
-
-class Prompts(NamedTuple):
-    """Prompts drawn from one mixture, their sequences deduplicated."""
-
-    tasks: Int[np.ndarray, " prompts"]
-    known: Int[np.ndarray, "sequences length"]
-    x: Int[np.ndarray, "prompts demonstrations"]
-    y: Int[np.ndarray, "prompts demonstrations"]
-    query: Int[np.ndarray, " prompts"]
-    answer: Int[np.ndarray, " prompts"]
 
 
 class Curves(NamedTuple):
@@ -57,37 +46,6 @@ class Curves(NamedTuple):
     missing_mass: float
 
 
-def draw_prompts(
-    mixture: HMMMixture,
-    prompts: int,
-    demonstrations: int,
-    length: int,
-    threshold: float,
-    seed: int | Sequence[int],
-) -> Prompts:
-    """Draw prompts of demonstrations (x, y) and a query, all of one task each.
-
-    Args:
-        mixture: the HMMs.
-        prompts: how many.
-        demonstrations: the largest n; smaller n use the first ones.
-        length: tokens in each x.
-        threshold: besides the drawn ones, ``known`` holds every x at least this likely under p_pretrain
-            (:func:`sequences.likely`), so that second moments hardly depend on which prompts were drawn.
-        seed: seeds the prompts, and nothing else.
-
-    Returns:
-        The prompts, each x as its row in ``known``.
-    """
-    rng = np.random.default_rng(seed)
-    tasks = mixture.sample_tasks(prompts, rng)
-    tokens = mixture.sample(np.repeat(tasks, demonstrations + 1), length + 1, rng)
-    known = sequences.merge(tokens[:, :length], sequences.likely(mixture, length, threshold))
-    place = sequences.find(tokens[:, :length], known).reshape(prompts, -1)
-    y = tokens[:, length].reshape(prompts, -1)
-    return Prompts(tasks, known, place[:, :-1], y[:, :-1], place[:, -1], y[:, -1])
-
-
 def posteriors(
     mixture: HMMMixture, prompts: Prompts, joint: Float[np.ndarray, "sequences tasks observations"], n: int
 ) -> Float[np.ndarray, "prompts observations"]:
@@ -108,8 +66,7 @@ def limits(
     task: int,
 ) -> Float[np.ndarray, "sequences observations"]:
     """ŷ as n → ∞ for every x_test: E_θ[e(y) K(x_test, x)] / E_θ[K(x_test, x)] (law of large numbers)."""
-    sums = gram @ joint[:, task]
-    return sums / sums.sum(axis=1, keepdims=True)
+    return regression_from_counts(gram, joint[:, task])
 
 
 def run(
@@ -120,7 +77,7 @@ def run(
 
     Args:
         mixture: the HMMs.
-        prompts: from :func:`draw_prompts`.
+        prompts: from :func:`iclnb.bayes.material.draw_prompts`.
         kernels: on ``prompts.known``.
         names: which kernels (:data:`iclnb.bayes.kernels.KERNELS`).
         ns: numbers of demonstrations.

@@ -1,61 +1,21 @@
-"""Whole studies over many random HMMs, the unit of every interval in notebook 01."""
+"""Whole studies over many random HMMs, the unit of every interval in chapter 01."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from iclnb import stats
-from iclnb.bayes import experiment, families, sequences, theory
+from iclnb.bayes import crossing, experiment, sequences, theory
 from iclnb.bayes.experiment import Curves
-from iclnb.bayes.hmm import HMMMixture
 from iclnb.bayes.kernels import Kernels
+from iclnb.bayes.material import Design, draw_prompts
+from iclnb.stats import Estimate, interval
 
 one_thread = threadpool_limits.wrap(limits=1, user_api="blas")
 """Matrices here are small: threads that wait for one another slow LAPACK down on a busy machine."""
-
-
-@dataclass(frozen=True)
-class Design:
-    """How the HMMs of a study are drawn, and how long x is.
-
-    ``starts`` is "blocks" (uniform in a block of states per task) or "single" (one state per task);
-    ``closed`` keeps each task in its own block; ``noise`` replaces emitted tokens by uniform ones;
-    sequences at least as likely as ``threshold`` enter second moments even if no prompt holds them.
-    """
-
-    tasks: int
-    states: int
-    observations: int
-    length: int
-    rows: families.Rows
-    starts: str = "blocks"
-    closed: bool = True
-    noise: float = 0.0
-    threshold: float = 1e-6
-
-    def mixture(self, seed: int | Sequence[int]) -> HMMMixture:
-        """One HMM mixture of this design."""
-        start = {"blocks": families.block_starts, "single": families.single_starts}[self.starts]
-        return families.mixture(
-            start(self.tasks, self.states), self.rows, self.observations, seed,
-            noise=self.noise, closed=self.closed,
-        )  # fmt: skip
-
-
-def appendix_c(**changes: object) -> Design:
-    """8 tasks, 80 states, 100 observations, as in table 3; the rest is our reading.
-
-    Each task is an HMM of 10 states, rows softmax(50 x N(0, 1)), merged into one; it starts anywhere in its
-    block; abs(x) = 6. Pass ``changes`` for other readings.
-
-    Source: Han et al. (2025), appendix C, which leaves open how the HMMs are drawn and how long x is.
-    """
-    settings = {"tasks": 8, "states": 80, "observations": 100, "length": 6, "rows": families.softmax(50.0)}
-    return Design(**{**settings, **changes})
 
 
 @dataclass(frozen=True)
@@ -76,36 +36,56 @@ class Study:
         """A field of :class:`Curves` that maps kernels to arrays over n, for every HMM."""
         return np.array([getattr(c, key)[kernel] for c in (self.shuffled if shuffled else self.curves)])
 
-    def estimate(self, key: str, kernel: str, *, seed: int, shuffled: bool = False) -> stats.Estimate:
-        """Mean over HMMs for each n, with a bootstrap interval over HMMs."""
-        return stats.bootstrap(self.table(key, kernel, shuffled=shuffled), seed=seed)
+    def estimate(self, key: str, kernel: str, *, seed: int, shuffled: bool = False) -> Estimate:
+        """Mean over HMMs for each n."""
+        return interval(self.table(key, kernel, shuffled=shuffled), seed=seed)
 
-    def gap(
-        self, kernel: str, reference: Sequence[float], *, seed: int, key: str = "distance"
-    ) -> stats.Estimate:
-        """Mean over n of abs(mean distance - reference), with a bootstrap interval over HMMs."""
+    @property
+    def kernels(self) -> list[str]:
+        """Names of the kernels."""
+        return list(self.curves[0].distance)
 
-        def statistic(*columns: np.ndarray, axis: int) -> np.ndarray:
-            gaps = [np.abs(c.mean(axis=axis) - r) for c, r in zip(columns, reference, strict=True)]
-            return np.mean(gaps, axis=0)
+    def means(self, key: str) -> dict[str, Float[np.ndarray, " n"]]:
+        """Means over HMMs by kernel."""
+        return {kernel: self.table(key, kernel).mean(axis=0) for kernel in getattr(self.curves[0], key)}
 
-        return stats.bootstrap(*self.table(key, kernel).T, statistic=statistic, seed=seed)
+    def mean(self, key: str, kernel: str, n: int) -> float:
+        """Mean over HMMs at one n."""
+        return float(self.table(key, kernel)[:, self.ns.index(n)].mean())
+
+    def gap(self, kernel: str, reference: Sequence[float], *, seed: int, key: str = "distance") -> Estimate:
+        """Mean over n of abs(mean over HMMs - reference)."""
+
+        def statistic(table: np.ndarray) -> np.ndarray:
+            return np.abs(table.mean(axis=0) - reference).mean()
+
+        return interval(self.table(key, kernel), statistic=statistic, seed=seed)
 
     def ratio(
         self, kernel: str, n: int, over: tuple[str, int], *, seed: int, key: str = "distance"
-    ) -> stats.Estimate:
-        """Mean distance at n over that of another ``(kernel, n)``, with a bootstrap interval over HMMs."""
+    ) -> Estimate:
+        """Mean over HMMs at n over that of another ``(kernel, n)``."""
 
-        def statistic(above: np.ndarray, below: np.ndarray, axis: int) -> np.ndarray:
-            return above.mean(axis=axis) / below.mean(axis=axis)
+        def statistic(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+            return above.mean(axis=0) / below.mean(axis=0)
 
         columns = (self.table(key, k)[:, self.ns.index(at)] for k, at in ((kernel, n), over))
-        return stats.bootstrap(*columns, statistic=statistic, seed=seed)
+        return interval(*columns, statistic=statistic, seed=seed)
 
     @property
     def without(self) -> Float[np.ndarray, "hmms n"]:
         """L1 distance between the posteriors without demonstrations and with n of them."""
         return np.array([c.without for c in self.curves])
+
+    @property
+    def risk(self) -> Float[np.ndarray, "hmms n"]:
+        """L1 distance between the posterior and the answer that was drawn, as a one-hot distribution."""
+        return np.array([c.risk for c in self.curves])
+
+    @property
+    def rank(self) -> Int[np.ndarray, " hmms"]:
+        """Rank of the printed second moment."""
+        return np.array([c.rank["printed"] for c in self.curves])
 
     def limit(self, kernel: str) -> Float[np.ndarray, " hmms"]:
         """Distance that remains with infinitely many demonstrations."""
@@ -136,15 +116,33 @@ def run(
     curves, controls = [], []
     for i in tqdm(range(hmms), desc="HMMs", disable=None):
         mixture = design.mixture((hmm_seed, i))
-        drawn = experiment.draw_prompts(
-            mixture, prompts, max(ns), design.length, design.threshold, (prompt_seed, i)
-        )
+        drawn = draw_prompts(mixture, prompts, max(ns), design.length, design.threshold, (prompt_seed, i))
         kernels = Kernels(mixture, drawn.known, cutoff, bandwidth)
         curves.append(experiment.run(mixture, drawn, kernels, names, ns))
         if shuffled:
             seed = (shuffle_seed, i)
             controls.append(experiment.run(mixture, drawn, kernels, shuffled, ns, shuffle_seed=seed))
     return Study(tuple(ns), curves, controls)
+
+
+def run_each(designs: Mapping[str, Design], *args: object, **settings: object) -> dict[str, Study]:
+    """:func:`run` on several designs, by their names."""
+    return {name: run(design, *args, **settings) for name, design in designs.items()}
+
+
+def vary_choices(
+    design: Design, ns: Sequence[int], hmms: int, prompts: int, *, hmm_seed: int, prompt_seed: int
+) -> dict[str, tuple[str, Study]]:
+    """A kernel and its study under each bandwidth of the belief kernel and cut-off of the printed one."""
+    size = {"ns": ns, "hmms": hmms, "prompts": prompts, "hmm_seed": hmm_seed, "prompt_seed": prompt_seed}
+    varied = {
+        f"belief, β = {bandwidth:g}": ("belief", run(design, ["belief"], bandwidth=bandwidth, **size))
+        for bandwidth in (4.0, 5.0, 10.0, 20.0, 80.0)
+    }
+    for cutoff in (1e-2, 1e-4, None):
+        study = run(design, ["printed"], cutoff=cutoff, **size)
+        varied[f"printed, cut-off {cutoff or 'default'}"] = ("printed", study)
+    return varied
 
 
 @dataclass(frozen=True)
@@ -158,6 +156,10 @@ class TheoremStudy:
     worst: dict[str, Float[np.ndarray, " hmms"]]
     to_limit: dict[str, Float[np.ndarray, "hmms n"]]
     to_posterior: dict[str, Float[np.ndarray, "hmms n"]]
+
+    def summary(self) -> dict[str, object]:
+        """Bound, and limit errors by kernel, of every HMM."""
+        return {"bound": self.bound, "floor": self.floor, "worst": self.worst}
 
     def slopes(self, kernel: str, errors: str, start: int) -> Float[np.ndarray, " hmms"]:
         """Slope of log error against log n from n = ``start`` on, for every HMM.
@@ -203,3 +205,19 @@ def theorem(
         {name: np.array([e.to_limit[name] for e in errors]) for name in names},
         {name: np.array([e.to_posterior[name] for e in errors]) for name in names},
     )  # fmt: skip
+
+
+@one_thread
+def learning(
+    designs: Mapping[str, Design], names: Sequence[str], ns: Sequence[int], hmms: int, streams: int,
+    *, hmm_seed: int, prompt_seed: int,
+) -> dict[str, list[crossing.Learning]]:  # fmt: skip
+    """:func:`crossing.learn` on several HMMs of every design, all sequences enumerated."""
+    learned = {}
+    for name, design in tqdm(designs.items(), desc="designs", disable=None):
+        every = sequences.every(design.observations, design.length)
+        mixtures = (Kernels(design.mixture((hmm_seed, i)), every) for i in range(hmms))
+        learned[name] = [
+            crossing.learn(k, names, ns, streams, (prompt_seed, i)) for i, k in enumerate(mixtures)
+        ]
+    return learned

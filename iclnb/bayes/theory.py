@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from iclnb.bayes.experiment import limits
 from iclnb.bayes.kernels import Kernels
-from iclnb.kernel_regression import normaliser_sign
+from iclnb.kernel_regression import regression_from_counts
 
 
 class Bound(NamedTuple):
@@ -107,10 +107,10 @@ def converge(
     for r in range(replicates):
         counts = np.zeros(joint[:, task].shape)
         for i, more in enumerate(np.diff(ns, prepend=0)):
-            counts += _counts(joint[:, task], more, rng)
-            posterior = _posterior(kernels.mixture.prior, joint, counts)
+            counts += counts_drawn(joint[:, task], more, rng)
+            posterior = posterior_from_counts(kernels.mixture.prior, joint, counts)
             for name, gram in grams.items():
-                estimate = _regress(gram, counts)
+                estimate = regression_from_counts(gram, counts)
                 for j, target in enumerate((goal[name], posterior)):
                     errors[name][j, i, r] = np.abs(estimate - target).max(axis=1)
     weights = np.tile(joint[:, task].sum(axis=1), replicates)
@@ -133,7 +133,7 @@ def weighted_median(values: Float[np.ndarray, " values"], weights: Float[np.ndar
     return float(values[order][np.searchsorted(cumulative, cumulative[-1] / 2)])
 
 
-def _counts(
+def counts_drawn(
     probability: Float[np.ndarray, "sequences labels"], size: int, rng: np.random.Generator
 ) -> np.ndarray:
     """How often each (x, y) occurs among ``size`` independent demonstrations."""
@@ -141,15 +141,7 @@ def _counts(
     return drawn.reshape(probability.shape)
 
 
-def _regress(gram: np.ndarray, counts: Int[np.ndarray, "sequences labels"]) -> np.ndarray:
-    """ŷ for every x_test; as :func:`iclnb.bayes.kernel_regression`, from counts of demonstrations."""
-    occurrences = counts.sum(axis=1)
-    usable = normaliser_sign(gram * occurrences) != 0
-    sums = np.where(usable[:, None], gram @ counts, counts.sum(axis=0))
-    return sums / sums.sum(axis=1, keepdims=True)
-
-
-def _posterior(
+def posterior_from_counts(
     prior: np.ndarray, joint: np.ndarray, counts: np.ndarray
 ) -> Float[np.ndarray, "sequences labels"]:
     """P(y | demonstrations, x_test) for every x_test, from counts of demonstrations."""

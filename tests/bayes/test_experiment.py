@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from iclnb.bayes import KERNELS, Kernels, experiment, families, kernel_regression
+from iclnb.bayes import KERNELS, Kernels, experiment, families, kernel_regression, material
 
 
 @pytest.fixture(scope="module", params=["near-deterministic", "noisy"])
@@ -13,7 +13,7 @@ def setting(request):
         "noisy": (families.softmax(3.0), 0.3, 1e-9),
     }[request.param]
     mixture = families.mixture(families.block_starts(3, 9), rows, 6, 1, noise=noise, closed=True)
-    prompts = experiment.draw_prompts(mixture, 12, 8, 3, threshold, seed=7)
+    prompts = material.draw_prompts(mixture, 12, 8, 3, threshold, seed=7)
     return mixture, prompts, Kernels(mixture, prompts.known)
 
 
@@ -57,10 +57,10 @@ def test_curves_are_means_over_prompts_taken_one_by_one(setting):
 
 def test_prompts_hold_what_was_sampled(setting):
     mixture, prompts, kernels = setting
-    again = experiment.draw_prompts(mixture, 12, 8, 3, 1e-5, seed=7)
+    again = material.draw_prompts(mixture, 12, 8, 3, 1e-5, seed=7)
     np.testing.assert_array_equal(prompts.known[prompts.x], again.known[again.x])
     np.testing.assert_array_equal(prompts.y, again.y)
-    other = experiment.draw_prompts(mixture, 12, 8, 3, 1e-5, seed=8)
+    other = material.draw_prompts(mixture, 12, 8, 3, 1e-5, seed=8)
     assert not np.array_equal(prompts.y, other.y)
     marginal = kernels.joint.sum(axis=2)[prompts.x, prompts.tasks[:, None]]
     assert (marginal > 0).all()
@@ -69,7 +69,7 @@ def test_prompts_hold_what_was_sampled(setting):
 
 def test_shuffled_labels_undo_what_the_kernel_knows():
     mixture = families.mixture(families.block_starts(4, 16), families.softmax(50.0), 12, 3, closed=True)
-    prompts = experiment.draw_prompts(mixture, 100, 64, 4, 1e-5, seed=0)
+    prompts = material.draw_prompts(mixture, 100, 64, 4, 1e-5, seed=0)
     kernels = Kernels(mixture, prompts.known)
     names = ["belief", "labels only"]
     true, shuffled = (
@@ -84,7 +84,7 @@ def test_shuffled_labels_undo_what_the_kernel_knows():
 def test_limit_is_what_many_demonstrations_come_to():
     """Noisy HMMs, so that every x recurs: distance at n = 20,000 is the exact limit, up to sampling."""
     mixture = families.mixture(families.block_starts(2, 4), families.softmax(2.0), 3, 0, noise=0.3)
-    prompts = experiment.draw_prompts(mixture, 60, 20_000, 2, 1e-9, seed=1)
+    prompts = material.draw_prompts(mixture, 60, 20_000, 2, 1e-9, seed=1)
     found = experiment.run(
         mixture, prompts, Kernels(mixture, prompts.known), ["prediction", "ratio"], [20_000]
     )

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from iclnb.bayes import Kernels, families, sequences, study, theory
+from iclnb.bayes import Kernels, families, material, sequences, study, theory
 
-DESIGN = study.Design(2, 6, 5, 3, families.softmax(20.0), threshold=1e-4)
+DESIGN = material.Design(2, 6, 5, 3, families.softmax(20.0), threshold=1e-4)
 
 
 def small_run(hmms, **changes):
@@ -44,16 +44,16 @@ def test_intervals_and_summaries_are_over_hmms():
 
 
 def test_appendix_c_has_the_sizes_of_the_paper_and_takes_changes():
-    design = study.appendix_c()
+    design = material.appendix_c()
     assert (design.tasks, design.states, design.observations) == (8, 80, 100)
-    mixture = study.appendix_c(closed=False, length=2).mixture(0)
+    mixture = material.appendix_c(closed=False, length=2).mixture(0)
     assert mixture.transition[0, 10:].any()
     assert not design.mixture(0).transition[0, 10:].any()
     assert (mixture.tasks, mixture.states, mixture.observations) == (8, 80, 100)
 
 
 def test_theorem_study_stacks_what_theory_computes():
-    design = study.Design(2, 3, 4, 3, families.dirichlet(1.0), starts="single", closed=False)
+    design = material.Design(2, 3, 4, 3, families.dirichlet(1.0), starts="single", closed=False)
     found = study.theorem(design, ["printed", "ratio"], [10, 1000, 100_000], 2, 4, hmm_seed=0, prompt_seed=1)
     kernels = Kernels(design.mixture((0, 1)), sequences.every(4, 3))
     assert found.bound[1] == theory.bound(kernels, 0).value

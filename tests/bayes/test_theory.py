@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from iclnb.bayes import HMMMixture, Kernels, families, operators, sequences, theory
-from iclnb.bayes.counterexample import POSITIVE, THIRDS, ExactHMM, solve
+from iclnb.bayes.counterexample import POSITIVE, THIRDS, TWO_TASKS, ExactHMM, inverse, solve
 
 EXAMPLES = {"thirds": THIRDS, "positive": POSITIVE}
 
@@ -59,6 +59,46 @@ def test_fractions_and_floats_agree(name):
         float(max(hmm.error("printed", tuple(int(t) for t in x)) for x in kernels.x)), rel=1e-9
     )
     assert theory.floor(kernels, "ratio", 0).worst < 1e-12
+
+
+def two_tasks():
+    """The two-task counterexample in floats."""
+    prior = floats(TWO_TASKS.pretrain)
+    mixture = HMMMixture(prior, np.eye(2), floats(TWO_TASKS.transition), floats(TWO_TASKS.emission))
+    return Kernels(mixture, sequences.every(3, 2))
+
+
+def test_two_tasks_are_apart_and_the_limit_is_far_beyond_the_bound():
+    """The theorem's second assumption holds, and its bound is small; all of it in fractions."""
+    other = (Fraction(0), Fraction(1))
+    assert TWO_TASKS.divergence_at_least(other) > Fraction(3, 5)
+    assert TWO_TASKS.bound_at_most() < Fraction(1, 500)
+    assert max(TWO_TASKS.error("printed", x) for x in TWO_TASKS.sequences) > Fraction(17, 1000)
+    for x in TWO_TASKS.sequences:
+        assert TWO_TASKS.limit("unweighted", x) == TWO_TASKS.limit("ratio", x) == TWO_TASKS.truth(x)
+
+
+def test_two_tasks_in_floats():
+    kernels, found = two_tasks(), {}
+    x = [tuple(int(t) for t in row) for row in kernels.x]
+    for name in ("printed", "ratio"):
+        found[name] = theory.limits(kernels.gram(name), kernels.joint, 0)
+        np.testing.assert_allclose(found[name], floats([TWO_TASKS.limit(name, row) for row in x]), atol=1e-7)
+    bound = theory.bound(kernels, 0).value
+    assert bound <= float(TWO_TASKS.bound_at_most()) < 4 * bound
+    p, q = kernels.joint.sum(axis=2).T
+    assert (p * np.log(p / q)).sum() >= float(TWO_TASKS.divergence_at_least((Fraction(0), Fraction(1))))
+    posterior = kernels.mixture.predict([(x[0], 0), (x[1], 0)] * 20, x[2])
+    assert (
+        np.abs(posterior - floats([TWO_TASKS.truth(x[2])])[0]).max() < 1e-4
+    )  # two tasks that are told apart
+    assert np.abs(found["printed"][2] - posterior).max() > 0.017
+
+
+def test_an_exact_inverse():
+    matrix = TWO_TASKS.moment(1)
+    identity = floats(matrix) @ floats(inverse(matrix))
+    np.testing.assert_allclose(identity, np.eye(4), atol=1e-9)
 
 
 def test_the_counterexample_shows_in_a_simulation():

@@ -11,7 +11,7 @@ import numpy as np
 from hmmlearn.hmm import CategoricalHMM
 from threadpoolctl import threadpool_limits
 
-from iclnb.bayes import KERNELS, Kernels, experiment, operators, study
+from iclnb.bayes import KERNELS, Kernels, experiment, material, operators
 
 ROUNDS, SLICE = 3, 4
 
@@ -60,14 +60,14 @@ def operators_per_prompt(mixture, prompts, chosen):
 
 
 def main(hmms: int = 20, size: int = 500) -> None:
-    design, ns = study.appendix_c(), experiment.PAPER_DEMONSTRATIONS
+    design, ns = material.appendix_c(), experiment.PAPER_DEMONSTRATIONS
     full = batched = shared = 0.0
     slices = {"hmmlearn": 0.0, "predict": 0.0, "T_x per prompt": 0.0}
     largest = 0.0
     for i in range(hmms):
         start = time.process_time()
         mixture = design.mixture((0, i))
-        prompts = experiment.draw_prompts(mixture, size, max(ns), design.length, design.threshold, (1, i))
+        prompts = material.draw_prompts(mixture, size, max(ns), design.length, design.threshold, (1, i))
         kernels = Kernels(mixture, prompts.known)
         seconds, _ = timed(experiment.run, mixture, prompts, kernels, list(KERNELS), ns)
         full += time.process_time() - start
