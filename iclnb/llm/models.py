@@ -82,15 +82,14 @@ def load(
     if device is not None and device_map is not None:
         raise ValueError(f"expected device or device_map, got both: {device!r} and {device_map!r}")
     device = torch.device(device) if device is not None else best_device()
-    wanted = _named(dtype)
+    _dtype(dtype, device)  # refused before anything is fetched
     place = places.find(name, revision)
     with _hub(place.origin["source"]) as in_reach:
         try:
             place = places.settle(place)
-            dtype = wanted or _default(device, place.dtype)
-            model, tokenizer = checkpoint.read(
-                name, place.arguments, random_weights_seed, dtype, device, device_map
-            )
+            dtype = _dtype(dtype, device, place.dtype)
+            how = random_weights_seed, dtype, device, device_map
+            model, tokenizer = checkpoint.read(name, place.arguments, *how)
         except IclnbError:
             _verify(place.origin)  # a damaged download would explain it
             raise
@@ -147,19 +146,17 @@ def best_device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def _named(dtype: torch.dtype | str | None) -> torch.dtype | None:
-    found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
-    if dtype is not None and (not isinstance(found, torch.dtype) or not found.is_floating_point):
-        raise ValueError(f"expected a floating-point dtype such as 'float32' or 'bfloat16', got {dtype!r}")
-    return found
-
-
-def _default(device: torch.device, own: str | None) -> torch.dtype:
-    """The model's own precision, where it has one that the device can compute in."""
-    if device.type == "cuda":
+def _dtype(dtype: torch.dtype | str | None, device: torch.device, own: str | None = None) -> torch.dtype:
+    """What is asked for, else the model's ``own`` where the device computes in it, else the usual one."""
+    if dtype is None and device.type == "cuda":
         half = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
         return torch.float32 if own == "float32" else half
-    return torch.bfloat16 if own == "bfloat16" else torch.float32
+    if dtype is None:
+        return torch.bfloat16 if own == "bfloat16" else torch.float32
+    found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if not isinstance(found, torch.dtype) or not found.is_floating_point:
+        raise ValueError(f"expected a floating-point dtype such as 'float32' or 'bfloat16', got {dtype!r}")
+    return found
 
 
 def _verify(origin: dict[str, Any]) -> None:

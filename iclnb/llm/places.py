@@ -123,7 +123,7 @@ def _local(name: str, path: Path) -> Place:
         return _converted(gguf.folder(path, name, sha256), origin)
     if not (path / "config.json").is_file():
         raise IclnbError(
-            f"{name} is no model: expected a GGUF file, or a folder with config.json and *.safetensors"
+            f"{name} is no model: expected a folder with config.json and *.safetensors, or a GGUF file"
         )
     origin = {"source": "local", "name": path.resolve().name, "sha256": content_hash(path)}
     return Place(_arguments(path, local_files_only=True), origin)

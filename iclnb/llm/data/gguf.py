@@ -6,13 +6,13 @@ in bfloat16, others in the file's own precision. The file is data: nothing in it
 
 import hashlib
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iclnb import paths
 from iclnb.errors import IclnbError
-from iclnb.llm import weights
 from iclnb.llm.data import entries
 from iclnb.llm.data.progress import bars_on_a_terminal
 
@@ -133,7 +133,7 @@ def convert(file: Path, target: Path, dtype: str, name: str, **settings: float) 
             )
         except Exception as error:  # what damaged files raise in 🤗 transformers has no common type
             raise damaged(name, error) from error
-        weights.check_weights(name, model, info)
+        _check_whole(name, info)
         _forget_quantization(model)
         model.config.update(settings)
         model.save_pretrained(target)
@@ -187,6 +187,13 @@ def _reader(file: Path, name: str) -> "GGUFReader":
             "(llama-gguf-split --merge)"
         )
     return reader
+
+
+def _check_whole(name: str, info: Mapping[str, Iterable[Any]]) -> None:
+    """Every weight of the model is in the file and the other way round; what is missing would be random."""
+    for what in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+        if keys := sorted(map(str, info[what])):
+            raise damaged(name, f"{what.replace('_keys', '')} weights: {', '.join(keys[:3])}")
 
 
 def _value(reader: "GGUFReader", key: str) -> Any:
