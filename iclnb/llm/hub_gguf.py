@@ -10,10 +10,10 @@ from iclnb.llm.data import hub_files
 
 
 class Found(NamedTuple):
-    """One GGUF file of one commit of a repository."""
+    """One GGUF file of a repository at a commit, branch or tag."""
 
     repository: str
-    commit: str
+    revision: str
     file: str
 
 
@@ -43,7 +43,7 @@ def choose(name: str, revision: str) -> Found | None:
     ):
         return None
     try:
-        commit, files = _listing(repository, revision)
+        files = _listing(repository, revision)
     except Exception:  # the client's errors have no common type, and the reader of safetensors explains them
         if wanted is None:
             return None
@@ -51,18 +51,19 @@ def choose(name: str, revision: str) -> Found | None:
     models = [file for file in files if file.endswith(".gguf")]
     if wanted is None and ("config.json" in files or not models):
         return None
-    return Found(repository, commit, _one(name, wanted, models))
+    return Found(repository, revision, _one(name, wanted, models))
 
 
-def fetch(found: Found) -> Path:
-    """The file on this machine, checked against the hash that the hub states.
+def fetch(found: Found) -> tuple[Path, str]:
+    """The file on this machine, checked against the hash that the hub states, and its commit.
 
     Raises:
         IclnbError: if it is damaged; it is deleted then.
     """
-    path = hf_hub_download(found.repository, found.file, revision=found.commit)
-    hub_files.verify(found.repository, found.commit)
-    return Path(path)
+    path = Path(hf_hub_download(found.repository, found.file, revision=found.revision))
+    commit = path.parts[len(path.parts) - len(Path(found.file).parts) - 1]  # snapshots/<commit>/<file>
+    hub_files.verify(found.repository, commit)
+    return path, commit
 
 
 def _one(name: str, wanted: str | None, models: list[str]) -> str:
@@ -77,10 +78,9 @@ def _one(name: str, wanted: str | None, models: list[str]) -> str:
     return fit[0]
 
 
-def _listing(repository: str, revision: str) -> tuple[str, list[str]]:
-    """Commit and files of a revision; out of reach of the hub, those in its cache."""
+def _listing(repository: str, revision: str) -> list[str]:
+    """The files of a revision; out of reach of the hub, those in its cache."""
     if not constants.HF_HUB_OFFLINE:
-        info = HfApi().model_info(repository, revision=revision)
-        return info.sha, [file.rfilename for file in info.siblings]
+        return [file.rfilename for file in HfApi().model_info(repository, revision=revision).siblings]
     folder = Path(snapshot_download(repository, revision=revision, local_files_only=True))
-    return folder.name, [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    return [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]

@@ -83,9 +83,9 @@ def settle(place: Place) -> Place:
         return place
     name, revision = place.origin["name"], place.origin["revision"]
     if (found := hub_gguf.choose(name, revision)) is not None:
-        file = hub_gguf.fetch(found)
+        file, commit = hub_gguf.fetch(found)
         sha256 = gguf.sha256(file)
-        pins = {"revision": found.commit, "file": found.file, "sha256": sha256}
+        pins = {"revision": commit, "file": found.file, "sha256": sha256}
         return _converted(gguf.folder(file, name, sha256), place.origin | pins)
     commit = _commit(name, revision)
     return Place(place.arguments | {"revision": commit}, place.origin | {"revision": commit})

@@ -13,7 +13,7 @@ from iclnb.errors import IclnbError
 
 
 class NotThere(IclnbError):
-    """No package index answered with the file, or there is no pip to ask one."""
+    """pip did not get the file: no index that has it, no network, no pip."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def download(wanted: Distribution, scratch: Path) -> Path:
         The path of the wheel or sdist.
 
     Raises:
-        NotThere: no pip, no index that has the file; with what to do about it.
+        NotThere: pip did not get the file; with what to do about it.
         IclnbError: wrong hash, full disk; likewise.
         OSError: if ``scratch`` cannot be written.
     """
@@ -105,17 +105,17 @@ def _failure(wanted: Distribution, log: str) -> IclnbError:
     """What pip's words mean and what to do about it."""
     errors = [line for line in log.splitlines() if line.startswith("ERROR")]
     reason = errors[-1] if errors else log.strip()[-300:]
-    kind: type[IclnbError] = IclnbError
+    kind: type[IclnbError] = NotThere
     if "No module named pip" in log:
-        kind = NotThere
         advice = f"this Python has no pip; add it with `{sys.executable} -m ensurepip`"
     elif "DO NOT MATCH THE HASHES" in log:
+        kind = IclnbError
         advice = "the file that the package index sent is not the pinned one and was thrown away; "
         advice += "run `pip cache purge` and try again, or ask another index"
     elif "No space left" in log:
+        kind = IclnbError
         advice = "the disk is full; free some space, or set ICLNB_CACHE to a folder elsewhere"
     elif "No matching distribution" in log or "onnection" in log:
-        kind = NotThere
         advice = (
             "no package index answered with it; connect to a network, or point pip to an index that this "
         )
