@@ -17,7 +17,7 @@ def fetch(names: tuple[str, ...]) -> None:
 
     if not names:
         packaged.prefetch()
-    for card in map(catalogue.card, names):
+    for card in [catalogue.card(name) for name in names]:  # all are known before one is fetched
         click.echo(catalogue.fetch(card))
 
 
