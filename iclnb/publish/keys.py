@@ -164,26 +164,30 @@ def package_files(project: Path, source: Path) -> set[Path]:
     waiting = [source]
     while waiting:
         here = waiting.pop()
-        new = {path for name in _imports(project, here) for path in _module_files(project, name)} - found
+        names = _imports(project, here, here.stat().st_mtime_ns)
+        new = {path for name in names for path in _module_files(project, name)} - found
         found |= new
         waiting += [path for path in new if path.suffix == ".py"]
     return found
 
 
-def _imports(project: Path, path: Path) -> Iterator[str]:
+@cache
+def _imports(project: Path, path: Path, changed: int) -> tuple[str, ...]:
     """Dotted names that a file imports, or may import: ``from a import b`` gives ``a.b``."""
     inside = path.relative_to(project).with_suffix("").parts
     try:
         tree = ast.parse(_without_magics(path), filename=str(path))
     except SyntaxError as error:
         raise IclnbError(f"{path}, line {error.lineno}: {error.msg}") from error
+    found: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = [*inside[: len(inside) - node.level]] if node.level else []
             module = ".".join([*base, *([node.module] if node.module else [])])
-            yield from (f"{module}.{alias.name}" for alias in node.names)
+            found += (f"{module}.{alias.name}" for alias in node.names)
+    return tuple(dict.fromkeys(found))
 
 
 def _without_magics(path: Path) -> str:
