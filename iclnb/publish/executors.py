@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from iclnb.errors import IclnbError
-from iclnb.publish import sweep
+from iclnb.publish import records, sweep
 from iclnb.publish.records import Cell
 from iclnb.publish.sweep import Failure
 
@@ -66,26 +66,24 @@ def run(
             for group in groups
             for failure in sweep.run_cells(project, group, allow_changes=allow_changes, report=report)
         ]
-    engine = _engine(project, executor, jobs=jobs, **resources)
+    queue = engine(project, executor, jobs=jobs, **resources)
     todo = [Job(project, group, allow_changes) for group in groups]
-    if executor == "slurm":  # which keeps the queue itself
-        with engine.batch():
-            submitted = [engine.submit(job) for job in todo]
-        report(f"{len(submitted)} jobs submitted; their logs: {engine.folder}")
-        _wait(submitted, 0)
+    if executor == "slurm":  # which keeps to the number of jobs at once itself
+        with queue.batch():
+            submitted = [queue.submit(job) for job in todo]
+        report(f"{len(submitted)} jobs submitted; their logs: {queue.folder}")
     else:
         submitted = []
         for job in todo:
             _wait(submitted, jobs - 1)
-            submitted.append(engine.submit(job))
-            report(f"job {submitted[-1].job_id} of {len(job.cells)} cells started; its log: {engine.folder}")
-        _wait(submitted, 0)
-    return [
-        failure for job, group in zip(submitted, groups, strict=True) for failure in _failures(job, group)
-    ]
+            submitted.append(queue.submit(job))
+            report(f"job {submitted[-1].job_id} of {len(job.cells)} cells started; its log: {queue.folder}")
+    _wait(submitted, 0)
+    ended = zip(submitted, groups, strict=True)
+    return [failure for job, group in ended for failure in _failures(project, job, group)]
 
 
-def _engine(
+def engine(
     project: Path,
     name: str,
     *,
@@ -96,6 +94,11 @@ def _engine(
     minutes: int = 24 * 60,
     requeue: int = 3,
 ) -> Any:
+    """The executor of submitit that jobs are handed to; arguments as of :func:`run`.
+
+    Raises:
+        IclnbError: if submitit is not installed, or this machine belongs to no cluster.
+    """
     try:
         import submitit
     except ImportError as error:
@@ -123,11 +126,12 @@ def _wait(jobs: Sequence[Any], few: int) -> None:
         time.sleep(0.5)
 
 
-def _failures(job: Any, cells: Sequence[Cell]) -> list[Failure]:
-    """The failures that a job reports; all of its cells where it broke off."""
+def _failures(project: Path, job: Any, cells: Sequence[Cell]) -> list[Failure]:
+    """The failures that a job reports; where it broke off, the cells that it did not finish."""
     import submitit
 
     try:
         return job.result()
     except (submitit.core.utils.UncompletedJobError, submitit.core.utils.FailedJobError) as error:
-        return [Failure(cell, f"job {job.job_id} broke off: {error}") for cell in cells]
+        unfinished = (cell for cell in cells if records.why_stale(project, cell))
+        return [Failure(cell, f"job {job.job_id} broke off: {error}") for cell in unfinished]

@@ -1,6 +1,8 @@
 """Records, their places and states; sweeps that skip what is done, and fail one cell at a time."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 
@@ -145,11 +147,82 @@ def test_a_sweep_that_cannot_be_read_is_refused(project, text, message):
 
 def test_jobs_on_local_processes_give_the_same(project):
     pytest.importorskip("submitit")
-    (project / "sitecustomize.py").touch()
-    cells = sweep.read(project, project / "sweep.toml")[:2]
-    found = executors.run(project, cells, executor="local", allow_changes=True, report=lambda line: None)
-    assert [failure.cell for failure in found] == [cells[1]]
-    assert (project / "book/recorded/00_study/small/sst2.json").is_file()
+    cells = sweep.read(project, project / "sweep.toml")
+    cells = [cell for cell in cells if cell.notebook != "01_study"]
+    lines, options = [], {"executor": "local", "jobs": 2, "allow_changes": True}
+    found = executors.run(project, cells, report=lines.append, **options)
+    broken = [cell for cell in cells if cell.parameters.get("task") == "broken"]
+    assert [failure.cell for failure in found] == broken
+    assert all("the middle cell fails" in failure.message for failure in found)
+    assert len(lines) == 3  # a job for each model and one for the chapter that has none
+    assert not any(records.why_stale(project, cell) for cell in cells if cell not in broken)
+
+
+def test_of_a_job_that_breaks_off_the_unfinished_cells_are_listed(project):
+    pytest.importorskip("submitit")
+    path = project / "notebooks" / "00_study.py"
+    deadly = 'if task == "deadly":\n    os.kill(os.getppid(), 9)\n'
+    path.write_text(path.read_text().replace("# %%\nprint(", f"# %%\n{deadly}print("))
+    cells = [Cell("00_study", {"task": task}) for task in ("sst2", "deadly", "last")]
+    options = {"executor": "local", "allow_changes": True, "report": lambda line: None}
+    found = executors.run(project, cells, **options)
+    assert [failure.cell for failure in found] == cells[1:] and "broke off" in found[0].message
+
+
+def test_what_is_submitted_in_place_of_a_stopped_job_goes_on_where_it_was(project):
+    submitit = pytest.importorskip("submitit")
+    cells = [Cell("00_study", {"data_seed": seed}) for seed in range(3)]
+    records.make(project, cells[1], allow_changes=True)
+    again = executors.Job(project, cells, True).checkpoint()
+    assert isinstance(again, submitit.helpers.DelayedSubmission)
+    assert again.function() == []
+    assert [seed for *_, seed in runs(project)] == ["1", "0", "2"]
+
+
+SBATCH = """#!/bin/sh
+cp "$1" submitted
+echo Submitted batch job 17
+"""
+
+
+def test_the_cluster_is_asked_for_what_the_command_says(project, monkeypatch):
+    """`sbatch` is played by a script that keeps what it is given."""
+    pytest.importorskip("submitit")
+    (project / "bin").mkdir()
+    for name in ("sbatch", "srun"):
+        (project / "bin" / name).write_text(SBATCH)
+        (project / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{project / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.chdir(project)
+    asked = {"partition": "long", "gpus": 2, "cpus": 3, "minutes": 90, "requeue": 5, "jobs": 4}
+    queue = executors.engine(project, "slurm", **asked)
+    with queue.batch():
+        submitted = [queue.submit(executors.Job(project, [], True)) for _ in range(6)]
+    assert [job.job_id for job in submitted] == [f"17_{number}" for number in range(6)]
+    flags = {line.removeprefix("#SBATCH --") for line in (project / "submitted").read_text().splitlines()}
+    assert {
+        "partition=long", "gpus-per-node=2", "cpus-per-task=3", "time=90", "requeue", "array=0-5%4",
+    } <= flags  # fmt: skip
+
+
+def cluster_answers():
+    """Whether there is a SLURM cluster here with a node that takes jobs."""
+    if not shutil.which("sbatch"):
+        return False
+    words = ["sinfo", "--noheader", "--states=idle,mixed,allocated"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    return done.returncode == 0 and bool(done.stdout.strip())
+
+
+@pytest.mark.skipif(not cluster_answers(), reason="no SLURM cluster answers here (Debian: slurm-wlm)")
+def test_a_cluster_runs_the_cells_of_a_sweep(project):
+    pytest.importorskip("submitit")
+    cells = sweep.read(project, project / "sweep.toml")[:4]
+    options = {"executor": "slurm", "cpus": 1, "minutes": 5, "allow_changes": True}
+    found = executors.run(project, cells, report=lambda line: None, **options)
+    broken = [cell for cell in cells if cell.parameters["task"] == "broken"]
+    assert [failure.cell for failure in found] == broken
+    assert not any(records.why_stale(project, cell) for cell in cells if cell not in broken)
 
 
 def test_without_the_extra_a_message_says_what_to_install(project, monkeypatch):
