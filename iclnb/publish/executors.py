@@ -103,7 +103,8 @@ def engine(
         import submitit
     except ImportError as error:
         raise IclnbError(
-            f"--executor {name} needs submitit: pip install 'iclnb[sweep]'; without it, leave --executor out"
+            f"--executor {name} needs submitit (`pip install submitit`); without it, leave --executor out: "
+            "the cells then run here, one after another"
         ) from error
     folder = project / "build" / "sweep" / "%j"
     try:

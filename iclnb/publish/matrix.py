@@ -130,9 +130,14 @@ def _here(project: Path, name: str) -> Mapping[str, Any] | None:
 def _run(
     recorded: bool, results: Mapping[str, Any], stale: Sequence[str], chance: set[tuple[str, str]]
 ) -> Run:
-    parameters = results["parameters"]
-    model, task = (str(parameters.get(name) or "") for name in ("model", "task"))
+    model, task = _model(results), str(results["parameters"].get("task") or "")
     return Run(recorded, model, task, results, stale, (model, task) in chance)
+
+
+def _model(results: Mapping[str, Any]) -> str:
+    """The model's name: of a folder of this machine its last part; empty where no model was asked."""
+    origin = results["provenance"].get("model") or {}
+    return str(origin.get("name") or results["parameters"].get("model") or "")
 
 
 def _at_chance(results: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -141,7 +146,7 @@ def _at_chance(results: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     In its values, ``at_chance`` says of each task whether the model is; a ``table`` of tasks (chapter 03)
     says it in every row, of which one for each way to choose demonstrations.
     """
-    model, values = str(results["parameters"].get("model") or ""), results.get("values", {})
+    model, values = _model(results), results.get("values", {})
     said = values.get("at_chance", {})
     if isinstance(said, Mapping):
         yield from ((model, task) for task, holds in said.items() if holds)

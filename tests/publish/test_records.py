@@ -225,9 +225,22 @@ def test_a_cluster_runs_the_cells_of_a_sweep(project):
     assert not any(records.why_stale(project, cell) for cell in cells if cell not in broken)
 
 
+def test_a_change_of_the_package_replaces_the_process_that_has_it_loaded(project):
+    module = project / "iclnb" / "errors.py"
+
+    def edit(line):
+        if line.endswith("sst2@data_seed=1: done"):
+            module.write_text(module.read_text() + "\nEDITED = 1\n")
+
+    cells = [Cell("00_study", {"data_seed": seed}) for seed in range(4)]
+    assert sweep.run_cells(project, cells, allow_changes=True, report=edit) == []
+    processes = [pid for pid, *_ in runs(project)]
+    assert processes[0] == processes[1] != processes[2] == processes[3]
+
+
 def test_without_the_extra_a_message_says_what_to_install(project, monkeypatch):
     monkeypatch.setitem(sys.modules, "submitit", None)
-    with pytest.raises(IclnbError, match=r"iclnb\[sweep\]"):
+    with pytest.raises(IclnbError, match="pip install submitit"):
         executors.run(project, [Cell("00_study", {})], executor="slurm", report=print)
 
 
