@@ -168,7 +168,7 @@ def _size(model: str) -> int:
 
 
 def _header(run: Run) -> str:
-    lines = [_breakable(part) for part in (run.model, run.task) if part]
+    lines = [breakable(part) for part in (run.model, run.task) if part]
     lines += [] if run.recorded else [f"*{HERE}*"]
     lines += [*badges(run)]
     return "<br>".join(lines) or "recorded"
@@ -217,6 +217,6 @@ def _number(value: float | None, digits: int = 3) -> str:
     return display.number(None if value is None else float(value), digits)
 
 
-def _breakable(text: str) -> str:
+def breakable(text: str) -> str:
     """Text whose long names may be broken after a sign (zero-width spaces)."""
     return re.sub(r"(?<=[-_./])(?=\w)", "\u200b", display.escape(text))

@@ -43,9 +43,10 @@ def _count(runs: Mapping[str, Sequence[Run]]) -> str:
     for run in sorted((run for listed in runs.values() for run in listed), key=matrix.order):
         count = counts.setdefault(_whose(run), Counter())
         count.update(claim["verdict"] for claim in run.results["claims"])
+        count["claims"] += len(run.results["claims"])
         count["stale"] += len(run.results["claims"]) if run.stale else 0
     rows = [
-        (name, *(count[verdict] for verdict in VERDICTS), sum(count[v] for v in VERDICTS), count["stale"])
+        (display.Author(matrix.breakable(name)), *(count[v] for v in (*VERDICTS, "claims", "stale")))
         for name, count in counts.items()
     ]
     return f"## Verdicts\n\n{display.table(('runs', *VERDICTS, 'claims', 'of them stale'), rows).data}"
@@ -88,4 +89,5 @@ def _rows(titles: Mapping[str, str], runs: Mapping[str, Sequence[Run]]) -> Itera
             source, profile = run.results["provenance"], run.results["parameters"].get("profile", "")
             seconds = source.get("seconds")
             took = None if seconds is None else round(seconds)
-            yield display.Author(title), run.title or "recorded", profile, source["machine"], took
+            name = display.Author(matrix.breakable(run.title or "recorded"))
+            yield display.Author(title), name, profile, source["machine"], took

@@ -61,7 +61,7 @@ def tables(text):
             row = []
             found[-1].append(row)
         elif token.type == "inline" and before.type in {"td_open", "th_open"}:
-            row.append("".join(child.content for child in token.children))
+            row.append("".join(child.content for child in token.children).replace("\u200b", ""))
     return found
 
 
@@ -81,7 +81,7 @@ def test_the_results_page_sets_models_side_by_side(project):
         [LONG, "1", "0", "1", "2", "2"],
         ["small-1m", "1", "0", "0", "1", "1"],
     ]
-    plain = [[text.replace("\u200b", "").split("<br>") for text in row] for row in matrix]
+    plain = [[text.split("<br>") for text in row] for row in matrix]
     facts = "paper A, 5.1; lies above 0; control: random weights"
     assert plain == [
         [
@@ -128,7 +128,7 @@ def test_more_runs_than_fit_make_a_second_table_and_models_come_by_size(project)
     for size in ("6b", "1.5b", "135m"):
         put(project, f"book/recorded/01_a/m-{size}/sst2", result("01_a", "paper", f"m2-{size}-x", row))
     _, first, second, _ = page_tables(project)
-    models = [text.replace("\u200b", "").split("<br>")[0] for text in first[0][2:] + second[0][2:]]
+    models = [text.split("<br>")[0] for text in first[0][2:] + second[0][2:]]
     assert models == ["small-1m", LONG, "small-1m", "m2-135m-x", "m2-1.5b-x", "m2-6b-x"]
     assert {len(row) for row in first} == {6} and {len(row) for row in second} == {4}
 
