@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from throwaway import QUICK, checkout, iclnb
+from throwaway import QUICK, ROOT, checkout, iclnb
 
 from iclnb.errors import IclnbError
 from iclnb.publish import executors, records, run, status, sweep
@@ -143,6 +143,13 @@ def test_a_sweep_that_cannot_be_read_is_refused(project, text, message):
     (project / "sweep.toml").write_text(text)
     with pytest.raises(IclnbError, match=message):
         sweep.read(project, project / "sweep.toml")
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "sweeps").glob("*.toml")), ids=lambda file: file.stem)
+def test_the_books_own_sweeps_name_notebooks_and_parameters_that_there_are(file):
+    cells = sweep.read(ROOT, file)
+    models = [model for cell in cells if (model := records.model(ROOT, cell))]
+    assert models == sorted(models, key=list(dict.fromkeys(models)).index), "one model after the other"
 
 
 def test_jobs_on_local_processes_give_the_same(project):
