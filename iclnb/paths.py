@@ -9,6 +9,8 @@ from pathlib import Path
 
 import platformdirs
 
+from iclnb.errors import IclnbError
+
 
 def cache_dir() -> Path:
     """The folder of fetched models and texts: ``ICLNB_CACHE``, else the user's cache directory."""
@@ -22,6 +24,18 @@ def project_dir(start: Path | None = None) -> Path:
         if (folder / "_toc.yml").is_file() and (folder / "notebooks").is_dir():
             return folder
     return here
+
+
+def checkout() -> Path:
+    """The checkout of the working directory.
+
+    Raises:
+        IclnbError: if it lies in none.
+    """
+    project = project_dir()
+    if not (project / "notebooks").is_dir():
+        raise IclnbError(f"{project} lies in no checkout of this project; change into one first")
+    return project
 
 
 def results_dir() -> Path:

@@ -10,7 +10,7 @@ from torch import Tensor
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
-from iclnb.llm import models
+from iclnb.llm import kept, models
 from iclnb.llm.attention import Edit, SharedPrefix, last_token_attention, prepare
 from iclnb.llm.demonstrations import Prompts
 from iclnb.llm.kernel_weights import KernelWeights, Variant, kernel_weights
@@ -47,7 +47,7 @@ class Reader:
 
         Further arguments and errors as :func:`iclnb.llm.models.load`.
         """
-        loaded = models.load(name, **where)
+        loaded = kept.load(name, **where)
         return cls(loaded, batch_size=batch_size, store=Store(loaded.origin))
 
     @property

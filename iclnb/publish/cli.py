@@ -8,7 +8,7 @@ import click
 import iclnb
 from iclnb import paths
 from iclnb.errors import IclnbError
-from iclnb.publish import model_commands
+from iclnb.publish import model_commands, record_commands
 from iclnb.settings import PROFILES
 
 OPTIONS = {"context_settings": {"help_option_names": ["-h", "--help"]}}
@@ -42,20 +42,20 @@ def run(
     time_limit: float | None,
 ) -> None:
     """Run the notebook NAME; old results stay whole unless every cell succeeds."""
-    from iclnb.publish import notebooks
+    from iclnb.publish import notebooks, records
     from iclnb.publish import run as runner
 
     if record and output:
         raise click.UsageError("--record chooses the place of its results; leave out --output")
-    project = _project()
+    project = paths.checkout()
     source = notebooks.source(project, name)
     values = notebooks.check(source.stem, notebooks.parameters(source), given)
     if record:
         limits = {"allow_changes": allow_changes, "time_limit": time_limit}
-        path = runner.record(project, source.stem, values, **limits)
+        path = records.make(project, records.Cell(source.stem, values), **limits)
     else:
-        places = {"executed": output, "results": output}
-        path = runner.run(project, source.stem, values, **places, time_limit=time_limit)
+        to = runner.outputs(project, source.stem, output)
+        path = runner.run(project, source.stem, values, to=to, time_limit=time_limit)
     click.echo(path)
 
 
@@ -66,7 +66,7 @@ def book(profile: str, force: bool) -> None:
     """Run the notebooks that changed and build the book."""
     from iclnb.publish import book as builder
 
-    index = builder.build(_project(), profile, force=force, report=click.echo)
+    index = builder.build(paths.checkout(), profile, force=force, report=click.echo)
     click.echo(f"the book: {index}")
 
 
@@ -75,7 +75,7 @@ def list_() -> None:
     """Show the notebooks with their titles and parameters."""
     from iclnb.publish import notebooks
 
-    project = _project()
+    project = paths.checkout()
     for name in notebooks.names(project):
         source = notebooks.source(project, name)
         click.echo(f"{name}: {notebooks.title(notebooks.read(source))}")
@@ -89,13 +89,34 @@ def pair(names: tuple[str, ...]) -> None:
     """Make notebooks/NAME.ipynb from notebooks/NAME.py, without outputs (default: for all)."""
     from iclnb.publish import notebooks
 
-    project = _project()
+    project = paths.checkout()
     for name in names or notebooks.names(project):
         click.echo(notebooks.write_pair(project, name))
 
 
 commands.add_command(model_commands.fetch)
 commands.add_command(model_commands.models)
+
+
+@commands.command(**OPTIONS)
+@click.option("--clear", is_flag=True, help="Remove all measurements; models and texts stay.")
+def cache(clear: bool) -> None:
+    """Show what the cache folder holds: measurements, models and texts, with their sizes."""
+    from iclnb.publish import cache as kept
+
+    if clear:
+        click.echo(kept.clear())
+        return
+    click.echo(paths.cache_dir())
+    sizes: dict[str, int] = {}
+    for each in kept.contents():
+        click.echo(f"  {each}")
+        sizes[each.kind] = sizes.get(each.kind, 0) + each.size
+    click.echo(", ".join(f"{kind} {kept.megabytes(size)}" for kind, size in sizes.items()) or "empty")
+
+
+commands.add_command(record_commands.status)
+commands.add_command(record_commands.sweep)
 
 
 def main() -> None:
@@ -112,11 +133,3 @@ def main() -> None:
         click.echo(f"iclnb: {error}", err=True)
         status = 1
     sys.exit(status or 0)
-
-
-def _project() -> Path:
-    """The checkout of the working directory."""
-    project = paths.project_dir()
-    if not (project / "notebooks").is_dir():
-        raise IclnbError(f"{project} lies in no checkout of this project; change into one first")
-    return project

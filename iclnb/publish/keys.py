@@ -52,17 +52,31 @@ def key(project: Path, source: Path, parameters: Mapping[str, Any]) -> dict[str,
 
 
 def inputs(provenance: Mapping[str, Any]) -> dict[str, str]:
-    """What a run read from outside the repository: which source, and local files and models by hash.
+    """What a run read from outside the repository, by what pins it: a hash, or a commit of the hub.
 
     Args:
         provenance: of the run's results.
+
+    Returns:
+        ``source of <task>``: where its rows came from; ``data <file>`` and ``model``: of local ones the hash;
+        ``packaged data <file>``, ``hub model`` and so on: of others.
     """
-    model, found = provenance.get("model", {}), {}
+    found = {}
     for origin in provenance.get("data", ()):
         found[f"source of {origin['task']}"] = origin["source"]
-        if origin["source"] == "local":
-            found[f"data {origin['file']}"] = origin["sha256"]
-    return found | ({"model": model["sha256"]} if model.get("source") == "local" else {})
+        file = origin.get("file", f"{origin['task']}/{origin.get('split', '')}")
+        found[_prefixed(origin, f"data {file}")] = _pin(origin)
+    if model := provenance.get("model"):
+        found[_prefixed(model, "model")] = _pin(model)
+    return found
+
+
+def _prefixed(origin: Mapping[str, Any], name: str) -> str:
+    return name if origin["source"] == "local" else f"{origin['source']} {name}"
+
+
+def _pin(origin: Mapping[str, Any]) -> str:
+    return origin.get("sha256") or origin.get("revision") or "nothing"
 
 
 def stale(key: Key, stored: Mapping[str, Any], *, drawing: bool = True) -> list[str]:
@@ -95,15 +109,22 @@ def _input(name: str, parameters: Mapping[str, Any]) -> str | None:
     named = os.environ.get("ICLNB_DATA")
     root = Path(named).expanduser() if named else None
     if name == "model":
-        from iclnb.llm.models import content_hash
-
-        place = Path(str(parameters.get("model", ""))).expanduser()
-        return content_hash(place) if place.exists() else None
+        return _model(str(parameters.get("model") or ""))
     if task := name.removeprefix("source of ") if name.startswith("source of ") else "":
         by_itself = parameters.get("source", "auto") == "auto"
         return "local" if root and by_itself and (root / task).is_dir() else None
-    path = root / name.removeprefix("data ") if root else None
+    path = root / name.removeprefix("data ") if root and name.startswith("data ") else None
     return _content(path) if path and path.is_file() else None
+
+
+def _model(name: str) -> str | None:
+    """The hash of a local model as it is now: a folder's, or a file's."""
+    from iclnb.llm.models import content_hash
+
+    place = Path(name).expanduser()
+    if place.is_file():
+        return _content(place)
+    return content_hash(place) if name and (place / "config.json").is_file() else None
 
 
 def _content(path: Path) -> str:
@@ -143,26 +164,30 @@ def package_files(project: Path, source: Path) -> set[Path]:
     waiting = [source]
     while waiting:
         here = waiting.pop()
-        new = {path for name in _imports(project, here) for path in _module_files(project, name)} - found
+        names = _imports(project, here, here.stat().st_mtime_ns)
+        new = {path for name in names for path in _module_files(project, name)} - found
         found |= new
         waiting += [path for path in new if path.suffix == ".py"]
     return found
 
 
-def _imports(project: Path, path: Path) -> Iterator[str]:
+@cache
+def _imports(project: Path, path: Path, changed: int) -> tuple[str, ...]:
     """Dotted names that a file imports, or may import: ``from a import b`` gives ``a.b``."""
     inside = path.relative_to(project).with_suffix("").parts
     try:
         tree = ast.parse(_without_magics(path), filename=str(path))
     except SyntaxError as error:
         raise IclnbError(f"{path}, line {error.lineno}: {error.msg}") from error
+    found: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = [*inside[: len(inside) - node.level]] if node.level else []
             module = ".".join([*base, *([node.module] if node.module else [])])
-            yield from (f"{module}.{alias.name}" for alias in node.names)
+            found += (f"{module}.{alias.name}" for alias in node.names)
+    return tuple(dict.fromkeys(found))
 
 
 def _without_magics(path: Path) -> str:

@@ -1,25 +1,26 @@
-"""The book's results page: every claim with its verdict, this machine's run beside the recorded one."""
+"""The book's results page: every claim of every chapter, model by model."""
 
-import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from iclnb import claims, display
-from iclnb.errors import IclnbError
+from iclnb.publish import matrix
+from iclnb.publish.matrix import HERE, Run
 
-HERE, RECORDED = "this machine", "recorded"
 VERDICTS = (claims.SUPPORTED, claims.NOT_SUPPORTED, claims.INCONCLUSIVE)
 INTRODUCTION = """# Results
 
-Every claim of every chapter, with the number that decides it, its 95 % interval, what a blind method (or no
-effect) would have given, and the verdict that the criterion computes from the interval. *This machine* is the
-run that made this copy of the book. *Recorded* is a run too long for a laptop, kept in the repository with
-the revision, the model and the data that made it."""
+Every claim of every chapter, model by model: the verdict that the criterion computes, the number that decides
+it with its 95 % interval, and what a blind method (or no effect) would have given. A column is one run of the
+chapter. *This machine* is the run that made this copy of the book; the others are recorded: runs too long for
+a laptop, kept in the repository with the revision, the model and the data that made them.
 
-Runs = Mapping[str, Mapping[str, Any]]
-"""For one notebook, the results JSON of each run there is: ``"this machine"``, ``"recorded"``."""
+*Stale* marks a record made by code, versions or data that have changed since; the list below its table says
+which. *Model at chance* marks a model that, on this task, answers no better than always naming the most
+frequent label: what a claim says of its answers then means little, whatever the verdict. *2 × the data would
+decide* means that, were the estimate right, an interval over twice as many units would decide an inconclusive
+claim; *at the margin itself*, that no reasonable number would."""
 
 
 def page(project: Path, titles: Mapping[str, str]) -> str:
@@ -32,72 +33,61 @@ def page(project: Path, titles: Mapping[str, str]) -> str:
     Raises:
         IclnbError: if a results file is not readable.
     """
-    runs = {name: _runs(project, name) for name in titles}
+    runs = matrix.runs(project, list(titles))
     chapters = [_chapter(name, title, runs[name]) for name, title in titles.items()]
     return "\n\n".join([INTRODUCTION, _count(runs), *chapters, _times(titles, runs)]) + "\n"
 
 
-def _runs(project: Path, name: str) -> Runs:
-    places = {HERE: project / "build" / "results", RECORDED: project / "book" / "recorded"}
-    found = {}
-    for where, folder in places.items():
-        path = folder / f"{name}.json"
-        if path.is_file():
-            try:
-                found[where] = json.loads(path.read_text(encoding="utf-8"))
-            except ValueError as error:
-                raise IclnbError(f"{path} is not JSON ({error}); delete it and run {name} again") from error
-    return found
+def _count(runs: Mapping[str, Sequence[Run]]) -> str:
+    counts: dict[str, Counter[str]] = {HERE: Counter()}
+    for run in sorted((run for listed in runs.values() for run in listed), key=matrix.order):
+        count = counts.setdefault(_whose(run), Counter())
+        count.update(claim["verdict"] for claim in run.results["claims"])
+        count["claims"] += len(run.results["claims"])
+        count["stale"] += len(run.results["claims"]) if run.stale else 0
+    rows = [
+        (display.Author(matrix.breakable(name)), *(count[v] for v in (*VERDICTS, "claims", "stale")))
+        for name, count in counts.items()
+    ]
+    return f"## Verdicts\n\n{display.table(('runs', *VERDICTS, 'claims', 'of them stale'), rows).data}"
 
 
-def _count(runs: Mapping[str, Runs]) -> str:
-    rows = []
-    for where in (HERE, RECORDED):
-        verdicts = Counter(
-            claim["verdict"] for each in runs.values() if where in each for claim in each[where]["claims"]
-        )
-        rows.append((where, *(verdicts[verdict] for verdict in VERDICTS), verdicts.total()))
-    return f"## Verdicts\n\n{display.table(('run', *VERDICTS, 'claims'), rows).data}"
+def _whose(run: Run) -> str:
+    return (run.model or "without a model") if run.recorded else HERE
 
 
-def _chapter(name: str, title: str, runs: Runs) -> str:
-    parts = [f"## {title}", f"Chapter: {{doc}}`/notebooks/{name}`"]
-    parts += [_made(where, result) for where, result in runs.items()]
-    if runs:
-        parts.append(claims.table(list(_rows(runs))))
+def _chapter(name: str, title: str, listed: Sequence[Run]) -> str:
+    parts = [f"## {title}", f"Chapter: {{doc}}`/notebooks/{name}`", *matrix.tables(listed)]
+    if listed:
+        made = "\n".join(f"- {_made(run)}" for run in listed)
+        parts.append(f":::::{{dropdown}} The runs of this table\n\n{made}\n\n:::::")
     return "\n\n".join(parts)
 
 
-def _rows(runs: Runs) -> Iterator[dict[str, Any]]:
-    """The claims of all runs, the same claim of another run in the line below."""
-    by_id = [{claim["id"]: (where, claim) for claim in result["claims"]} for where, result in runs.items()]
-    for id in dict.fromkeys(id for listed in by_id for id in listed):
-        last = None
-        for where, claim in (listed[id] for listed in by_id if id in listed):
-            statement = "the same" if claim["statement"] == last else claim["statement"]
-            run = f" ({where})" if len(runs) > 1 else ""
-            yield {**claim, "statement": f"{statement}{run}"}
-            last = claim["statement"]
-
-
-def _made(where: str, result: Mapping[str, Any]) -> str:
-    """One line: which run this was."""
-    source, parameters = result["provenance"], result["parameters"]
+def _made(run: Run) -> str:
+    """One line: which run this was, and why it is stale."""
+    source, parameters = run.results["provenance"], run.results["parameters"]
     facts = {
-        **{key: parameters.get(key) for key in ("profile", "task", "model", "prompts", "seeds")},
+        **{key: parameters.get(key) for key in ("profile", "dtype", "prompts", "points", "pairs", "seeds")},
         "machine": source["machine"],
         "date": source["time"][:10], "revision": source["revision"],
     }  # fmt: skip
     listed = "; ".join(f"{key} {display.escape(value)}" for key, value in facts.items() if value is not None)
-    old = "" if "key" in result else " **Made by an earlier version of the code.**"
-    return f"*{where.capitalize()}*: {listed}.{old}"
+    name = display.escape(run.title or "without a model")
+    reasons = "".join(f" Stale: {display.escape(reason)}." for reason in run.stale)
+    return f"*{name}*: {listed}.{reasons}"
 
 
-def _times(titles: Mapping[str, str], runs: Mapping[str, Runs]) -> str:
-    rows = []
-    for name, title in titles.items():
-        for where, result in runs[name].items():
-            source, profile = result["provenance"], result["parameters"].get("profile", "")
-            rows.append((display.Author(title), where, profile, source["machine"], source.get("seconds")))
+def _times(titles: Mapping[str, str], runs: Mapping[str, Sequence[Run]]) -> str:
     header = ("chapter", "run", "profile", "machine", "seconds")
-    return f"## Execution times\n\n{display.table(header, rows).data}"
+    return f"## Execution times\n\n{display.table(header, list(_rows(titles, runs))).data}"
+
+
+def _rows(titles: Mapping[str, str], runs: Mapping[str, Sequence[Run]]) -> Iterator[tuple[object, ...]]:
+    for name, title in titles.items():
+        for run in runs[name]:
+            source, profile = run.results["provenance"], run.results["parameters"].get("profile", "")
+            seconds = source.get("seconds")
+            took = None if seconds is None else round(seconds)
+            name = display.Author(matrix.breakable(run.title or "recorded"))
+            yield display.Author(title), name, profile, source["machine"], took

@@ -4,13 +4,12 @@ import hashlib
 import json
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from filelock import FileLock
 from nbformat import NotebookNode
@@ -18,7 +17,34 @@ from nbformat import NotebookNode
 from iclnb import paths
 from iclnb.errors import IclnbError
 from iclnb.publish import keys, notebooks
-from iclnb.publish.kernel import this_python
+from iclnb.publish.kernel import Worker
+
+
+class Outputs(NamedTuple):
+    """The files that a run writes.
+
+    Attributes:
+        results: the claims and values, as JSON.
+        executed: the notebook with outputs.
+        failed: the notebook up to the cell that failed; removed by the next run that succeeds.
+        lock: held while a run to these files is at work.
+    """
+
+    results: Path
+    executed: Path
+    failed: Path
+    lock: Path
+
+
+def outputs(project: Path, name: str, folder: Path | None = None) -> Outputs:
+    """The files of an ordinary run: in ``folder``, or in ``build/results`` and ``build/executed``."""
+    build = project / "build"
+    return Outputs(
+        (folder or build / "results") / f"{name}.json",
+        (folder or build / "executed") / f"{name}.ipynb",
+        build / "failed" / f"{name}.ipynb",
+        build / f".lock-{name}",
+    )
 
 
 def run(
@@ -26,21 +52,21 @@ def run(
     name: str,
     parameters: Mapping[str, Any],
     *,
-    executed: Path | None = None,
-    results: Path | None = None,
+    to: Outputs | None = None,
     time_limit: float | None = None,
+    worker: Worker | None = None,
 ) -> Path:
     """Run a notebook and keep what it made, if every cell succeeds.
 
-    A second run of the same notebook waits for the first; what a killed run left is removed.
+    A second run to the same files waits for the first; what a killed run left is removed.
 
     Args:
         project: the checkout; the notebook's working directory.
         name: the notebook.
         parameters: values for its parameters, as :func:`iclnb.publish.notebooks.check` gives them.
-        executed: folder for ``<name>.ipynb`` with outputs; ``None``: ``build/executed``.
-        results: folder for ``<name>.json``; ``None``: ``build/results``.
+        to: files to write; ``None`` for those of :func:`outputs`.
         time_limit: seconds that a cell may take; ``None`` for no limit.
+        worker: the process to run in; ``None`` for a new one.
 
     Returns:
         The path of the executed notebook.
@@ -52,88 +78,69 @@ def run(
     """
     source = notebooks.source(project, name)
     name = source.stem
+    to = to or outputs(project, name)
     notebook = notebooks.read(source)
     key = keys.key(project, source, notebooks.changed(notebooks.parameters(source), parameters))
-    results_path = (results or project / "build" / "results") / f"{name}.json"
-    executed_path = (executed or project / "build" / "executed") / f"{name}.ipynb"
     try:
-        with _alone(project, name, (results_path, executed_path)) as scratch:
-            done = _execute(project, name, notebook, parameters, scratch, time_limit)
+        with (
+            _alone(project, to) as scratch,
+            nullcontext(worker) if worker else Worker(project) as process,
+            _failures(name, scratch, to.failed, time_limit),
+        ):
+            done = _execute(project, name, notebook, parameters, scratch, time_limit, process)
             text = _results(name, scratch, key, done.metadata.papermill.duration)
-            _write(results_path, text)
+            _write(to.results, text)
             done.metadata = {
                 **{part: done.metadata[part] for part in ("kernelspec", "language_info")},
                 "iclnb": {"results": hashlib.sha256(text.encode()).hexdigest()},
             }
-            _write(executed_path, json.dumps(done, indent=1, ensure_ascii=False) + "\n")
+            _write(to.executed, json.dumps(done, indent=1, ensure_ascii=False) + "\n")
     except OSError as error:
         raise IclnbError(
             f"{name}: a file could not be written ({error}); free some space or choose a folder that can be "
             "written. Earlier results are as they were."
         ) from error
-    (project / "build" / "failed" / executed_path.name).unlink(missing_ok=True)
-    return executed_path
+    to.failed.unlink(missing_ok=True)
+    return to.executed
 
 
 @contextmanager
-def _alone(project: Path, name: str, targets: tuple[Path, ...]) -> Iterator[Path]:
-    """A scratch folder, while no other process runs this notebook here; what a killed run left is removed."""
+def _alone(project: Path, to: Outputs) -> Iterator[Path]:
+    """A scratch folder, while no other process runs to these files; what a killed run left is removed."""
     build = project / "build"
     build.mkdir(exist_ok=True)
-    with FileLock(build / f".lock-{name}"):
-        for target in (build / name, *targets):
+    label = to.lock.name.removeprefix(".lock-")
+    with FileLock(to.lock):
+        for target in (build / label, to.results, to.executed):
             paths.remove_leftovers(target)
-        with tempfile.TemporaryDirectory(dir=build, prefix=f".{name}-") as scratch:
+        with tempfile.TemporaryDirectory(dir=build, prefix=f".{label}-") as scratch:
             yield Path(scratch)
-
-
-def record(
-    project: Path,
-    name: str,
-    parameters: Mapping[str, Any],
-    *,
-    allow_changes: bool = False,
-    time_limit: float | None = None,
-) -> Path:
-    """Run a notebook and write its results to ``book/recorded/<name>.json``, which is versioned.
-
-    The results of ordinary runs stay as they are. The executed notebook goes to ``build/recorded``.
-
-    Raises:
-        IclnbError: as :func:`run`, and where ``iclnb/`` or ``notebooks/`` differ from the last commit,
-            unless ``allow_changes``: the recorded revision would not be the code that ran.
-    """
-    if not allow_changes:
-        command = ["git", "-C", str(project), "status", "--porcelain", "--", "iclnb", "notebooks"]
-        status = subprocess.run(command, capture_output=True, text=True, check=False)
-        if status.returncode:
-            raise IclnbError(f"{project} is not a git checkout, so no revision can be recorded")
-        if status.stdout:
-            raise IclnbError(
-                "a recorded result names the revision that made it, but these files differ from it:\n"
-                f"{status.stdout}commit them first, or say --allow-changes"
-            )
-    recorded = project / "book" / "recorded"
-    places = {"executed": project / "build" / "recorded", "results": recorded}
-    executed = run(project, name, parameters, **places, time_limit=time_limit)
-    return recorded / f"{executed.stem}.json"
 
 
 def why_stale(project: Path, name: str, parameters: Mapping[str, Any]) -> list[str]:
     """Why ``build/`` does not hold the outputs of exactly this run; nothing if it does."""
     source = notebooks.source(project, name)
-    try:
-        executed = json.loads((project / "build" / "executed" / f"{name}.ipynb").read_text(encoding="utf-8"))
-        results = (project / "build" / "results" / f"{name}.json").read_bytes()
-        stored = json.loads(results)["key"]
-    except FileNotFoundError:
+    to = outputs(project, name)
+    if not (to.results.is_file() and to.executed.is_file()):
         return ["never run"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return ["damaged, or made by an older version"]
-    if executed["metadata"].get("iclnb") != {"results": hashlib.sha256(results).hexdigest()}:
-        return ["notebook and results are not of one run"]
+    stored = stored_results(to)
+    if stored is None:
+        return ["damaged, made by an older version, or notebook and results are not of one run"]
     chosen = notebooks.changed(notebooks.parameters(source), parameters)
-    return keys.stale(keys.key(project, source, chosen), stored)
+    return keys.stale(keys.key(project, source, chosen), stored["key"])
+
+
+def stored_results(to: Outputs) -> dict[str, Any] | None:
+    """The results that a run left, if they are whole and of the executed notebook beside them."""
+    try:
+        executed = json.loads(to.executed.read_text(encoding="utf-8"))
+        text = to.results.read_bytes()
+        stored = json.loads(text)
+        stored["key"]["parameters"], stored["provenance"], stored["claims"]
+        together = executed["metadata"]["iclnb"] == {"results": hashlib.sha256(text).hexdigest()}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return stored if together else None
 
 
 def _execute(
@@ -143,35 +150,44 @@ def _execute(
     parameters: Mapping[str, Any],
     scratch: Path,
     time_limit: float | None,
+    process: Worker,
 ) -> NotebookNode:
     """The notebook with outputs; its results lie in ``scratch/results``."""
+    import papermill
+
+    with process.ready(scratch / "results") as kernel:
+        return papermill.execute_notebook(
+            notebook,
+            scratch / f"{name}.ipynb",
+            parameters=dict(parameters),
+            cwd=project,
+            start_timeout=300,  # on a busy machine
+            execution_timeout=time_limit,
+            progress_bar={"desc": name, "file": sys.stderr} if sys.stderr.isatty() else False,
+            km=kernel,
+        )
+
+
+@contextmanager
+def _failures(name: str, scratch: Path, failed: Path, time_limit: float | None) -> Iterator[None]:
+    """Errors of a run as messages; the notebook up to there is kept as ``failed``."""
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
     executed = scratch / f"{name}.ipynb"
     try:
-        with tempfile.TemporaryDirectory(prefix="iclnb-") as sockets:
-            return papermill.execute_notebook(
-                notebook,
-                executed,
-                parameters=dict(parameters),
-                cwd=project,
-                start_timeout=300,  # on a busy machine
-                execution_timeout=time_limit,
-                progress_bar={"desc": name, "file": sys.stderr} if sys.stderr.isatty() else False,
-                kernel_manager_class=this_python(scratch / "results", Path(sockets)),
-            )
+        yield
     except papermill.PapermillExecutionError as error:
-        where = _keep_failed(project, executed)
+        where = _keep_failed(executed, failed)
         raise IclnbError(f"{name} {_failure(error)}\n\nThe notebook up to there: {where}") from error
     except CellTimeoutError as error:
-        where = _keep_failed(project, executed)
+        where = _keep_failed(executed, failed)
         raise IclnbError(
             f"{name}: a cell took longer than the limit of {time_limit:g} s; raise --time-limit or choose "
             f"smaller sizes. The notebook up to there: {where}"
         ) from error
     except DeadKernelError as error:
-        where = _keep_failed(project, executed)
+        where = _keep_failed(executed, failed)
         raise IclnbError(f"{name}: Python died, perhaps for lack of memory; see {where}") from error
 
 
@@ -189,12 +205,11 @@ def _results(name: str, scratch: Path, key: keys.Key, seconds: float) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _keep_failed(project: Path, executed: Path) -> Path:
-    kept = project / "build" / "failed" / executed.name
+def _keep_failed(executed: Path, failed: Path) -> Path:
     if executed.is_file():
-        with paths.replacing(kept) as temporary:
+        with paths.replacing(failed) as temporary:
             shutil.copyfile(executed, temporary)
-    return kept
+    return failed
 
 
 def _write(path: Path, text: str) -> None:

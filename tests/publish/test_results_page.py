@@ -3,6 +3,7 @@
 import itertools
 import json
 
+import numpy as np
 import pytest
 import yaml
 from markdown_it import MarkdownIt
@@ -10,12 +11,15 @@ from throwaway import ROOT
 
 from iclnb import claims, stats
 from iclnb.errors import IclnbError
-from iclnb.publish import book, results_page
+from iclnb.publish import book, matrix, results_page
+
+LONG = "some/model_with_name"
 
 
-def result(name, profile, *rows):
+def result(name, profile, model, *rows, **values):
     """Results JSON as a notebook writes it; a row is id, statement, estimate, criterion."""
-    results = claims.Results(name, {"profile": profile, "model": "some/model_with_name"})
+    chosen = {"profile": profile} | ({"model": model, "task": "sst2"} if model else {})
+    results = claims.Results(name, chosen, values=values)
     for id, statement, value, criterion in rows:
         estimate = stats.Estimate(value, value - 1, value + 1)
         evidence = claims.Evidence(estimate, 0.25, "random weights")
@@ -25,32 +29,25 @@ def result(name, profile, *rows):
     return content
 
 
+def put(project, place, content):
+    path = project / f"{place}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
+
+
 @pytest.fixture
 def project(tmp_path):
-    here = result(
-        "01_a", "laptop",
-        ("up", "labels get $|a| > b$ | more\nthan others", 5.0, claims.above(0)),
-        ("down", "x falls", 5.0, claims.below(0)),
-    )  # fmt: skip
-    recorded = result(
-        "01_a", "paper",
-        ("up", "labels get $|a| > b$ | more\nthan others", 7.0, claims.above(0)),
-        ("new", "only the long run tests this", 0.5, claims.above(0)),
-    )  # fmt: skip
-    for folder, content in {"build/results": here, "book/recorded": recorded}.items():
-        (tmp_path / folder).mkdir(parents=True)
-        (tmp_path / folder / "01_a.json").write_text(json.dumps(content))
+    """One chapter: a run of this machine, and records of two models, of which one is at chance."""
+    up = ("up", "labels get $|a| > b$ | more\nthan others")
+    down = ("down", "x falls", 5.0, claims.below(0))
+    here = result("01_a", "laptop", "small-1m", (*up, 5.0, claims.above(0)), down)
+    put(tmp_path, "build/results/01_a", {**here, "key": {}})
+    new = ("new", "only the long run tests this", 0.5, claims.above(0))
+    large = result("01_a", "paper", LONG, (*up, 7.0, claims.above(0)), new, reported={"up": 0.892})
+    put(tmp_path, "book/recorded/01_a/large/sst2", large)
+    small = result("01_a", "paper", "small-1m", (*up, 6.0, claims.above(2)), at_chance={"sst2": True})
+    put(tmp_path, "book/recorded/01_a/small-1m/sst2", small)
     return tmp_path
-
-
-def test_a_run_without_a_key_is_marked_as_older(project):
-    """Every run has kept one since results are told from stale ones."""
-    titles = {"01_a": "A question?"}
-    assert results_page.page(project, titles).count("Made by an earlier version") == 2
-    path = project / "build" / "results" / "01_a.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "key": {}}))
-    lines = results_page.page(project, titles).splitlines()
-    assert [line.split(":")[0] for line in lines if "Made by an earlier version" in line] == ["*Recorded*"]
 
 
 def tables(text):
@@ -64,39 +61,104 @@ def tables(text):
             row = []
             found[-1].append(row)
         elif token.type == "inline" and before.type in {"td_open", "th_open"}:
-            row.append("".join(child.content for child in token.children))
+            row.append("".join(child.content for child in token.children).replace("\u200b", ""))
     return found
 
 
-def test_the_results_page_counts_verdicts_and_sets_runs_side_by_side(project):
-    text = results_page.page(project, {"01_a": "A question?"})
-    verdicts, claims_table, times = tables(text)
+def page_tables(project):
+    return tables(results_page.page(project, {"01_a": "A question?"}))
+
+
+BADGE = '<span class="iclnb-badge">{}</span>'
+STALE, CHANCE = BADGE.format("stale"), BADGE.format("model at chance")
+
+
+def test_the_results_page_sets_models_side_by_side(project):
+    verdicts, matrix, times = page_tables(project)
     assert verdicts == [
-        ["run", "supported", "not supported", "inconclusive", "claims"],
-        ["this machine", "1", "1", "0", "2"],
-        ["recorded", "1", "0", "1", "2"],
+        ["runs", "supported", "not supported", "inconclusive", "claims", "of them stale"],
+        ["this machine", "1", "1", "0", "2", "0"],
+        [LONG, "1", "0", "1", "2", "2"],
+        ["small-1m", "1", "0", "0", "1", "1"],
     ]
-    assert [(row[0], row[2], row[4]) for row in claims_table[1:]] == [
-        ("labels get $|a| > b$ | more than others (this machine) (paper A, 5.1)", "5 [4, 6]", "supported"),
-        ("the same (recorded) (paper A, 5.1)", "7 [6, 8]", "supported"),
-        ("x falls (this machine) (paper A, 5.1)", "5 [4, 6]", "not supported"),
-        ("only the long run tests this (recorded) (paper A, 5.1)", "0.5 [-0.5, 1.5]", "inconclusive"),
-    ]
-    assert all(len(row) == 5 for row in claims_table)
+    plain = [[text.split("<br>") for text in row] for row in matrix]
+    facts = "paper A, 5.1; lies above 0; control: random weights"
+    assert plain == [
+        [
+            ["claim"], ["paper"],
+            ["small-1m", "sst2", "this machine", CHANCE],
+            [LONG, "sst2", STALE],
+            ["small-1m", "sst2", STALE, CHANCE],
+        ],
+        [
+            ["labels get $|a| > b$ | more than others", facts], ["0.892"],
+            ["supported", "5 [4, 6]", "control 0.25", CHANCE],
+            ["supported", "7 [6, 8]", "control 0.25", STALE],
+            ["supported", "6 [5, 7]", "control 0.25", "here: the whole interval lies above 2", STALE, CHANCE],
+        ],
+        [
+            ["x falls", facts.replace("above", "below")], [""],
+            ["not supported", "5 [4, 6]", "control 0.25", CHANCE],
+            [""], [""],
+        ],
+        [
+            ["only the long run tests this", facts], [""],
+            [""],
+            ["inconclusive", "0.5 [-0.5, 1.5]", "control 0.25", "4 × the data would decide", STALE],
+            [""],
+        ],
+    ]  # fmt: skip
     assert [row[:3] + row[4:] for row in times[1:]] == [
-        ["A question?", "this machine", "laptop", "12.5"],
-        ["A question?", "recorded", "paper", "12.5"],
+        ["A question?", "small-1m, sst2, this machine", "laptop", "12"],
+        ["A question?", f"{LONG}, sst2", "paper", "12"],
+        ["A question?", "small-1m, sst2", "paper", "12"],
     ]
-    assert "*Recorded*: profile paper; model some/model\\_with\\_name; machine " in text
 
 
-def test_a_single_run_needs_no_name(project):
-    (project / "book" / "recorded" / "01_a.json").unlink()
-    _, claims_table, _ = tables(results_page.page(project, {"01_a": "A question?"}))
-    assert [row[0] for row in claims_table[1:]] == [
-        "labels get $|a| > b$ | more than others (paper A, 5.1)",
-        "x falls (paper A, 5.1)",
-    ]
+def test_every_run_is_named_with_why_it_is_stale(project):
+    lines = results_page.page(project, {"01_a": "A question?"}).splitlines()
+    listed = [line for line in lines if line.startswith("- ")]
+    assert len(listed) == 3 and "profile laptop" in listed[0] and "Stale" not in listed[0]
+    assert all("Stale: made by an earlier version of the code" in line for line in listed[1:])
+    assert "some/model\\_with\\_name, sst2*: profile paper" in listed[1]
+
+
+def test_more_runs_than_fit_make_a_second_table_and_models_come_by_size(project):
+    row = ("up", "x rises", 1.5, claims.above(0))
+    for size in ("6b", "1.5b", "135m"):
+        put(project, f"book/recorded/01_a/m-{size}/sst2", result("01_a", "paper", f"m2-{size}-x", row))
+    _, first, second, _ = page_tables(project)
+    models = [text.split("<br>")[0] for text in first[0][2:] + second[0][2:]]
+    assert models == ["small-1m", LONG, "small-1m", "m2-135m-x", "m2-1.5b-x", "m2-6b-x"]
+    assert {len(row) for row in first} == {6} and {len(row) for row in second} == {4}
+
+
+def test_chance_found_in_every_arm_of_a_table_counts_in_other_chapters(project):
+    arms = [("shared", True), ("fresh", True)]
+    for third, marked in ((True, True), (False, False)):
+        found = [{"task": "sst2", "arm": arm, "at_chance": chance} for arm, chance in arms]
+        found[1]["at_chance"] = third
+        put(project, "book/recorded/03_c/large/sst2", result("03_c", "paper", LONG, table=found))
+        _, matrix, _ = page_tables(project)
+        assert (CHANCE in matrix[0][3]) == marked
+
+
+@pytest.mark.parametrize(
+    ("criterion", "interval", "more"),
+    [
+        (claims.above(0), (1.0, -1.0, 3.0), 4.0),
+        (claims.below(-0.5), (-1.0, -3.0, 0.5), 9.0),  # (1.5 / 0.5)²
+        (claims.within(-1e-06, 2), (1.0, -3.0, 4.0), 16 / 1.000001**2),  # 9 for the upper bound
+        (claims.above(1), (1.0, 0.0, 2.0), np.inf),
+        (claims.above(0), (1.0, 0.5, 3.0), None),
+        (claims.above(0), (1.0, float("nan"), 3.0), None),
+    ],
+)
+def test_how_many_times_the_data_would_decide(criterion, interval, more):
+    evidence = claims.Evidence(stats.Estimate(*interval), 0.0, "no effect")
+    claim = claims.Results("01_a", {}).claim("a", "a", criterion, evidence).to_json()
+    found = matrix.more_data(claim)
+    assert found == (None if more is None else pytest.approx(more))
 
 
 def test_a_notebook_without_results_is_listed_and_a_broken_file_is_named(project):

@@ -14,7 +14,7 @@ import pytest
 from throwaway import NOTEBOOK, QUICK, checkout, command, iclnb, outputs
 
 from iclnb.errors import IclnbError
-from iclnb.publish import book, notebooks, run
+from iclnb.publish import book, notebooks, records, run
 
 WAIT = """Path("started").write_text(str(os.getpid()))
 if fail:
@@ -141,13 +141,13 @@ def test_record_writes_the_versioned_results_alone_and_only_from_a_commit(projec
         subprocess.run(["git", "-C", str(project), *identity, *words], check=True, capture_output=True)
 
     with pytest.raises(IclnbError, match="not a git checkout"):
-        run.record(project, "00_quick", {})
+        records.make(project, records.Cell("00_quick", {}))
     git("init")
     git("add", "notebooks", "iclnb")
     git("commit", "-m", "all")
     done = iclnb(project, "run", "00_quick", "--record", "-p", "word", "kept")
     assert done.returncode == 0, done.stderr
-    recorded = project / "book" / "recorded" / "00_quick.json"
+    recorded = project / "book" / "recorded" / "00_quick" / "laptop.json"
     assert word(recorded) == "kept"
     assert not (project / "build" / "results").exists() and not (project / "build" / "executed").exists()
     before = recorded.read_bytes()

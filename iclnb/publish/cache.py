@@ -1,0 +1,69 @@
+"""What the cache folder holds: measurements of models, and what was fetched."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from iclnb import paths
+from iclnb.errors import IclnbError
+from iclnb.llm import store
+
+MEASUREMENTS, MODEL, TEXT = "measurements", "model", "text"
+
+
+class Kept(NamedTuple):
+    """A folder of the cache.
+
+    Attributes:
+        kind: ``measurements``, ``model`` (it has weights) or ``text`` (any other).
+        name: of the measurements the model's, else the folder's.
+        files: how many.
+        size: in bytes.
+    """
+
+    kind: str
+    name: str
+    files: int
+    size: int
+
+    def __str__(self) -> str:
+        return f"{self.kind:<13}{megabytes(self.size):>12}{self.files:>8} files  {self.name}"
+
+
+def contents() -> Iterator[Kept]:
+    """Everything in the cache: measurements by model, then what was fetched."""
+    models: dict[str, list[store.Contents]] = {}
+    for found in store.contents():
+        models.setdefault(found.model, []).append(found)
+    for model, found in sorted(models.items()):
+        files, size = sum(each.shards for each in found), sum(each.size for each in found)
+        yield Kept(MEASUREMENTS, " ".join(model.split()), files, size)
+    for folder in sorted(path for path in paths.cache_dir().glob("*") if path.is_dir()):
+        if folder == store.root():
+            continue
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        kind = MODEL if any(path.suffix in {".safetensors", ".gguf"} for path in files) else TEXT
+        yield Kept(kind, folder.name, len(files), sum(path.stat().st_size for path in files))
+
+
+def clear() -> str:
+    """Remove all measurements; returns what was removed, in a sentence.
+
+    Raises:
+        IclnbError: if some of them could not be removed.
+    """
+    found = list(store.contents())
+    store.clear()
+    if left := list(store.contents()):
+        raise IclnbError(
+            f"{sum(each.shards for each in left)} files of {store.root()} could not be removed; "
+            "see who may write there, or whether a run is at work"
+        )
+    if not found:
+        return f"no measurements in {store.root()}"
+    files, size = sum(each.shards for each in found), sum(each.size for each in found)
+    return f"removed {files} files of measurements, {megabytes(size)}, from {store.root()}"
+
+
+def megabytes(size: int) -> str:
+    """A number of bytes in units of 10⁶."""
+    return f"{size / 1e6:.1f} MB"
