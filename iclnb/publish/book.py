@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from iclnb import paths
 from iclnb.errors import IclnbError, unknown
-from iclnb.publish import architectures_page, notebooks, pages, results_page
+from iclnb.publish import made_pages, notebooks, origins, pages
 from iclnb.publish import run as runner
 from iclnb.settings import PROFILES
 
@@ -113,17 +113,8 @@ def stage(project: Path, target: Path) -> Path:
         titles = {}
         for name in chapters(project):
             titles[name] = _stage_notebook(project, name, folder)
-        made = {
-            "results": results_page.page(project, titles),
-            "architectures": architectures_page.page(project),
-        }
-        for name, text in made.items():
-            (folder / "book" / f"{name}.md").write_text(text, encoding="utf-8")
+        made_pages.write(project, folder, titles)
     return target
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
 
 
 def configuration(config: dict[str, Any]) -> dict[str, Any]:
@@ -142,18 +133,22 @@ def _stage_notebook(project: Path, name: str, folder: Path) -> str:
     """Put one chapter's page and its downloads in place; returns its title."""
     source = notebooks.source(project, name)
     executed = project / "build" / "executed" / f"{name}.ipynb"
-    record = json.loads((project / "build" / "results" / f"{name}.json").read_text(encoding="utf-8"))
+    results = project / "build" / "results" / f"{name}.json"
+    record = json.loads(results.read_text(encoding="utf-8"))
     plain = notebooks.read(source)
     downloads = {
         f"{name}.ipynb": "notebook",
         f"{name}-executed.ipynb": "notebook with outputs",
         f"{name}.py": "Python script",
+        f"{name}.json": "results",
     }
     (folder / "downloads" / f"{name}.ipynb").write_text(nbformat.writes(plain) + "\n", encoding="utf-8")
     shutil.copyfile(executed, folder / "downloads" / f"{name}-executed.ipynb")
     shutil.copyfile(source, folder / "downloads" / f"{name}.py")
+    shutil.copyfile(results, folder / "downloads" / f"{name}.json")
     links = {f"../downloads/{file}": kind for file, kind in downloads.items()}
     page = pages.page(source, nbformat.read(executed, as_version=4), record, links)
+    page = origins.mark(page, project, name, record)
     (folder / "notebooks" / f"{name}.ipynb").write_text(nbformat.writes(page), encoding="utf-8")
     return notebooks.title(plain)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from iclnb import claims, display
-from iclnb.publish import matrix
+from iclnb.publish import forest, matrix, report
 from iclnb.publish.matrix import HERE, Run
 
 VERDICTS = (claims.SUPPORTED, claims.NOT_SUPPORTED, claims.INCONCLUSIVE)
@@ -35,7 +35,17 @@ def page(project: Path, titles: Mapping[str, str]) -> str:
     """
     runs = matrix.runs(project, list(titles))
     chapters = [_chapter(name, title, runs[name]) for name, title in titles.items()]
-    return "\n\n".join([INTRODUCTION, _count(runs), *chapters, _times(titles, runs)]) + "\n"
+    return (
+        "\n\n".join([INTRODUCTION, _count(runs), _card(runs, titles), *chapters, _times(titles, runs)]) + "\n"
+    )
+
+
+def _card(runs: Mapping[str, Sequence[Run]], titles: Mapping[str, str]) -> str:
+    """Every claim drawn, and all of them to download."""
+    rows = report.rows(runs, titles)
+    links = "{download}`JSON <../downloads/claims.json>` and {download}`CSV <../downloads/claims.csv>`"
+    drawn = f"```{{raw}} html\n{forest.card(rows)}\n```"
+    return f"## Every claim in one picture\n\nThe numbers as {links}.\n\n{drawn}"
 
 
 def _count(runs: Mapping[str, Sequence[Run]]) -> str:

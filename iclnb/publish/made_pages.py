@@ -1,0 +1,32 @@
+"""The pages and files of the book that are computed from results: written into the folder of its sources."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from iclnb.publish import architectures_page, front_page, matrix, report, reproduction_page, results_page
+
+
+def write(project: Path, folder: Path, titles: Mapping[str, str]) -> None:
+    """Write results, report card, reproduction cards and architectures, and fill in the front page.
+
+    Args:
+        project: the checkout, its notebooks executed.
+        folder: the book's sources, with a copy of ``book/`` and the folder ``downloads``.
+        titles: of the book's notebooks, in its order.
+
+    Raises:
+        IclnbError: if a results file or ``book/papers.toml`` cannot be read.
+    """
+    runs = matrix.runs(project, list(titles))
+    rows = report.rows(runs, titles)
+    front = (folder / "book" / "introduction.md").read_text(encoding="utf-8")
+    made = {
+        "book/introduction.md": front_page.fill(front, project, rows, titles),
+        "book/results.md": results_page.page(project, titles),
+        "book/reproduction.md": reproduction_page.page(project, titles, runs, rows),
+        "book/architectures.md": architectures_page.page(project),
+        "downloads/claims.json": report.as_json(rows),
+        "downloads/claims.csv": report.as_csv(rows),
+    }
+    for name, text in made.items():
+        (folder / name).write_text(text, encoding="utf-8")
