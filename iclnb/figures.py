@@ -4,9 +4,13 @@ import base64
 import functools
 import html
 import io
+import pickle
+import struct
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -14,6 +18,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from iclnb.stats import Estimate
 
@@ -35,6 +40,16 @@ SERIES = (
 
 CONTROL = {"color": "#8a8a8a", "linestyle": (0, (1, 1)), "marker": "x"}
 """How a control is drawn, everywhere."""
+
+PHONE = "max-width: 600px"
+NARROW = 3.1
+"""Inches: at 120 dots per inch about as wide as a phone's screen, so that nothing is scaled down."""
+
+LETTERS = 42
+"""In a line of text of a narrow figure."""
+
+SMALLEST = 7.0
+"""Points of text in a narrow figure: 11.7 pixels."""
 
 
 @dataclass(frozen=True)
@@ -59,15 +74,89 @@ class Picture:
             raise ValueError("a figure needs alternative text")
 
     def _repr_html_(self) -> str:
-        """The picture in a page: an image that needs neither network nor server."""
-        buffer = io.BytesIO()
-        self.figure.savefig(buffer, format="png", bbox_inches="tight")
-        image = base64.b64encode(buffer.getvalue()).decode()
+        """The picture in a page: an image that needs neither network nor server, and another for a phone."""
+        wide = _image(self.figure)
+        phone = narrow(self.figure)
+        source = f'<source media="({PHONE})" {_image(phone).attributes("srcset")}>' if phone else ""
         caption = f"<figcaption>{html.escape(self.caption)}</figcaption>" if self.caption else ""
+        alt = html.escape(self.alt, quote=True)
         return (
-            f'<figure class="iclnb-picture"><img src="data:image/png;base64,{image}" '
-            f'alt="{html.escape(self.alt, quote=True)}" style="max-width:100%">{caption}</figure>'
+            f'<figure class="iclnb-picture"><picture>{source}<img {wide.attributes("src")} alt="{alt}" '
+            f'style="max-width:100%;height:auto"></picture>{caption}</figure>'
         )
+
+
+class _Image(NamedTuple):
+    """An encoded figure and its size in pixels of a page."""
+
+    kind: str
+    content: bytes
+    width: int
+    height: int
+
+    def attributes(self, name: str) -> str:
+        """Its address and size, as attributes of an element."""
+        data = base64.b64encode(self.content).decode()
+        return f'{name}="data:image/{self.kind};base64,{data}" width="{self.width}" height="{self.height}"'
+
+
+def _image(figure: Figure) -> _Image:
+    """The figure as SVG or as PNG, whichever is smaller."""
+    raster = _saved(figure, "png")
+    width, height = struct.unpack(">II", raster[16:24])  # the PNG header
+    with mpl.rc_context({"svg.hashsalt": "iclnb"}):  # the same figure gives the same bytes
+        vector = _saved(figure, "svg", metadata={"Date": None})
+    kind, content = ("svg+xml", vector) if len(vector) < len(raster) else ("png", raster)
+    return _Image(kind, content, width, height)
+
+
+def _saved(figure: Figure, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind, bbox_inches="tight", **options)
+    return buffer.getvalue()
+
+
+def narrow(figure: Figure) -> Figure | None:
+    """A copy for a phone: as wide as its screen, panels below one another, text at its full size.
+
+    Returns:
+        ``None`` for a figure that cannot be copied, or has panels without a place in a grid.
+    """
+    try:
+        copy = pickle.loads(pickle.dumps(figure))
+    except (AttributeError, TypeError, pickle.PicklingError):
+        return None
+    panels = [axes for axes in copy.axes if axes.get_subplotspec() is not None]
+    if not panels:
+        return None
+    rows = panels[0].get_subplotspec().get_gridspec().nrows
+    each = copy.get_figheight() / rows
+    copy.set_size_inches(NARROW, max(each, 2.4) * len(panels) + 0.3 * len(copy.legends))
+    grid = copy.add_gridspec(len(panels), 1)
+    for place, axes in zip(grid, panels, strict=True):
+        axes.set_subplotspec(place)
+        _fit(axes, panels[0])
+    for legend in copy.legends:
+        legend.set_ncols(1)
+    return copy
+
+
+def _fit(axes: Axes, first: Axes) -> None:
+    """One panel of a narrow figure: axes of its own, lines of text that fit."""
+    if len(axes.get_yticks()) and axes.axison:
+        axes.tick_params(labelleft=True, labelbottom=True)
+        axes.set_ylabel(axes.get_ylabel() or first.get_ylabel())
+    axes.set_title(textwrap.fill(axes.get_title(), LETTERS))
+    axes.set_xlabel(textwrap.fill(axes.get_xlabel(), LETTERS))
+    axes.set_ylabel(textwrap.fill(axes.get_ylabel(), LETTERS))
+    for text in _texts(axes):
+        text.set_fontsize(max(text.get_fontsize(), SMALLEST))
+
+
+def _texts(axes: Axes) -> Iterator[Text]:
+    legend = axes.get_legend()
+    yield from (*axes.texts, axes.title, axes.xaxis.label, axes.yaxis.label)
+    yield from legend.get_texts() if legend else ()
 
 
 def picture(draw: Callable[..., Picture]) -> Callable[..., Picture]:

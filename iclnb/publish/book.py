@@ -18,6 +18,7 @@ from iclnb import paths
 from iclnb.errors import IclnbError, unknown
 from iclnb.publish import made_pages, notebooks, origins, pages
 from iclnb.publish import run as runner
+from iclnb.publish.polish import polish
 from iclnb.settings import PROFILES
 
 LAUNCH = {"binderhub_url": "https://mybinder.org", "colab_url": "https://colab.research.google.com"}
@@ -173,6 +174,7 @@ def _html(sources: Path, output: Path, target: Path) -> Path:
             + "\n".join(warnings[:20] or lines[-20:])
             + f"\nAll of it: {log}"
         )
+    polish(output / "_build" / "html")
     with paths.replacing(target) as temporary:
         (output / "_build" / "html").rename(temporary)
     return target / "index.html"

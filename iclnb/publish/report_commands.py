@@ -58,8 +58,8 @@ def lines(rows: Sequence, width: int) -> list[str]:
             if width < 80:
                 found += [f"  {verdict}{_cut(value, width - 16)}", f"    {_cut(row.statement, width - 4)}"]
             else:
-                value = f"{_cut(value, 26):<26}"
-                found.append(f"  {verdict} {value} {_cut(row.statement, width - 44)}")
+                value = f"{_cut(value, 30):<30}"
+                found.append(f"  {verdict} {value} {_cut(row.statement, width - 48)}")
     return [*found, "", *_counts(rows)]
 
 
