@@ -7,11 +7,13 @@ import io
 import pickle
 import struct
 import textwrap
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import cloudpickle
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
@@ -19,6 +21,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.ticker import FixedLocator
 
 from iclnb.stats import Estimate
 
@@ -42,10 +45,10 @@ CONTROL = {"color": "#8a8a8a", "linestyle": (0, (1, 1)), "marker": "x"}
 """How a control is drawn, everywhere."""
 
 PHONE = "max-width: 600px"
-NARROW = 3.1
+NARROW = 3.0
 """Inches: at 120 dots per inch about as wide as a phone's screen, so that nothing is scaled down."""
 
-LETTERS = 42
+LETTERS = 30
 """In a line of text of a narrow figure."""
 
 SMALLEST = 7.0
@@ -76,8 +79,8 @@ class Picture:
     def _repr_html_(self) -> str:
         """The picture in a page: an image that needs neither network nor server, and another for a phone."""
         wide = _image(self.figure)
-        phone = narrow(self.figure)
-        source = f'<source media="({PHONE})" {_image(phone).attributes("srcset")}>' if phone else ""
+        phone = _phone(self.figure)
+        source = f'<source media="({PHONE})" {phone.attributes("srcset")}>' if phone else ""
         caption = f"<figcaption>{html.escape(self.caption)}</figcaption>" if self.caption else ""
         alt = html.escape(self.alt, quote=True)
         return (
@@ -116,6 +119,17 @@ def _saved(figure: Figure, kind: str, **options: object) -> bytes:
     return buffer.getvalue()
 
 
+def _phone(figure: Figure) -> _Image | None:
+    """The image for a phone; ``None`` where nothing fits beside its labels."""
+    copy = narrow(figure)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="constrained_layout not applied")
+        try:
+            return _image(copy) if copy else None
+        except UserWarning:
+            return None
+
+
 def narrow(figure: Figure) -> Figure | None:
     """A copy for a phone: as wide as its screen, panels below one another, text at its full size.
 
@@ -123,7 +137,7 @@ def narrow(figure: Figure) -> Figure | None:
         ``None`` for a figure that cannot be copied, or has panels without a place in a grid.
     """
     try:
-        copy = pickle.loads(pickle.dumps(figure))
+        copy = pickle.loads(cloudpickle.dumps(figure))
     except (AttributeError, TypeError, pickle.PicklingError):
         return None
     panels = [axes for axes in copy.axes if axes.get_subplotspec() is not None]
@@ -146,16 +160,23 @@ def _fit(axes: Axes, first: Axes) -> None:
     if len(axes.get_yticks()) and axes.axison:
         axes.tick_params(labelleft=True, labelbottom=True)
         axes.set_ylabel(axes.get_ylabel() or first.get_ylabel())
-    axes.set_title(textwrap.fill(axes.get_title(), LETTERS))
-    axes.set_xlabel(textwrap.fill(axes.get_xlabel(), LETTERS))
-    axes.set_ylabel(textwrap.fill(axes.get_ylabel(), LETTERS))
+    if isinstance(axes.yaxis.get_major_locator(), FixedLocator):  # names of rows
+        axes.set_yticks(axes.get_yticks(), [_wrapped(text.get_text(), 18) for text in axes.get_yticklabels()])
+    for text in (axes.title, axes.xaxis.label, axes.yaxis.label):
+        text.set_text(_wrapped(text.get_text(), LETTERS))
     for text in _texts(axes):
         text.set_fontsize(max(text.get_fontsize(), SMALLEST))
 
 
+def _wrapped(text: str, letters: int) -> str:
+    """Text in lines that are not too long; a formula is left whole."""
+    return text if "$" in text else "\n".join(textwrap.fill(line, letters) for line in text.split("\n"))
+
+
 def _texts(axes: Axes) -> Iterator[Text]:
     legend = axes.get_legend()
-    yield from (*axes.texts, axes.title, axes.xaxis.label, axes.yaxis.label)
+    labels = (*axes.get_xticklabels(), *axes.get_yticklabels())
+    yield from (*axes.texts, axes.title, axes.xaxis.label, axes.yaxis.label, *labels)
     yield from legend.get_texts() if legend else ()
 
 
