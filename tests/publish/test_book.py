@@ -107,7 +107,9 @@ def test_chapters_can_be_downloaded(built):
         page = built / "_build" / "html" / "notebooks" / f"{name}.html"
         links = [reference for kind, reference in references(page) if kind == "links"]
         found = {link.rpartition("/")[2]: page.parent / link for link in links if "_downloads" in link}
-        assert set(found) == {f"{name}.py", f"{name}.ipynb", f"{name}-executed.ipynb"}
+        assert set(found) == {f"{name}.py", f"{name}.ipynb", f"{name}-executed.ipynb", f"{name}.json"}
+        results = (built / "build" / "results" / f"{name}.json").read_bytes()
+        assert found[f"{name}.json"].read_bytes() == results
         assert found[f"{name}.py"].read_bytes() == (built / "notebooks" / f"{name}.py").read_bytes()
         counts = [
             sum(len(cell.get("outputs", [])) for cell in json.loads(found[file].read_text())["cells"])
