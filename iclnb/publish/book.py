@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from iclnb import paths
 from iclnb.errors import IclnbError, unknown
-from iclnb.publish import made_pages, notebooks, origins, pages
+from iclnb.publish import colab, made_pages, notebooks, origins, pages
 from iclnb.publish import run as runner
 from iclnb.publish.polish import polish
 from iclnb.settings import PROFILES
@@ -136,7 +136,7 @@ def _stage_notebook(project: Path, name: str, folder: Path) -> str:
     executed = project / "build" / "executed" / f"{name}.ipynb"
     results = project / "build" / "results" / f"{name}.json"
     record = json.loads(results.read_text(encoding="utf-8"))
-    plain = notebooks.read(source)
+    plain = colab.with_install(notebooks.read(source), project)
     downloads = {
         f"{name}.ipynb": "notebook",
         f"{name}-executed.ipynb": "notebook with outputs",

@@ -8,7 +8,7 @@ import click
 import iclnb
 from iclnb import paths
 from iclnb.errors import IclnbError
-from iclnb.publish import model_commands, record_commands, report_commands
+from iclnb.publish import model_commands, new_chapter, record_commands, report_commands
 from iclnb.settings import PROFILES
 
 OPTIONS = {"context_settings": {"help_option_names": ["-h", "--help"]}}
@@ -118,6 +118,7 @@ def cache(clear: bool) -> None:
 commands.add_command(record_commands.status)
 commands.add_command(record_commands.sweep)
 commands.add_command(report_commands.report)
+commands.add_command(new_chapter.new)
 
 
 def main() -> None:

@@ -99,11 +99,16 @@ def read(path: Path) -> NotebookNode:
 
 
 def write_pair(project: Path, name: str) -> Path:
-    """Make ``notebooks/<name>.ipynb`` from the source, without outputs; returns its path."""
+    """Make ``notebooks/<name>.ipynb`` from the source, without outputs; returns its path.
+
+    Once ``_config.yml`` has the repository's address, a cell that installs the package in Colab comes second.
+    """
     import nbformat
 
+    from iclnb.publish import colab
+
     path = source(project, name)
-    text = nbformat.writes(read(path)) + "\n"
+    text = nbformat.writes(colab.with_install(read(path), project)) + "\n"
     target = path.with_suffix(".ipynb")
     if not target.is_file() or target.read_text(encoding="utf-8") != text:
         with paths.replacing(target) as temporary:
