@@ -9,7 +9,6 @@ import struct
 import textwrap
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -205,16 +204,3 @@ def band(axes: Axes, x: Float[np.ndarray, " points"], estimate: Estimate, label:
     """
     axes.plot(x, estimate.value, label=label, markersize=3.5, linewidth=1.4, **line)
     axes.fill_between(x, estimate.low, estimate.high, color=line.get("color"), alpha=0.18, linewidth=0)
-
-
-@contextmanager
-def style() -> Iterator[None]:
-    """Matplotlib settings of the book, for chapters that draw in their notebook."""
-    with mpl.rc_context(STYLE):
-        yield
-
-
-def show(figure: Figure, *, alt: str, caption: str = "") -> Picture:
-    """The figure as a picture, closed; for chapters that draw in their notebook."""
-    plt.close(figure)
-    return Picture(figure, alt, caption)
