@@ -10,6 +10,7 @@ import sys
 import urllib.parse
 from html.parser import HTMLParser
 
+import audit
 import pytest
 import yaml
 from browser import CHROMIUM, HEIGHT, WIDTHS, measured, opened, served
@@ -169,6 +170,20 @@ def test_nothing_scrolls_sideways_and_every_answer_is_on_the_first_screen(built,
             source = built / "notebooks" / f"{page.stem}.py"
             if source.is_file() and 'tags=["answer"' in source.read_text(encoding="utf-8"):
                 assert seen["answer"] < HEIGHT - 60, f"{page.name} at {width}: {seen}"
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")
+def test_every_page_serves_every_reader_in_both_schemes(built):
+    html = built / "_build" / "html"
+    with served(html) as address, audit.browser() as browser:
+        for page, scheme in itertools.product(pages(built), audit.SCHEMES):
+            place = f"{address}/{page.relative_to(html)}"
+            assert audit.audit(browser, place, width=1400, scheme=scheme) == [], f"{page.name}, {scheme}"
+
+
+def test_no_page_is_heavier_than_a_reader_should_wait_for(built):
+    weights = {page.name: page.stat().st_size for page in pages(built)}
+    assert max(weights.values()) <= audit.BUDGET, weights
 
 
 def test_a_second_build_runs_nothing_again(built):

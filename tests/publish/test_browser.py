@@ -1,10 +1,13 @@
 """A chapter in a browser, at the widths of a desktop, a tablet and a phone."""
 
+import json
 import subprocess
 
+import audit
 import pytest
 import yaml
 from browser import CHROMIUM, HEIGHT, WIDTHS, measured, served
+from bs4 import BeautifulSoup
 from throwaway import NOTEBOOK, checkout, command
 
 from iclnb import claims, stats
@@ -112,3 +115,82 @@ def test_without_the_style_sheet_the_same_page_would_scroll(site, address, tmp_p
 def test_other_pages_fit_a_phone_and_the_results_a_tablet(site, address, tmp_path, page, width):
     seen = measured(site, address, f"book/{page}.html", width, tmp_path)
     assert seen["scroll"] <= width and not seen["faults"], seen
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with audit.browser() as browser:
+        yield browser
+
+
+PAGES = ("notebooks/00_mean", "book/introduction", "book/results", "book/reproduction", "book/bibliography")
+
+
+@pytest.mark.parametrize("scheme", audit.SCHEMES)
+@pytest.mark.parametrize("page", PAGES)
+def test_pages_serve_every_reader_in_both_schemes(address, chromium, page, scheme):
+    assert audit.audit(chromium, f"{address}/{page}.html", width=390, scheme=scheme) == []
+
+
+def test_the_audit_sees_what_it_should(site, address, chromium):
+    """A page with a fault of every kind."""
+    wrong = site / "wrong.html"
+    wrong.write_text(
+        "<!doctype html><html lang=en><title>t</title><article><h1>a</h1><h3>b</h3>"
+        "<p style='color:#ccc;width:2000px'>pale</p><img src=missing.png></article><script>x(</script>"
+    )
+    try:
+        found = "\n".join(audit.audit(chromium, f"{address}/wrong.html", width=390, scheme="dark"))
+    finally:
+        wrong.unlink()
+    for part in ("console", "script", "sideways", "no size", "h1 before h3", "axe color-contrast", "scheme"):
+        assert part in found, found
+
+
+def test_the_filters_of_the_report_card_show_what_they_say(address, chromium):
+    with audit.opened(chromium, f"{address}/book/results.html") as (page, faults):
+        seen = page.locator(".iclnb-claim:visible"), page.locator(".iclnb-claim li:visible")
+        claims, runs = (part.count() for part in seen)
+        assert claims == 1 and runs == 4
+        page.get_by_label("model").select_option("qwen2.5-coder-0.5b-instruct")
+        assert [part.count() for part in seen] == [1, 1]
+        assert "qwen2.5-coder-0.5b" in seen[1].inner_text()
+        page.get_by_label("verdict").select_option("supported")
+        assert [part.count() for part in seen] == [0, 0]
+        assert page.locator("output").inner_text() == "0 of 1 claims"
+        page.locator("select").first.focus()
+        for _ in range(3):
+            page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.name") == "model", "the keyboard reaches every filter"
+        assert not faults
+
+
+def test_without_scripts_and_in_print_every_claim_shows(site, address, chromium):
+    shown = BeautifulSoup((site / "book" / "results.html").read_text(), "html.parser")
+    assert len(shown.select(".iclnb-claim li")) == 4 and shown.select_one(".iclnb-filters").has_attr("hidden")
+    with audit.opened(chromium, f"{address}/book/results.html") as (page, _):
+        page.emulate_media(media="print")
+        assert page.locator(".iclnb-claim li:visible").count() == 4
+        assert page.locator(".iclnb-filters:visible").count() == 0
+
+
+def test_a_phone_gets_the_narrow_figure_and_the_dark_scheme_follows_at_once(address, chromium):
+    chapter = f"{address}/notebooks/00_mean.html"
+    widths = {}
+    for width in (390, 1400):
+        with audit.opened(chromium, chapter, width=width) as (page, _):
+            image = page.locator(".iclnb-picture img").first
+            widths[width] = image.evaluate("image => image.currentSrc.length"), image.bounding_box()["width"]
+            assert image.evaluate("image => getComputedStyle(image).filter") == "none"
+            page.evaluate("document.documentElement.dataset.theme = 'dark'")
+            assert "invert" in image.evaluate("image => getComputedStyle(image).filter")
+    assert widths[390][0] != widths[1400][0] and 300 < widths[390][1] <= 390
+
+
+def test_downloads_of_the_report_lead_to_every_claim(site):
+    page = BeautifulSoup((site / "book" / "results.html").read_text(), "html.parser")
+    links = [link["href"] for link in page.select("a.download")]
+    (found,) = [link for link in links if link.endswith("claims.json")]
+    listed = json.loads((site / "book" / found).read_text())
+    assert len(listed) == 4 and sum(row["recorded"] for row in listed) == 3
+    assert any(link.endswith("claims.csv") for link in links)
