@@ -184,7 +184,7 @@ def test_a_phone_gets_the_narrow_figure_and_the_dark_scheme_follows_at_once(addr
             assert image.evaluate("image => getComputedStyle(image).filter") == "none"
             page.evaluate("document.documentElement.dataset.theme = 'dark'")
             assert "invert" in image.evaluate("image => getComputedStyle(image).filter")
-    assert widths[390][0] != widths[1400][0] and 300 < widths[390][1] <= 390
+    assert widths[390][0] != widths[1400][0] and 250 < widths[390][1] <= 390
 
 
 def test_downloads_of_the_report_lead_to_every_claim(site):
