@@ -99,7 +99,8 @@ def test_the_wide_figure_stays_as_it_was():
 def test_a_figure_without_a_grid_is_shown_as_it_is():
     figure = plt.figure()
     figure.add_axes((0.1, 0.1, 0.8, 0.8)).plot([1, 2])
-    assert [image.name for image in images(figures.show(figure, alt="a line"))] == ["img"]
+    plt.close(figure)
+    assert [image.name for image in images(figures.Picture(figure, alt="a line"))] == ["img"]
 
 
 def test_long_names_of_rows_are_wrapped_and_formulas_are_not():
