@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator
 
@@ -144,14 +145,23 @@ def narrow(figure: Figure) -> Figure | None:
         return None
     rows = panels[0].get_subplotspec().get_gridspec().nrows
     each = copy.get_figheight() / rows
-    copy.set_size_inches(NARROW, max(each, 2.4) * len(panels) + 0.3 * len(copy.legends))
+    entries = [_one_column(copy, legend) for legend in list(copy.legends)]
+    copy.set_size_inches(NARROW, max(each, 2.4) * len(panels) + 0.18 * sum(entries))
     grid = copy.add_gridspec(len(panels), 1)
     for place, axes in zip(grid, panels, strict=True):
         axes.set_subplotspec(place)
         _fit(axes, panels[0])
-    for legend in copy.legends:
-        legend.set_ncols(1)
     return copy
+
+
+def _one_column(figure: Figure, legend: Legend) -> int:
+    """Put a figure's legend below its panels, one entry to a line; returns how many entries it has."""
+    texts = legend.get_texts()
+    labels, size = [text.get_text() for text in texts], max(texts[0].get_fontsize(), SMALLEST)
+    legend.remove()
+    place = {"loc": "outside lower center", "frameon": False, "fontsize": size}
+    figure.legend(legend.legend_handles, labels, **place)
+    return len(labels)
 
 
 def _fit(axes: Axes, first: Axes) -> None:

@@ -110,3 +110,20 @@ def test_long_names_of_rows_are_wrapped_and_formulas_are_not():
     plt.close(figure)
     assert max(map(len, labels[0].split("\n"))) <= 18 and labels[1] == "$\\alpha$"
     assert labels[0].replace("\n", " ") == "random heads of the same layers (control)"
+
+
+def test_a_legend_of_the_whole_figure_stands_in_one_column_below_the_panels():
+    figure, axes = plt.subplots(1, 2, figsize=(8, 4), layout="constrained")
+    names = [f"labels permuted in prompts, best of all, {number}" for number in range(6)]
+    lines = [panel.plot([number, 1], label=name)[0] for panel in axes for number, name in enumerate(names)]
+    figure.legend(lines[:6], names, loc="outside lower center", ncols=3, fontsize=5)
+    narrow = figures.narrow(figure)
+    plt.close(figure)
+    narrow.canvas.draw()
+    (legend,) = narrow.legends
+    boxes = [text.get_window_extent() for text in legend.get_texts()]
+    assert [text.get_text() for text in legend.get_texts()] == names and len(boxes) == 6
+    assert all(lower.y1 <= upper.y0 + 2 for upper, lower in itertools.pairwise(boxes))
+    assert boxes[0].y1 < min(axes.get_window_extent().y0 for axes in narrow.axes)
+    assert legend.get_window_extent().width <= narrow.bbox.width
+    assert min(text.get_fontsize() for text in legend.get_texts()) >= figures.SMALLEST
