@@ -73,12 +73,13 @@ def _claim(rows: Sequence[Row]) -> str:
     first = rows[0]
     whose = "ours" if first.paper == "ours" else f"paper {first.paper}, {first.section}"
     criterion = first.criterion.removeprefix("the whole interval ")
+    proof = f"; proof: {html.escape(first.proof)}" if first.proof else ""
     place, ends = axis(rows)
     lines = "".join(_line(row, place) for row in rows)
     return (
         f'<article class="iclnb-claim" data-paper="{_attribute(first.paper)}"><div>'
         f"<p>{html.escape(first.statement)}</p><p><small>{html.escape(whose)}; {html.escape(criterion)}; "
-        f"control: {html.escape(first.control_is)}</small></p></div>"
+        f"control: {html.escape(first.control_is)}{proof}</small></p></div>"
         f'<div><ul>{lines}</ul><p class="iclnb-ends" aria-hidden="true"><span>{ends[0]}</span>'
         f"<span>{ends[1]}</span></p></div></article>"
     )

@@ -20,17 +20,21 @@ class Mark(NamedTuple):
     shape: str
 
 
+AGAINST = {claims.NOT_SUPPORTED, "contradicted"}
+"""Verdicts that say no."""
+
 _MARKS = {
     claims.SUPPORTED: Mark("yes", "green", '<circle r="5"/>'),
     claims.NOT_SUPPORTED: Mark("no", "red", '<path d="M-4.5 -4.5H4.5V4.5H-4.5z"/>'),
     claims.INCONCLUSIVE: Mark("open", "yellow", '<path d="M0 -5.5L5.5 0L0 5.5L-5.5 0z" fill="none"/>'),
 }
+_MARKS["contradicted"] = _MARKS[claims.NOT_SUPPORTED]
 _OTHER = Mark("other", "cyan", '<path d="M0 -5.5L5.5 4.5H-5.5z"/>')
 CONTROL = '<path d="M-3.5 -3.5L3.5 3.5M-3.5 3.5L3.5 -3.5" fill="none"/>'
 
 
 def of(verdict: str) -> Mark:
-    """The mark of a verdict; a triangle for kinds other than the three that intervals give."""
+    """The mark of a verdict; a triangle for what no interval gives, such as a proof that was checked."""
     return _MARKS.get(verdict, _OTHER)
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from iclnb import claims
 from iclnb.errors import IclnbError
+from iclnb.publish import marks
 from iclnb.publish.report import Row
 
 FILE = Path("book") / "papers.toml"
@@ -101,7 +102,7 @@ def shown(rows: Iterable[Row]) -> dict[tuple[str, str, bool], list[Row]]:
 
 def ordered(rows: Iterable[Row]) -> list[Row]:
     """Claims by verdict: those that hold, those that do not, those undecided."""
-    last = {claims.NOT_SUPPORTED: 1, claims.INCONCLUSIVE: 2}
+    last = {claims.INCONCLUSIVE: 2, **dict.fromkeys(marks.AGAINST, 1)}
     return sorted(rows, key=lambda row: (last.get(row.verdict, 0), row.verdict))
 
 
@@ -109,7 +110,7 @@ def verdict(rows: Sequence[Row]) -> str:
     """What several verdicts say together, in words."""
     found = Counter(row.verdict for row in rows)
     undecided = found.pop(claims.INCONCLUSIVE, 0)
-    against = found.pop(claims.NOT_SUPPORTED, 0)
+    against = sum(found.pop(verdict, 0) for verdict in marks.AGAINST)
     holds = sum(found.values())
     if not rows:
         return "not tested"

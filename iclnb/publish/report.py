@@ -32,6 +32,8 @@ class Row(NamedTuple):
         control: what a blind method, or no effect, gives.
         control_is: what that control is.
         verdict: as the criterion computes it.
+        p_value: of the estimate against the criterion; ``None`` where the run gives none.
+        proof: where the statement is proved; empty for what is measured.
         recorded: whether the run is a record, and not the run of this machine.
         model: that was asked; empty where none was.
         task: of its rows.
@@ -59,6 +61,8 @@ class Row(NamedTuple):
     control: float | None
     control_is: str
     verdict: str
+    p_value: float | None
+    proof: str
     recorded: bool
     model: str
     task: str
@@ -96,9 +100,9 @@ def _of(name: str, title: str, run: Run) -> Iterator[Row]:
             key: claim[key] for key in ("paper", "section", "statement", "criterion", "control_is", "verdict")
         }
         numbers = {"estimate": claim["estimate"], "low": low, "high": high, "control": claim["control"]}
-        yield Row(
-            chapter=name, title=title, claim=claim["id"], above=above, below=below, **same, **numbers, **about
-        )
+        more = {"p_value": claim.get("p_value"), "proof": claim.get("proof", "")}
+        where = {"chapter": name, "title": title, "claim": claim["id"]}
+        yield Row(**where, above=above, below=below, **same, **numbers, **more, **about)
 
 
 def region(criterion: str) -> tuple[float | None, float | None]:
@@ -108,6 +112,8 @@ def region(criterion: str) -> tuple[float | None, float | None]:
     if words.startswith("within") and len(bounds) == 2:
         low, high = bounds
         return (low if math.isfinite(low) else None), (high if math.isfinite(high) else None)
+    if words.endswith(f"at most {words.split()[-1]}") and bounds:  # of a proof: the largest deviation
+        return -bounds[-1], bounds[-1]
     if words.startswith("above") and bounds:
         return bounds[0], None
     if words.startswith("below") and bounds:

@@ -42,6 +42,8 @@ def claimed(verdict, **changes):
         ([YES, OPEN], "holds, as far as decided"),
         ([NO, OPEN], "does not hold, as far as decided"),
         (["proved and checked", YES], "holds"),
+        (["contradicted", NO], "does not hold"),
+        (["proved and checked", "contradicted"], "holds in part"),
     ],
 )
 def test_what_several_verdicts_say_together(verdicts, together):

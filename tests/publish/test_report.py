@@ -48,6 +48,10 @@ def test_the_region_of_a_criterion_is_read_from_its_words(criterion, region):
     assert report.region(str(criterion)) == region
 
 
+def test_the_region_of_a_proof_is_its_tolerance():
+    assert report.region("the largest deviation is at most 1e-12") == (-1e-12, 1e-12)
+
+
 def test_json_and_csv_say_the_same_and_no_cell_is_a_formula():
     found = rows(run(UP), run(("nan", math.nan, math.nan, math.nan, claims.above(0)), recorded=True))
     read = list(csv.DictReader(io.StringIO(report.as_csv(found))))
