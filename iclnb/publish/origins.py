@@ -1,4 +1,4 @@
-"""From a number to its run: a small line below every figure and table of a chapter's page."""
+"""From a number to its run: a small line below every figure and table, and on demand below computed prose."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,10 +14,11 @@ from iclnb.publish.matrix import HERE
 
 
 def mark(page: NotebookNode, project: Path, name: str, results: Mapping[str, Any]) -> NotebookNode:
-    """The page with a line below each cell that shows a figure or a table.
+    """The page with a line below each cell that shows a figure, a table or prose with numbers.
 
     The line says which run this was, its model, data, parameters and revision, whether it is fresh, and
-    links to the cell's source and to the run's results.
+    links to the cell's source and to the run's results. Below prose it shows when the pointer rests on the
+    prose, or the keyboard reaches the line's links.
 
     Args:
         page: of the chapter (:func:`iclnb.publish.pages.page`).
@@ -32,23 +33,25 @@ def mark(page: NotebookNode, project: Path, name: str, results: Mapping[str, Any
     cells = []
     for cell in page.cells:
         cells.append(cell)
-        if shows(cell):
+        if kind := shows(cell):
             code = _cell_link(address, name, lines.get(cell.id))
             text = f"{facts} · {code} · {{download}}`data <../downloads/{name}.json>`"
-            text = f":::{{div}} iclnb-origin\n{text}\n:::"
+            text = f":::{{div}} {kind}\n{text}\n:::"
             cells.append(nbformat.v4.new_markdown_cell(text, id=f"origin-{cell.id}"))
     page.cells = cells
     return page
 
 
-def shows(cell: NotebookNode) -> bool:
-    """Whether a cell puts out a figure or a table."""
+def shows(cell: NotebookNode) -> str:
+    """The classes of the line below a cell: of a figure or table, or of prose; empty for neither."""
+    prose = False
     for output in cell.get("outputs", ()):
         data = output.get("data", {})
         text = "".join("".join(data.get(kind, "")) for kind in ("text/html", "text/markdown"))
         if "image/png" in data or "<img" in text or "<table" in text or "| --- |" in text:
-            return True
-    return False
+            return "iclnb-origin"
+        prose = prose or "text/markdown" in data
+    return "iclnb-origin iclnb-prose" if prose else ""
 
 
 def described(results: Mapping[str, Any], state: str) -> str:

@@ -187,6 +187,19 @@ def test_a_phone_gets_the_narrow_figure_and_the_dark_scheme_follows_at_once(addr
     assert widths[390][0] != widths[1400][0] and 250 < widths[390][1] <= 390
 
 
+def test_numbers_in_prose_lead_to_their_run_on_hover_and_by_keyboard(address, chromium):
+    with audit.opened(chromium, f"{address}/notebooks/00_mean.html") as (page, _):
+        line = page.locator(".iclnb-prose").first
+        hidden = "line => getComputedStyle(line).clipPath != 'none'"
+        assert line.evaluate(hidden)
+        page.locator(".cell:has(+ .iclnb-prose) .cell_output").first.hover()
+        assert not line.evaluate(hidden) and "profile smoke" in line.inner_text()
+        page.mouse.move(0, 0)
+        assert line.evaluate(hidden)
+        line.locator("a").first.focus()
+        assert not line.evaluate(hidden)
+
+
 def test_downloads_of_the_report_lead_to_every_claim(site):
     page = BeautifulSoup((site / "book" / "results.html").read_text(), "html.parser")
     links = [link["href"] for link in page.select("a.download")]

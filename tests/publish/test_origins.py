@@ -70,6 +70,13 @@ def test_figures_and_tables_have_a_line_and_nothing_else_has(project):
     nbformat.validate(nbformat.v4.new_notebook(cells=cells))
 
 
+def test_prose_with_numbers_has_the_line_on_demand(project):
+    prose, table = {"text/markdown": "It is 0.3."}, {"text/markdown": "| a |\n| --- |"}
+    first, second, third = lines(page(project, prose, table, {"image/png": "aGk="}).cells)
+    assert first.startswith(":::{div} iclnb-origin iclnb-prose\n")
+    assert all(line.startswith(":::{div} iclnb-origin\n") for line in (second, third))
+
+
 def test_the_line_says_what_the_run_was_and_where_the_cell_stands(project):
     picture = {"image/png": "aGk="}
     first, second, third = lines(page(project, picture, picture, picture).cells)
