@@ -22,6 +22,7 @@ HEADINGS = """headings => headings.map(h => +h.tagName[1])"""
 OPEN = """() => {
   for (const fold of document.querySelectorAll("article details")) fold.open = true;
   for (const fold of document.querySelectorAll(".toggle-hidden")) fold.classList.remove("toggle-hidden");
+  for (const animation of document.getAnimations()) animation.finish();  // what unfolds fades in
 }"""
 
 
