@@ -17,7 +17,6 @@ demonstrations: int = by_profile(
 )  # most demonstrations of a stream
 hmm_seed: int = 0  # seeds the HMMs
 prompt_seed: int = 1  # seeds the streams
-bootstrap_seed: int = 3  # seeds the intervals
 
 # %% tags=["hide-input"]
 from IPython.display import Markdown
@@ -35,7 +34,6 @@ from iclnb.bayes.counterexample import POSITIVE, THIRDS
 run = settings.read(globals())
 results = claims.Results("01a_theorem_1_proofs", vars(run))
 seeds = {"hmm_seed": run.hmm_seed, "prompt_seed": run.prompt_seed}
-seed = run.bootstrap_seed
 
 # %% [markdown]
 # ## What is linear
@@ -129,7 +127,9 @@ Markdown(f"Largest difference: {display.number(apart, 2)}.")
 #
 # The HMMs of the chapter: limit errors in the $L_\infty$ norm at $x_\text{test}$ drawn from the task and at the
 # worst, and slopes of the logarithm of the error against that of $n$ (from $n = 1000$ on). By the central limit
-# theorem the error to a kernel's own limit falls like $n^{-1/2}$, for any fixed kernel.
+# theorem the error to a kernel's own limit falls like $n^{-1/2}$, for any fixed kernel: a rate that none could
+# miss is no test of a theorem, so it is shown and not claimed. The sharp law with its constant, which could be
+# missed, is judged in the [chapter](01_posterior_convergence).
 
 # %% tags=["hide-input"]
 small = study.theorem(
@@ -143,16 +143,6 @@ small = study.theorem(
 
 # %%
 tables.limits(small)
-
-# %%
-results.claim(
-    "rate",
-    "The error to a kernel's own limit falls like n^(-1/2) (slope, mean over four kernels)",
-    claims.within(-0.55, -0.45),
-    estimates_theorem.rate(small, seed=seed),
-    paper="A",
-    section="theorem 1",
-)
 
 # %% tags=["hide-input"]
 results.values |= {

@@ -120,8 +120,10 @@ def of_median(values: Values, rng: np.random.Generator) -> Limits:
     return low, (1 - share) * ordered[n - place] + share * ordered[n - place - 1]
 
 
-def of_table(value: Column, cells: Float[np.ndarray, "sets points *columns"]) -> Limits:
-    """Limits of the mean of a table whose rows and columns were both drawn (two-way random effects).
+def of_table(
+    value: Column, cells: Float[np.ndarray, "sets points *columns"]
+) -> tuple[Column, Column, Column]:
+    """Limits and degrees of freedom of the mean of a table whose rows and columns were both drawn.
 
     The variance that the axis with fewer units adds is what its mean square has above the residual one; the
     other axis has the rest. Each part counts with the quantile of its own number of units, so the interval
@@ -142,4 +144,11 @@ def of_table(value: Column, cells: Float[np.ndarray, "sets points *columns"]) ->
     error = np.where(alike, 0, 1) * np.sqrt(of_few + np.where(error_many > 0, error_many**2, residual))
     share = np.where(error > 0, of_few / error**2, 0)
     quantile = np.sqrt(student(len(few)) ** 2 * share + student(len(many)) ** 2 * (1 - share))
-    return unskewed(value, error, quantile, bend_few * share**1.5 + bend_many * (1 - share) ** 1.5)
+    bend = bend_few * share**1.5 + bend_many * (1 - share) ** 1.5
+    return *unskewed(value, error, quantile, bend), degrees_of(quantile)
+
+
+def degrees_of(quantile: Column) -> Column:
+    """The degrees of freedom for which t has this 97.5 % quantile (interpolated; at most 10⁶)."""
+    degrees = np.geomspace(1e6, 1, 4000)
+    return np.exp(np.interp(quantile, t.ppf(0.975, degrees), np.log(degrees)))
