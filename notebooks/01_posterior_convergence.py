@@ -490,6 +490,15 @@ pictures.crossing(learned)
 # - A kernel that adapts to the prompt: all of these are fixed, and the law for their noise holds for no other.
 
 # %% [markdown]
+# ## Prior art
+#
+# {cite}`xie2022explanation` explain in-context learning as Bayesian inference over the HMMs of a mixture, and
+# bound its error as demonstrations grow; {cite}`han2025kernel` take over their setting and put kernel regression
+# beside it. Regression with a kernel, and the variance of a ratio of means, are textbook material. We have not
+# seen elsewhere the counterexample to theorem 1, the two repairs, or how many demonstrations Bayes and a kernel
+# need on the same prompts; they follow from short calculations. What a transformer does that is trained on such
+# prompts is in an [appendix](01c_trained_transformer).
+#
 # ## Limits
 #
 # - Second moments at 80 states sum over the likely and the drawn sequences; the
