@@ -57,8 +57,8 @@ seed = run.evaluation_seed
 # %% [markdown]
 # ## What is claimed, and what would refute it
 #
-# - **At most $d+1$ heads are useful** (section 3 of the paper). Refuted by a layer with more heads whose
-#   predictions no layer of $d+1$ heads can make.
+# - **At most $d+1$ heads are useful** (section 3 of the paper). Proved; a layer with more heads whose
+#   predictions no layer of $d+1$ heads can make would contradict it.
 # - **A gap to GD persists for $y_q = 0$ and a non-zero prior mean, however many heads** (section 3).
 #   Refuted if the trained gap is not above zero.
 # - **$y_q$-LSA, one head, closes it** (section 4). Refuted if its trained risk stays above that of GD.

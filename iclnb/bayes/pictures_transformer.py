@@ -27,6 +27,8 @@ def following(found: Following, *, seed: int) -> Picture:
     left.set(
         xscale="log", ylim=(0, 2), xlabel="demonstrations n", ylabel="mean L1 distance of the prediction"
     )
+    left.set_xticks(found.ns, [str(n) for n in found.ns])
+    left.minorticks_off()
     left.legend(fontsize=8)
     heads = by_kernel(found, seed=seed)
     names, looks = ("trained", "random weights"), (figures.SERIES[0], figures.CONTROL)
@@ -38,6 +40,7 @@ def following(found: Following, *, seed: int) -> Picture:
     right.set(
         yticks=range(len(heads)), yticklabels=list(heads), xlabel="correlation of the best head", xlim=(-1, 1)
     )
+    right.set_xticks((-1, -0.5, 0, 0.5, 1))
     right.invert_yaxis()
     right.legend(fontsize=8)
     ends = ", ".join(f"{name} {values[:, -1].mean():.2f}" for name, values in lines.items())

