@@ -102,7 +102,7 @@ tiny = HMMMixture(
 tables.posteriors(tiny, demonstration=([1], 0), query=[1], ns=(0, 1, 8))
 
 # %% [markdown]
-# Each row is a distribution over the next observation after the query `[1]`. The more demonstrations end in
+# On the right, each row is a distribution over the next observation after the query `[1]`. The more demonstrations end in
 # observation 0, the surer the posterior is of the task that starts in state 0.
 #
 # ## Operators and kernels

@@ -29,7 +29,7 @@ from iclnb.bayes import (
     study,
     tables,
 )
-from iclnb.bayes.counterexample import POSITIVE, THIRDS
+from iclnb.bayes.counterexample import POSITIVE, THIRDS, TWO_TASKS
 
 run = settings.read(globals())
 results = claims.Results("01a_theorem_1_proofs", vars(run))
@@ -107,6 +107,19 @@ seeds = {"hmm_seed": run.hmm_seed, "prompt_seed": run.prompt_seed}
 
 # %%
 tables.worst_cases({"no zeros": POSITIVE, "thirds": THIRDS})
+
+# %% [markdown]
+# In the same exact arithmetic, both repairs, on these two and on the chapter's two tasks:
+
+# %%
+results.proved(
+    "repairs-exact",
+    "Both repairs: the limit is the posterior at every x_test, as fractions (largest error)",
+    estimates_theorem.repairs_in_fractions(POSITIVE, THIRDS, TWO_TASKS),
+    section="theorem 1, repaired",
+    proof="above, the proposition",
+    tolerance=0.0,
+)
 
 # %% [markdown]
 # ## Second moments without inverses

@@ -21,12 +21,11 @@ TEXT = f"""## How many verdicts are left after a correction
 
 A hundred intervals of 95 % miss about five times. Each claim has a p-value against the bound of its
 criterion, from the same interval as its verdict: it is below {LEVEL:g} just where the interval decides. The
-table says
-how many claims a run decides, and how many of them are left when the p-values are corrected for their number,
-all claims of the row's runs together: Benjamini and Hochberg keep the expected share of wrong verdicts below
-{LEVEL:.0%} (for independent claims, or positively dependent ones; claims on the same data may be neither);
-Holm keeps the chance of a single wrong verdict below {LEVEL:.0%}. What is exact or proved has no p-value and
-is not counted. With few units the p-value is as good as the interval, and no better."""
+table says how many claims a run decides, and how many of them are left when the p-values are corrected for
+their number, all claims of the row's runs together: Benjamini and Hochberg keep the expected share of wrong
+verdicts below {LEVEL:.0%} (for independent claims, or positively dependent ones; claims on the same data may
+be neither); Holm keeps the chance of a single wrong verdict below {LEVEL:.0%}. What is exact or proved has no
+p-value and is not counted. With few units a p-value is as good as the interval, and no better."""
 
 
 def holm(p_values: PValues) -> PValues:

@@ -148,6 +148,13 @@ def test_the_counterexample_in_fractions():
     assert found.estimate.value == float(Fraction(247187, 1325900) - Fraction(193, 1300))
 
 
+def test_repairs_are_exact_where_the_printed_kernel_is_not():
+    found = estimates_theorem.repairs_in_fractions(POSITIVE, THIRDS, TWO_TASKS)
+    assert found.estimate.value == 0 and found.control == float(
+        max(TWO_TASKS.error("printed", x) for x in TWO_TASKS.sequences)
+    )
+
+
 def test_two_tasks_that_can_be_told_apart_break_the_bound():
     found = estimates_theorem.beyond_bound(TWO_TASKS)
     error, _ = estimates_theorem.worst_limit(TWO_TASKS, "printed")
