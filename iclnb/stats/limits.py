@@ -12,15 +12,18 @@ ENOUGH: Final = 10
 RESAMPLES: Final = 1999
 """Bootstrap samples of a mean."""
 
+FAR: Final = 0.9995
+"""The quantile by which the weight of tails is matched."""
+
 Values = Float[np.ndarray, "units *columns"]
 Column = Float[np.ndarray, " *columns"]
 Limits = tuple[Column, Column]
 """Lower and upper."""
 
 
-def student(n: int | Float[np.ndarray, " *columns"]) -> Column:
+def student(n: int | Float[np.ndarray, " *columns"], level: float = 0.975) -> Column:
     """The quantile of Student's t that belongs to a mean of ``n`` units."""
-    return t.ppf(0.975, np.asarray(n) - 1)
+    return t.ppf(level, np.asarray(n) - 1)
 
 
 def mean_and_count(values: Values) -> tuple[Column, Column]:
@@ -145,10 +148,11 @@ def of_table(
     share = np.where(error > 0, of_few / error**2, 0)
     quantile = np.sqrt(student(len(few)) ** 2 * share + student(len(many)) ** 2 * (1 - share))
     bend = bend_few * share**1.5 + bend_many * (1 - share) ** 1.5
-    return *unskewed(value, error, quantile, bend), degrees_of(quantile)
+    far = np.sqrt(student(len(few), FAR) ** 2 * share + student(len(many), FAR) ** 2 * (1 - share))
+    return *unskewed(value, error, quantile, bend), degrees_of(far / quantile)
 
 
-def degrees_of(quantile: Column) -> Column:
-    """The degrees of freedom for which t has this 97.5 % quantile (interpolated; at most 10⁶)."""
+def degrees_of(ratio: Column) -> Column:
+    """Degrees of freedom for which t has this ratio of :data:`FAR` to 97.5 % quantile (up to 10⁶)."""
     degrees = np.geomspace(1e6, 1, 4000)
-    return np.exp(np.interp(quantile, t.ppf(0.975, degrees), np.log(degrees)))
+    return np.exp(np.interp(ratio, t.ppf(FAR, degrees) / t.ppf(0.975, degrees), np.log(degrees)))
