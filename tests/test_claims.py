@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from scipy.stats import norm, ttest_1samp
@@ -37,6 +37,7 @@ def test_not_a_number_is_inconclusive():
 
 
 @given(BOUND, BOUND, BOUND, st.integers(1, 30))
+@settings(deadline=None)
 def test_a_p_value_is_below_a_twentieth_just_where_the_verdict_is_decided(a, b, threshold, degrees):
     """On intervals that no bound touches, whichever side is wider."""
     low, high = min(a, b) - 0.25, max(a, b) + 0.35
