@@ -5,8 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float
 
-from iclnb import stats
-from iclnb.stats import Estimate
+from iclnb.llm.demonstrations import Seed
 
 Correlation = Callable[..., Float[np.ndarray, "*heads"]]
 
@@ -17,7 +16,7 @@ def pooled(
     """Pearson's correlation of a_i and sim(x_test, x_i) over all prompts and demonstrations, as in the paper.
 
     It also counts what has nothing to do with the query: a demonstration near the end draws attention, and a
-    text whose continuation is foreseeable is like all others.
+    text whose next token is easily predicted is like all others.
     """
     return _pearson(*_aligned(weights, similarity))
 
@@ -34,32 +33,21 @@ def query_dependent(
     return _pearson(*(part - part.mean(axis=1, keepdims=True) for part in both))
 
 
-def permuted_maxima(
+def permuted(
     correlation: Correlation,
     weights: Float[np.ndarray, "sets points layers heads k"],
     similarity: Float[np.ndarray, "sets points k"],
     *,
     permutations: int,
-    seed: int,
-) -> Float[np.ndarray, " permutations"]:
-    """The largest correlation of any head when test points change places in each set's similarities."""
+    seed: Seed,
+) -> Float[np.ndarray, "permutations layers heads"]:
+    """The correlation of every head when the test points of each set's similarities are permuted."""
     rng = np.random.default_rng(seed)
-    maxima = np.empty(permutations)
-    for r in range(permutations):
+    found = []
+    for _ in range(permutations):
         order = rng.random(similarity.shape[:2]).argsort(-1)
-        maxima[r] = correlation(weights, np.take_along_axis(similarity, order[..., None], 1)).max()
-    return maxima
-
-
-def interval(
-    correlation: Correlation,
-    weights: Float[np.ndarray, "sets points k"],
-    similarity: Float[np.ndarray, "sets points k"],
-    *,
-    seed: int,
-) -> Estimate:
-    """The correlation of one head's weights with its interval over demonstration sets x test points."""
-    return stats.crossed_bootstrap(weights, similarity, statistic=correlation, seed=seed)
+        found.append(correlation(weights, np.take_along_axis(similarity, order[..., None], 1)))
+    return np.stack(found)
 
 
 def _aligned(weights: np.ndarray, similarity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
