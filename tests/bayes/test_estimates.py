@@ -259,6 +259,12 @@ def test_designs_and_numbers_of_demonstrations():
     assert material.powers_of_four(64) == (1, 4, 16, 64) and material.powers_of_four(63) == (1, 4, 16)
     readings = material.readings(6, 50.0)
     first = readings.pop("headline")
+    assert material.reading("x of 2 tokens", 6, 50.0, 20.0)[0].length == 2
+    assert (
+        material.reading("belief, β = 5", 6, 50.0, 20.0)[1]
+        == 5
+        != material.reading("headline", 6, 50.0, 20.0)[1]
+    )
     changed = [
         sum(getattr(first, f) != getattr(r, f) for f in ("length", "starts", "closed"))
         for r in readings.values()
