@@ -91,10 +91,9 @@ class Claim:
         control = f"{_show(claim['control'])} ({claim['control_is']})"
         kind, measured = "Claim", f"{_estimate(claim)}; it holds if {claim['criterion']}"
         if self.proof:
-            kind = "Proved"
-            measured = (
-                f"Proof: {display.escape(self.proof)}. {_show(claim['estimate'])}; {claim['criterion']}"
-            )
+            kind, proof = "Proved", display.escape(self.proof)
+            found, most = (_show(x) for x in (claim["estimate"], self.criterion.high))
+            measured = f"Proof: {proof}. Largest deviation {found}, tolerance {most}"
         return (
             f"> **{kind}** ({_source(claim)}): {display.escape(self.statement)}\n>\n"
             f"> {measured}. Control: {display.escape(control)}. Verdict: **{self.verdict}**."

@@ -117,7 +117,7 @@ results.proved(
     "Both repairs: the limit is the posterior at every x_test, as fractions (largest error)",
     estimates_theorem.repairs_in_fractions(POSITIVE, THIRDS, TWO_TASKS),
     section="theorem 1, repaired",
-    proof="above, the proposition",
+    proof="01a, the proposition",
     tolerance=0.0,
 )
 

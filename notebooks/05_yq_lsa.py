@@ -323,7 +323,7 @@ results.proved(
     estimates_exact.construction(**size, seed=seed),
     paper="B",
     section="4",
-    proof="above, by substitution",
+    proof="05, by substitution",
 )
 
 # %% [markdown]

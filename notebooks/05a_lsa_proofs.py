@@ -120,7 +120,7 @@ results.proved(
     "At the optimum d heads do as well as d+1",
     estimates_exact.last_head(**size, norm=run.norm),
     section="3",
-    proof="above",
+    proof="05a, d heads suffice without noise",
     tolerance=1e-6,
 )
 

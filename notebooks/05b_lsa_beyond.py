@@ -42,7 +42,7 @@ results.proved(
     "Three layers with a guess are three steps of GD",
     estimates_exact.stack_construction(**size, rates=rates, seed=seed),
     section="4",
-    proof="above, by induction",
+    proof="05b, by induction",
 )
 
 # %% [markdown]

@@ -77,7 +77,8 @@ def test_what_is_proved_is_checked_and_can_be_contradicted():
     saved = right.to_json()
     assert saved["proof"] == "99a, lemma" and saved["p_value"] is None and "proof" not in first_claim()
     assert saved["criterion"] == "the largest deviation is at most 1e-12"
-    assert "**Proved** (ours): a = b" in right._repr_markdown_()
+    shown = right._repr_markdown_()
+    assert "**Proved** (ours): a = b" in shown and "Largest deviation -3e-13, tolerance 1e-12." in shown
     sampled = claims.Evidence(Estimate(0.0, -1.0, 1.0), 0.5, "one head less")
     with pytest.raises(ValueError, match="not an interval"):
         claims.Results("99_test", {}).proved("p", "a = b", sampled, proof="99a")
