@@ -144,7 +144,8 @@ results.claim(
 # %% [markdown]
 # A Bayesian has no use for similarity: each demonstration is evidence about the task, whatever $x_\text{test}$ is,
 # and counts by the likelihood of its pair. Attention that spreads over all demonstrations, and carries that
-# evidence in its values, is enough. A kernel would have to find demonstrations like $x_\text{test}$.
+# evidence in its values, is enough. So a head that resembles a kernel does not show by itself that the prediction
+# is a kernel regression; that is why both are asked.
 
 # %% tags=["answer", "hide-input"]
 Markdown(estimates_transformer.answer(results.claims))
