@@ -17,7 +17,7 @@ from iclnb.publish import run as runner
 from iclnb.publish.forking import ForkServer
 from iclnb.publish.kernel import Worker, environment
 
-MEMORY = 4 * 2**30
+MEMORY = 3 * 2**30
 """Bytes that must be free for each notebook at a time; those of the laptop profile need less."""
 
 MOST = 2
