@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from iclnb.errors import IclnbError
 from iclnb.publish import fork_server
 
 if TYPE_CHECKING:
@@ -64,10 +65,16 @@ class ForkServer:
             arguments: of ``python -m ipykernel_launcher``.
             cwd: its working directory.
             env: its environment.
+
+        Raises:
+            IclnbError: if the server has died.
         """
         process = self.ask(start={"arguments": list(arguments), "cwd": cwd, "env": dict(env)})
         if process is None:
-            raise OSError("the process that starts kernels has ended")
+            raise IclnbError(
+                "the process that starts notebooks died, perhaps for lack of memory; run the same again, "
+                "with `--jobs 1` if the memory is small"
+            )
         return Forked(self, process)
 
     def ask(self, **request: Any) -> int | None:

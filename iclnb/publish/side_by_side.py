@@ -94,12 +94,11 @@ def _threads(jobs: int) -> dict[str, str]:
 @contextmanager
 def _server(project: Path, tasks: Sequence[Task], env: Mapping[str, str]) -> Iterator[ForkServer | None]:
     """A process with the libraries that two of the notebooks import at least; none where it is no help."""
-    if not forking.POSSIBLE or len(tasks) < 2:
+    needed = [keys.package_files(project, notebooks.source(project, task.name)) for task in tasks]
+    if not forking.POSSIBLE or sum(map(bool, needed)) < 2:
         yield None
         return
-    models = project / "iclnb" / "llm" / "models.py"
-    sources = [notebooks.source(project, task.name) for task in tasks]
-    asking = sum(models in keys.package_files(project, source) for source in sources)
+    asking = sum(project / "iclnb" / "llm" / "models.py" in files for files in needed)
     modules = forking.EVERY + (forking.MODELS if asking > 1 else ())
     with ForkServer(modules, environment(env)) as server:
         yield server
