@@ -20,7 +20,7 @@ class Mark(NamedTuple):
     shape: str
 
 
-AGAINST = {claims.NOT_SUPPORTED, "contradicted"}
+AGAINST = {claims.NOT_SUPPORTED, claims.CONTRADICTED}
 """Verdicts that say no."""
 
 _MARKS = {
@@ -28,7 +28,7 @@ _MARKS = {
     claims.NOT_SUPPORTED: Mark("no", "red", '<path d="M-4.5 -4.5H4.5V4.5H-4.5z"/>'),
     claims.INCONCLUSIVE: Mark("open", "yellow", '<path d="M0 -5.5L5.5 0L0 5.5L-5.5 0z" fill="none"/>'),
 }
-_MARKS["contradicted"] = _MARKS[claims.NOT_SUPPORTED]
+_MARKS[claims.CONTRADICTED] = _MARKS[claims.NOT_SUPPORTED]
 _OTHER = Mark("other", "cyan", '<path d="M0 -5.5L5.5 4.5H-5.5z"/>')
 CONTROL = '<path d="M-3.5 -3.5L3.5 3.5M-3.5 3.5L3.5 -3.5" fill="none"/>'
 
