@@ -1,8 +1,8 @@
 """One last token under many interventions at once: residual stream, head outputs, what it may attend to.
 
 Nothing done to the last token changes the tokens before it. So these are read once
-(:func:`~iclnb.llm.attention.prefix.prepare`, :func:`extend`), and every intervention is one row of a batch in which
-that same last token runs on top of them: as many forward passes of a single token, whatever the prompt's length.
+(:func:`~iclnb.llm.attention.prefix.prepare`, :func:`extend`), and every intervention is one row of a batch in
+which that same last token runs on top of them: as many passes of a single token, however long the prompt.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +22,8 @@ from iclnb.llm.attention.architectures import BlockMask, accepted, attending, ea
 from iclnb.llm.attention.head_hooks import head_outputs
 from iclnb.llm.attention.prefix_keys import SharedPrefix
 from iclnb.llm.attention.prefix_pass import _is_plain
-from iclnb.llm.attention.refusals import CaptureError, layers, refusing
+from iclnb.llm.attention.refusals import refusing
+from iclnb.llm.attention.residual_stream import blocks
 
 _ENTRY = "iclnb_interventions"
 
@@ -32,8 +33,8 @@ class Intervention:
     """What is changed at the last token in one run; nothing, by default.
 
     Attributes:
-        replaced: layer -> what takes the place of the residual stream at the input of that layer; the number of
-            layers stands for the output of the last one. (width,)
+        replaced: layer -> what takes the place of the residual stream at the input of that layer; the number
+            of layers stands for the output of the last one. (width,)
         added: layer -> what is added to it there. (width,)
         heads: layer -> what takes the place of all head outputs of that layer. (heads, dim)
         blocked: layer -> indices of tokens before the last that it may not attend to there.
@@ -77,8 +78,8 @@ def observe(
         Tensors on the model's device.
 
     Raises:
-        CaptureError: if the architecture does not look its attention up in ``AttentionInterface``, or its layers
-            cannot be found.
+        CaptureError: if the architecture does not look its attention up in ``AttentionInterface``, or its
+            layers cannot be found.
         IclnbError: if its head outputs cannot be reached.
     """
     run = _Run(prefix, list(interventions))
@@ -105,48 +106,7 @@ def extend(model: PreTrainedModel, prefix: SharedPrefix, ids: Sequence[int]) -> 
     return SharedPrefix((*prefix.input_ids, *map(int, ids)), keys, values)
 
 
-def blocks(model: PreTrainedModel) -> list[torch.nn.Module]:
-    """The layers of a model, first to last.
-
-    Raises:
-        CaptureError: if they cannot be found.
-    """
-    lists = (m for m in model.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == layers(model))
-    found = next(lists, None)
-    if found is None:
-        raise CaptureError(model, "its layers do not stand in one list")
-    return list(found)
-
-
-def final_norm(model: PreTrainedModel) -> torch.nn.Module:
-    """The normalisation between the last layer and the unembedding.
-
-    Raises:
-        CaptureError: if it cannot be found.
-    """
-    inner = getattr(model.base_model, "decoder", model.base_model)
-    for name in ("norm", "ln_f", "final_layer_norm", "final_layernorm"):
-        if isinstance(norm := getattr(inner, name, None), torch.nn.Module):
-            return norm
-    raise CaptureError(model, "its last normalisation has no name that is known")
-
-
-@torch.no_grad()
-def logit_lens(
-    model: PreTrainedModel, states: Float[Tensor, "*rows width"], tokens: Sequence[int]
-) -> Float[Tensor, "*rows words"]:
-    """Logits of some tokens, if the residual stream went from here to the final norm and the unembedding.
-
-    Raises:
-        CaptureError: if the final norm cannot be found.
-    """
-    head = model.get_output_embeddings()
-    normed = final_norm(model)(states.to(head.weight.device, head.weight.dtype))
-    bias = 0 if getattr(head, "bias", None) is None else head.bias[list(tokens)]
-    return (normed @ head.weight[list(tokens)].T + bias).float()
-
-
-# --- one forward pass ----------------------------------------------------------------------------------------
+# --- one forward pass ---------------------------------------------------------------------------------------
 
 
 @dataclass

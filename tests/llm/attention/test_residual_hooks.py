@@ -5,7 +5,8 @@ import tiny
 import torch
 
 from iclnb.llm.attention import CaptureError, prepare
-from iclnb.llm.attention.residual_hooks import Intervention, blocks, extend, logit_lens, observe
+from iclnb.llm.attention.residual_hooks import Intervention, extend, observe
+from iclnb.llm.attention.residual_stream import blocks, logit_lens
 
 pytestmark = pytest.mark.tiny
 
