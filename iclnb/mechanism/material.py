@@ -1,6 +1,6 @@
 """What chapter 07 draws: demonstrations once, shown with the task's own, swapped and arbitrary words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -63,7 +63,14 @@ class Material:
 
 
 def drawn(
-    tokenizer: PreTrainedTokenizerBase, rows: TaskRows, k: int, sets: int, points: int, *, seed: int
+    tokenizer: PreTrainedTokenizerBase,
+    rows: TaskRows,
+    k: int,
+    sets: int,
+    points: int,
+    *,
+    seed: int,
+    arbitrary: Sequence[str] = ARBITRARY_WORDS,
 ) -> Material:
     """Demonstration sets, each with queries of its own, in all contexts.
 
@@ -77,6 +84,7 @@ def drawn(
         sets: demonstration sets.
         points: queries of each set, an even number.
         seed: of demonstrations and mappings.
+        arbitrary: words without a meaning for the task, at least one for each label.
 
     Raises:
         IclnbError: if a class has too few test points, the pool fewer than ``k`` rows, ``points`` is odd, or
@@ -89,7 +97,7 @@ def drawn(
     task, count = rows.task, len(rows.task.label_words)
     words = {
         OWN: Wording(task.format, task.label_words),
-        ARBITRARY: Wording(task.format, ARBITRARY_WORDS[:count]),
+        ARBITRARY: Wording(task.format, tuple(arbitrary[:count])),
     }
     rng = np.random.default_rng((seed, 1))
     mapping = np.array([rng.permutation(count) for _ in range(sets)])
