@@ -26,7 +26,7 @@ COUNTS, ORDER, ALONE = "label counts", "labels and order", "no demonstrations"
 OVER_X, WITHOUT_X = (KERNEL, METRIC), (COUNTS, ORDER)
 
 SHARPNESS = (1.0, 3.0, 10.0, 30.0)
-"""Of a kernel: a cosine is multiplied by it, a squared distance in units of its median divided by two over it."""
+"""Of a kernel: multiplies a cosine, or half a squared distance in units of its median."""
 
 DIMENSIONS = 16
 """Of the states that the metric weighs: as many weights as the rival has places, at the usual k."""
@@ -116,8 +116,8 @@ def candidates(
         parts = [(part @ axes) / ((everything - mean) @ axes).std(0).clip(1e-9) for part in (query, shown)]
         apart = np.square(parts[0][:, :, None] - parts[1][:, None])
         for sharp in SHARPNESS:
-            weights = special.softmax(sharp * cosine, -1), special.softmax(-sharp * square /
-            np.median(square) / 2, -1) for kernel, each in zip(("cosine", "Gaussian"), weights, strict=True):
+            gauss = special.softmax(-sharp * square / np.median(square) / 2, -1)
+            for kernel, each in (("cosine", special.softmax(sharp * cosine, -1)), ("Gaussian", gauss)):
                 found[layer, place, kernel, sharp] = each, apart
     return found
 

@@ -68,7 +68,9 @@ def mapped(material: Material, condition: str) -> Int[np.ndarray, " sets"]:
     return np.where(fits[0], 0, np.where(fits[1], 1, -1))
 
 
-def attempt(reader: Reader, runs: Runs, material: Material, condition: str, *, depths: int, seed: int) -> Tried:
+def attempt(
+    reader: Reader, runs: Runs, material: Material, condition: str, *, depths: int, seed: int
+) -> Tried:
     """Every step on every zero-shot prompt, with vectors from the other half of the sets.
 
     Args:
@@ -92,9 +94,11 @@ def attempt(reader: Reader, runs: Runs, material: Material, condition: str, *, d
         edits = _interventions(steps, means, runs.layers, np.random.default_rng((seed, part)))
         prompts = material.alone[half == part].ravel().tolist()
         what = ("function vectors", steps, tokens, _digest(means), seed)
-        rows = [shard(reader, what, [prompt], lambda p=prompt: _try(reader, p, edits, tokens)) for prompt in
-        _bar(prompts)] found[half == part] = np.stack([row["answers"] for row in rows]).reshape(-1,
-        *found.shape[1:])
+        rows = [
+            shard(reader, what, [prompt], lambda p=prompt, e=edits: _try(reader, p, e, tokens))["answers"]
+            for prompt in _bar(prompts)
+        ]
+        found[half == part] = np.stack(rows).reshape(-1, *found.shape[1:])
     kept = which >= 0
     word = material.truth[kept]
     taken = np.take_along_axis(found[kept], word[..., None, None], -1)[..., 0]
@@ -130,8 +134,11 @@ def _steps(layers: int, depths: int) -> tuple[tuple[str, int], ...]:
 
 
 def _means(
-    runs: Runs, condition: str, which: np.ndarray, sets: np.ndarray, zero: Float[np.ndarray, "sets points
-        depth width"]
+    runs: Runs,
+    condition: str,
+    which: Int[np.ndarray, " all_sets"],
+    sets: Int[np.ndarray, " chosen"],
+    zero: Float[np.ndarray, "all_sets points depth width"],
 ) -> Means:
     """Means over the prompts of some sets."""
     contexts = CONDITIONS[condition]
@@ -140,8 +147,11 @@ def _means(
         rows = [runs.of(name, contexts[which[s] ^ turned])[s] for s in sets]
         return np.mean(rows, 0)
 
-    wrong = runs.of("states", SHUFFLED)[sets].mean(0) if contexts[0] == OWN else mean("states", True)
-    return Means(mean("states", False).mean(0), wrong.mean(0), zero[sets].mean((0, 1)), mean("outputs", False))
+    own = contexts[0] == OWN
+    wrong = runs.of("states", SHUFFLED)[sets].mean(0) if own else mean("states", True)
+    return Means(
+        mean("states", False).mean(0), wrong.mean(0), zero[sets].mean((0, 1)), mean("outputs", False)
+    )
 
 
 def _interventions(
@@ -160,10 +170,12 @@ def _interventions(
                 ADDED: lambda at=layer: Intervention(added={at: tensor(vector[at])}),
                 REPLACED: lambda at=layer: Intervention(replaced={at: tensor(means.shown[at])}),
                 OTHER_LABELS: lambda at=layer: Intervention(added={at: tensor(wrong[at])}),
-                OTHER_LAYER: lambda at=layer, o=other: Intervention(added={at: tensor(_as_long(vector[o],
-                    vector[at]))}),
-                HEADS: lambda at=layer: Intervention(heads={int(i): tensor(means.outputs[i]) for i in
-                    thirds[at]}),
+                OTHER_LAYER: lambda at=layer, o=other: Intervention(
+                    added={at: tensor(_as_long(vector[o], vector[at]))}
+                ),
+                HEADS: lambda at=layer: Intervention(
+                    heads={int(i): tensor(means.outputs[i]) for i in thirds[at]}
+                ),
             }[kind]()
         )
     return made

@@ -1,0 +1,196 @@
+"""The evidence of chapter 07: every statistic that decides a claim, and the answer."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from iclnb import stats
+from iclnb.claims import Evidence
+from iclnb.display import cell
+from iclnb.mechanism import ceiling, function_vectors, scores
+from iclnb.mechanism.decision import decision_layer
+from iclnb.mechanism.flow import kept, places, without_prior
+from iclnb.mechanism.function_vectors import Tried
+from iclnb.mechanism.material import CONDITIONS, Material
+from iclnb.mechanism.passes import Runs
+from iclnb.mechanism.study import Condition
+from iclnb.mechanism.verdict import MIXTURE, NONE, slope
+from iclnb.stats import Estimate
+
+
+def ratio(up: Float[np.ndarray, " sets"], down: Float[np.ndarray, " sets"], *, seed: int) -> Estimate:
+    """Σ up / Σ down with its interval over sets; not a number where the denominator is not above zero."""
+
+    def of(up: np.ndarray, down: np.ndarray) -> float:
+        return float(up.sum() / down.sum()) if down.sum() > 0 else np.nan
+
+    return stats.interval(up, down, statistic=of, seed=seed)
+
+
+def follows_demonstrations(one: Condition, material: Material) -> Evidence:
+    """Answers that are the word which the demonstrations call right, both labellings pooled."""
+    return Evidence(one.accuracy, 1 / material.classes, "answers that do not depend on the labels shown")
+
+
+def reconstruction(one: Condition) -> Evidence:
+    """Agreement of the best heads with the model."""
+    return Evidence(one.agreement, one.null, "95 % quantile of the same choice on permuted answers")
+
+
+def kernel_share(one: Condition) -> Evidence:
+    """Share of the answers' variation that a kernel over x would explain."""
+    share = one.verdict.shares["kernel over x"]
+    return Evidence(share, 0.0, "a model whose heads report, copy or ignore the query")
+
+
+def likeness(one: Condition) -> Evidence:
+    """Correlation of the best heads' weights with likeness, within one label (best kind of likeness)."""
+    return Evidence(one.likeness[1], 0.0, "weights that ignore the query")
+
+
+def heads_after_decision(
+    one: Condition, lens: Bool[np.ndarray, "sets prompts depth"], *, seed: int
+) -> Evidence:
+    """Layer of the first of the best heads minus the layer from which on the answer can be read."""
+
+    def distance(agrees: np.ndarray, read: np.ndarray) -> float:
+        return min(layer for layer, _ in scores.best(agrees)) - decision_layer(read)
+
+    estimate = stats.interval(
+        one.heads.agrees.astype(float), lens.astype(float), statistic=distance, smooth=False, seed=seed
+    )
+    return Evidence(estimate, 0.0, "heads in the layer that first gives the answer")
+
+
+def decided_before(one: Condition) -> Evidence:
+    """How far answers follow the residual stream of the other labelling, put in before the best heads."""
+    return Evidence(one.verdict.decided, 0.0, "a residual stream that holds no decision")
+
+
+def follows_query(runs: Runs, one: Condition, *, seed: int) -> Evidence:
+    """How far answers follow another query's residual stream, put in place before the best heads."""
+    return Evidence(
+        ratio(*slope(runs, one.name, "query", one.verdict.layer), seed=seed),
+        0.0,
+        "a residual stream that holds nothing of the query",
+    )
+
+
+def heads_follow(runs: Runs, one: Condition, *, seed: int) -> Evidence:
+    """How far the best heads' shares of each word follow another query's residual stream, put in before.
+
+    A slope as for answers: 1 where heads look where they looked in the other run.
+    """
+    tried = places(runs.steps, "query")
+    step = [i for i in tried if runs.steps[i].start <= one.verdict.layer][-1]
+    layers, heads = np.array(one.best).T
+    sums = np.zeros((2, len(runs.arrays["by_word"])))
+    for context in CONDITIONS[one.name]:
+        shares = runs.of("by_word", context)[:, :, :, layers, heads]
+        before, after, goal = shares[:, :, 0], shares[:, :, step], shares[:, ::-1, 0]
+        sums[0] += ((after - before) * (goal - before)).sum((1, 2, 3))
+        sums[1] += np.square(goal - before).sum((1, 2, 3))
+    return Evidence(ratio(*sums, seed=seed), 0.0, "heads that do not follow the residual stream")
+
+
+def survives(runs: Runs, condition: str, kind: str, start: int, stop: int, *, seed: int) -> Estimate:
+    """How much of the answers (priors off) is left when tokens are hidden from the last one.
+
+    Args:
+        runs: what was read.
+        condition: whose labellings are pooled.
+        kind: what is hidden (:class:`iclnb.mechanism.flow.Step`).
+        start, stop: layers; the intervention that begins there, or at the last layer tried before.
+    """
+    tried = [i for i in places(runs.steps, kind) if runs.steps[i].stop == stop]
+    step = max((i for i in tried if runs.steps[i].start <= start), key=lambda i: runs.steps[i].start)
+    sums = np.zeros((2, len(runs.arrays["edited"])))
+    for context in CONDITIONS[condition]:
+        edited = runs.of("edited", context)
+        parts = kept(without_prior(edited[:, :, 0]), without_prior(edited[:, :, step]))
+        sums += np.stack([part.sum(-1) for part in parts])
+    return ratio(*sums, seed=seed)
+
+
+def without_labels(runs: Runs, one: Condition, *, seed: int) -> Evidence:
+    """How much of the answers is left when label words are hidden from the first of the best heads on."""
+    left = survives(runs, one.name, "block labels", one.verdict.layer, runs.layers, seed=seed)
+    whole = survives(runs, one.name, "block demonstrations", 0, runs.layers, seed=seed)
+    return Evidence(left, float(whole.value), "all demonstrations hidden in all layers")
+
+
+def induction_heads(one: Condition, *, seed: int) -> Evidence:
+    """Induction score of the best heads, chosen on other sets, minus that of all heads of their layers."""
+    score = one.heads.induction
+    apart = score - score.mean(1, keepdims=True)
+    table = np.broadcast_to(apart, one.heads.agrees.shape)
+    return Evidence(
+        stats.interval(scores.over_best(table, one.heads.agrees), seed=seed), 0.0, "heads at random"
+    )
+
+
+def gain_back(
+    tried: Tried, kind: str, *, control: str, measure: str = "log_probability", seed: int
+) -> Evidence:
+    """Share of in-context learning's gain over zero-shot that a vector gives back.
+
+    Args:
+        tried: from :func:`iclnb.mechanism.function_vectors.attempt`.
+        kind, control: of :data:`iclnb.mechanism.function_vectors.KINDS`.
+        measure: ``log_probability`` (nats of the right word) or ``right`` (accuracy).
+        seed: of the interval.
+    """
+    share = ratio(*function_vectors.share_back(tried, kind, measure), seed=seed)
+    other = ratio(*function_vectors.share_back(tried, control, measure), seed=seed)
+    return Evidence(share, float(other.value), control)
+
+
+def gains(tried: Tried, *, seed: int) -> list[tuple[str, Estimate, Estimate]]:
+    """For each kind of vector the share of the gain in nats and in accuracy."""
+    return [
+        (
+            kind,
+            *(
+                ratio(*function_vectors.share_back(tried, kind, m), seed=seed)
+                for m in ("log_probability", "right")
+            ),
+        )
+        for kind in function_vectors.KINDS
+    ]
+
+
+def ceiling_over_rivals(found: Mapping[str, Float[np.ndarray, " sets"]], *, seed: int) -> Evidence:
+    """Agreement of the best way over x minus that of the best rival that sees labels and order alone."""
+    _, over_x = ceiling.best_of(found, ceiling.OVER_X)
+    rival, without_x = ceiling.best_of(found, ceiling.WITHOUT_X)
+    return Evidence(stats.interval(over_x - without_x, seed=seed), 0.0, f"the rival itself ({rival})")
+
+
+def ceiling_table(
+    found: Mapping[str, Float[np.ndarray, " sets"]], *, seed: int
+) -> list[tuple[str, Estimate]]:
+    """Agreement with the model of every way to predict its answers."""
+    return [(name, stats.interval(values, seed=seed)) for name, values in found.items()]
+
+
+def answer(conditions: Sequence[Condition]) -> str:
+    """The chapter's answer in Markdown, in words that follow from the numbers."""
+    return "\n".join(["**Answer.** What the heads do that reproduce the model's answers:", ""] + [
+        f"- Under **{one.name}** ({cell(one.accuracy)} of answers are what the demonstrations call right): "
+        f"{_named(one)} {_shares(one)}"
+        for one in conditions
+    ])  # fmt: skip
+
+
+def _named(one: Condition) -> str:
+    if one.verdict.name == NONE:
+        return "**no verdict**, since answers hardly depend on the prompt or no head reproduces them."
+    if one.verdict.name == MIXTURE:
+        return "**a mixture**; no mechanism has two thirds of what tells answers apart."
+    return f"**{one.verdict.name}**, with at least two thirds of what tells answers apart."
+
+
+def _shares(one: Condition) -> str:
+    parts = [f"{name} {cell(share)}" for name, share in one.verdict.shares.items()]
+    return f"Shares: {', '.join(parts)}. The best heads begin in layer {one.verdict.layer}."
