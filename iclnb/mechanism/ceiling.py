@@ -116,7 +116,7 @@ def candidates(
         parts = [(part @ axes) / ((everything - mean) @ axes).std(0).clip(1e-9) for part in (query, shown)]
         apart = np.square(parts[0][:, :, None] - parts[1][:, None])
         for sharp in SHARPNESS:
-            gauss = special.softmax(-sharp * square / np.median(square) / 2, -1)
+            gauss = special.softmax(-sharp * square / max(np.median(square), 1e-9) / 2, -1)
             for kernel, each in (("cosine", special.softmax(sharp * cosine, -1)), ("Gaussian", gauss)):
                 found[layer, place, kernel, sharp] = each, apart
     return found

@@ -76,7 +76,7 @@ def _ridge(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:
     mean, scale = flat.mean(0), flat.std(0) + 1e-6
     flat, new = (flat - mean) / scale, (at - mean) / scale
     products = flat @ flat.T
-    penalty = _RIDGE * np.trace(products) / len(flat) * np.eye(len(flat))
+    penalty = max(_RIDGE * np.trace(products) / len(flat), 1e-6) * np.eye(len(flat))
     dual = np.linalg.solve(products + penalty, labels - labels.mean(0))
     return new @ (flat.T @ dual) + labels.mean(0)
 
