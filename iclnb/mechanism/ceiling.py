@@ -94,7 +94,9 @@ def ceilings(
             ORDER: task.votes(_order(even, task, train)),
         }
         for kind, guess in guesses.items():
-            found[kind][test] = _agreement(guess - guess[train].mean((0, 2)), task.answers)[test]
+            found[kind][test] = _agreement(guess - guess[train].mean((0, 2), keepdims=True), task.answers)[
+                test
+            ]
     found[ALONE] = _alone(reader, material, texts, task, contexts[0])
     return found
 
