@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from IPython.display import Markdown
 from jaxtyping import Bool, Float
 
 from iclnb import stats
 from iclnb.claims import Evidence
-from iclnb.display import cell
+from iclnb.display import cell, table
 from iclnb.mechanism import ceiling, function_vectors, scores
 from iclnb.mechanism.decision import decision_layer
 from iclnb.mechanism.flow import kept, places, without_prior
@@ -36,6 +37,18 @@ def follows_demonstrations(one: Condition, material: Material) -> Evidence:
 def reconstruction(one: Condition) -> Evidence:
     """Agreement of the best heads with the model."""
     return Evidence(one.agreement, one.null, "95 % quantile of the same choice on permuted answers")
+
+
+def heads_table(one: Condition) -> Markdown:
+    """The scores of the best heads, one line each."""
+    means = one.heads.means()
+    shown = ("agreement", "induction, random tokens", "copying", "label-match", "position")
+    header = (f"best heads, {one.name}", *(name.split(",")[0] for name in shown))
+    rows = [
+        (f"layer {layer}, head {head}", *(float(means[name][layer, head]) for name in shown))
+        for layer, head in one.best
+    ]
+    return table(header, rows)
 
 
 def kernel_share(one: Condition) -> Evidence:
@@ -113,6 +126,16 @@ def survives(runs: Runs, condition: str, kind: str, start: int, stop: int, *, se
     return ratio(*sums, seed=seed)
 
 
+def windows(runs: Runs, condition: str, *, seed: int) -> list[tuple[str, Estimate]]:
+    """How much of the answers is left when labels are hidden in some neighbouring layers alone."""
+    wide = [runs.steps[i] for i in places(runs.steps, "block labels")]
+    first = next(i for i, step in enumerate(wide) if i and step.start == 0)
+    return [
+        (f"{step.start} to {step.stop - 1}", survives(runs, condition, "block labels", *step[1:], seed=seed))
+        for step in wide[first:]
+    ]
+
+
 def without_labels(runs: Runs, one: Condition, *, seed: int) -> Evidence:
     """How much of the answers is left when label words are hidden from the first of the best heads on."""
     left = survives(runs, one.name, "block labels", one.verdict.layer, runs.layers, seed=seed)
@@ -138,7 +161,7 @@ def gain_back(
     Args:
         tried: from :func:`iclnb.mechanism.function_vectors.attempt`.
         kind, control: of :data:`iclnb.mechanism.function_vectors.KINDS`.
-        measure: ``log_probability`` (nats of the right word) or ``right`` (accuracy).
+        measure: of :data:`MEASURES`.
         seed: of the interval.
     """
     share = ratio(*function_vectors.share_back(tried, kind, measure), seed=seed)
@@ -146,16 +169,34 @@ def gain_back(
     return Evidence(share, float(other.value), control)
 
 
-def gains(tried: Tried, *, seed: int) -> list[tuple[str, Estimate, Estimate]]:
-    """For each kind of vector the share of the gain in nats and in accuracy."""
-    return [
-        (
-            kind,
-            *(
-                ratio(*function_vectors.share_back(tried, kind, m), seed=seed)
-                for m in ("log_probability", "right")
-            ),
-        )
+def right_over_wrong(tried: Tried, *, seed: int) -> Evidence:
+    """Gain of the vector of right labels minus that of wrong labels, in nats among label words."""
+    right, wrong = (
+        function_vectors.share_back(tried, kind, "among_words")[0]
+        for kind in (function_vectors.ADDED, function_vectors.OTHER_LABELS)
+    )
+    return Evidence(stats.interval(right - wrong, seed=seed), 0.0, "the vector of wrong labels itself")
+
+
+MEASURES = {"log_probability": "nats", "among_words": "nats among label words", "right": "accuracy"}
+"""What in-context learning gains in: :class:`iclnb.mechanism.function_vectors.Tried`."""
+
+
+def gains(tried: Tried, *, seed: int) -> list[tuple]:
+    """What demonstrations gain over none, and what each kind of vector does, in every measure.
+
+    Returns:
+        Rows of a name and one estimate for each of :data:`MEASURES`.
+    """
+    back = {
+        (kind, measure): function_vectors.share_back(tried, kind, measure)
+        for kind in function_vectors.KINDS
+        for measure in MEASURES
+    }
+    first = function_vectors.KINDS[0]
+    rows = [("demonstrations", *(stats.interval(back[first, m][1], seed=seed) for m in MEASURES))]
+    return rows + [
+        (kind, *(stats.interval(back[kind, m][0], seed=seed) for m in MEASURES))
         for kind in function_vectors.KINDS
     ]
 

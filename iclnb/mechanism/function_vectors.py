@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from scipy import special
 from tqdm import tqdm
 
 from iclnb.llm.attention import prepare
@@ -47,18 +48,22 @@ class Means:
 
 @dataclass(frozen=True)
 class Tried:
-    """Log-probabilities of the right word, and whether it is the likeliest label word.
+    """What became of the right word under each step, and with demonstrations.
 
     Attributes:
         steps: what was done, and at which layer (or in which window of layers).
-        log_probability, right: under each step. (sets, points, steps)
-        shown_log_probability, shown_right: with demonstrations. (sets, points)
+        log_probability: of the right word, over the whole vocabulary. (sets, points, steps)
+        among_words: its log-probability among the label words: which word, given that it is one of them.
+        right: whether it is the likeliest label word.
+        shown_log_probability, shown_among_words, shown_right: with demonstrations. (sets, points)
     """
 
     steps: tuple[tuple[str, int], ...]
     log_probability: Float[np.ndarray, "sets points steps"]
+    among_words: Float[np.ndarray, "sets points steps"]
     right: Float[np.ndarray, "sets points steps"]
     shown_log_probability: Float[np.ndarray, "sets points"]
+    shown_among_words: Float[np.ndarray, "sets points"]
     shown_right: Float[np.ndarray, "sets points"]
 
 
@@ -101,10 +106,16 @@ def attempt(
         found[half == part] = np.stack(rows).reshape(-1, *found.shape[1:])
     kept = which >= 0
     word = material.truth[kept]
-    taken = np.take_along_axis(found[kept], word[..., None, None], -1)[..., 0]
-    shown = np.take_along_axis(answers[kept], word[..., None], -1)[..., 0]
-    right = (found[kept].argmax(-1) == word[..., None]).astype(float)
-    return Tried(steps, taken, right, shown, (answers[kept].argmax(-1) == word).astype(float))
+    return Tried(steps, *_measures(found[kept], word[..., None]), *_measures(answers[kept], word))
+
+
+def _measures(
+    answers: Float[np.ndarray, "*prompts words"], word: Int[np.ndarray, "*#prompts"]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Log-probability of the right word, the same among the label words, and whether it is the likeliest."""
+    at = np.broadcast_to(word, answers.shape[:-1])
+    whole = np.take_along_axis(answers, at[..., None], -1)[..., 0]
+    return whole, whole - special.logsumexp(answers, -1), (answers.argmax(-1) == at).astype(float)
 
 
 def share_back(tried: Tried, kind: str, measure: str = "log_probability") -> tuple[np.ndarray, np.ndarray]:
@@ -113,13 +124,13 @@ def share_back(tried: Tried, kind: str, measure: str = "log_probability") -> tup
     Args:
         tried: from :func:`attempt`.
         kind: one of :data:`KINDS`.
-        measure: ``log_probability`` (nats) or ``right`` (accuracy).
+        measure: ``log_probability`` or ``among_words`` (nats), or ``right`` (accuracy).
     """
     own = [i for i, (name, _) in enumerate(tried.steps) if name == kind]
     values, nothing = getattr(tried, measure), getattr(tried, measure)[..., 0]
     half, back = np.arange(len(values)) % 2, np.empty(len(values))
     for part in (0, 1):
-        layer = max(own, key=lambda i: tried.log_probability[half != part][..., i].mean())
+        layer = max(own, key=lambda i: values[half != part][..., i].mean())
         back[half == part] = (values[..., layer] - nothing)[half == part].mean(1)
     return back, (getattr(tried, f"shown_{measure}") - nothing).mean(1)
 

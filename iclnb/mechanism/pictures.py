@@ -11,7 +11,7 @@ from iclnb import figures, stats
 from iclnb.display import number
 from iclnb.figures import Picture
 from iclnb.mechanism.decision import LEVEL
-from iclnb.mechanism.estimates import ratio, survives
+from iclnb.mechanism.estimates import MEASURES, ratio, survives
 from iclnb.mechanism.flow import places
 from iclnb.mechanism.passes import Runs
 from iclnb.mechanism.study import Condition
@@ -73,7 +73,7 @@ def heads(one: Condition) -> Picture:
     return Picture(
         figure,
         alt=f"Scatter plots of all heads under {one.name}. The {len(one.best)} best agree "
-        f"{number(float(means['agreement'][layers, of_layer].mean()), 2)} with the model; their means: {words}.",
+        f"{number(float(means['agreement'][layers, of_layer].mean()), 2)} with the model; {words}.",
         caption=f"Heads under {one.name}. Dotted: 95 % quantile of the null.",
     )
 
@@ -150,39 +150,37 @@ def flow(runs: Runs, conditions: Sequence[Condition], *, seed: int) -> Picture:
 
 
 @figures.picture
-def vectors(gains: Mapping[str, Sequence[tuple[str, Estimate, Estimate]]]) -> Picture:
-    """The share of in-context learning's gain that each kind of vector gives back, in nats.
+def vectors(gains: Mapping[str, Sequence[tuple]]) -> Picture:
+    """What demonstrations, and each kind of vector, gain over zero-shot prompts.
 
     Args:
         gains: for each condition what :func:`iclnb.mechanism.estimates.gains` gives.
     """
-    figure, axes = plt.subplots(figsize=(7.0, 3.0))
-    names = [name for name, *_ in next(iter(gains.values()))]
-    for i, ((condition, rows), line) in enumerate(zip(gains.items(), figures.SERIES, strict=False)):
-        middle = np.array([float(nats.value) for _, nats, _ in rows])
-        errors = np.clip(
-            [[m - n.low, n.high - m] for m, (_, n, _) in zip(middle, rows, strict=True)], 0, None
-        ).T
-        at = np.arange(len(names)) + (i - (len(gains) - 1) / 2) * 0.15
-        axes.errorbar(
-            at,
-            middle,
-            np.nan_to_num(errors),
-            fmt=line["marker"],
-            color=line["color"],
-            label=condition,
-            capsize=3,
-        )
-    axes.axhline(0, color="0.4", linewidth=0.8)
-    axes.axhline(1, color="0.4", linewidth=0.8, linestyle=":")
-    axes.set_xticks(range(len(names)), [name.replace(" ", "\n", 1) for name in names], fontsize=8)
-    axes.set_ylabel("share of the gain (nats)")
-    axes.legend()
-    words = "; ".join(f"under {c} {number(float(rows[0][1].value), 2)}" for c, rows in gains.items())
+    panels = list(MEASURES.values())[:2]
+    figure, all_axes = plt.subplots(1, 2, figsize=(8.6, 3.6), sharey=True)
+    names = [row[0] for row in next(iter(gains.values()))]
+    for column, (axes, panel) in enumerate(zip(all_axes, panels, strict=True), start=1):
+        for i, ((condition, rows), line) in enumerate(zip(gains.items(), figures.SERIES, strict=False)):
+            found = _stacked([row[column] for row in rows])
+            errors = np.clip([found.value - found.low, found.high - found.value], 0, None)
+            at = np.arange(len(names)) + (i - (len(gains) - 1) / 2) * 0.25
+            style = {"fmt": line["marker"], "color": line["color"], "capsize": 3, "markersize": 4}
+            axes.errorbar(found.value, at, xerr=np.nan_to_num(errors), label=condition, **style)
+        axes.axvline(0, color="0.4", linewidth=0.8)
+        axes.set(title=panel, xlabel="gain over zero-shot")
+    all_axes[0].set_yticks(range(len(names)), names)
+    all_axes[0].invert_yaxis()
+    all_axes[0].legend(fontsize=8)
+    words = "; ".join(
+        f"under {condition} {names[1]} gains {number(float(rows[1][1].value), 2)} nats where demonstrations "
+        f"gain {number(float(rows[0][1].value), 2)}, and {number(float(rows[1][2].value), 2)} of "
+        f"{number(float(rows[0][2].value), 2)} among label words"
+        for condition, rows in gains.items()
+    )
     return Picture(
         figure,
-        alt=f"Share of the gain over zero-shot that comes back; {names[0]}: {words}.",
-        caption="Gain of demonstrations over none = 1 (95 % intervals over sets). The last two are controls.",
+        alt=f"Gains over zero-shot prompts: {words}.",
+        caption="Log-probability of the right word (95 % intervals over sets). The last two are controls.",
     )
 
 

@@ -1,4 +1,4 @@
-"""A condition as a whole: scores of heads, the best of them, their null, and the verdict."""
+"""All measurements of a model, and a condition as a whole: scores, best heads, their null, the verdict."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,12 +7,61 @@ import numpy as np
 from jaxtyping import Float
 
 from iclnb import stats
-from iclnb.mechanism import scores
+from iclnb.llm.reader import Reader
+from iclnb.mechanism import passes, scores
+from iclnb.mechanism.ceiling import Texts
 from iclnb.mechanism.decision import layers_of
-from iclnb.mechanism.material import CONDITIONS, Material
+from iclnb.mechanism.material import CONDITIONS, Material, repeated
 from iclnb.mechanism.passes import Runs
+from iclnb.mechanism.scores import likenesses
 from iclnb.mechanism.verdict import Verdict, verdict
 from iclnb.stats import Estimate
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What chapter 07 reads off a model.
+
+    Attributes:
+        runs: every set in every context, with interventions.
+        texts: states of queries and demonstrations that were read alone.
+        likenesses: of every query with every demonstration of its set, by name.
+        induction: of every head, on repeated random tokens.
+    """
+
+    runs: Runs
+    texts: Texts
+    likenesses: Mapping[str, Float[np.ndarray, "sets points k"]]
+    induction: Float[np.ndarray, "sequences layers heads"]
+
+
+def measure(
+    reader: Reader, material: Material, *, depths: int, sequences: int, length: int, seed: int
+) -> Measured:
+    """Everything that is read off a model.
+
+    Args:
+        reader: of the model.
+        material: prompts.
+        depths: layers at which states are put in place.
+        sequences: of random tokens.
+        length: of these, before they are repeated.
+        seed: of the random tokens.
+
+    Raises:
+        IclnbError: if a prompt is too long, or the architecture cannot be followed.
+    """
+    runs = passes.run_sets(reader, material, depths=depths)
+    queries, shown = (
+        passes.alone(reader, table.ravel().tolist()) for table in (material.alone, material.shown)
+    )
+    texts = Texts(
+        queries["states"].reshape(*material.alone.shape, *queries["states"].shape[1:]),
+        shown["states"].reshape(*material.shown.shape, *shown["states"].shape[1:]),
+    )
+    ordinary = np.setdiff1d(np.arange(reader.tokenizer.vocab_size), reader.tokenizer.all_special_ids)
+    induction = passes.induction(reader, repeated(ordinary, sequences, length, seed=seed))
+    return Measured(runs, texts, likenesses(reader, material, queries, shown), induction)
 
 
 @dataclass(frozen=True)
@@ -42,23 +91,19 @@ class Condition:
 
 
 def study(
-    runs: Runs,
-    material: Material,
-    condition: str,
-    likenesses: Mapping[str, Float[np.ndarray, "sets points k"]],
-    induction: Float[np.ndarray, "sequences layers heads"],
-    *,
-    draws: int = 100,
-    seed: int,
+    measured: Measured, material: Material, condition: str, *, draws: int = 100, seed: int
 ) -> Condition:
     """Everything about one condition.
 
     Args:
-        runs, material, condition, likenesses, induction: as in :func:`iclnb.mechanism.scores.score`.
+        measured: on a model.
+        material: of the same prompts.
+        condition: of :data:`iclnb.mechanism.material.CONDITIONS`.
         draws: permutations of the null.
         seed: of permutations and intervals.
     """
-    heads = scores.score(runs, material, condition, likenesses, induction)
+    runs = measured.runs
+    heads = scores.score(runs, material, condition, measured.likenesses, measured.induction)
     best = scores.best(heads.agrees)
     reached = stats.interval(scores.over_best(heads.agrees.astype(float), heads.agrees), seed=seed)
     context = CONDITIONS[condition][0]

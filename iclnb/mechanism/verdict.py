@@ -2,8 +2,9 @@
 
 Two queries of different labels under two labellings of the same demonstrations give four answers. What the
 query changes whatever the labels, what the labels change whatever the query, and their interaction are the
-effects of a 2 x 2 design. Replacing the residual stream at the last token by that of the other labelling, at
-the layer in which the best heads stand, shows which part of the last two had been decided before.
+effects of a 2 x 2 design. The residual stream at the last token is replaced in the layer in which the best
+heads stand: by that under the other labelling, which shows what part of the last two had been decided before;
+by that of the other query, which shows what part of the first.
 """
 
 from collections.abc import Mapping
@@ -19,6 +20,8 @@ from iclnb.mechanism.passes import Runs
 from iclnb.stats import Estimate
 
 KERNEL, MAPPING, INDUCTION, REPORT = "kernel over x", "mapping without likeness", "induction", "report"
+LATER = "query read later"
+SHARES = (KERNEL, MAPPING, INDUCTION, REPORT, LATER)
 MIXTURE, NONE = "mixture", "none"
 
 PURE = 2 / 3
@@ -84,8 +87,9 @@ class Verdict:
     """What a model does in one condition.
 
     Attributes:
-        name: one of the four, a mixture, or none.
-        shares: of the four, with intervals over sets; they sum to 1.
+        name: one of :data:`SHARES`, a mixture, or none.
+        shares: of each, with intervals over sets; they sum to 1.
+        effects: shares of ``query``, ``labels`` and ``both`` in the design, which sum to 1.
         spread: mean square of all effects, in nats².
         decided: how much of the labels' influence is in the residual stream before the best heads.
         layer: of the first of the best heads.
@@ -93,6 +97,7 @@ class Verdict:
 
     name: str
     shares: Mapping[str, Estimate]
+    effects: Mapping[str, Estimate]
     spread: float
     decided: Estimate
     layer: int
@@ -120,35 +125,60 @@ def verdict(
     layer = int(layers.min())
     first, second = (runs.of("answers", context) for context in CONDITIONS[condition])
     found = effects(first, second)
-    samples = (found["query"], found["labels"], found["both"], *slope(runs, condition, "labels", layer))
+    effect = (found["query"], found["labels"], found["both"])
+    slopes = (*slope(runs, condition, "labels", layer), *slope(runs, condition, "query", layer))
 
     def shares(*parts: np.ndarray) -> np.ndarray:
         return shares_of(*(part.mean(0) for part in parts), likeness=likeness)
 
-    estimate = stats.interval(*samples, statistic=shares, seed=seed)
-    decided = stats.interval(
-        *samples[3:], statistic=lambda up, down: _ratio(up.mean(0), down.mean(0)), seed=seed
-    )
-    by_name = {name: estimate.at(i) for i, name in enumerate((KERNEL, MAPPING, INDUCTION, REPORT))}
+    estimate = stats.interval(*effect, *slopes, statistic=shares, seed=seed)
+    parts = stats.interval(*effect, statistic=_parts, seed=seed)
+    decided = stats.interval(*slopes[:2], statistic=_slope, seed=seed)
+    by_name = {name: estimate.at(i) for i, name in enumerate(SHARES)}
+    of_effects = {name: parts.at(i) for i, name in enumerate(found)}
     spread = float(sum(part.mean() for part in found.values()))
-    return Verdict(_name(by_name, spread, above_null), by_name, spread, decided, layer)
+    return Verdict(_name(by_name, spread, above_null), by_name, of_effects, spread, decided, layer)
 
 
 def shares_of(
-    query: float, labels: float, both: float, up: float, down: float, *, likeness: float
-) -> Float[np.ndarray, " four"]:
-    """Shares of kernel, mapping without likeness, induction and report, which sum to 1.
+    query: float,
+    labels: float,
+    both: float,
+    up: float,
+    down: float,
+    query_up: float,
+    query_down: float,
+    *,
+    likeness: float,
+) -> Float[np.ndarray, " shares"]:
+    """The shares of :data:`SHARES`, which sum to 1.
 
-    Report is what the query decides whatever the labels, and of all else what was decided before the heads:
-    the slope ``up / down``, held between 0 and 1.
+    Report is what was decided before the heads: of what the labels change, the slope ``up / down`` of answers
+    on the other labelling's state; of what the query changes whatever the labels, the slope ``query_up /
+    query_down`` on the other query's. Both are held between 0 and 1.
+
+    Args:
+        query, labels, both: mean squares of the effects.
+        up, down, query_up, query_down: numerators and denominators of the slopes.
+        likeness: correlation of the heads' weights with likeness; from :data:`LIKE` on they are a kernel.
     """
     total = query + labels + both
     if not total > 0:
-        return np.full(4, np.nan)
-    late = 1 - np.clip(_ratio(up, down), 0, 1)
+        return np.full(len(SHARES), np.nan)
+    late, later = (1 - np.clip(_ratio(*pair), 0, 1) for pair in ((up, down), (query_up, query_down)))
     read, copied = late * both / total, late * labels / total
     kernel, mapping = (read, 0.0) if likeness >= LIKE else (0.0, read)
-    return np.array([kernel, mapping, copied, 1 - read - copied])
+    alone = later * query / total
+    return np.array([kernel, mapping, copied, 1 - read - copied - alone, alone])
+
+
+def _parts(*effects: np.ndarray) -> np.ndarray:
+    means = np.array([part.mean(0) for part in effects])
+    return means / means.sum() if means.sum() > 0 else np.full(len(means), np.nan)
+
+
+def _slope(up: np.ndarray, down: np.ndarray) -> float:
+    return _ratio(up.mean(0), down.mean(0))
 
 
 def _ratio(up: float, down: float) -> float:

@@ -9,7 +9,7 @@ from iclnb.llm.data.definitions import Task
 from iclnb.llm.demonstrations import TaskRows
 from iclnb.llm.reader import Reader
 from iclnb.mechanism import material, passes, verdict
-from iclnb.mechanism.study import study
+from iclnb.mechanism.study import Measured, study
 
 pytestmark = pytest.mark.tiny
 
@@ -36,7 +36,8 @@ def studied(model, *, sets=16, points=2, k=9):
     query, shown = (model.places[np.vectorize(lambda w: int(w[1:]))(table)] for table in words)
     like = {"places": np.einsum("spd,skd->spk", query, shown)}
     blank = np.zeros((2, *runs.arrays["copying"].shape[-2:]))
-    return {name: study(runs, drawn, name, like, blank, draws=40, seed=0) for name in CONDITIONS}
+    found = Measured(runs, None, like, blank)
+    return {name: study(found, drawn, name, draws=40, seed=0) for name in CONDITIONS}
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
