@@ -33,7 +33,7 @@ def shares(conditions: Sequence[Condition]) -> Picture:
         axes.bar(at, middle, width, color=line["color"], alpha=0.7, label=one.name, hatch="/" * i)
         axes.errorbar(at, middle, errors, fmt="none", color="0.2", capsize=3, linewidth=1)
     axes.axhline(PURE, color="0.4", linewidth=0.8, linestyle=":")
-    axes.set_xticks(range(len(names)), names)
+    axes.set_xticks(range(len(names)), [name.replace(" ", "\n", 1) for name in names])
     axes.set(ylabel="share of what tells answers apart", ylim=(0, 1.05))
     axes.legend()
     words = [
@@ -190,4 +190,5 @@ def _stacked(found: Sequence[Estimate]) -> Estimate:
 
 def _mark_heads(axes: Axes, one: Condition) -> None:
     layers = [layer for layer, _ in one.best]
-    axes.plot(layers, np.full(len(layers), axes.get_ylim()[0]), "^", color="0.2", clip_on=False, markersize=5)
+    at_the_bottom = axes.get_xaxis_transform()
+    axes.plot(layers, np.zeros(len(layers)), "^", color="0.2", transform=at_the_bottom, clip_on=False)

@@ -134,8 +134,8 @@ def verdict(
     estimate = stats.interval(*effect, *slopes, statistic=shares, seed=seed)
     parts = stats.interval(*effect, statistic=_parts, seed=seed)
     decided = stats.interval(*slopes[:2], statistic=_slope, seed=seed)
-    by_name = {name: estimate.at(i) for i, name in enumerate(SHARES)}
-    of_effects = {name: parts.at(i) for i, name in enumerate(found)}
+    by_name = {name: _held(estimate.at(i)) for i, name in enumerate(SHARES)}
+    of_effects = {name: _held(parts.at(i)) for i, name in enumerate(found)}
     spread = float(sum(part.mean() for part in found.values()))
     return Verdict(_name(by_name, spread, above_null), by_name, of_effects, spread, decided, layer)
 
@@ -170,6 +170,11 @@ def shares_of(
     kernel, mapping = (read, 0.0) if likeness >= LIKE else (0.0, read)
     alone = later * query / total
     return np.array([kernel, mapping, copied, 1 - read - copied - alone, alone])
+
+
+def _held(share: Estimate) -> Estimate:
+    """A share with its limits held between 0 and 1; rounding errors below 0 taken off."""
+    return Estimate(*(float(np.clip(part, 0, 1)) for part in share))
 
 
 def _parts(*effects: np.ndarray) -> np.ndarray:
