@@ -41,7 +41,7 @@ def test_contexts_hold_the_same_demonstrations_under_other_labels(kernel):
 
 
 def test_interventions_stand_where_the_plan_says(kernel):
-    """A kernel head in layer 2: labels come in there, the query's word in layer 0. (Other heads are noise.)"""
+    """A kernel head in layer 2: labels come in there, the query's word in layer 0; other heads are noise."""
     runs = kernel.measured.runs
     before = runs.of("edited", material.OWN)[:, :, 0]
     np.testing.assert_allclose(before, runs.of("answers", material.OWN)[:, :2], atol=1e-4)
