@@ -62,3 +62,15 @@ def study_of():
 def kernel():
     """A model with a planted kernel head, in layer 2."""
     return studied(planted.plant(head=(2, 3), bandwidth=16))
+
+
+@pytest.fixture(scope="session")
+def counting():
+    """A model whose planted head, in layer 2, copies all labels alike, whatever the query."""
+    return studied(planted.plant(head=(2, 3), bandwidth=0))
+
+
+@pytest.fixture(scope="session")
+def report():
+    """A model that knows the answers, with a planted head in layer 3 that reports them."""
+    return studied(planted.plant_report())

@@ -15,14 +15,14 @@ def test_a_planted_kernel_head_is_a_kernel(kernel):
         assert one.best[0] == (2, 3) and one.likeness[1].value > 0.5
 
 
-def test_a_head_that_copies_labels_whatever_the_query_is_induction(study_of):
-    for one in study_of(planted.plant(head=(2, 3), bandwidth=0)).conditions.values():
+def test_a_head_that_copies_labels_whatever_the_query_is_induction(counting):
+    for one in counting.conditions.values():
         assert one.verdict.name == verdict.INDUCTION, one.verdict
         assert one.verdict.decided.value < 0.1
 
 
-def test_a_head_that_reports_a_decision_made_elsewhere_is_a_report(study_of):
-    for one in study_of(planted.plant_report()).conditions.values():
+def test_a_head_that_reports_a_decision_made_elsewhere_is_a_report(report):
+    for one in report.conditions.values():
         assert one.verdict.name == verdict.REPORT, one.verdict
         assert (3, 3) in one.best and one.agreement.value > 0.95
 
