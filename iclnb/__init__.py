@@ -7,8 +7,7 @@ The package by subject, each part importing only from the lines above it:
 - ``stats``, ``display``, ``claims``, ``figures``: intervals, tables, verdicts, pictures
 - ``kernel_regression``: the formula of paper A, for every chapter
 - ``llm``: language models, their data, prompts and attention (PyTorch)
-- a room for each chapter, of the same anatomy (``material``, measurements, ``estimates``, ``pictures``;
-  ``bayes`` and ``heads`` are older):
+- a room for each chapter, of the same anatomy (``material``, measurements, ``estimates``, ``pictures``):
   ``bayes`` (01), ``allocation`` (02), ``heads`` (03), ``steering`` (04), ``lsa`` (05, JAX), ``guess`` (06)
 - ``publish``: runs the notebooks, builds the book, the command line ``iclnb``
 

@@ -4,8 +4,7 @@ import base64
 import functools
 import html
 import io
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import matplotlib as mpl
@@ -95,16 +94,3 @@ def band(axes: Axes, x: Float[np.ndarray, " points"], estimate: Estimate, label:
     """
     axes.plot(x, estimate.value, label=label, markersize=3.5, linewidth=1.4, **line)
     axes.fill_between(x, estimate.low, estimate.high, color=line.get("color"), alpha=0.18, linewidth=0)
-
-
-@contextmanager
-def style() -> Iterator[None]:
-    """Matplotlib settings of the book, for chapters that draw in their notebook."""
-    with mpl.rc_context(STYLE):
-        yield
-
-
-def show(figure: Figure, *, alt: str, caption: str = "") -> Picture:
-    """The figure as a picture, closed; for chapters that draw in their notebook."""
-    plt.close(figure)
-    return Picture(figure, alt, caption)

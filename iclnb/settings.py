@@ -130,28 +130,3 @@ def _bool(text: str) -> bool:
 
 
 _READERS = {"None": _none, "bool": _bool, "int": int, "float": float, "str": str}
-
-
-def choose(profile: str, sizes: Mapping[str, Mapping[str, Any]], **overrides: Any) -> SimpleNamespace:
-    """The sizes of one profile, for chapters whose parameters cell does not hold them yet.
-
-    Args:
-        profile: one of :data:`PROFILES`.
-        sizes: for each profile, a value for every setting.
-        overrides: settings given by hand; ``None`` leaves the profile's value.
-
-    Returns:
-        A namespace with one attribute for each setting.
-
-    Raises:
-        IclnbError: if the profile or an overridden setting is unknown; the message lists the known ones.
-    """
-    if profile not in sizes:
-        raise unknown("profile", profile, sizes)
-    settings = dict(sizes[profile])
-    for name, value in overrides.items():
-        if name not in settings:
-            raise unknown("setting", name, settings)
-        if value is not None:
-            settings[name] = value
-    return SimpleNamespace(**settings)

@@ -95,22 +95,7 @@ def test_data_stands_below_the_rest_of_llm():
             assert not above & set(imports(module)), module
 
 
-OLD = {"heads": "03"}
-"""Rooms that are not rebuilt yet, and their chapters: a test of one that passes must leave this list."""
-
-
-def rebuilt(names):
-    """Parameters of which those of old rooms and chapters are expected to fail."""
-    late = pytest.mark.xfail(reason="not rebuilt yet", strict=True)
-    old = {
-        *OLD,
-        "iclnb.heads.verdicts.probes",
-        *(name for name in names if name[:2] in OLD.values() and not name[2].isalpha()),
-    }
-    return [pytest.param(name, marks=late) if name in old else name for name in names]
-
-
-@pytest.mark.parametrize("room", rebuilt(ROOMS))
+@pytest.mark.parametrize("room", ROOMS)
 def test_every_room_has_the_same_anatomy(room):
     files = {path.stem for path in (ROOT / "iclnb" / room).glob("*.py")}
     assert {"__init__", "material", "pictures"} <= files
@@ -120,7 +105,7 @@ def test_every_room_has_the_same_anatomy(room):
 NOTEBOOKS = [path.stem for path in sorted((ROOT / "notebooks").glob("[0-9]*.py"))]
 
 
-@pytest.mark.parametrize("name", rebuilt(NOTEBOOKS))
+@pytest.mark.parametrize("name", NOTEBOOKS)
 def test_notebooks_hold_choices_and_interpretation(name):
     """No function, no figure drawn by hand, and no more visible code than a reader takes in."""
     text = (ROOT / "notebooks" / f"{name}.py").read_text("utf-8")
@@ -133,7 +118,7 @@ def test_notebooks_hold_choices_and_interpretation(name):
     assert len(text.splitlines()) <= 520
 
 
-@pytest.mark.parametrize("module", rebuilt(MODULES))
+@pytest.mark.parametrize("module", MODULES)
 def test_files_and_functions_can_be_read_in_one_sitting(module):
     assert len(MODULES[module].read_text("utf-8").splitlines()) <= 280
     functions = [n for n in ast.walk(TREES[module]) if isinstance(n, ast.FunctionDef)]

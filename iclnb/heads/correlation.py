@@ -5,9 +5,6 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float
 
-from iclnb import stats
-from iclnb.stats import Estimate
-
 Correlation = Callable[..., Float[np.ndarray, "*heads"]]
 
 
@@ -17,7 +14,7 @@ def pooled(
     """Pearson's correlation of a_i and sim(x_test, x_i) over all prompts and demonstrations, as in the paper.
 
     It also counts what has nothing to do with the query: a demonstration near the end draws attention, and a
-    text whose continuation is foreseeable is like all others.
+    text whose next token is easily predicted is like all others.
     """
     return _pearson(*_aligned(weights, similarity))
 
@@ -42,24 +39,13 @@ def permuted_maxima(
     permutations: int,
     seed: int,
 ) -> Float[np.ndarray, " permutations"]:
-    """The largest correlation of any head when test points change places in each set's similarities."""
+    """The largest correlation of any head when the test points of each set's similarities are permuted."""
     rng = np.random.default_rng(seed)
     maxima = np.empty(permutations)
     for r in range(permutations):
         order = rng.random(similarity.shape[:2]).argsort(-1)
         maxima[r] = correlation(weights, np.take_along_axis(similarity, order[..., None], 1)).max()
     return maxima
-
-
-def interval(
-    correlation: Correlation,
-    weights: Float[np.ndarray, "sets points k"],
-    similarity: Float[np.ndarray, "sets points k"],
-    *,
-    seed: int,
-) -> Estimate:
-    """The correlation of one head's weights with its interval over demonstration sets x test points."""
-    return stats.crossed_bootstrap(weights, similarity, statistic=correlation, seed=seed)
 
 
 def _aligned(weights: np.ndarray, similarity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

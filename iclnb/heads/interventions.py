@@ -1,5 +1,6 @@
 """Interventions that ask what heads cause: mean ablation, and label values swapped among demonstrations."""
 
+import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
@@ -7,46 +8,15 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from iclnb.errors import IclnbError
+from iclnb.fingerprint import of_modules
 from iclnb.llm.attention import Edit, SharedPrefix
+from iclnb.llm.passes import Alter
 from iclnb.llm.prompts import Prompt, Span
-from iclnb.llm.reading import read
 
 Head = tuple[int, int]
 """A layer and one of its heads, both counted from 0."""
-
-
-def mean_outputs(
-    model: PreTrainedModel, prompts: Sequence[Prompt], *, pad_token_id: int, **settings: object
-) -> Float[np.ndarray, "layers heads dim"]:
-    """What every head puts out at the last token, averaged over prompts.
-
-    Sums are kept, not outputs: memory does not grow with the number of prompts. Take prompts other than
-    those on which an ablation is judged.
-
-    Args:
-        model: a causal language model.
-        prompts: at least one.
-        pad_token_id: the tokeniser's padding token.
-        settings: ``batch_size`` and ``prefixes`` of :func:`iclnb.llm.reading.read`.
-
-    Raises:
-        IclnbError: if the architecture's head outputs cannot be reached.
-        ValueError: without prompts.
-    """
-    if not prompts:
-        raise ValueError("a mean needs at least one prompt")
-    sums: dict[int, np.ndarray] = {}
-
-    def add(layer: int, z: Tensor) -> Tensor:
-        sums[layer] = sums.get(layer, 0) + z.double().sum(0).cpu().numpy()
-        return z
-
-    for _ in read(model, prompts, pad_token_id=pad_token_id, attention=False, edit=add, **settings):
-        pass
-    return np.stack([sums[layer] for layer in sorted(sums)]) / len(prompts)
 
 
 def ablate(heads: Iterable[Head], means: Float[np.ndarray, "layers heads dim"]) -> Edit:
@@ -57,10 +27,10 @@ def ablate(heads: Iterable[Head], means: Float[np.ndarray, "layers heads dim"]) 
 
     Args:
         heads: the layer and head of each.
-        means: of :func:`mean_outputs`, or zeros.
+        means: of :meth:`iclnb.llm.reader.Reader.mean_head_outputs`, or zeros.
 
     Returns:
-        An edit for :func:`iclnb.llm.reading.read`.
+        An edit for :meth:`iclnb.llm.reader.Reader.answers`.
 
     Raises:
         ValueError: if the model of ``means`` has no such head.
@@ -80,6 +50,8 @@ def ablate(heads: Iterable[Head], means: Float[np.ndarray, "layers heads dim"]) 
         z[:, chosen] = torch.as_tensor(means[layer, chosen]).to(z)
         return z
 
+    put_out = [means[layer, chosen].tobytes() for layer, chosen in by_layer.items()]
+    edit.key = f"ablate {by_layer} {hashlib.sha256(b''.join(put_out)).hexdigest()} {_code()}"
     return edit
 
 
@@ -133,11 +105,26 @@ def random_heads_like(heads: Iterable[Head], per_layer: int, rng: np.random.Gene
     return drawn
 
 
+def swapping(seed: int, layers: Collection[int] | None = None) -> Alter:
+    """For :meth:`iclnb.llm.reader.Reader.answers`: label tokens get the values of another class's labels.
+
+    Args:
+        seed: of the partners (:func:`label_partners`).
+        layers: where to swap; ``None`` for everywhere.
+    """
+
+    def alter(prefix: SharedPrefix, prompt: Prompt) -> SharedPrefix:
+        return swap_label_values(prefix, prompt.y, prompt.labels, seed=seed, layers=layers)
+
+    alter.key = f"swap label values, seed {seed}, layers {layers} {_code()}"
+    return alter
+
+
 def label_partners(labels: Sequence[int], *, seed: int) -> list[int]:
     """For each demonstration a random one of another class.
 
     Where no class has more than half of the demonstrations the partners are a permutation: with two classes
-    of equal size the demonstrations are paired and change places. Otherwise each demonstration's partner is
+    of equal size the demonstrations are paired and swapped. Otherwise each demonstration's partner is
     drawn independently from those of other classes.
 
     Args:
@@ -210,3 +197,8 @@ def swap_label_values(
                 value[row, to] = value[row, source]
         values.append(value)
     return replace(prefix, values=tuple(values))
+
+
+def _code() -> str:
+    """What edits do, for the keys under which what they lead to is kept."""
+    return of_modules(["iclnb.heads.interventions"])

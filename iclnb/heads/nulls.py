@@ -5,14 +5,25 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from iclnb.heads.kernel import Weighed, reconstruct
+from iclnb.kernel_regression import kernel_regression
+from iclnb.llm.kernel_weights import KernelWeights
+
+LEVEL = 0.95
+"""Quantile of a permutation null that a head chosen among all has to exceed."""
 
 RECENCY = np.round(np.arange(0.3, 1.0001, 0.05), 2)
 """Candidate factors λ of the recency kernel a_i = λ^(k-i)."""
 
 
+def reconstruct(
+    weights: Float[np.ndarray, "*prompts layers heads k"], labels: Int[np.ndarray, "*prompts k"], classes: int
+) -> Float[np.ndarray, "*prompts layers heads classes"]:
+    """Each head's kernel regression Σ_i a_i e(y_i) / Σ_i a_i; its argmax is ỹ (paper A, section 5.2)."""
+    return kernel_regression(weights, labels[..., None, None, :], classes)
+
+
 def permuted_maxima(
-    found: Weighed,
+    found: KernelWeights,
     target: Int[np.ndarray, " *prompts"],
     *,
     within: Literal["prompt", "set"] = "prompt",
@@ -22,7 +33,7 @@ def permuted_maxima(
     seed: int,
     variant: str = "maximum",
 ) -> Float[np.ndarray, " permutations"]:
-    """The largest agreement that any head reaches when labels change places among the demonstrations.
+    """The largest agreement that any head reaches when labels are permuted among the demonstrations.
 
     The head's weights, the label counts and the target stay as they are; only which demonstration has which
     label is undone. A head that reads its labels must beat the maximum over all heads, since it was chosen
@@ -71,7 +82,9 @@ class Blind(NamedTuple):
     factor: float
 
 
-def blind(selection: Weighed, selection_target: Int[np.ndarray, " *prompts"], evaluation: Weighed) -> Blind:
+def blind(
+    selection: KernelWeights, selection_target: Int[np.ndarray, " *prompts"], evaluation: KernelWeights
+) -> Blind:
     """The blind decisions on the evaluation prompts; recency is fitted on the selection prompts."""
     agreement = [(recency(selection, factor) == selection_target).mean() for factor in RECENCY]
     best = float(RECENCY[int(np.argmax(agreement))])
@@ -85,11 +98,11 @@ def blind(selection: Weighed, selection_target: Int[np.ndarray, " *prompts"], ev
     )
 
 
-def recency(found: Weighed, factor: float) -> Int[np.ndarray, " *prompts"]:
+def recency(found: KernelWeights, factor: float) -> Int[np.ndarray, " *prompts"]:
     """Decisions of the kernel a_i = λ^(k-i), which knows the order of the demonstrations and nothing else."""
     k = found.labels.shape[-1]
     return _vote(found, factor ** np.arange(k - 1, -1, -1.0))
 
 
-def _vote(found: Weighed, weights: Float[np.ndarray, " k"]) -> Int[np.ndarray, " *prompts"]:
+def _vote(found: KernelWeights, weights: Float[np.ndarray, " k"]) -> Int[np.ndarray, " *prompts"]:
     return np.einsum("...kc,k->...c", np.eye(found.classes)[found.labels], weights).argmax(-1)

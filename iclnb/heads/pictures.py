@@ -1,6 +1,6 @@
-"""Pictures of heads: maps of all of them, agreement by depth, probes by position, effects."""
+"""Pictures of chapter 03: maps of all heads, agreement by depth, what interventions cost."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,30 +9,69 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from iclnb import figures, stats
-from iclnb.heads.agreement import Agreement
+from iclnb import figures
+from iclnb.display import cell, number
+from iclnb.figures import Picture
+from iclnb.heads import estimates_causes
+from iclnb.heads.causes import CONTROLS, Causes
+from iclnb.heads.estimates import best_by_layer
 from iclnb.heads.interventions import Head
-from iclnb.heads.probes import OFFSETS, Probed
-from iclnb.stats import Estimate
+from iclnb.heads.reconstruction import Agreement, Arms
 
 _HATCHES = ("////", "....")
-_DASHES = ((0, (6, 2)), (0, (1, 2)), (0, (6, 2, 1, 2)), (0, (2, 4)), (0, (9, 3)))
+DASHES = ((0, (6, 2)), (0, (1, 2)), (0, (6, 2, 1, 2)), (0, (2, 4)), (0, (9, 3)))
+"""Of horizontal lines, so that they are told apart in grey."""
 
 
-def head_maps(
+@figures.picture
+def reconstruction_maps(found: Agreement, random: Agreement) -> Picture:
+    """How often each head's answer is the model's, or right, beside random weights (paper A, figure 3).
+
+    Frames mark the heads that were chosen on the selection points.
+    """
+    panels = {
+        "agreement with the model": found.by_head(),
+        "accuracy against the truth": found.by_head(found.truth),
+        "random weights: agreement": random.by_head(),
+    }
+    figure = _maps(panels, dict(zip(panels, (found.head, found.head, random.head), strict=True)))
+    layers, heads = found.selection.shape
+    best = [number(float(values.max())) for values in panels.values()]
+    return Picture(
+        figure,
+        alt=f"Heat maps of {layers} layers by {heads} heads. Against the model the best head reaches "
+        f"{best[0]}, against the truth {best[1]}; with random weights {best[2]} against its own answers.",
+        caption="How often each head's answer is the model's, or the true one. Frames: heads chosen on other "
+        "test points.",
+    )
+
+
+@figures.picture
+def correlation_maps(panels: Mapping[str, Float[np.ndarray, "layers heads"]]) -> Picture:
+    """Correlation of each head's weights with similarities, by the name of each."""
+    reached = "; ".join(f"{name} at most {number(float(each.max()))}" for name, each in panels.items())
+    return Picture(
+        _maps(panels, {}, label="Pearson's correlation", diverging=True),
+        alt=f"Heat maps of the correlation of kernel weights with similarity, by head: {reached}.",
+        caption="Correlation of each head's weights with the similarity of query and demonstration. "
+        "Frames: the largest.",
+    )
+
+
+def _maps(
     panels: Mapping[str, Float[np.ndarray, "layers heads"]],
+    mark: Mapping[str, Head],
     *,
     label: str = "",
-    mark: Mapping[str, Head] | None = None,
     diverging: bool = False,
 ) -> Figure:
-    """Maps of all heads side by side on one colour scale, the first layer at the bottom (paper A, figure 3).
+    """Maps of all heads side by side on one colour scale, the first layer at the bottom.
 
     Args:
         panels: title -> a number for every head; panels may differ in layers and heads.
-        label: what the numbers are, beside the colour scale.
         mark: title -> the head to frame there; without it each panel's head with the largest number. Its
             number stands below the panel.
+        label: what the numbers are, beside the colour scale.
         diverging: whether the scale reaches as far below zero as above.
     """
     low, high = min(np.nanmin(v) for v in panels.values()), max(np.nanmax(v) for v in panels.values())
@@ -46,10 +85,9 @@ def head_maps(
         )
         axes.grid(False)
         axes.set_title(title, fontsize=9)
-        axes.set_xlabel("head")
         axes.set_xticks(_ticks(values.shape[1]))
         axes.set_yticks(_ticks(values.shape[0]))
-        head = (mark or {}).get(title) or best_head(values)
+        head = mark.get(title) or best_head(values)
         _frame(axes, head, values[head])
     all_axes[0, 0].set_ylabel("layer")
     figure.colorbar(image, ax=all_axes.ravel().tolist(), label=label, pad=0.02)
@@ -76,64 +114,61 @@ def _frame(axes: Axes, head: Head, value: float) -> None:
     axes.set_xlabel(f"head\n□ layer {layer}, head {column}: {value:.2f}")
 
 
-def best_by_layer(found: Agreement, *, seed: int) -> Estimate:
-    """Agreement with the model of each layer's best head, with intervals. (layers)
-
-    The head of a layer is chosen on the selection points and judged on the evaluation points.
-    """
-    heads = found.selection.argmax(axis=1)
-    hits = found.hits[..., np.arange(len(heads)), heads].astype(float)
-    return stats.bootstrap(hits, seed=seed) if hits.ndim == 2 else stats.crossed_bootstrap(hits, seed=seed)
-
-
+@figures.picture
 def agreement_by_depth(
-    panels: Mapping[str, Agreement],
-    *,
-    random: Mapping[str, Agreement] | None = None,
-    middle: Int[np.ndarray, " layers"] | None = None,
-    seed: int,
-) -> Figure:
-    """Agreement with the model by layer, with nulls and rivals on the same axes.
+    found: Arms, random: Arms, middle: Int[np.ndarray, " layers"], *, seed: int
+) -> Picture:
+    """Agreement with the model by layer, with nulls and rivals on the same axes, shared and fresh.
+
+    Drawn are the best head of each layer with intervals, the mean over heads, from the median to the 95 %
+    quantile what the best of all heads reaches under permuted labels, and rules that look at no attention.
 
     Args:
-        panels: title -> agreement of all heads. Drawn are :func:`best_by_layer` with intervals, the mean over
-            heads, from the median to the 95 % quantile what the best of all heads reaches under permuted
-            labels, and the rules that look at no attention.
-        random: title -> the same of a model with random weights, drawn as a control.
+        found, random: the model, and one with random weights as a control.
         middle: the layers that the paper points to, shaded.
         seed: of the intervals.
     """
-    width = max(6.4, 0.6 + 4.2 * len(panels))
-    figure, all_axes = plt.subplots(1, len(panels), figsize=(width, 4.8), sharey=True, squeeze=False)
-    for axes, (title, found) in zip(all_axes[0], panels.items(), strict=True):
-        layers = len(found.selection)
-        if middle is not None:
-            axes.axvspan(
-                middle.min() - 0.5, middle.max() + 0.5, color="0.92", zorder=0, label="the paper's depth"
-            )
-        _nulls(axes, found)
-        where = np.arange(layers)
-        figures.band(
-            axes,
-            where,
-            best_by_layer(found, seed=seed),
-            "best head (chosen on other points)",
-            **figures.SERIES[0],
+    panels = {
+        "shared demonstrations": (found.shared, random.shared),
+        "fresh, prior off": (found.fresh_prior_off, random.fresh_prior_off),
+    }
+    figure, all_axes = plt.subplots(1, len(panels), figsize=(9.0, 4.8), sharey=True)
+    best = {}
+    for axes, (title, (model, control)) in zip(all_axes, panels.items(), strict=True):
+        best[title] = best_by_layer(model, seed=seed)
+        axes.axvspan(
+            middle.min() - 0.5, middle.max() + 0.5, color="0.92", zorder=0, label="the paper's depth"
         )
-        mean = found.by_head().mean(1)
+        _nulls(axes, model)
+        where = np.arange(len(model.selection))
+        figures.band(axes, where, best[title], "best head (chosen on other points)", **figures.SERIES[0])
+        mean = model.by_head().mean(1)
         axes.plot(where, mean, label="mean of the layer's heads", markersize=3, **figures.SERIES[1])
-        if random is not None:
-            control = best_by_layer(random[title], seed=seed).value
-            axes.plot(np.arange(len(control)), control, label="random weights, best head", **figures.CONTROL)
-        axes.set(title=title, xlabel="layer", xlim=(-0.5, layers - 0.5))
-        _relative_depth(axes, layers)
-    all_axes[0, 0].set_ylabel("agreement with the model")
-    named = [axes.get_legend_handles_labels() for axes in all_axes[0]]
+        values = best_by_layer(control, seed=seed).value
+        axes.plot(np.arange(len(values)), values, label="random weights, best head", **figures.CONTROL)
+        axes.set(title=title, xlabel="layer", xlim=(-0.5, len(where) - 0.5))
+        _relative_depth(axes, len(where))
+    all_axes[0].set_ylabel("agreement with the model")
+    common_legend(figure, all_axes)
+    peaks = "; ".join(
+        f"{title}: at most {number(float(one.value.max()))}, in layer {one.value.argmax()}"
+        for title, one in best.items()
+    )
+    return Picture(
+        figure,
+        alt=f"Agreement with the model by layer, in two panels. Best head, {peaks}. The paper's layers are "
+        f"{middle.min()} to {middle.max()} here.",
+        caption="Best and mean head of every layer, with what permuted labels and blind rules reach.",
+    )
+
+
+def common_legend(figure: Figure, all_axes: Iterable[Axes]) -> None:
+    """One legend below all panels, each entry once."""
+    named = [axes.get_legend_handles_labels() for axes in all_axes]
     entries = {
         label: handle for handles, labels in named for handle, label in zip(handles, labels, strict=True)
     }
     figure.legend(entries.values(), entries, fontsize=7, loc="outside lower center", ncols=3)
-    return figure
 
 
 def _nulls(axes: Axes, found: Agreement) -> None:
@@ -147,7 +182,7 @@ def _nulls(axes: Axes, found: Agreement) -> None:
             )  # fmt: skip
     rivals = {name: float(np.mean(right)) for name, right in found.rivals().items()}
     rivals["most frequent answer"] = found.modal
-    for (name, value), dashes in zip(rivals.items(), _DASHES, strict=True):
+    for (name, value), dashes in zip(rivals.items(), DASHES, strict=True):
         axes.axhline(value, color="0.35", linestyle=dashes, linewidth=1.2, label=name, zorder=1)
 
 
@@ -157,67 +192,23 @@ def _relative_depth(axes: Axes, layers: int) -> None:
     above.tick_params(labelsize=8)
 
 
-def probe_positions(panels: Mapping[str, Mapping[str, Probed]], *, seed: int) -> Figure:
-    """Accuracy of probes by position relative to the label, with controls (paper A, figure 5).
-
-    Args:
-        panels: title -> name of a model -> its probes; the first model is the one in question, others are
-            controls. Drawn are each model's best head and its mean over all heads with intervals over
-            demonstration sets, what the best head reaches on the first model's shuffled targets (from the
-            smallest to the largest of the shuffles), and the most frequent class.
-        seed: of the intervals.
-    """
-    width = max(6.4, 0.6 + 4.0 * len(panels))
-    figure, all_axes = plt.subplots(1, len(panels), figsize=(width, 4.4), sharey=True, squeeze=False)
-    for axes, (title, models) in zip(all_axes[0], panels.items(), strict=True):
-        first = next(iter(models.values()))
-        lines = [(figures.SERIES[0], figures.SERIES[1])] + [(figures.CONTROL, figures.CONTROL)] * (
-            len(models) - 1
-        )
-        for (name, found), (best, mean) in zip(models.items(), lines, strict=True):
-            top = found.accuracy.mean(0).max(axis=(0, 1))
-            axes.plot(OFFSETS, top, label=f"{name}, best head", markersize=5, **best)
-            over_heads = stats.bootstrap(found.accuracy.mean(axis=(1, 2)), seed=seed)
-            figures.band(axes, np.array(OFFSETS), over_heads, f"{name}, mean", **{**mean, "marker": "."})
-        shuffled = first.control.mean(1).max(axis=(1, 2))
-        if len(shuffled):
-            axes.fill_between(
-                OFFSETS, shuffled.min(0), shuffled.max(0), facecolor="none", edgecolor="0.6", hatch="////",
-                linewidth=0.6, label="shuffled targets, best head",
-            )  # fmt: skip
-        axes.plot(
-            OFFSETS, first.majority.mean(0), color="0.35", linestyle=_DASHES[0], label="most frequent class"
-        )
-        axes.set(title=title, xlabel="position relative to the label", xticks=OFFSETS)
-        axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
-    all_axes[0, 0].set_ylabel("accuracy on held-out sets")
-    return figure
-
-
-def effect_intervals(
-    intervals: Mapping[str, Estimate], *, label: str, controls: Collection[str] = (), zero: float | None = 0.0
-) -> Figure:
-    """Effects with their intervals, one line each from top to bottom, controls drawn as controls.
-
-    Args:
-        intervals: name of the intervention -> its effect.
-        label: what is on the horizontal axis.
-        controls: names of the interventions that are controls.
-        zero: where no effect is marked; ``None`` for nowhere.
-
-    Raises:
-        ValueError: if a control is none of the interventions.
-    """
-    if not set(controls) <= set(intervals):
-        raise ValueError(f"controls {sorted(controls)} are not among the interventions {list(intervals)}")
-    figure, axes = plt.subplots(figsize=(7.0, 1.0 + 0.36 * len(intervals)))
-    for row, (name, found) in enumerate(intervals.items()):
-        line = figures.CONTROL if name in controls else figures.SERIES[0]
-        axes.plot([found.low, found.high], [row, row], color=line["color"], linewidth=1.8)
-        axes.plot(found.value, row, marker=line["marker"], color=line["color"], markersize=6)
-    if zero is not None:
-        axes.axvline(zero, color="0.4", linewidth=0.8, zorder=0)
-    names = [f"{name} (control)" if name in controls else name for name in intervals]
+@figures.picture
+def intervention_costs(found: Causes, *, seed: int) -> Picture:
+    """What every intervention takes off the separation of the labels, controls drawn as controls."""
+    costs = estimates_causes.by_intervention(found, seed=seed)
+    whole = cell(estimates_causes.separation(found, seed=seed))
+    figure, axes = plt.subplots(figsize=(7.0, 1.0 + 0.36 * len(costs)))
+    for row, (name, cost) in enumerate(costs.items()):
+        line = figures.CONTROL if name in CONTROLS else figures.SERIES[0]
+        axes.plot([cost.low, cost.high], [row, row], color=line["color"], linewidth=1.8)
+        axes.plot(cost.value, row, marker=line["marker"], color=line["color"], markersize=6)
+    axes.axvline(0, color="0.4", linewidth=0.8, zorder=0)
+    names = [f"{name} (control)" if name in CONTROLS else name for name in costs]
     axes.set_yticks(range(len(names)), names)
-    axes.set(xlabel=label, ylim=(len(names) - 0.5, -0.5))
-    return figure
+    axes.set(xlabel="separation lost, in nats", ylim=(len(names) - 0.5, -0.5))
+    listed = "; ".join(f"{name} {cell(cost)}" for name, cost in costs.items())
+    return Picture(
+        figure,
+        alt=f"Separation lost, of {whole} nats: {listed}.",
+        caption=f"What interventions cost, of a separation of {whole} nats. Controls in grey.",
+    )

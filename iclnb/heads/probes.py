@@ -5,8 +5,9 @@ label it is. A probe that finds this may owe it to its own capacity; beside each
 on shuffled labels (Hewitt & Liang, "Designing and interpreting probes with control tasks", 2019).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -16,6 +17,7 @@ from iclnb import stats
 from iclnb.errors import IclnbError
 from iclnb.llm.attention import SharedPrefix
 from iclnb.llm.prompts import Prompt
+from iclnb.llm.reader import Reader
 from iclnb.stats import Estimate
 
 OFFSETS = (-1, 0, 1, 2, 3)
@@ -45,12 +47,13 @@ class Features:
     labels: Int[np.ndarray, " demonstrations"]
 
 
-def gather(prefixes: Iterable[tuple[SharedPrefix, Prompt]]) -> Features:
+def cut(prefixes: Iterable[tuple[SharedPrefix, Prompt]]) -> Features:
     """Cut keys and values around the labels out of demonstration sets, one set in memory at a time.
 
     Args:
         prefixes: for each demonstration set what the model remembers of it
-            (:func:`iclnb.llm.attention.prepare`), and a prompt that begins with it. It may be a generator.
+            (:meth:`iclnb.llm.reader.Reader.remember`), and a prompt that begins with it; a generator
+            will do.
 
     Raises:
         ValueError: without demonstrations, or if a label lies outside its prefix.
@@ -102,7 +105,7 @@ class Probed:
 
     def selectivity(self, *, seed: int) -> Estimate:
         """Accuracy minus the control's, (layers, kv_heads, positions), with intervals over sets."""
-        return stats.bootstrap(self.accuracy - self.control.mean(0), seed=seed)
+        return stats.interval(self.accuracy - self.control.mean(0), seed=seed)
 
 
 def probe(
@@ -154,6 +157,37 @@ def probe(
             majority[position, test] = classes[test] == usual
     by_set = [_means(part, features, sets) for part in (right, majority)]
     return Probed(by_set[0][:, 0], by_set[0][:, 1:].swapaxes(0, 1), by_set[1], len(names))
+
+
+class KeysAndValues(NamedTuple):
+    """Probes of what each text predicts in the keys, and of each label in the values."""
+
+    keys: Probed
+    values: Probed
+
+
+def keys_and_values(
+    reader: Reader, prompts: Iterable[Prompt], predicted: Int[np.ndarray, " demonstrations"], *, seed: int
+) -> KeysAndValues:
+    """Probe a model's keys and values around the labels of demonstration sets (section 5.4).
+
+    Args:
+        reader: the model.
+        prompts: one for each demonstration set.
+        predicted: what every text x_i predicts (:func:`predicted_tokens`).
+        seed: of the shuffled targets.
+    """
+    found = cut((reader.remember(prompt), prompt) for prompt in prompts)
+    keys = probe(found.keys, found, predicted, seed=seed)
+    return KeysAndValues(keys, probe(found.values, found, found.labels, seed=seed))
+
+
+def predicted_tokens(reader: Reader, texts: Sequence[str]) -> Int[np.ndarray, " texts"]:
+    """argmax_o P(o | x) of each text run alone."""
+    unique = list(dict.fromkeys(texts))
+    likeliest = reader.next_token_probabilities(unique).argmax(1)
+    by_text = dict(zip(unique, likeliest, strict=True))
+    return np.array([by_text[text] for text in texts])
 
 
 def _answers(

@@ -45,7 +45,7 @@ def needed_gflop(suffix: float, prefix: int) -> float:
 
 
 def suffixes(queries: int, mean: int) -> list[torch.Tensor]:
-    """Random queries of different lengths, sorted, as ``iclnb.llm.reading.read`` orders them."""
+    """Random queries of different lengths, sorted, as ``iclnb.llm.reader.Reader`` orders them."""
     generator = torch.Generator().manual_seed(0)
     lengths = torch.randint(mean // 2, mean + mean // 2 + 1, (queries,), generator=generator)
     return [

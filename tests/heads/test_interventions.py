@@ -16,8 +16,9 @@ from iclnb.llm import prompts
 from iclnb.llm.attention import attend, prepare
 from iclnb.llm.attention.head_hooks import head_outputs
 from iclnb.llm.data.definitions import Format
+from iclnb.llm.models import LoadedModel
 from iclnb.llm.prompts import Demonstration, Span
-from iclnb.llm.reading import read
+from iclnb.llm.reader import Reader
 
 pytestmark = pytest.mark.tiny
 
@@ -36,7 +37,8 @@ def made():
         )
         for rows in shown for text in TEXTS
     ]  # fmt: skip
-    return built, tiny.model("llama", vocab_size=len(tokenizer))
+    model = tiny.model("llama", vocab_size=len(tokenizer))
+    return built, Reader(LoadedModel(model, tokenizer, {}))
 
 
 def last_logits(model, prompt):
@@ -54,22 +56,15 @@ def outputs_by_hand(model, prompt):
     return np.stack([(a[0, :, -1, None] @ v)[:, 0].numpy() for a, v in zip(maps, values, strict=True)])
 
 
-def test_mean_outputs(made):
-    built, model = made
-    found = interventions.mean_outputs(model, built, pad_token_id=0, batch_size=3)
-    expected = np.mean([outputs_by_hand(model, prompt) for prompt in built], axis=0)
-    np.testing.assert_allclose(found, expected, atol=1e-4)
-    with pytest.raises(ValueError, match="at least one"):
-        interventions.mean_outputs(model, [], pad_token_id=0)
-
-
 def test_ablated_heads_put_out_their_means(made):
     """Oracle: the last layer's means replaced by weights: no input from the heads, their means as a bias."""
-    built, model = made
+    built, reader = made
+    model = reader.loaded.model
     means = np.random.default_rng(0).normal(size=(3, 4, 8))
-    found = {r.index: r.log_probabilities for r in read(
-        model, built, pad_token_id=0, attention=False, edit=interventions.ablate([(2, 1), (2, 3)], means)
-    )}  # fmt: skip
+    found = {
+        r.index: r.log_probabilities
+        for r in reader.read(built, attention=False, edit=interventions.ablate([(2, 1), (2, 3)], means))
+    }
     projection = model.model.layers[2].self_attn.o_proj
     weight = projection.weight.detach().clone()
     try:
@@ -89,14 +84,13 @@ def test_ablated_heads_put_out_their_means(made):
 
 
 def test_ablating_no_head_or_with_its_own_output_changes_nothing(made):
-    built, model = made
+    built, reader = made
+    model = reader.loaded.model
     prompt = built[0]
     own = outputs_by_hand(model, prompt)
     every = list(itertools.product(range(3), range(4)))
     for heads in ([], every):
-        (reading,) = read(
-            model, [prompt], pad_token_id=0, attention=False, edit=interventions.ablate(heads, own)
-        )
+        (reading,) = reader.read([prompt], attention=False, edit=interventions.ablate(heads, own))
         np.testing.assert_allclose(reading.log_probabilities, last_logits(model, prompt), atol=1e-4)
     with pytest.raises(ValueError, match="no head 4"):
         interventions.ablate([(0, 4)], own)
@@ -120,7 +114,7 @@ def test_partners_are_of_another_class(labels, seed):
     if max(labels.count(c) for c in labels) * 2 <= len(labels):
         assert sorted(partners) == list(range(len(labels)))
     if sorted(labels) == [0] * (len(labels) // 2) + [1] * (len(labels) // 2):
-        assert [partners[p] for p in partners] == list(range(len(labels)))  # an exchange
+        assert [partners[p] for p in partners] == list(range(len(labels)))  # a swap
 
 
 def test_every_pairing_is_drawn_and_one_class_is_refused():
@@ -134,8 +128,9 @@ def test_every_pairing_is_drawn_and_one_class_is_refused():
 
 @pytest.mark.parametrize("where", [{}, {"layers": [1]}, {"kv_heads": [(2, 1)]}])
 def test_swapped_values_reach_the_query_as_if_the_cache_held_them(made, where):
-    """Oracle: the model's own cache, value by value exchanged, and its own pass over the query."""
-    built, model = made
+    """Oracle: the model's own cache, value by value swapped, and its own pass over the query."""
+    built, reader = made
+    model = reader.loaded.model
     prompt = built[0]  # labels 0 1 0
     edge = prompt.query.start
     swapped = interventions.swap_label_values(
@@ -162,7 +157,8 @@ def test_swapped_values_reach_the_query_as_if_the_cache_held_them(made, where):
 
 
 def test_swapping_leaves_its_input_and_the_keys_alone(made):
-    built, model = made
+    built, reader = made
+    model = reader.loaded.model
     prompt = built[0]
     prefix = prepare(model, prompt.input_ids[: prompt.query.start])
     before = [value.clone() for value in prefix.values]
@@ -176,7 +172,8 @@ def test_swapping_leaves_its_input_and_the_keys_alone(made):
 
 
 def test_labels_that_cannot_be_swapped_are_refused(made):
-    built, model = made
+    built, reader = made
+    model = reader.loaded.model
     prefix = prepare(model, built[0].input_ids[:12])
     with pytest.raises(IclnbError, match="numbers of tokens"):
         interventions.swap_label_values(prefix, [Span(2, 3), Span(5, 7)], [0, 1], seed=0)
@@ -204,11 +201,12 @@ def test_query_heads_share_key_value_heads_as_the_model_has_it():
 
 
 def test_an_edit_is_one_for_head_outputs(made):
-    built, model = made
+    built, reader = made
+    model = reader.loaded.model
     edit = interventions.ablate([(0, 0)], np.zeros((3, 4, 8)))
     with head_outputs(model, edit):
         direct = last_logits(model, built[3])
-    (reading,) = read(model, [built[3]], pad_token_id=0, attention=False, edit=edit)
+    (reading,) = reader.read([built[3]], attention=False, edit=edit)
     np.testing.assert_allclose(reading.log_probabilities, direct, atol=1e-4)
 
 

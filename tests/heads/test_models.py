@@ -1,4 +1,4 @@
-"""What notebook 03 does, on tiny random models of other architectures with their tokeniser classes."""
+"""What chapter 03 does, on tiny random models of other architectures with their tokeniser classes."""
 
 import json
 
@@ -8,11 +8,10 @@ import tiny
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import GemmaTokenizer, GPT2Tokenizer, PreTrainedTokenizerFast, Qwen2Tokenizer
 
-from iclnb.heads import agreement, effects, interventions, kernel, probes, study, table, token_view
-from iclnb.llm import kernel_weights
-from iclnb.llm.attention import prepare
+from iclnb.heads import causes, material, probes, reconstruction, table_2, token_view
 from iclnb.llm.models import load
-from iclnb.llm.reading import read
+from iclnb.llm.reader import Reader
+from iclnb.llm.similarity import bm25
 
 pytestmark = pytest.mark.tiny
 
@@ -58,42 +57,47 @@ def loaded(request, tmp_path):
 
 
 @pytest.fixture
-def material(loaded, tmp_path, monkeypatch):
+def drawn(loaded, tmp_path, monkeypatch):
     (tmp_path / "sst2").mkdir()
     for split, size in (("train", 40), ("validation", 12)):
         rows = [{"sentence": f"{split} {i} {WORDS[i % 5]}", "label": i % 2} for i in range(size)]
         (tmp_path / "sst2" / f"{split}.jsonl").write_text("\n".join(map(json.dumps, rows)))
     monkeypatch.setenv("ICLNB_DATA", str(tmp_path))
-    return study.gather(loaded.tokenizer, "sst2", k=4, sets=3, points=12, fresh=12, data_seed=0,
-                        demonstration_seed=1)  # fmt: skip
+    settings = {"k": 4, "sets": 3, "points": 12, "fresh": 12, "data_seed": 0, "demonstration_seed": 1}
+    return material.draw_material(loaded.tokenizer, "sst2", **settings)
 
 
-def test_every_step_runs_and_layers_keep_their_numbers(loaded, material):
-    truth, pad = material.truth, loaded.tokenizer.pad_token_id
-    config = loaded.model.config
+def test_every_step_runs_and_layers_keep_their_numbers(loaded, drawn):
+    reader, config = Reader(loaded), loaded.model.config
     shape = config.num_hidden_layers, config.num_attention_heads
-    variants = kernel_weights.VARIANTS
-    shared = kernel.weigh_sets(loaded, material.shared, truth, material.tokens, variants=variants)
-    own = kernel.weigh(loaded, material.fresh, truth, material.tokens)
-    assert shared.weights["label"].shape == (3, 12, *shape, 4)
-    chosen = agreement.split(12, 0.5, seed=0)
-    cosines = study.likeness(material, study.lexical_similarity) + 1.0
-    row = table.row("sst2", shared, chosen, {"BM25": cosines}, permutations=5, seed=0)
-    found = agreement.agree(own, chosen, corrected=True, permutations=5, seed=0)
-    assert row.agreement.by_head().shape == found.by_head().shape == shape
+    weights = material.measure(reader, drawn)
+    assert weights.shared.weights["label"].shape == (3, 12, *shape, 4)
+    found = reconstruction.both_arms(weights, share=0.5, permutations=5, seed=0)
+    assert all(arm.by_head().shape == shape for arm in found)
+    rows = table_2.measure_tasks(
+        reader, {}, ["sst2"], lambda name: drawn, {"words": bm25}, share=0.5, permutations=5, seed=0
+    )
+    assert [row.arm for row in rows] == ["shared", "fresh"]
+    assert rows[0].estimates["agreement"].value == pytest.approx(found.shared.best.mean())
 
-    heads = interventions.best_heads(found.selection, 2)
-    prompts = [prompts for prompts in material.shared if len(set(prompts[0].labels)) == 2]
-    means = interventions.mean_outputs(loaded.model, prompts[0], pad_token_id=pad)
-    whole = effects.answered(loaded, prompts, material.tokens)
-    assert whole.shape == (len(prompts), 12, 2) and np.isfinite(whole).all()
-    ablated = effects.answered(loaded, prompts, material.tokens, edit=interventions.ablate(heads, means))
-    swapped = effects.answered(loaded, prompts, material.tokens, alter=effects.swapping(0))
-    assert np.abs(ablated - whole).max() > 1e-6 and np.abs(swapped - whole).max() > 1e-6
+    intervened = causes.measure(
+        reader, drawn.wording, drawn.shared_prompts, drawn.truth, found.fresh.selection,
+        material.split(12, 0.5, seed=0), top=2, points=4,
+        rewritten=drawn.relabelled(loaded.tokenizer, seed=0), seed=0,
+    )  # fmt: skip
+    whole = intervened.answers[causes.WHOLE]
+    assert all(np.isfinite(each).all() and each.shape[1:] == whole.shape[1:] for each in
+               intervened.answers.values())  # fmt: skip
+    assert len(intervened.answers[causes.RANDOM]) == causes.DRAWS
+    moved = {name for name, each in intervened.answers.items() if np.abs(each - whole).max() > 1e-6}
+    some_layers = {causes.MIDDLE_VALUES, causes.OTHER_VALUES}  # where a window may hide the labels
+    assert moved - some_layers == intervened.answers.keys() - some_layers - {causes.WHOLE}
+    assert moved >= some_layers or config.model_type == "gemma2"
 
-    cut = probes.gather((prepare(loaded.model, p[0].input_ids), p[0]) for p in material.shared)
-    probed = probes.probe(cut.values, cut, cut.labels, folds=3, shuffles=2, seed=0)
-    assert np.nanmax(probed.accuracy[..., probes.OFFSETS.index(0)]) == 1.0  # the label's own token
-    one = next(read(loaded.model, material.fresh[:1], pad_token_id=pad))
-    page = token_view.token_view(loaded.tokenizer, material.fresh[0], one.attention, head=heads[0]).data
-    assert f"layer {heads[0][0]}, head {heads[0][1]}" in page
+    prompts, texts = material.probe_prompts(loaded.tokenizer, drawn.rows, 4, 3, seed=1)
+    both = probes.keys_and_values(reader, prompts, probes.predicted_tokens(reader, texts), seed=0)
+    assert np.nanmax(both.values.accuracy[..., probes.OFFSETS.index(0)]) == 1.0  # the label's own token
+    prompt, attention = next(reader.attention(drawn.fresh_prompts))
+    head = intervened.heads[0]
+    page = token_view.token_view(loaded.tokenizer, prompt, attention, head=head).data
+    assert f"layer {head[0]}, head {head[1]}" in page

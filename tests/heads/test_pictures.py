@@ -1,23 +1,16 @@
 """What pictures of heads could get silently wrong: which cell is framed, what is drawn at which number."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgba
 
 from iclnb import figures
-from iclnb.heads import agreement, pictures
-from iclnb.heads.kernel import Weighed
+from iclnb.heads import estimates, pictures, pictures_appendix
+from iclnb.heads.causes import BEST, RANDOM, WHOLE, Causes
+from iclnb.heads.material import split
 from iclnb.heads.probes import OFFSETS, Probed
-from iclnb.stats import Estimate
-
-
-@pytest.fixture(autouse=True)
-def style():
-    with figures.style():
-        yield
-    plt.close("all")
-
+from iclnb.heads.reconstruction import Arms, agree
+from iclnb.llm.kernel_weights import KernelWeights
 
 VALUES = np.random.default_rng(0).random((6, 4))
 OTHER = np.random.default_rng(1).random((3, 5)) - 1
@@ -29,30 +22,33 @@ def framed(axes):
 
 
 def test_maps_show_their_numbers_on_one_scale():
-    figure = pictures.head_maps({"trained": VALUES, "random": OTHER}, label="agreement")
+    figure = pictures.correlation_maps({"trained": VALUES, "random": OTHER}).figure
+    reach = max(VALUES.max(), -OTHER.min())
     images = [axes.get_images()[0] for axes in figure.axes[:2]]
     for image, given in zip(images, (VALUES, OTHER), strict=True):
         np.testing.assert_array_equal(image.get_array(), given)
-        assert image.get_clim() == (OTHER.min(), VALUES.max())
+        assert image.get_clim() == (-reach, reach)
         assert image.origin == "lower"  # layer 0 at the bottom
-    assert figure.axes[-1].get_ylabel() == "agreement"
+    assert "correlation" in figure.axes[-1].get_ylabel()
 
 
 def test_the_best_head_is_framed_at_its_cell():
-    figure = pictures.head_maps({"trained": VALUES, "random": OTHER})
+    figure = pictures.correlation_maps({"trained": VALUES, "random": OTHER}).figure
     for axes, given in zip(figure.axes[:2], (VALUES, OTHER), strict=True):
         ((layer, head),) = framed(axes)
         assert given[layer, head] == given.max()
         assert f"layer {layer}, head {head}: {given.max():.2f}" in axes.get_xlabel()
 
 
-def test_a_given_head_is_framed_where_there_is_one():
-    figure = pictures.head_maps({"a": VALUES, "b": OTHER}, mark={"a": (5, 0)}, diverging=True)
-    assert framed(figure.axes[0]) == {(5, 0)}
-    assert framed(figure.axes[1]) == {pictures.best_head(OTHER)}
-    assert f"{VALUES[5, 0]:.2f}" in figure.axes[0].get_xlabel()
-    reach = max(VALUES.max(), -OTHER.min())
-    assert figure.axes[0].get_images()[0].get_clim() == (-reach, reach)
+def test_the_chosen_heads_are_framed_whatever_the_evaluation_points_say():
+    found, blind = agreed((3, 20)), agreed((3, 20), seed=1, layers=3)
+    made = pictures.reconstruction_maps(found, blind)
+    axes = made.figure.axes[:3]
+    assert [framed(each) for each in axes] == [{found.head}, {found.head}, {blind.head}]
+    right = np.mean(found.decided == found.truth[..., None, None], axis=(0, 1))
+    np.testing.assert_allclose(axes[1].get_images()[0].get_array(), right)
+    assert axes[0].get_images()[0].get_clim() == axes[2].get_images()[0].get_clim()
+    assert f"against the truth {right.max():.3g}" in made.alt
 
 
 def test_not_a_number_is_never_best():
@@ -63,25 +59,28 @@ def test_not_a_number_is_never_best():
 
 def agreed(lead, seed=0, layers=6, heads=4, k=5):
     rng = np.random.default_rng(seed)
-    found = Weighed(
+    found = KernelWeights(
         {"maximum": rng.random((*lead, layers, heads, k))}, rng.integers(0, 2, (*lead, k)),
         rng.normal(size=(*lead, 2)), rng.integers(0, 2, lead),
     )  # fmt: skip
-    chosen = agreement.split(lead[-1], seed=0)
-    return agreement.agree(found, chosen, permutations=30, seed=0)
+    return agree(found, split(lead[-1], seed=0), permutations=30, seed=0)
 
 
 def lines(axes):
     return {line.get_label(): line for line in axes.lines}
 
 
-@pytest.mark.parametrize("lead", [(40,), (3, 20)])
-def test_agreement_by_depth_shows_best_mean_and_nulls(lead):
-    found, blind = agreed(lead), agreed(lead, seed=1, layers=3)
-    figure = pictures.agreement_by_depth(
-        {"shared": found}, random={"shared": blind}, middle=np.array([3, 4]), seed=0
-    )
-    axes = figure.axes[0]
+def by_depth(found, blind):
+    arms = [Arms(shared, None, None, fresh) for shared, fresh in (found, blind)]
+    return pictures.agreement_by_depth(*arms, np.array([3, 4]), seed=0).figure.axes
+
+
+@pytest.mark.parametrize("panel", [0, 1])
+def test_agreement_by_depth_shows_best_mean_and_nulls(panel):
+    leads = ((3, 20), (40,))
+    both = [[agreed(lead, seed=seed, layers=layers) for lead in leads] for seed, layers in ((0, 6), (1, 3))]
+    axes = by_depth(*both)[panel]
+    lead, found, blind = leads[panel], both[0][panel], both[1][panel]
     drawn = lines(axes)
 
     def by_hand(one):
@@ -108,10 +107,11 @@ def test_agreement_by_depth_shows_best_mean_and_nulls(lead):
 
 def test_intervals_are_around_the_best_head():
     found = agreed((3, 20))
-    best = pictures.best_by_layer(found, seed=0)
+    best = estimates.best_by_layer(found, seed=0)
     assert (best.low <= best.value).all() and (best.value <= best.high).all()
     assert (best.low < best.high).all()
-    heights = pictures.agreement_by_depth({"a": found}, seed=0).axes[0].collections[0].get_paths()[0].vertices
+    axes = by_depth((found, found), (found, found))[0]
+    heights = axes.collections[0].get_paths()[0].vertices
     assert heights[:, 1].min() == pytest.approx(best.low.min())
     assert heights[:, 1].max() == pytest.approx(best.high.max())
 
@@ -123,7 +123,9 @@ def test_probe_positions():
         return Probed(rng.random((7, 3, 2, 5)), rng.random((4, 7, 3, 2, 5)), rng.random((7, 5)), 2)
 
     trained, random = probed(), probed()
-    figure = pictures.probe_positions({"keys": {"trained": trained, "random weights": random}}, seed=0)
+    figure = pictures_appendix.probe_positions(
+        {"keys": {"trained": trained, "random weights": random}}, seed=0
+    ).figure
     axes = figure.axes[0]
     drawn = lines(axes)
     for name, found in (("trained", trained), ("random weights", random)):
@@ -139,26 +141,25 @@ def test_probe_positions():
     assert (heights.min(), heights.max()) == pytest.approx((best.min(), best.max()))
 
 
-EFFECTS = {"best heads": Estimate(-0.3, -0.4, -0.2), "random heads": Estimate(0.0, -0.05, 0.06)}
-
-
-def test_effects_stand_in_the_row_of_their_name():
-    figure = pictures.effect_intervals(EFFECTS, label="nats", controls={"random heads"})
-    (axes,) = figure.axes
+def test_costs_stand_in_the_row_of_their_intervention():
+    rng, truth = np.random.default_rng(0), np.tile(np.arange(20) % 2, (3, 1))
+    answers = {name: rng.normal(size=(1, 3, 20, 2)) for name in (WHOLE, BEST, RANDOM)}
+    found = Causes(answers, truth, [])
+    made = pictures.intervention_costs(found, seed=0)
+    (axes,) = made.figure.axes
     names = [label.get_text() for label in axes.get_yticklabels()]
-    assert names == ["best heads", "random heads (control)"]
-    assert axes.yaxis_inverted()
-    assert axes.get_xlabel() == "nats"
-    for row, name in enumerate(EFFECTS):
+    assert names == [BEST, f"{RANDOM} (control)"] and axes.yaxis_inverted()
+    for row, name in enumerate((BEST, RANDOM)):
+        odds = [(a[0, ..., 1] - a[0, ..., 0]) * (2 * truth - 1) for a in (answers[WHOLE], answers[name])]
+        centred = [
+            each - (2 * truth - 1) * np.mean(each * (2 * truth - 1), axis=1, keepdims=True) for each in odds
+        ]
+        cost = np.mean(centred[0] - centred[1])
         interval, point = axes.lines[2 * row : 2 * row + 2]
-        assert list(interval.get_xdata()) == [EFFECTS[name].low, EFFECTS[name].high]
-        assert set(interval.get_ydata()) == {row}
-        assert (list(point.get_xdata()), list(point.get_ydata())) == ([EFFECTS[name].value], [row])
+        assert point.get_xdata()[0] == pytest.approx(cost)
+        low, high = interval.get_xdata()
+        assert low < cost < high and set(interval.get_ydata()) == {row}
         control = to_rgba(figures.CONTROL["color"])
-        assert (to_rgba(point.get_color()) == control) == (name == "random heads")
-    assert set(axes.lines[4].get_xdata()) == {0.0}
-
-
-def test_an_unknown_control_is_refused():
-    with pytest.raises(ValueError, match="other heads"):
-        pictures.effect_intervals(EFFECTS, label="", controls=["other heads"])
+        assert (to_rgba(point.get_color()) == control) == (name == RANDOM)
+        assert f"{name} {cost:.3g} [" in made.alt
+    assert set(axes.lines[4].get_xdata()) == {0}

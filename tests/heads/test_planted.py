@@ -7,9 +7,12 @@ import torch
 
 from iclnb.heads.interventions import ablate
 from iclnb.llm.attention.head_hooks import head_outputs
-from iclnb.llm.reading import answers, label_tokens
+from iclnb.llm.prompts import Wording, label_tokens
+from iclnb.llm.reader import Reader
 
 pytestmark = pytest.mark.tiny
+
+WORDING = Wording(planted.FORMAT, planted.LABEL_WORDS)
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +22,7 @@ def made():
 
 
 def tokens(model):
-    return label_tokens(model.loaded.tokenizer, planted.FORMAT, planted.LABEL_WORDS)
+    return label_tokens(model.loaded.tokenizer, WORDING)
 
 
 def answered(model, prompts):
@@ -61,7 +64,7 @@ def test_parts_of_a_prompt_are_single_tokens(made):
 
 def test_the_engine_reads_it(made):
     model, prompts, _ = made
-    found = answers(model.loaded, prompts[:8], tokens(model))
+    found = Reader(model.loaded).answers(prompts[:8], WORDING)
     np.testing.assert_allclose(found, answered(model, prompts[:8]), atol=1e-4)
 
 

@@ -136,9 +136,9 @@ def prefixes(model, prompts):
         yield prepare(model.loaded.model, prompt.input_ids[: prompt.query.start]), prompt
 
 
-def test_gather_cuts_the_models_own_keys_and_values(model):
+def test_cut_takes_the_models_own_keys_and_values(model):
     prompts, _ = model.prompts(3, k=4, seed=0)
-    found = probes.gather(prefixes(model, prompts))
+    found = probes.cut(prefixes(model, prompts))
     assert found.keys.shape == (planted.LAYERS, planted.HEADS, 5, 12, planted.DIM)
     with torch.no_grad():
         cache = model.loaded.model(torch.tensor([prompts[1].input_ids[:16]])).past_key_values
@@ -158,7 +158,7 @@ def test_gather_cuts_the_models_own_keys_and_values(model):
 
 def test_the_planted_model_holds_words_in_keys_and_labels_in_values(model):
     prompts, _ = model.prompts(30, k=8, seed=3)
-    found = probes.gather(prefixes(model, prompts))
+    found = probes.cut(prefixes(model, prompts))
     at = probes.OFFSETS.index(0)
     layer, head = model.head
     words = np.array([int(w[1:]) for p in prompts for w in p.text.split()[:-2] if w.startswith("w")])
@@ -175,6 +175,6 @@ def test_the_planted_model_holds_words_in_keys_and_labels_in_values(model):
 def test_prefixes_without_labels_are_refused(model):
     prompts, _ = model.prompts(1, k=4, seed=0)
     with pytest.raises(ValueError, match="inside the 5 tokens"):
-        probes.gather([(prepare(tiny.model("llama"), range(5)), prompts[0])])
+        probes.cut([(prepare(tiny.model("llama"), range(5)), prompts[0])])
     with pytest.raises(ValueError, match="at least one"):
-        probes.gather([])
+        probes.cut([])

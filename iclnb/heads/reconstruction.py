@@ -1,22 +1,17 @@
 """How well heads reconstruct a target: chosen on some test points, judged on others, against the nulls."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from iclnb import stats
-from iclnb.heads.kernel import Weighed, prior, reconstruct
-from iclnb.heads.nulls import Blind, blind, permuted_maxima
+from iclnb.heads.material import Weights, split
+from iclnb.heads.nulls import Blind, blind, permuted_maxima, reconstruct
+from iclnb.llm.kernel_weights import KernelWeights
 from iclnb.stats import Estimate
-
-
-def split(points: int, share: float = 0.7, *, seed: int) -> Bool[np.ndarray, " points"]:
-    """Which test points choose the head (True) and which judge it (False): 700 + 300 of the paper's 1000."""
-    chosen = np.zeros(points, dtype=bool)
-    chosen[np.random.default_rng(seed).permutation(points)[: round(share * points)]] = True
-    return chosen
 
 
 @dataclass(frozen=True)
@@ -35,8 +30,8 @@ class Agreement:
         averaged: answers of the best head with weights averaged over the selection queries: they know the
             position (and, under shared sets, the demonstration) but not the query. (*prompts)
         permuted: largest agreement of any head with labels permuted inside prompts. (permutations)
-        permuted_sets: the same with labels permuted once for each demonstration set; of size 0 where every
-            prompt has a set of its own. (permutations)
+        permuted_sets: the same with labels permuted once for each demonstration set; of size 0 where
+            demonstrations are fresh. (permutations)
         permuted_against: as ``permuted``, on prompts that the model answers against the last label.
             (permutations)
         modal: how often the model gives its most frequent answer.
@@ -100,41 +95,9 @@ class Agreement:
         }
         return {name: decided == self.target for name, decided in parts.items()}
 
-    def beyond(
-        self, random: "Agreement", among: Bool[np.ndarray, " *prompts"] | None = None, *, seed: int
-    ) -> tuple[str, Estimate, float]:
-        """By how much the chosen head agrees more than its strongest control.
-
-        Controls are the :meth:`rivals`, the 95 % quantile of the permuted maxima, and what a model with
-        random weights reaches: its answer, too, is a mixture of the labels that its heads attend to, if a
-        senseless one. Against a rival the difference is taken prompt by prompt.
-
-        Args:
-            random: the model with random weights, judged in the same way.
-            among: the prompts that count: all, or those of :attr:`against_last`.
-            seed: of the interval.
-
-        Returns:
-            The control, the difference with its interval (not a number where no prompt counts), and the
-            control's own agreement.
-        """
-        kept = np.ones_like(self.best) if among is None else among
-        if kept.sum() < 2:
-            return "none", Estimate(np.nan, np.nan, np.nan), 0.0
-        rivals = self.rivals()
-        reached = {name: float(hits[kept].mean()) for name, hits in rivals.items()}
-        null = self.permuted if among is None else self.permuted_against
-        reached["the best of all heads under permuted labels (95 %)"] = float(np.quantile(null, 0.95))
-        mirrored = np.ones_like(random.best) if among is None else random.against_last
-        if mirrored.any():
-            reached["the best head of a model with random weights"] = float(random.best[mirrored].mean())
-        strongest = max(reached, key=reached.get)
-        rival = np.asarray(rivals.get(strongest, reached[strongest]), dtype=float)
-        return strongest, interval(where(self.best - rival, kept), seed=seed), reached[strongest]
-
 
 def agree(
-    found: Weighed,
+    found: KernelWeights,
     selecting: Bool[np.ndarray, " points"],
     *,
     corrected: bool = False,
@@ -146,9 +109,9 @@ def agree(
 
     Args:
         found: prompts (points, or sets x points).
-        selecting: which test points choose; see :func:`split`.
+        selecting: which test points choose; see :func:`iclnb.heads.material.split`.
         corrected: whether model and heads decide after their prior is taken off
-            (:func:`iclnb.heads.kernel.prior`, from the selection points).
+            (:func:`prior`, from the selection points).
         variant: which kernel weights.
         permutations: size of each permutation null.
         seed: seeds them.
@@ -156,8 +119,8 @@ def agree(
     parts = found.take(selecting), found.take(~selecting)
     shares = [reconstruct(part.weights[variant], part.labels, part.classes) for part in parts]
     axes = tuple(range(found.truth.ndim))
-    said_off, off = (prior(parts[0].said, axes), prior(shares[0], axes)) if corrected else (0.0, 0.0)
-    targets = [(part.said - said_off).argmax(-1) for part in parts]
+    model_off, off = (prior(parts[0].answers, axes), prior(shares[0], axes)) if corrected else (0.0, 0.0)
+    targets = [(part.answers - model_off).argmax(-1) for part in parts]
     decided = [(share - off).argmax(-1).astype(np.int8) for share in shares]
     selection = (decided[0] == targets[0][..., None, None]).mean(axis=axes)
     averaged = _averaged(parts, variant, targets[0], off)
@@ -183,7 +146,7 @@ def agree(
 
 
 def _averaged(
-    parts: tuple[Weighed, Weighed],
+    parts: tuple[KernelWeights, KernelWeights],
     variant: str,
     target: Int[np.ndarray, " *prompts"],
     off: Float[np.ndarray, "layers heads classes"] | float,
@@ -199,43 +162,59 @@ def _averaged(
     return decided[1][..., layer, head]
 
 
-def interval(values: Float[np.ndarray, " *prompts"], *, seed: int) -> Estimate:
-    """Mean over prompts with its interval: crossed over sets x points, or over prompts of their own sets.
+def prior(
+    scores: Float[np.ndarray, "*prompts columns classes"], axes: tuple[int, ...]
+) -> Float[np.ndarray, "columns classes"]:
+    """What is answered before looking at the query: the median over prompts of the scores, centred.
 
-    Not-a-number leaves a prompt out.
+    With two classes, taking it off puts the threshold at the median log-odds.
+
+    Args:
+        scores: log-probabilities, or shares of kernel weight.
+        axes: the axes of ``prompts``.
     """
-    if values.ndim == 1:
-        kept = values[~np.isnan(values)].astype(float)
-        return stats.bootstrap(kept, seed=seed)
-    return stats.crossed_bootstrap(values, statistic=_mean, seed=seed)
+    return np.median(scores - scores.mean(-1, keepdims=True), axis=axes)
 
 
-def _mean(values: np.ndarray) -> float:
-    kept = values[~np.isnan(values)]
-    return kept.mean() if len(kept) else np.nan
+class Arms(NamedTuple):
+    """A model's agreements under shared and under fresh demonstrations, as they are and with priors off."""
+
+    shared: Agreement
+    shared_prior_off: Agreement
+    fresh: Agreement
+    fresh_prior_off: Agreement
 
 
-def where(values: Float[np.ndarray, " *prompts"], chosen: Bool[np.ndarray, " *prompts"]) -> np.ndarray:
-    """The values of the chosen prompts; not-a-number elsewhere, for :func:`interval`."""
-    return np.where(chosen, np.asarray(values, dtype=float), np.nan)
+def both_arms(weights: Weights, *, share: float, permutations: int, seed: int) -> Arms:
+    """:func:`agree` for shared and fresh prompts, each as they are and with priors off.
+
+    Args:
+        weights: of a model; with fresh prompts.
+        share: of the test points, which choose the head.
+        permutations, seed: as in :func:`agree`; the seed also splits the test points.
+    """
+    found = []
+    for part in weights:
+        selecting = split(part.truth.shape[-1], share, seed=seed)
+        null = {"permutations": permutations, "seed": seed}
+        found += [agree(part, selecting, corrected=corrected, **null) for corrected in (False, True)]
+    return Arms(*found)
 
 
-def best_depth(
-    hits: Bool[np.ndarray, "*prompts layers heads"], *, top: int, seed: int, resamples: int = 500
+def over(
+    values: Float[np.ndarray, "prompts *columns"],
+    *,
+    prompts: int | None = None,
+    statistic: Callable[[np.ndarray], np.ndarray | float] | None = None,
+    smooth: bool = True,
+    seed: int,
 ) -> Estimate:
-    """Mean relative depth, layer / layers, of the ``top`` heads, chosen anew in every resample of prompts."""
-    layers, heads = hits.shape[-2:]
+    """An interval over fresh prompts, or over demonstration sets x test points.
 
-    def depth(*drawn: np.ndarray) -> float:
-        score = drawn[0].reshape(-1, layers * heads).mean(0)
-        return float((np.argsort(-score, kind="stable")[:top] // heads).mean() / layers)
-
-    table = hits if hits.ndim == 4 else hits[:, None]
-    rng = np.random.default_rng(seed)
-    drawn = []
-    for _ in range(resamples):
-        rows = rng.integers(len(table), size=len(table))
-        columns = rng.integers(table.shape[1], size=table.shape[1])
-        drawn.append(depth(table[np.ix_(rows, columns)]))
-    low, high = np.quantile(drawn, (0.025, 0.975))
-    return Estimate(depth(table), float(low), float(high))
+    Args:
+        values: a number for each prompt; not-a-number leaves one out.
+        prompts: how many axes are of prompts, one or two; ``None`` for all.
+        statistic, smooth, seed: as in :func:`iclnb.stats.interval`.
+    """
+    design = "units" if (prompts or np.ndim(values)) == 1 else "sets x points"
+    return stats.interval(values, design=design, statistic=statistic, smooth=smooth, seed=seed)

@@ -1,4 +1,4 @@
-"""Kernel weights, reconstruction, priors and nulls against loops and exact enumeration."""
+"""Reconstruction, priors and nulls against loops and exact enumeration."""
 
 import itertools
 from collections import Counter
@@ -6,21 +6,15 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-import tiny
 from scipy import stats as scipy_stats
 
-from iclnb.heads import agreement, correlation, kernel, nulls
-from iclnb.heads.kernel import Weighed
-from iclnb.llm import prompts
-from iclnb.llm.data.definitions import Format
-from iclnb.llm.kernel_weights import VARIANTS, kernel_weights
-from iclnb.llm.models import LoadedModel
-from iclnb.llm.prompts import Demonstration
+from iclnb import stats
+from iclnb.heads import correlation, estimates, nulls, reconstruction
+from iclnb.heads.material import split
+from iclnb.heads.reconstruction import agree, over
+from iclnb.llm.kernel_weights import KernelWeights
 
 pytestmark = pytest.mark.tiny
-
-FORMAT = Format(x="Review: {text}", cue="\nSentiment:")
-TEXTS = ("fine film", "a really long text with many words, and dull", "good", "naïve 😀")
 
 
 def weighed(lead, *, layers=2, heads=3, k=5, classes=2, seed=0, planted=None):
@@ -30,62 +24,15 @@ def weighed(lead, *, layers=2, heads=3, k=5, classes=2, seed=0, planted=None):
     labels = rng.integers(classes, size=(*lead, k))
     said = np.log(rng.dirichlet(np.ones(classes), size=lead))
     if planted is not None:
-        said = np.log(kernel.reconstruct(weights, labels, classes)[..., planted[0], planted[1], :] + 1e-9)
-    return Weighed({"maximum": weights}, labels, said, rng.integers(classes, size=lead))
-
-
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_weights_are_what_the_variant_says(variant):
-    tokenizer = tiny.tokenizers()["gpt2"]
-    shown = [Demonstration({"text": text}, i % 2) for i, text in enumerate(TEXTS)]
-    made = prompts.build(tokenizer, FORMAT, ("bad", "good"), shown, {"text": TEXTS[0]})
-    attention = np.random.default_rng(0).dirichlet(np.ones(len(made.input_ids)), size=(2, 3))
-    attention[:, :, 0] = 9  # the sink: it must never count
-    got = kernel_weights(attention, made, variant)
-    decoded = [tokenizer.decode([token]) for token in made.input_ids]
-    for i, text in enumerate(TEXTS):
-        inside = range(made.x[i].start, made.y[i].stop)
-        written = "".join(decoded[t] for t in inside)
-        assert written.strip().startswith("Review") and written.endswith(("good", "bad")), (text, written)
-        tokens = made.y[i].tokens if variant == "label" else [t for t in inside if t > 0]
-        reduce = sum if variant == "sum" else max
-        for layer, head in itertools.product(range(2), range(3)):
-            want = reduce(attention[layer, head, t] for t in tokens)
-            assert got[layer, head, i] == pytest.approx(want)
-
-
-def test_weigh_reads_every_prompt_into_its_row():
-    tokenizer = tiny.tokenizers()["llama3"]
-    tokenizer.pad_token = "<s>"
-    model = tiny.model("llama", vocab_size=len(tokenizer))
-    sets = [
-        [prompts.build(tokenizer, FORMAT, ("bad", "good"),
-                       [Demonstration({"text": TEXTS[i]}, i % 2), Demonstration({"text": TEXTS[-i]}, 1)],
-                       {"text": query}) for query in TEXTS[1:]]
-        for i in range(2)
-    ]  # fmt: skip
-    loaded = LoadedModel(model, tokenizer, {})
-    found = kernel.weigh_sets(loaded, sets, [0, 1, 1], [5, 9], variants=VARIANTS, batch_size=2)
-    assert found.truth.tolist() == [[0, 1, 1]] * 2 and found.classes == 2
-    for s, t in itertools.product(range(2), range(3)):
-        ids = tiny.torch.tensor([sets[s][t].input_ids])
-        with tiny.torch.no_grad():
-            out = model.eval()(ids, output_attentions=True)
-        rows = np.stack([a[0, :, -1].numpy() for a in out.attentions])
-        for variant in VARIANTS:
-            want = kernel_weights(rows, sets[s][t], variant)
-            np.testing.assert_allclose(found.weights[variant][s, t], want, atol=1e-5)
-        np.testing.assert_allclose(found.said[s, t], out.logits[0, -1].log_softmax(-1)[[5, 9]], atol=1e-5)
-        assert found.labels[s, t].tolist() == list(sets[s][t].labels)
-    part = found.take(np.array([False, True, True]))
-    assert (part.weights["sum"] == found.weights["sum"][:, 1:]).all() and part.said.shape == (2, 2, 2)
+        said = np.log(nulls.reconstruct(weights, labels, classes)[..., planted[0], planted[1], :] + 1e-9)
+    return KernelWeights({"maximum": weights}, labels, said, rng.integers(classes, size=lead))
 
 
 @pytest.mark.parametrize("lead", [(7,), (2, 4)])
 @pytest.mark.parametrize("classes", [2, 3])
 def test_reconstruction_is_the_weighted_vote(lead, classes):
     found = weighed(lead, classes=classes)
-    shares = kernel.reconstruct(found.weights["maximum"], found.labels, classes)
+    shares = nulls.reconstruct(found.weights["maximum"], found.labels, classes)
     for index in np.ndindex(*lead):
         for layer, head in itertools.product(range(2), range(3)):
             votes = Counter()
@@ -97,7 +44,7 @@ def test_reconstruction_is_the_weighted_vote(lead, classes):
 
 def test_the_prior_of_two_classes_is_the_median_log_odds():
     said = np.log(np.random.default_rng(0).dirichlet([5, 1], size=41))
-    off = kernel.prior(said, (0,))
+    off = reconstruction.prior(said, (0,))
     odds = said[:, 1] - said[:, 0]
     assert off[1] - off[0] == pytest.approx(np.median(odds))
     assert (((said - off).argmax(-1) == 1) == (odds > np.median(odds))).all()
@@ -148,31 +95,31 @@ def test_blind_decisions():
 @pytest.mark.parametrize("corrected", [False, True])
 def test_a_planted_head_is_chosen_and_beats_every_null(lead, corrected):
     found = weighed(lead, layers=4, heads=5, k=8, planted=(2, 3))
-    chosen = agreement.split(lead[-1], seed=0)
+    chosen = split(lead[-1], seed=0)
     assert chosen.sum() == round(0.7 * lead[-1])
-    got = agreement.agree(found, chosen, corrected=corrected, permutations=30, seed=0)
+    got = agree(found, chosen, corrected=corrected, permutations=30, seed=0)
     assert got.head == (2, 3) and got.best.mean() > 0.95 and got.best.shape[-1] == (~chosen).sum()
     assert got.permuted.max() < got.best.mean() and got.modal < 0.8
     assert len(got.rivals()) == 4 and all(hits.mean() < 0.85 for hits in got.rivals().values())
     assert (got.accuracy == (got.target == got.truth)).all()
     assert got.by_head(got.truth)[2, 3] == pytest.approx(got.performance.mean())
     assert got.best[got.against_last].mean() > np.nanmax(got.permuted_against)
-    depth = agreement.best_depth(got.hits, top=1, seed=0)
+    depth = estimates.best_depth(got, top=1, seed=0)
     assert depth.value == 2 / 4 and depth.low == depth.high == 2 / 4
 
 
 def test_without_a_kernel_the_chosen_head_does_not_beat_the_permuted_maximum():
     found = weighed((3, 100), layers=4, heads=5, k=8)
-    got = agreement.agree(found, agreement.split(100, seed=0), permutations=50, seed=0)
+    got = agree(found, split(100, seed=0), permutations=50, seed=0)
     assert got.best.mean() < np.quantile(got.permuted, 0.95)
 
 
 def test_intervals_leave_out_what_was_not_chosen():
     values = np.array([1.0, 0, 1, 1, 0, 1])
     chosen = np.array([True, True, True, False, False, False])
-    got = agreement.interval(agreement.where(values, chosen), seed=0)
+    got = over(np.where(chosen, values, np.nan), seed=0)
     assert got.value == pytest.approx(2 / 3)
-    crossed = agreement.interval(agreement.where(np.tile(values, (3, 1)), np.tile(chosen, (3, 1))), seed=0)
+    crossed = over(np.where(np.tile(chosen, (3, 1)), np.tile(values, (3, 1)), np.nan), seed=0)
     assert crossed.value == pytest.approx(2 / 3) and crossed.low < crossed.value < crossed.high
 
 
@@ -198,5 +145,7 @@ def test_query_dependent_correlation_ignores_position_and_finds_a_kernel():
         correlation.query_dependent, heads[:, :, None], similarity, permutations=40, seed=0
     )
     assert strict[0] < np.quantile(maxima, 0.95) < strict[2]
-    got = correlation.interval(correlation.query_dependent, heads[:, :, 2], similarity, seed=0)
+    got = stats.interval(
+        heads[:, :, 2], similarity, design="sets x points", statistic=correlation.query_dependent, seed=0
+    )
     assert got.value == pytest.approx(1)

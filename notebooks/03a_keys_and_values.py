@@ -1,0 +1,267 @@
+# %% [markdown]
+# # What do keys and values at a label hold?
+#
+# If a head is a kernel, the keys near a label $y_i$ must hold what its text $x_i$ predicts, and the values
+# which label it is. {cite}`han2025kernel` (section 5.4) read both off with linear probes, best at the label
+# itself. This appendix of [chapter 03](03_middle_layer_heads) repeats that with controls, compares ways to
+# make attention a kernel weight, and shows one prompt token by token.
+
+# %% tags=["parameters", "hide-input"]
+from typing import Optional
+
+from iclnb.settings import by_profile
+
+profile: str = "laptop"  # smoke, laptop or paper
+task: str = by_profile(
+    "movie_snippets", "movie_snippets", "sst2"
+)  # name of a task
+model: str = by_profile(
+    "smollm2-135m-instruct", "smollm2-135m-instruct", "EleutherAI/gpt-j-6b"
+)  # packaged name, folder or hub id
+revision: Optional[str] = None  # commit of a hub model that is not pinned
+device_map: Optional[str] = None  # "auto" spreads over several GPUs
+dtype: Optional[str] = None  # of the model, such as "bfloat16"
+source: str = "auto"  # of the rows: packaged, local, hub, auto
+k: int = by_profile(4, 16, 16)  # demonstrations per prompt
+sets: int = by_profile(2, 3, 3)  # demonstration sets that test points share
+points: int = by_profile(10, 54, 1000)  # test points
+probe_sets: int = by_profile(4, 8, 60)  # demonstration sets of the probes
+permutations: int = by_profile(20, 200, 200)  # size of permutation nulls
+share: float = by_profile(0.5, 0.5, 0.7)  # of the points, which choose a head
+batch_size: int = 16  # queries per forward pass
+data_seed: int = 0  # choice of test points
+demonstration_seed: int = 1  # choice of demonstrations
+model_seed: int = 2  # weights of the random control
+sampling_seed: int = 3  # splits, permutations, shuffles, intervals
+
+# %% tags=["hide-input"]
+from IPython.display import Markdown
+
+from iclnb import claims, settings
+from iclnb.display import escape
+from iclnb.heads import (
+    estimates_features,
+    material,
+    pictures_appendix,
+    probes,
+    reconstruction,
+    tables,
+    token_view,
+)
+from iclnb.heads.estimates import MARGIN
+from iclnb.llm.data import tasks
+from iclnb.llm.kernel_weights import VARIANTS
+from iclnb.llm.reader import Reader
+
+run = settings.read(globals())
+seed = run.sampling_seed
+
+# %% [markdown]
+# ## What is claimed, and what would refute it
+#
+# At the label, keys hold what $x_i$ predicts and values hold $y_i$. *Refuted* if the most frequent target does
+# as well; *refuted, strictly*, if random weights do as well, or other positions.
+
+# %% tags=["hide-input"]
+where = {
+    "revision": run.revision,
+    "device_map": run.device_map,
+    "dtype": run.dtype,
+    "batch_size": run.batch_size,
+}
+reader = Reader.load(run.model, **where)
+blank = Reader.load(run.model, random_weights_seed=run.model_seed, **where)
+drawn = material.draw_material(
+    reader.tokenizer,
+    run.task,
+    k=run.k,
+    sets=run.sets,
+    points=run.points,
+    fresh=1,
+    data_seed=run.data_seed,
+    demonstration_seed=run.demonstration_seed,
+    source=run.source,
+)
+
+# %% tags=["hide-input"]
+origins = drawn.rows.origins
+provenance = {"model": reader.origin, "control": blank.origin, "data": origins}
+results = claims.Results("03a_keys_and_values", vars(run), provenance)
+Markdown(escape(tasks.summary(origins)))
+
+# %% [markdown]
+# ## Probes
+#
+# Ridge regression ($\lambda = 0.01$) from the keys around each label to the most likely token after $x_i$
+# alone, and from the values to $y_i$, for every layer, key-value head and position from one before the label
+# to three behind it. Whole demonstration sets are held out. Beside the probe stand its controls: the same
+# probe on shuffled targets {cite}`hewitt2019control`, and on a model with random weights.
+
+# %% tags=["hide-input"]
+prompts, texts = material.probe_prompts(
+    reader.tokenizer,
+    drawn.rows,
+    run.k,
+    run.probe_sets,
+    seed=run.demonstration_seed,
+)
+predicted = probes.predicted_tokens(reader, texts)
+probed = {
+    name: probes.keys_and_values(each, prompts, predicted, seed=seed)
+    for name, each in (("trained", reader), ("random weights", blank))
+}
+
+# %% tags=["hide-input"]
+pictures_appendix.probe_positions(
+    {
+        "keys: what the text predicts": {
+            name: both.keys for name, both in probed.items()
+        },
+        "values: the label": {
+            name: both.values for name, both in probed.items()
+        },
+    },
+    seed=seed,
+)
+
+# %% [markdown]
+# The probe's head is chosen on every other demonstration set and judged on the rest.
+
+# %%
+keys, values = zip(*probed.values(), strict=True)
+results.claim(
+    "keys-raw",
+    "At the label, the keys of the best head hold what the text predicts better than its most frequent value "
+    "does.",
+    claims.above(MARGIN),
+    estimates_features.beyond_majority(keys[0], seed=seed),
+    paper="A",
+    section="5.4",
+)
+
+# %%
+results.claim(
+    "keys-learned",
+    "At the label, the keys of the best head hold what the text predicts better than those of the best head "
+    "of a model with random weights.",
+    claims.above(MARGIN),
+    estimates_features.beyond_random(*keys, seed=seed),
+    paper="A",
+    section="5.4, stricter",
+)
+
+# %%
+results.claim(
+    "keys-position",
+    "Over all heads, keys at the label hold what the text predicts better than at any of the positions around "
+    "it.",
+    claims.above(MARGIN),
+    estimates_features.beyond_other_positions(*keys, seed=seed),
+    paper="A",
+    section="5.4",
+)
+
+# %%
+results.claim(
+    "values-raw",
+    "At the label, the values of the best head hold the label better than its most frequent value does.",
+    claims.above(MARGIN),
+    estimates_features.beyond_majority(values[0], seed=seed),
+    paper="A",
+    section="5.4",
+)
+
+# %%
+results.claim(
+    "values-learned",
+    "At the label, the values of the best head hold the label better than those of the best head of a model "
+    "with random weights.",
+    claims.above(MARGIN),
+    estimates_features.beyond_random(*values, seed=seed),
+    paper="A",
+    section="5.4, stricter",
+)
+
+# %%
+results.claim(
+    "values-position",
+    "Over all heads, values at the label hold the label better than at any of the positions around it.",
+    claims.above(MARGIN),
+    estimates_features.beyond_other_positions(*values, seed=seed),
+    paper="A",
+    section="5.4",
+)
+
+# %% [markdown]
+# *Selectivity* is a probe's accuracy less that of the same probe on shuffled targets: of the best head at the
+# label,
+
+# %% tags=["hide-input"]
+tables.selectivity(
+    {
+        f"{part}, {name}": getattr(both, part)
+        for part in ("keys", "values")
+        for name, both in probed.items()
+    },
+    seed=seed,
+)
+
+# %% [markdown]
+# ## Other kernel weights
+#
+# The largest attention inside a demonstration is the paper's weight. The sum over the same tokens, and the
+# largest attention on the label word alone, choose these heads (shared demonstrations):
+
+# %% tags=["hide-input"]
+weights = material.measure(reader, drawn).shared
+selecting = material.split(len(drawn.truth), run.share, seed=seed)
+variants = {
+    name: reconstruction.agree(
+        weights,
+        selecting,
+        variant=name,
+        permutations=run.permutations,
+        seed=seed,
+    )
+    for name in VARIANTS
+}
+
+# %% tags=["hide-input"]
+tables.variants(variants)
+
+# %% [markdown]
+# ## One prompt, token by token
+#
+# The head chosen by the paper's weight, on a prompt with fresh demonstrations. Another layer or head can be
+# chosen in the page.
+
+# %%
+prompt, attention = next(reader.attention(drawn.fresh_prompts))
+token_view.token_view(
+    reader.tokenizer, prompt, attention, head=variants["maximum"].head
+)
+
+# %% tags=["answer", "hide-input"]
+Markdown(estimates_features.answer(results.claims, run.model))
+
+# %% tags=["answer", "hide-input"]
+pictures_appendix.probe_positions(
+    {"values: the label": {name: both.values for name, both in probed.items()}},
+    seed=seed,
+)
+
+# %% [markdown] tags=["answer"]
+# **What would change this answer**
+#
+# - More demonstration sets: the intervals are over sets that were held out.
+# - Another probe: a ridge regression finds what is linear, and a label token holds its own label in any
+#   model, so that only what exceeds random weights was learned.
+
+# %% tags=["hide-input"]
+results.values |= {
+    "chosen": {name: one.head for name, one in variants.items()},
+    "agreement": {
+        name: float(one.best.mean()) for name, one in variants.items()
+    },
+}
+saved = results.save()

@@ -1,0 +1,100 @@
+"""The prompts of chapter 03 and what belongs to them, against loops over prompts."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+import tiny
+
+from iclnb.errors import IclnbError
+from iclnb.heads import material
+
+pytestmark = pytest.mark.tiny
+
+WORDS = ("plot", "cast", "score", "pace", "tone")
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """A little task of movie reviews whose texts tell which row they are."""
+    (tmp_path / "sst2").mkdir()
+    for split, size in (("train", 30), ("validation", 12)):
+        rows = [{"sentence": f"{split} {i} {WORDS[i % 5]}", "label": i % 2} for i in range(size)]
+        (tmp_path / "sst2" / f"{split}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    monkeypatch.setenv("ICLNB_DATA", str(tmp_path))
+
+
+def drawn(name="sst2", **changes):
+    settings = {"k": 4, "sets": 3, "points": 50, "fresh": 5, "data_seed": 0, "demonstration_seed": 1}
+    return material.draw_material(tiny.tokenizers()["gpt2"], name, **settings | changes)
+
+
+def texts(found, rows):
+    return found.rows.texts([found.rows.pool[row] for row in rows])
+
+
+def test_the_rows_are_those_that_the_prompts_show(data):
+    found = drawn()
+    assert found.shared_prompts.shape == (3, 12) and found.fresh_prompts.shape == (5,)
+    arms = [*zip(found.shared.rows, found.shared_prompts[:, 0], strict=True)]
+    arms += zip(found.fresh.rows, found.fresh_prompts, strict=True)
+    for rows, prompt in arms:
+        shown = texts(found, rows)
+        assert all(text in prompt.text for text in shown)
+        assert [prompt.text.index(text) for text in shown] == sorted(prompt.text.index(t) for t in shown)
+    queries = found.rows.texts(found.rows.queries)
+    for text, label, prompt in zip(queries, found.truth, found.shared_prompts[1], strict=True):
+        assert prompt.text.endswith(f"{text}\nSentiment:") and int(text.split()[2]) % 2 == label
+
+
+def overlap(queries, texts):
+    return np.array([[len(set(a.split()) & set(b.split())) for b in texts] for a in queries], dtype=float)
+
+
+def test_similarity_belongs_to_set_point_and_demonstration(data):
+    found = drawn()
+    shared, fresh = found.similarity(overlap), found.fresh_similarity(overlap)
+    queries = found.rows.texts(found.rows.queries)
+    for s, t, i in itertools.product(range(3), range(12), range(4)):
+        assert shared[s, t, i] == overlap([queries[t]], texts(found, [found.shared.rows[s, i]]))[0, 0]
+    for t, i in itertools.product(range(5), range(4)):
+        assert fresh[t, i] == overlap([queries[t]], texts(found, [found.fresh.rows[t, i]]))[0, 0]
+    assert drawn(fresh=0).fresh_similarity(overlap).shape == (0, 4)
+
+
+def test_relabelled_prompts_differ_in_labels_alone(data):
+    found = drawn()
+    changed = found.relabelled(tiny.tokenizers()["gpt2"], seed=0)
+    mixed = 0
+    for one, other in zip(found.shared_prompts.ravel(), changed.ravel(), strict=True):
+        labels = np.array(one.labels), np.array(other.labels)
+        mixed += len(set(one.labels)) == 2
+        # two classes: every label is the other one, unless there is no other
+        assert (labels[0] != labels[1]).all() == (len(set(one.labels)) == 2)
+        bare = [p.text.replace("Sentiment: good", "").replace("Sentiment: bad", "") for p in (one, other)]
+        assert bare[0] == bare[1]
+    assert mixed
+
+
+def test_the_first_points_keep_their_prompts(data):
+    found = drawn()
+    part = found.first(3)
+    assert (part.shared_prompts == found.shared_prompts[:, :3]).all() and part.truth.size == 3
+    assert (part.fresh_prompts == found.fresh_prompts[:3]).all()
+    assert (part.fresh.rows == found.fresh.rows[:3]).all() and part.shared is found.shared
+
+
+def test_probe_prompts_show_sets_of_their_own_and_give_their_texts(data):
+    found = drawn()
+    prompts, shown = material.probe_prompts(tiny.tokenizers()["gpt2"], found.rows, 4, 6, seed=1)
+    assert prompts.shape == (6,) and len(shown) == 24
+    for i, prompt in enumerate(prompts):
+        assert all(text in prompt.text for text in shown[4 * i : 4 * i + 4])
+    known = {prompt.text for prompt in found.shared_prompts[:, 0]}
+    assert not known & {prompt.text for prompt in prompts}
+
+
+def test_unknown_tasks_are_named(data):
+    with pytest.raises(IclnbError, match="unknown task"):
+        drawn("sst3")
