@@ -94,6 +94,8 @@ rows = task_rows(
     source=run.source,
     at_most=True,
 )
+
+# %% tags=["hide-input"]
 where = {
     "revision": run.revision,
     "device_map": run.device_map,
@@ -154,14 +156,14 @@ conditions = list(studied.values())
 # of two-label prompts.
 
 # %%
-for one in conditions:
-    claim = results.claim(
-        f"follows-{one.name.split()[0]}",
-        f"Under {one.name} the answer is the word that the demonstrations call right.",
-        claims.above(1 / drawn.classes),
-        estimates.follows_demonstrations(one, drawn),
-    )
-    display(claim)
+each = {c.name: estimates.follows_demonstrations(c, drawn) for c in conditions}
+estimates.claim_each(
+    results,
+    "follows",
+    "The answer is the word that the demonstrations call right",
+    claims.above(1 / drawn.classes),
+    each,
+)
 
 # %% [markdown]
 # ## The heads, side by side
@@ -181,42 +183,40 @@ pictures.heads(studied["arbitrary words"])
 display(*(estimates.heads_table(one) for one in conditions))
 
 # %%
-for one in conditions:
-    claim = results.claim(
-        f"reconstruct-{one.name.split()[0]}",
-        f"Under {one.name} the best heads reproduce the model's answers on other sets, better than chance.",
-        claims.above(one.null),
-        estimates.reconstruction(one),
-        paper="A",
-        section="5.2",
-    )
-    display(claim)
+each = {c.name: estimates.reconstruction(c) for c in conditions}
+estimates.claim_each(
+    results,
+    "reconstruct",
+    "On other sets the best heads reproduce the model's answers, better than chance",
+    claims.above(0),
+    each,
+    section="5.2",
+)
 
 # %% [markdown]
 # A kernel over $x$ gives more weight to what is more like the query. Among demonstrations of one label it must
 # do so without the label's help.
 
 # %%
-for one in conditions:
-    claim = results.claim(
-        f"likeness-{one.name.split()[0]}",
-        f"Under {one.name} the best heads' weights follow likeness among demonstrations of one label.",
-        claims.above(LIKE),
-        estimates.likeness(one),
-        paper="A",
-        section="5.3",
-    )
-    display(claim)
+each = {c.name: estimates.likeness(c) for c in conditions}
+estimates.claim_each(
+    results,
+    "likeness",
+    "The best heads' weights follow likeness among demonstrations of one label",
+    claims.above(LIKE),
+    each,
+    section="5.3",
+)
 
 # %%
-for one in conditions:
-    claim = results.claim(
-        f"induction-{one.name.split()[0]}",
-        f"Under {one.name} the best heads score higher as induction heads than the other heads of their layers.",
-        claims.above(0),
-        estimates.induction_heads(one, seed=seed),
-    )
-    display(claim)
+each = {c.name: estimates.induction_heads(c, seed=seed) for c in conditions}
+estimates.claim_each(
+    results,
+    "induction",
+    "The best heads score higher as induction heads than the others of their layers",
+    claims.above(0),
+    each,
+)
 
 # %% [markdown]
 # ## When is the answer there?
@@ -233,20 +233,20 @@ for name in material.CONDITIONS:
         "linear probe": probe,
         "control: permuted targets": blind,
     }
+lens = {name: each["logit lens"] for name, each in readings.items()}
 pictures.decision(readings, conditions, seed=seed)
 
 # %%
-for one in conditions:
-    claim = results.claim(
-        f"after-decision-{one.name.split()[0]}",
-        f"Under {one.name} the first of the best heads stands no earlier than the layer from which on the "
-        "logit lens gives the final answer.",
-        claims.above(-0.5),
-        estimates.heads_after_decision(
-            one, readings[one.name]["logit lens"], seed=seed
-        ),
-    )
-    display(claim)
+each = {
+    c.name: estimates.after_decision(c, lens, seed=seed) for c in conditions
+}
+estimates.claim_each(
+    results,
+    "after-decision",
+    "The best heads stand no earlier than where the logit lens gives the final answer",
+    claims.above(-0.5),
+    each,
+)
 
 # %% [markdown]
 # ## Which way does it flow?
@@ -268,36 +268,36 @@ for one in conditions:
 pictures.flow(runs, conditions, seed=seed)
 
 # %%
-for one in conditions:
-    claim = results.claim(
-        f"decided-{one.name.split()[0]}",
-        f"Under {one.name} more than half of what labels change is decided before the best heads.",
-        claims.above(0.5),
-        estimates.decided_before(one),
-    )
-    display(claim)
+each = {c.name: estimates.decided_before(c) for c in conditions}
+estimates.claim_each(
+    results,
+    "decided",
+    "More than half of what labels change is decided before the best heads",
+    claims.above(0.5),
+    each,
+)
 
 # %%
-for one in conditions:
-    claim = results.claim(
-        f"heads-follow-{one.name.split()[0]}",
-        f"Under {one.name} the best heads' weights follow the state that they are given: with another "
-        "query's in place they turn to the labels that they chose for it.",
-        claims.above(0.5),
-        estimates.heads_follow(runs, one, seed=seed),
-    )
-    display(claim)
+each = {c.name: estimates.heads_follow(runs, c, seed=seed) for c in conditions}
+estimates.claim_each(
+    results,
+    "heads-follow",
+    "With another query's state in place, the best heads turn to the labels that they chose for it",
+    claims.above(0.5),
+    each,
+)
 
 # %%
-for one in conditions:
-    claim = results.claim(
-        f"without-labels-{one.name.split()[0]}",
-        f"Under {one.name} more than half of the answer is left when labels are hidden from the best heads' "
-        "layers on.",
-        claims.above(0.5),
-        estimates.without_labels(runs, one, seed=seed),
-    )
-    display(claim)
+each = {
+    c.name: estimates.without_labels(runs, c, seed=seed) for c in conditions
+}
+estimates.claim_each(
+    results,
+    "without-labels",
+    "More than half of the answer is left when labels are hidden from the best heads' layers on",
+    claims.above(0.5),
+    each,
+)
 
 # %% [markdown]
 # Where, then, are labels read? Hidden in one window of layers at a time, they leave this much of the answers:
@@ -337,17 +337,15 @@ table(
 )
 
 # %%
-for one in conditions:
-    claim = results.claim(
-        f"kernel-{one.name.split()[0]}",
-        f"Under {one.name} the best heads are a kernel over x: its share of what tells answers apart is at "
-        "least two thirds.",
-        claims.above(PURE),
-        estimates.kernel_share(one),
-        paper="A",
-        section="5.2",
-    )
-    display(claim)
+each = {c.name: estimates.kernel_share(c) for c in conditions}
+estimates.claim_each(
+    results,
+    "kernel",
+    "The best heads are a kernel over x: its share of what tells answers apart is at least two thirds",
+    claims.above(PURE),
+    each,
+    section="5.2",
+)
 
 # %% [markdown]
 # ## The ceiling of kernel regression
@@ -358,16 +356,9 @@ for one in conditions:
 # order and no text, or the query and no demonstrations.
 
 # %%
+sizes = {"depths": run.depths, "folds": run.folds}
 found = {
-    name: ceiling.ceilings(
-        reader,
-        runs,
-        drawn,
-        measured.texts,
-        name,
-        depths=run.depths,
-        folds=run.folds,
-    )
+    name: ceiling.ceilings(reader, runs, drawn, measured.texts, name, **sizes)
     for name in material.CONDITIONS
 }
 
@@ -385,14 +376,16 @@ table(
 )
 
 # %%
-for name, values in found.items():
-    claim = results.claim(
-        f"ceiling-{name.split()[0]}",
-        f"Under {name} the best kernel over x predicts the model's answers better than labels and order do.",
-        claims.above(0),
-        estimates.ceiling_over_rivals(values, seed=seed),
-    )
-    display(claim)
+each = {
+    n: estimates.ceiling_over_rivals(v, seed=seed) for n, v in found.items()
+}
+estimates.claim_each(
+    results,
+    "ceiling",
+    "The best kernel over x predicts the model's answers better than labels and order do",
+    claims.above(0),
+    each,
+)
 
 # %% [markdown]
 # ## Vectors in place of demonstrations
@@ -410,35 +403,32 @@ tried = {
     )
     for name in material.CONDITIONS
 }
+
+# %% tags=["hide-input"]
 gained = {
     name: estimates.gains(each, seed=seed) for name, each in tried.items()
 }
 pictures.vectors(gained)
 
 # %%
-for name, each in tried.items():
-    claim = results.claim(
-        f"vector-{name.split()[0]}",
-        f"Under {name} an added vector gives back more than half of what demonstrations gain, in nats.",
-        claims.above(0.5),
-        estimates.gain_back(
-            each,
-            function_vectors.ADDED,
-            control=function_vectors.OTHER_LABELS,
-            seed=seed,
-        ),
-    )
-    display(claim)
+each = {n: estimates.gain_back(t, seed=seed) for n, t in tried.items()}
+estimates.claim_each(
+    results,
+    "vector",
+    "An added vector gives back more than half of what demonstrations gain, in nats",
+    claims.above(0.5),
+    each,
+)
 
 # %%
-for name, each in tried.items():
-    claim = results.claim(
-        f"vector-mapping-{name.split()[0]}",
-        f"Under {name} the vector of right labels gains more than that of wrong labels, in nats among label words.",
-        claims.above(0),
-        estimates.right_over_wrong(each, seed=seed),
-    )
-    display(claim)
+each = {n: estimates.right_over_wrong(t, seed=seed) for n, t in tried.items()}
+estimates.claim_each(
+    results,
+    "vector-mapping",
+    "The vector of right labels gains more than that of wrong labels, in nats among label words,",
+    claims.above(0),
+    each,
+)
 
 # %% tags=["answer", "hide-input"]
 Markdown(estimates.answer(conditions))

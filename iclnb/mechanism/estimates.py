@@ -7,7 +7,7 @@ from IPython.display import Markdown
 from jaxtyping import Bool, Float
 
 from iclnb import stats
-from iclnb.claims import Evidence
+from iclnb.claims import Criterion, Evidence, Results
 from iclnb.display import cell, table
 from iclnb.mechanism import ceiling, function_vectors, scores
 from iclnb.mechanism.decision import decision_layer
@@ -29,14 +29,40 @@ def ratio(up: Float[np.ndarray, " sets"], down: Float[np.ndarray, " sets"], *, s
     return stats.interval(up, down, statistic=of, seed=seed)
 
 
+def claim_each(
+    results: Results,
+    id: str,
+    statement: str,
+    criterion: Criterion,
+    found: Mapping[str, Evidence],
+    section: str | None = None,
+) -> Markdown:
+    """One claim under each wording, as a notebook shows them.
+
+    Args:
+        results: of the notebook.
+        id: to which the wording's first word is added.
+        statement: to which "under" and the wording are added.
+        criterion: of all.
+        found: evidence by wording.
+        section: of paper A, if it is that paper's claim.
+    """
+    source = {} if section is None else {"paper": "A", "section": section}
+    made = [
+        results.claim(f"{id}-{name.split()[0]}", f"{statement} under {name}.", criterion, evidence, **source)
+        for name, evidence in found.items()
+    ]
+    return Markdown("\n\n".join(claim._repr_markdown_() for claim in made))
+
+
 def follows_demonstrations(one: Condition, material: Material) -> Evidence:
     """Answers that are the word which the demonstrations call right, both labellings pooled."""
     return Evidence(one.accuracy, 1 / material.classes, "answers that do not depend on the labels shown")
 
 
 def reconstruction(one: Condition) -> Evidence:
-    """Agreement of the best heads with the model."""
-    return Evidence(one.agreement, one.null, "95 % quantile of the same choice on permuted answers")
+    """Agreement of the best heads with the model, minus the 95 % quantile of the null."""
+    return Evidence(one.agreement.minus(one.null), 0.0, "95 % quantile of the same on permuted answers")
 
 
 def heads_table(one: Condition) -> Markdown:
@@ -62,8 +88,8 @@ def likeness(one: Condition) -> Evidence:
     return Evidence(one.likeness[1], 0.0, "weights that ignore the query")
 
 
-def heads_after_decision(
-    one: Condition, lens: Bool[np.ndarray, "sets prompts depth"], *, seed: int
+def after_decision(
+    one: Condition, lens: Mapping[str, Bool[np.ndarray, "sets prompts depth"]], *, seed: int
 ) -> Evidence:
     """Layer of the first of the best heads minus the layer from which on the answer can be read."""
 
@@ -71,7 +97,11 @@ def heads_after_decision(
         return min(layer for layer, _ in scores.best(agrees)) - decision_layer(read)
 
     estimate = stats.interval(
-        one.heads.agrees.astype(float), lens.astype(float), statistic=distance, smooth=False, seed=seed
+        one.heads.agrees.astype(float),
+        lens[one.name].astype(float),
+        statistic=distance,
+        smooth=False,
+        seed=seed,
     )
     return Evidence(estimate, 0.0, "heads in the layer that first gives the answer")
 
@@ -153,20 +183,19 @@ def induction_heads(one: Condition, *, seed: int) -> Evidence:
     )
 
 
-def gain_back(
-    tried: Tried, kind: str, *, control: str, measure: str = "log_probability", seed: int
-) -> Evidence:
-    """Share of in-context learning's gain over zero-shot that a vector gives back.
+def gain_back(tried: Tried, *, measure: str = "log_probability", seed: int) -> Evidence:
+    """Share of in-context learning's gain over zero-shot that an added vector gives back.
 
     Args:
         tried: from :func:`iclnb.mechanism.function_vectors.attempt`.
-        kind, control: of :data:`iclnb.mechanism.function_vectors.KINDS`.
         measure: of :data:`MEASURES`.
         seed: of the interval.
     """
-    share = ratio(*function_vectors.share_back(tried, kind, measure), seed=seed)
-    other = ratio(*function_vectors.share_back(tried, control, measure), seed=seed)
-    return Evidence(share, float(other.value), control)
+    right, wrong = (
+        ratio(*function_vectors.share_back(tried, kind, measure), seed=seed)
+        for kind in (function_vectors.ADDED, function_vectors.OTHER_LABELS)
+    )
+    return Evidence(right, float(wrong.value), function_vectors.OTHER_LABELS)
 
 
 def right_over_wrong(tried: Tried, *, seed: int) -> Evidence:

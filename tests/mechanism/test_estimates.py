@@ -18,8 +18,8 @@ def test_a_kernel_head_decides_and_a_report_head_comes_after(kernel, report):
             assert query.value == pytest.approx(1, abs=0.1), "the query is there before the heads in both"
             left = estimates.without_labels(runs, one, seed=0)
             assert left.estimate.value == pytest.approx(decided, abs=0.1)
-            lens = decision.lens(found.reader, runs, found.material, name)
-            first = estimates.heads_after_decision(one, lens, seed=0).estimate.value
+            lens = {name: decision.lens(found.reader, runs, found.material, name)}
+            first = estimates.after_decision(one, lens, seed=0).estimate.value
             assert first > 0 if decided else first < 0
     assert (
         estimates.heads_follow(report.measured.runs, report.conditions["own words"], seed=0).estimate.low
@@ -105,14 +105,10 @@ def test_the_share_that_comes_back_by_hand():
     made = tried({(function_vectors.ADDED, 1): 3.0, (function_vectors.OTHER_LABELS, 0): 1.0}, shown=4.0)
     back, gain = function_vectors.share_back(made, function_vectors.ADDED)
     np.testing.assert_allclose(back, 3), np.testing.assert_allclose(gain, 4)
-    evidence = estimates.gain_back(
-        made, function_vectors.ADDED, control=function_vectors.OTHER_LABELS, seed=0
-    )
+    evidence = estimates.gain_back(made, seed=0)
     assert (evidence.estimate.value, evidence.control) == (pytest.approx(0.75), pytest.approx(0.25))
     assert estimates.right_over_wrong(made, seed=0).estimate.value == pytest.approx(2)
-    nothing = estimates.gain_back(
-        tried({}, 0.0), function_vectors.ADDED, control=function_vectors.ADDED, seed=0
-    )
+    nothing = estimates.gain_back(tried({}, 0.0), seed=0)
     assert np.isnan(nothing.estimate.value), "a share of no gain is no number"
 
 
