@@ -60,6 +60,9 @@ from iclnb.mechanism import (
     material,
     pictures,
 )
+from iclnb.mechanism import (
+    estimates_flow as flow,
+)
 from iclnb.mechanism.study import measure, study
 from iclnb.mechanism.verdict import LIKE, PURE
 
@@ -268,7 +271,7 @@ estimates.claim_each(
 pictures.flow(runs, conditions, seed=seed)
 
 # %%
-each = {c.name: estimates.decided_before(c) for c in conditions}
+each = {c.name: flow.decided_before(c) for c in conditions}
 estimates.claim_each(
     results,
     "decided",
@@ -278,7 +281,7 @@ estimates.claim_each(
 )
 
 # %%
-each = {c.name: estimates.heads_follow(runs, c, seed=seed) for c in conditions}
+each = {c.name: flow.heads_follow(runs, c, seed=seed) for c in conditions}
 estimates.claim_each(
     results,
     "heads-follow",
@@ -288,9 +291,7 @@ estimates.claim_each(
 )
 
 # %%
-each = {
-    c.name: estimates.without_labels(runs, c, seed=seed) for c in conditions
-}
+each = {c.name: flow.without_labels(runs, c, seed=seed) for c in conditions}
 estimates.claim_each(
     results,
     "without-labels",
@@ -299,13 +300,21 @@ estimates.claim_each(
     each,
 )
 
+# %%
+each = {c.name: flow.read_earlier(runs, c, seed=seed) for c in conditions}
+estimates.claim_each(
+    results,
+    "read-earlier",
+    "Labels are read before the best heads: hiding them there, too, takes more of the answer",
+    claims.above(0),
+    each,
+)
+
 # %% [markdown]
 # Where, then, are labels read? Hidden in one window of layers at a time, they leave this much of the answers:
 
 # %% tags=["hide-input"]
-left = {
-    one.name: estimates.windows(runs, one.name, seed=seed) for one in conditions
-}
+left = {one.name: flow.windows(runs, one.name, seed=seed) for one in conditions}
 table(
     ("layers", *left),
     [
@@ -355,7 +364,7 @@ estimates.claim_each(
 # bandwidth, or a metric that is learned. Everything is chosen on other sets. The rivals see labels and their
 # order and no text, or the query and no demonstrations.
 
-# %%
+# %% tags=["hide-input"]
 sizes = {"depths": run.depths, "folds": run.folds}
 found = {
     name: ceiling.ceilings(reader, runs, drawn, measured.texts, name, **sizes)
@@ -396,7 +405,7 @@ estimates.claim_each(
 # and that of another layer. Demonstrations do two things: they say which words are answers (nats), and which of
 # them is right (nats among label words).
 
-# %%
+# %% tags=["hide-input"]
 tried = {
     name: function_vectors.attempt(
         reader, runs, drawn, name, depths=run.depths, seed=seed

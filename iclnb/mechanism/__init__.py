@@ -13,6 +13,7 @@ The rivals of "a kernel over x" (paper A, section 5.2): induction (Olsson et al.
 - :mod:`~iclnb.mechanism.ceiling`: the best kernel over x, against rivals that see no x.
 - :mod:`~iclnb.mechanism.verdict`: kernel, induction, report or mixture, by criteria set beforehand.
 - :mod:`~iclnb.mechanism.study`: all measurements of a model, and a condition as a whole.
-- :mod:`~iclnb.mechanism.estimates`: the evidence of each claim, and the answer.
+- :mod:`~iclnb.mechanism.estimates`, :mod:`~iclnb.mechanism.estimates_flow`: the evidence of each claim, and
+  the answer.
 - :mod:`~iclnb.mechanism.pictures`: heads on common axes, flow over depth, shares.
 """

@@ -1,8 +1,10 @@
 """From which layer on the answer can be read at the last token: logit lens, and a trained probe."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
 from iclnb.llm.attention.residual_stream import logit_lens
 from iclnb.llm.prompts import label_tokens
@@ -91,6 +93,7 @@ def decision_layer(agrees: Float[np.ndarray, "sets prompts depth"], level: float
     return float(below.max() + 1) if len(below) else 0.0
 
 
-def layers_of(heads: list[tuple[int, int]]) -> Int[np.ndarray, " heads"]:
-    """The layers in which heads stand."""
-    return np.array([layer for layer, _ in heads])
+def middle_layer(heads: Sequence[tuple[int, int]]) -> int:
+    """The median layer in which heads stand, the lower one of two."""
+    layers = sorted(layer for layer, _ in heads)
+    return layers[(len(layers) - 1) // 2]

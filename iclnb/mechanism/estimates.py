@@ -1,4 +1,4 @@
-"""The evidence of chapter 07: every statistic that decides a claim, and the answer."""
+"""The evidence of chapter 07: every statistic that decides a claim (flow apart), and the answer."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,23 +10,13 @@ from iclnb import stats
 from iclnb.claims import Criterion, Evidence, Results
 from iclnb.display import cell, table
 from iclnb.mechanism import ceiling, function_vectors, scores
-from iclnb.mechanism.decision import decision_layer
-from iclnb.mechanism.flow import kept, places, without_prior
+from iclnb.mechanism.decision import decision_layer, middle_layer
+from iclnb.mechanism.estimates_flow import ratio
 from iclnb.mechanism.function_vectors import Tried
-from iclnb.mechanism.material import CONDITIONS, Material
-from iclnb.mechanism.passes import Runs
+from iclnb.mechanism.material import Material
 from iclnb.mechanism.study import Condition
-from iclnb.mechanism.verdict import MIXTURE, NONE, slope
+from iclnb.mechanism.verdict import MIXTURE, NONE
 from iclnb.stats import Estimate
-
-
-def ratio(up: Float[np.ndarray, " sets"], down: Float[np.ndarray, " sets"], *, seed: int) -> Estimate:
-    """Σ up / Σ down with its interval over sets; not a number where the denominator is not above zero."""
-
-    def of(up: np.ndarray, down: np.ndarray) -> float:
-        return float(up.sum() / down.sum()) if down.sum() > 0 else np.nan
-
-    return stats.interval(up, down, statistic=of, seed=seed)
 
 
 def claim_each(
@@ -91,10 +81,10 @@ def likeness(one: Condition) -> Evidence:
 def after_decision(
     one: Condition, lens: Mapping[str, Bool[np.ndarray, "sets prompts depth"]], *, seed: int
 ) -> Evidence:
-    """Layer of the first of the best heads minus the layer from which on the answer can be read."""
+    """Layer of the best heads minus the layer from which on the answer can be read."""
 
     def distance(agrees: np.ndarray, read: np.ndarray) -> float:
-        return min(layer for layer, _ in scores.best(agrees)) - decision_layer(read)
+        return middle_layer(scores.best(agrees)) - decision_layer(read)
 
     estimate = stats.interval(
         one.heads.agrees.astype(float),
@@ -104,73 +94,6 @@ def after_decision(
         seed=seed,
     )
     return Evidence(estimate, 0.0, "heads in the layer that first gives the answer")
-
-
-def decided_before(one: Condition) -> Evidence:
-    """How far answers follow the residual stream of the other labelling, put in before the best heads."""
-    return Evidence(one.verdict.decided, 0.0, "a residual stream that holds no decision")
-
-
-def follows_query(runs: Runs, one: Condition, *, seed: int) -> Evidence:
-    """How far answers follow another query's residual stream, put in place before the best heads."""
-    return Evidence(
-        ratio(*slope(runs, one.name, "query", one.verdict.layer), seed=seed),
-        0.0,
-        "a residual stream that holds nothing of the query",
-    )
-
-
-def heads_follow(runs: Runs, one: Condition, *, seed: int) -> Evidence:
-    """How far the best heads' shares of each word follow another query's residual stream, put in before.
-
-    A slope as for answers: 1 where heads look where they looked in the other run.
-    """
-    tried = places(runs.steps, "query")
-    step = [i for i in tried if runs.steps[i].start <= one.verdict.layer][-1]
-    layers, heads = np.array(one.best).T
-    sums = np.zeros((2, len(runs.arrays["by_word"])))
-    for context in CONDITIONS[one.name]:
-        shares = runs.of("by_word", context)[:, :, :, layers, heads]
-        before, after, goal = shares[:, :, 0], shares[:, :, step], shares[:, ::-1, 0]
-        sums[0] += ((after - before) * (goal - before)).sum((1, 2, 3))
-        sums[1] += np.square(goal - before).sum((1, 2, 3))
-    return Evidence(ratio(*sums, seed=seed), 0.0, "heads that do not follow the residual stream")
-
-
-def survives(runs: Runs, condition: str, kind: str, start: int, stop: int, *, seed: int) -> Estimate:
-    """How much of the answers (priors off) is left when tokens are hidden from the last one.
-
-    Args:
-        runs: what was read.
-        condition: whose labellings are pooled.
-        kind: what is hidden (:class:`iclnb.mechanism.flow.Step`).
-        start, stop: layers; the intervention that begins there, or at the last layer tried before.
-    """
-    tried = [i for i in places(runs.steps, kind) if runs.steps[i].stop == stop]
-    step = max((i for i in tried if runs.steps[i].start <= start), key=lambda i: runs.steps[i].start)
-    sums = np.zeros((2, len(runs.arrays["edited"])))
-    for context in CONDITIONS[condition]:
-        edited = runs.of("edited", context)
-        parts = kept(without_prior(edited[:, :, 0]), without_prior(edited[:, :, step]))
-        sums += np.stack([part.sum(-1) for part in parts])
-    return ratio(*sums, seed=seed)
-
-
-def windows(runs: Runs, condition: str, *, seed: int) -> list[tuple[str, Estimate]]:
-    """How much of the answers is left when labels are hidden in some neighbouring layers alone."""
-    wide = [runs.steps[i] for i in places(runs.steps, "block labels")]
-    first = next(i for i, step in enumerate(wide) if i and step.start == 0)
-    return [
-        (f"{step.start} to {step.stop - 1}", survives(runs, condition, "block labels", *step[1:], seed=seed))
-        for step in wide[first:]
-    ]
-
-
-def without_labels(runs: Runs, one: Condition, *, seed: int) -> Evidence:
-    """How much of the answers is left when label words are hidden from the first of the best heads on."""
-    left = survives(runs, one.name, "block labels", one.verdict.layer, runs.layers, seed=seed)
-    whole = survives(runs, one.name, "block demonstrations", 0, runs.layers, seed=seed)
-    return Evidence(left, float(whole.value), "all demonstrations hidden in all layers")
 
 
 def induction_heads(one: Condition, *, seed: int) -> Evidence:
@@ -263,4 +186,4 @@ def _named(one: Condition) -> str:
 
 def _shares(one: Condition) -> str:
     parts = [f"{name} {cell(share)}" for name, share in one.verdict.shares.items()]
-    return f"Shares: {', '.join(parts)}. The best heads begin in layer {one.verdict.layer}."
+    return f"Shares: {', '.join(parts)}. The best heads stand about layer {one.verdict.layer}."

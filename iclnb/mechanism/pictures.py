@@ -11,7 +11,8 @@ from iclnb import figures, stats
 from iclnb.display import number
 from iclnb.figures import Picture
 from iclnb.mechanism.decision import LEVEL
-from iclnb.mechanism.estimates import MEASURES, ratio, survives
+from iclnb.mechanism.estimates import MEASURES
+from iclnb.mechanism.estimates_flow import ratio, survives
 from iclnb.mechanism.flow import places
 from iclnb.mechanism.passes import Runs
 from iclnb.mechanism.study import Condition
@@ -112,7 +113,7 @@ def decision(
     return Picture(
         figure,
         alt=f"Agreement by layer of what can be read with the final answer; the first reading has "
-        f"{'; '.join(words)}, where the best heads begin.",
+        f"{'; '.join(words)}, where the best heads stand.",
         caption="Readings at the last token (95 % intervals over sets). Triangles: the best heads.",
     )
 

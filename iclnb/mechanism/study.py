@@ -10,7 +10,7 @@ from iclnb import stats
 from iclnb.llm.reader import Reader
 from iclnb.mechanism import passes, scores
 from iclnb.mechanism.ceiling import Texts
-from iclnb.mechanism.decision import layers_of
+from iclnb.mechanism.decision import middle_layer
 from iclnb.mechanism.material import CONDITIONS, Material, repeated
 from iclnb.mechanism.passes import Runs
 from iclnb.mechanism.scores import likenesses
@@ -117,7 +117,7 @@ def study(
     found = verdict(
         runs,
         condition,
-        layers_of(best),
+        middle_layer(best),
         likeness=float(like[nearest].value),
         above_null=bool(reached.low > null),
         seed=seed,

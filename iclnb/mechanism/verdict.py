@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from iclnb import stats
 from iclnb.mechanism.flow import centred, moved, places
@@ -92,7 +92,7 @@ class Verdict:
         effects: shares of ``query``, ``labels`` and ``both`` in the design, which sum to 1.
         spread: mean square of all effects, in nats².
         decided: how much of the labels' influence is in the residual stream before the best heads.
-        layer: of the first of the best heads.
+        layer: in which the best heads stand.
     """
 
     name: str
@@ -106,7 +106,7 @@ class Verdict:
 def verdict(
     runs: Runs,
     condition: str,
-    layers: Int[np.ndarray, " heads"],
+    layer: int,
     *,
     likeness: float,
     above_null: bool,
@@ -117,12 +117,11 @@ def verdict(
     Args:
         runs: what was read.
         condition: whose labellings make the design.
-        layers: in which the best heads stand.
+        layer: in which the best heads stand (:func:`iclnb.mechanism.decision.middle_layer`).
         likeness: correlation of their weights with likeness within one label.
         above_null: whether they reproduce answers better than the procedure does on permuted answers.
         seed: of the intervals.
     """
-    layer = int(layers.min())
     first, second = (runs.of("answers", context) for context in CONDITIONS[condition])
     found = effects(first, second)
     effect = (found["query"], found["labels"], found["both"])

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from iclnb import claims
-from iclnb.mechanism import ceiling, decision, estimates, function_vectors, material, pictures, verdict
+from iclnb.mechanism import (
+    ceiling,
+    decision,
+    estimates,
+    estimates_flow,
+    function_vectors,
+    material,
+    pictures,
+    verdict,
+)
 from iclnb.mechanism.function_vectors import Tried
 
 pytestmark = pytest.mark.tiny
@@ -14,22 +23,26 @@ def test_a_kernel_head_decides_and_a_report_head_comes_after(kernel, report):
     for found, decided in ((kernel, 0), (report, 1)):
         for name, one in found.conditions.items():
             runs = found.measured.runs
-            query = estimates.follows_query(runs, one, seed=0).estimate
+            query = estimates_flow.follows_query(runs, one, seed=0).estimate
             assert query.value == pytest.approx(1, abs=0.1), "the query is there before the heads in both"
-            left = estimates.without_labels(runs, one, seed=0)
+            left = estimates_flow.without_labels(runs, one, seed=0)
             assert left.estimate.value == pytest.approx(decided, abs=0.1)
             lens = {name: decision.lens(found.reader, runs, found.material, name)}
             first = estimates.after_decision(one, lens, seed=0).estimate.value
             assert first > 0 if decided else first < 0
     assert (
-        estimates.heads_follow(report.measured.runs, report.conditions["own words"], seed=0).estimate.low
+        estimates_flow.heads_follow(report.measured.runs, report.conditions["own words"], seed=0).estimate.low
         > 0.8
     )
-    assert estimates.decided_before(kernel.conditions["own words"]).estimate.high < 0.1
+    for found, earlier in ((kernel, 0), (report, 0)):
+        for one in found.conditions.values():  # a kernel reads labels at its head, a report needs none
+            estimate = estimates_flow.read_earlier(found.measured.runs, one, seed=0).estimate
+            assert estimate.value == pytest.approx(earlier, abs=0.1)
+    assert estimates_flow.decided_before(kernel.conditions["own words"]).estimate.high < 0.1
 
 
 def test_labels_are_read_in_the_layer_of_the_kernel_head(kernel):
-    left = dict(estimates.windows(kernel.measured.runs, "own words", seed=0))
+    left = dict(estimates_flow.windows(kernel.measured.runs, "own words", seed=0))
     assert set(left) == {"0 to 0", "1 to 1", "2 to 2", "3 to 3"}
     assert left["2 to 2"].value < 0.1 < 0.9 < min(left[name].value for name in left if name != "2 to 2")
 

@@ -110,6 +110,12 @@ def test_the_decision_is_there_where_agreement_stays():
     assert decision.decision_layer(np.zeros((2, 5, 6))) == 6
 
 
+def test_the_middle_layer_is_the_lower_median():
+    assert decision.middle_layer([(5, 0), (2, 1), (9, 3)]) == 5
+    assert decision.middle_layer([(7, 0), (2, 1), (9, 3), (3, 3)]) == 3
+    assert decision.middle_layer([(4, 4)]) == 4
+
+
 def test_repeated_tokens_say_what_followed():
     made = material.repeated(np.arange(50, 90), 20, 12, seed=0)
     for row, after in zip(made.rows, made.after, strict=True):
