@@ -73,8 +73,8 @@ seed = run.sampling_seed
 # ## What is claimed, and what would refute it
 #
 # - **5.2, reconstruction.** The best head's answer is the model's more often than chance. *Refuted, as
-#   measured*, if the model's most frequent answer does as well; *refuted, strictly*, if the best of all heads
-#   does as well with permuted labels, or a kernel made of order alone, or if the agreement vanishes on
+#   measured*, if the model's most frequent answer does as well; *refuted, strictly*, if a head
+#   chosen with permuted labels does as well, or a kernel made of order alone, or if the agreement vanishes on
 #   prompts that the model answers against the last label.
 # - **5.2, depth.** These heads are in the middle layers. *Refuted* if other layers have them too.
 # - **5.3, similarity.** The weight $a_i$ grows with the prediction similarity
@@ -183,8 +183,8 @@ results.claim(
 # %%
 results.claim(
     "shared-permuted",
-    "Under shared demonstrations the best head agrees with the model more than the best of all heads does "
-    "when each set's labels are permuted.",
+    "Under shared demonstrations the best head agrees with the model more than a head does that is chosen and "
+    "judged with each set's labels permuted.",
     claims.above(MARGIN),
     estimates.beyond_permuted_sets(found.shared, seed=seed),
     paper="A",
@@ -315,8 +315,8 @@ Markdown(
 # Pooled over all prompts and demonstrations, such a correlation also counts what no kernel needs: a
 # demonstration near the end draws attention whatever the query. The stricter version takes off every
 # demonstration's mean over test points, on both sides: what is left changes with the query alone. Rivals are
-# the cosine of sentence embeddings and the overlap of words (BM25). The null is the largest correlation of
-# any head with the similarities of other test points.
+# the cosine of sentence embeddings and the overlap of words (BM25). The null is the correlation of a head
+# chosen and judged with the similarities of other test points.
 
 # %%
 similarities = drawn.similarities(reader)
@@ -350,8 +350,8 @@ follows = partial(
 )
 results.claim(
     "similarity-raw",
-    "The best head's weights correlate with prediction similarity more than the best of all heads' do with "
-    "similarities of other test points.",
+    "The best head's weights correlate with prediction similarity more than those of a head chosen and judged "
+    "with similarities of other test points.",
     claims.above(MARGIN),
     follows(readings["pooled"]),
     paper="A",
@@ -362,7 +362,7 @@ results.claim(
 results.claim(
     "similarity-query-dependent",
     "In the part that changes with the query, the best head's weights correlate with prediction similarity "
-    "more than the best of all heads' do with similarities of other test points.",
+    "more than those of a head chosen and judged with similarities of other test points.",
     claims.above(MARGIN),
     follows(readings["query-dependent"]),
     paper="A",

@@ -4,7 +4,7 @@
 # If a head is a kernel, the keys near a label $y_i$ must hold what its text $x_i$ predicts, and the values
 # which label it is. {cite}`han2025kernel` (section 5.4) read both off with linear probes, best at the label
 # itself. This appendix of [chapter 03](03_middle_layer_heads) repeats that with controls, compares ways to
-# make attention a kernel weight, and shows one prompt token by token.
+# make attention a kernel weight and to read prediction similarity, and shows one prompt token by token.
 
 # %% tags=["parameters", "hide-input"]
 from typing import Optional
@@ -40,6 +40,7 @@ from IPython.display import Markdown
 from iclnb import claims, settings
 from iclnb.display import escape
 from iclnb.heads import (
+    correlation,
     estimates_features,
     material,
     pictures_appendix,
@@ -230,6 +231,43 @@ variants = {
 tables.variants(variants)
 
 # %% [markdown]
+# ## Prediction similarity, read in two ways
+#
+# The paper's similarity $P(o \mid x)^\top P(o \mid x')$ runs each text alone (section 5.3). What follows a
+# review is mostly punctuation, whatever its label. With the cue behind the text the model predicts a label
+# word, so that this reading can succeed where the first cannot. How much more alike is a query to
+# demonstrations of its own label?
+
+# %%
+readings = drawn.prediction_readings(reader)
+contrasts = {
+    name: estimates_features.label_contrast(alike, weights, seed=seed)
+    for name, alike in readings.items()
+}
+
+# %% tags=["hide-input"]
+tables.contrasts(contrasts)
+
+# %% tags=["hide-input"]
+results.claim(
+    "similarity-cue",
+    "In the part that changes with the query, the best head's weights correlate with prediction similarity "
+    "with the cue behind each text more than those of a head chosen and judged with similarities of other "
+    "test points.",
+    claims.above(MARGIN),
+    estimates_features.follows_similarity(
+        weights,
+        readings["with the cue"],
+        selecting,
+        correlation.query_dependent,
+        permutations=run.permutations,
+        seed=seed,
+    ),
+    paper="A",
+    section="5.3, another reading",
+)
+
+# %% [markdown]
 # ## One prompt, token by token
 #
 # The head chosen by the paper's weight, on a prompt with fresh demonstrations. Another layer or head can be
@@ -260,6 +298,7 @@ pictures_appendix.probe_positions(
 # %% tags=["hide-input"]
 results.values |= {
     "chosen": {name: one.head for name, one in variants.items()},
+    "label_contrast": {name: list(one) for name, one in contrasts.items()},
     "agreement": {
         name: float(one.best.mean()) for name, one in variants.items()
     },

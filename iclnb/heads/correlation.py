@@ -5,6 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float
 
+from iclnb.llm.demonstrations import Seed
+
 Correlation = Callable[..., Float[np.ndarray, "*heads"]]
 
 
@@ -31,21 +33,21 @@ def query_dependent(
     return _pearson(*(part - part.mean(axis=1, keepdims=True) for part in both))
 
 
-def permuted_maxima(
+def permuted(
     correlation: Correlation,
     weights: Float[np.ndarray, "sets points layers heads k"],
     similarity: Float[np.ndarray, "sets points k"],
     *,
     permutations: int,
-    seed: int,
-) -> Float[np.ndarray, " permutations"]:
-    """The largest correlation of any head when the test points of each set's similarities are permuted."""
+    seed: Seed,
+) -> Float[np.ndarray, "permutations layers heads"]:
+    """The correlation of every head when the test points of each set's similarities are permuted."""
     rng = np.random.default_rng(seed)
-    maxima = np.empty(permutations)
-    for r in range(permutations):
+    found = []
+    for _ in range(permutations):
         order = rng.random(similarity.shape[:2]).argsort(-1)
-        maxima[r] = correlation(weights, np.take_along_axis(similarity, order[..., None], 1)).max()
-    return maxima
+        found.append(correlation(weights, np.take_along_axis(similarity, order[..., None], 1)))
+    return np.stack(found)
 
 
 def _aligned(weights: np.ndarray, similarity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -28,11 +28,11 @@ DRAWN_LAYERS: Final = 200
 """Random choices of layers, which are the control of a claim about depth."""
 
 
-def beyond_null(estimate: Estimate, maxima: Float[np.ndarray, " permutations"]) -> Evidence:
-    """An estimate and, as control, the null's median, each less the null's 95 % quantile."""
-    null = float(np.quantile(maxima, LEVEL))
-    control_is = "median of the permuted maxima, less their 95 % quantile"
-    return Evidence(estimate.minus(null), float(np.median(maxima)) - null, control_is)
+def beyond_null(estimate: Estimate, reached: Float[np.ndarray, " permutations"]) -> Evidence:
+    """An estimate and, as control, the median of a permutation null, each less the null's 95 % quantile."""
+    null = float(np.quantile(reached, LEVEL))
+    control_is = "median under permutation, less the 95 % quantile"
+    return Evidence(estimate.minus(null), float(np.median(reached)) - null, control_is)
 
 
 def beyond_modal(found: Agreement, random: Agreement, *, seed: int) -> Evidence:
@@ -44,8 +44,8 @@ def beyond_modal(found: Agreement, random: Agreement, *, seed: int) -> Evidence:
 
 
 def beyond_permuted_sets(found: Agreement, *, seed: int) -> Evidence:
-    """Agreement of the chosen head less the best of all heads with each set's labels permuted."""
-    return beyond_null(over(found.best, seed=seed), found.permuted_sets)
+    """Agreement of the chosen head less that of one chosen and judged with each set's labels permuted."""
+    return beyond_null(over(found.best, seed=seed), found.permuted_sets.chosen)
 
 
 def beyond_controls(
@@ -54,9 +54,9 @@ def beyond_controls(
     """By how much the chosen head agrees more with the model than its strongest control does.
 
     Controls are the rivals that do not look at the query (:meth:`Agreement.rivals`), the 95 % quantile of
-    the permuted maxima, and what a model with random weights reaches: its answer, too, is a mixture of the
-    labels that its heads attend to, if a senseless one. Against a rival the difference is taken prompt by
-    prompt.
+    heads chosen and judged under permuted labels, and what a model with random weights reaches: its answer,
+    too, is a mixture of the labels that its heads attend to, if a senseless one. Against a rival the
+    difference is taken prompt by prompt.
 
     Args:
         found: of the model.
@@ -73,7 +73,7 @@ def beyond_controls(
     rivals = found.rivals()
     reached = {name: float(hits[kept].mean()) for name, hits in rivals.items()}
     null = found.permuted if among is None else found.permuted_against
-    reached["the best of all heads under permuted labels (95 %)"] = float(np.quantile(null, LEVEL))
+    reached["a head chosen under permuted labels (95 %)"] = null.quantile()
     mirrored = np.ones_like(random.best) if among is None else random.against_last
     if mirrored.any():
         reached["the best head of a model with random weights"] = float(random.best[mirrored].mean())

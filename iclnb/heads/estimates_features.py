@@ -9,13 +9,15 @@ from jaxtyping import Bool, Float
 from iclnb import stats
 from iclnb.claims import Claim, Evidence
 from iclnb.display import cell, escape, number
-from iclnb.heads import correlation
+from iclnb.heads import correlation, nulls
 from iclnb.heads.correlation import Correlation
 from iclnb.heads.estimates import YES, beyond_null
 from iclnb.heads.interventions import Head
 from iclnb.heads.nulls import reconstruct
 from iclnb.heads.probes import OFFSETS, Probed
+from iclnb.heads.reconstruction import over
 from iclnb.llm.kernel_weights import KernelWeights
+from iclnb.stats import Estimate
 
 PREDICTION = "prediction"
 """The paper's similarity of texts, among its rivals."""
@@ -46,7 +48,7 @@ def follows_similarity(
     permutations: int,
     seed: int,
 ) -> Evidence:
-    """Correlation of the best head's weights with similarity, beyond the best of all under permuted queries.
+    """Correlation of the chosen head's weights with similarity, beyond one chosen under permuted queries.
 
     Args:
         found: kernel weights over (sets, points).
@@ -59,8 +61,19 @@ def follows_similarity(
     layer, head = most_alike(found, similarity, selecting, correlate)
     weights, alike = found.weights["maximum"][:, ~selecting], similarity[:, ~selecting]
     own = _crossed(weights[:, :, layer, head], alike, statistic=correlate, seed=seed)
-    null = {"permutations": permutations, "seed": seed}
-    return beyond_null(own, correlation.permuted_maxima(correlate, weights, alike, **null))
+    reached = nulls.null(
+        *(
+            correlation.permuted(
+                correlate,
+                found.weights["maximum"][:, part],
+                similarity[:, part],
+                permutations=permutations,
+                seed=(seed, number),
+            )
+            for number, part in enumerate((selecting, ~selecting))
+        )
+    )
+    return beyond_null(own, reached.chosen)
 
 
 def follows_more_than_rivals(
@@ -120,6 +133,22 @@ def same_heads(
     control = resemble(weights, np.take_along_axis(alike, order[..., None], 1))
     estimate = _crossed(weights, alike, statistic=resemble, seed=seed)
     return Evidence(estimate, control, "similarities of other test points")
+
+
+def label_contrast(
+    similarity: Float[np.ndarray, "sets points k"], found: KernelWeights, *, seed: int
+) -> Estimate:
+    """Similarity to demonstrations of the query's own label less that to the others, over their mean.
+
+    Args:
+        similarity: of query and demonstration.
+        found: gives the labels of both. (sets, points)
+        seed: of the interval over sets x points; a prompt without both kinds is left out.
+    """
+    same = found.labels == found.truth[..., None]
+    with np.errstate(invalid="ignore"):
+        ours, theirs = ((similarity * part).sum(-1) / part.sum(-1) for part in (same, ~same))
+    return over((ours - theirs) / similarity.mean(), seed=seed)
 
 
 def beyond_majority(found: Probed, *, seed: int) -> Evidence:

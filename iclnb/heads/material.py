@@ -1,5 +1,6 @@
 """What chapter 03 draws: prompts of one task, with shared and with fresh demonstrations."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -93,6 +94,18 @@ class Material:
             "lexical": bm25,
         }
         return {name: self.similarity(compare) for name, compare in compared.items()}
+
+    def prediction_readings(self, reader: Reader) -> dict[str, Float[np.ndarray, "sets points k"]]:
+        """Prediction similarity of the texts run alone, as the paper has it, and with the cue behind each.
+
+        With the cue the model predicts a label, so that this reading can follow labels where it knows them.
+        """
+        compare, cue = prediction_similarity(reader), self.rows.task.format.cue
+
+        def with_cue(queries: Sequence[str], texts: Sequence[str]) -> np.ndarray:
+            return compare([text + cue for text in queries], [text + cue for text in texts])
+
+        return {"texts alone": self.similarity(compare), "with the cue": self.similarity(with_cue)}
 
 
 def draw_material(

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from iclnb.kernel_regression import kernel_regression
+from iclnb.llm.demonstrations import Seed
 from iclnb.llm.kernel_weights import KernelWeights
 
 LEVEL = 0.95
@@ -22,7 +23,33 @@ def reconstruct(
     return kernel_regression(weights, labels[..., None, None, :], classes)
 
 
-def permuted_maxima(
+class Null(NamedTuple):
+    """What a procedure reaches when labels are permuted among the demonstrations.
+
+    Attributes:
+        chosen: agreement, on the evaluation prompts, of the head chosen on the selection prompts, as the
+            head in question was. (permutations)
+        best: the largest agreement of any head on the evaluation prompts, an upper bound. (permutations)
+    """
+
+    chosen: Float[np.ndarray, " permutations"]
+    best: Float[np.ndarray, " permutations"]
+
+    def quantile(self) -> float:
+        """The 95 % quantile of ``chosen``."""
+        return float(np.quantile(self.chosen, LEVEL))
+
+
+def null(
+    selection: Float[np.ndarray, "permutations layers heads"],
+    evaluation: Float[np.ndarray, "permutations layers heads"],
+) -> Null:
+    """The null from the agreement of every head (:func:`permuted_agreement`) on both parts."""
+    first, second = (part.reshape(len(part), -1) for part in (selection, evaluation))
+    return Null(second[np.arange(len(second)), first.argmax(-1)], second.max(-1))
+
+
+def permuted_agreement(
     found: KernelWeights,
     target: Int[np.ndarray, " *prompts"],
     *,
@@ -30,21 +57,21 @@ def permuted_maxima(
     among: Bool[np.ndarray, " *prompts"] | None = None,
     off: Float[np.ndarray, "layers heads classes"] | float = 0.0,
     permutations: int,
-    seed: int,
+    seed: Seed,
     variant: str = "maximum",
-) -> Float[np.ndarray, " permutations"]:
-    """The largest agreement that any head reaches when labels are permuted among the demonstrations.
+) -> Float[np.ndarray, "permutations layers heads"]:
+    """Agreement of every head with a target when labels are permuted among the demonstrations.
 
     The head's weights, the label counts and the target stay as they are; only which demonstration has which
-    label is undone. A head that reads its labels must beat the maximum over all heads, since it was chosen
-    among them.
+    label is undone.
 
     Args:
         found: prompts (points, or sets x points).
         target: what the reconstruction is held against: the model's answers, or the truth.
         within: ``prompt`` permutes in each prompt anew; ``set`` permutes once for all prompts of a
-            demonstration set (the first axis), as if the set had been labelled otherwise.
-        among: the prompts that count; ``None`` for all. Where there is none the maxima are not numbers.
+            demonstration set (the first axis), as if the set had been labelled otherwise: with one seed in
+            the same way for all test points.
+        among: the prompts that count; ``None`` for all. Where there is none, not numbers.
         off: prior to take off the shares before deciding.
         permutations: how many.
         seed: seeds them.
@@ -52,18 +79,18 @@ def permuted_maxima(
     """
     rng = np.random.default_rng(seed)
     lead = found.labels.shape[:-1]
-    maxima = np.full(permutations, np.nan)
+    agreement = np.full((permutations, *found.weights[variant].shape[len(lead) : -1]), np.nan)
     counted = np.ones(lead, dtype=bool) if among is None else among
     if not counted.any():
-        return maxima
+        return agreement
     for r in range(permutations):
         draws = lead if within == "prompt" else (lead[0],) + (1,) * (len(lead) - 1)
         order = rng.random((*draws, found.labels.shape[-1])).argsort(-1)
         order = np.broadcast_to(order, found.labels.shape)
         labels = np.take_along_axis(found.labels, order, -1)
         decided = (reconstruct(found.weights[variant], labels, found.classes) - off).argmax(-1)
-        maxima[r] = (decided == target[..., None, None])[counted].mean(axis=0).max()
-    return maxima
+        agreement[r] = (decided == target[..., None, None])[counted].mean(axis=0)
+    return agreement
 
 
 class Blind(NamedTuple):

@@ -121,7 +121,7 @@ def agreement_by_depth(
     """Agreement with the model by layer, with nulls and rivals on the same axes, shared and fresh.
 
     Drawn are the best head of each layer with intervals, the mean over heads, from the median to the 95 %
-    quantile what the best of all heads reaches under permuted labels, and rules that look at no attention.
+    quantile what a head chosen under permuted labels reaches, and rules that look at no attention.
 
     Args:
         found, random: the model, and one with random weights as a control.
@@ -173,13 +173,12 @@ def common_legend(figure: Figure, all_axes: Iterable[Axes]) -> None:
 
 def _nulls(axes: Axes, found: Agreement) -> None:
     nulls = {"labels permuted in prompts": found.permuted, "labels permuted in sets": found.permuted_sets}
-    for (name, maxima), hatch in zip(nulls.items(), _HATCHES, strict=True):
-        if len(maxima):
-            low, high = np.quantile(maxima, (0.5, 0.95))
-            axes.axhspan(
-                low, high, facecolor="none", edgecolor="0.6", hatch=hatch, linewidth=0.6,
-                label=f"{name}, best of all", zorder=1,
-            )  # fmt: skip
+    nulls = {name: one.chosen for name, one in nulls.items() if one is not None}
+    for (name, reached), hatch in zip(nulls.items(), _HATCHES, strict=False):
+        low, high = np.quantile(reached, (0.5, 0.95))
+        axes.axhspan(
+            low, high, facecolor="none", edgecolor="0.6", hatch=hatch, linewidth=0.6, label=name, zorder=1,
+        )  # fmt: skip
     rivals = {name: float(np.mean(right)) for name, right in found.rivals().items()}
     rivals["most frequent answer"] = found.modal
     for (name, value), dashes in zip(rivals.items(), DASHES, strict=True):

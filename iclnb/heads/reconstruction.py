@@ -9,7 +9,8 @@ from jaxtyping import Bool, Float, Int
 
 from iclnb import stats
 from iclnb.heads.material import Weights, split
-from iclnb.heads.nulls import Blind, blind, permuted_maxima, reconstruct
+from iclnb.heads.nulls import Blind, Null, blind, null, permuted_agreement, reconstruct
+from iclnb.llm.demonstrations import Seed
 from iclnb.llm.kernel_weights import KernelWeights
 from iclnb.stats import Estimate
 
@@ -29,11 +30,10 @@ class Agreement:
         blind: answers that look at no attention.
         averaged: answers of the best head with weights averaged over the selection queries: they know the
             position (and, under shared sets, the demonstration) but not the query. (*prompts)
-        permuted: largest agreement of any head with labels permuted inside prompts. (permutations)
-        permuted_sets: the same with labels permuted once for each demonstration set; of size 0 where
-            demonstrations are fresh. (permutations)
-        permuted_against: as ``permuted``, on prompts that the model answers against the last label.
-            (permutations)
+        permuted: what the procedure reaches with labels permuted inside prompts.
+        permuted_sets: the same with labels permuted once for each demonstration set; ``None`` where
+            demonstrations are fresh.
+        permuted_against: as ``permuted``, judged on prompts that the model answers against the last label.
         modal: how often the model gives its most frequent answer.
     """
 
@@ -44,9 +44,9 @@ class Agreement:
     head: tuple[int, int]
     blind: Blind
     averaged: Int[np.ndarray, " *prompts"]
-    permuted: Float[np.ndarray, " permutations"]
-    permuted_sets: Float[np.ndarray, " permutations"]
-    permuted_against: Float[np.ndarray, " permutations"]
+    permuted: Null
+    permuted_sets: Null | None
+    permuted_against: Null
     modal: float
 
     @property
@@ -126,10 +126,12 @@ def agree(
     averaged = _averaged(parts, variant, targets[0], off)
     blindly = blind(parts[0], targets[0], parts[1])
 
-    def null(**which: object) -> np.ndarray:
+    def permuted(part: int, seed: Seed, **which: object) -> np.ndarray:
         settings = {"off": off, "permutations": permutations, "seed": seed, "variant": variant}
-        return permuted_maxima(parts[1], targets[1], **settings, **which)
+        return permuted_agreement(parts[part], targets[part], **settings, **which)
 
+    choosing = permuted(0, (seed, 1))
+    by_set = [permuted(part, seed, within="set") for part in (0, 1)] if found.truth.ndim == 2 else None
     return Agreement(
         decided=decided[1],
         target=targets[1],
@@ -138,9 +140,9 @@ def agree(
         head=tuple(map(int, np.unravel_index(selection.argmax(), selection.shape))),
         blind=blindly,
         averaged=averaged,
-        permuted=null(),
-        permuted_sets=null(within="set") if found.truth.ndim == 2 else np.empty(0),
-        permuted_against=null(among=targets[1] != blindly.last),
+        permuted=null(choosing, permuted(1, seed)),
+        permuted_sets=null(*by_set) if by_set else None,
+        permuted_against=null(choosing, permuted(1, seed, among=targets[1] != blindly.last)),
         modal=float(np.bincount(targets[1].ravel()).max() / targets[1].size),
     )
 

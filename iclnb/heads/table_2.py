@@ -8,7 +8,6 @@ from jaxtyping import Bool, Float
 
 from iclnb.errors import IclnbError
 from iclnb.heads.material import Material, Weights, measure, split
-from iclnb.heads.nulls import LEVEL
 from iclnb.heads.reconstruction import Agreement, agree, over
 from iclnb.kernel_regression import choose_bandwidth, gaussian_weights, kernel_regression
 from iclnb.llm import models
@@ -79,8 +78,8 @@ class Row:
         return {
             "most frequent label": self.majority,
             "model's most frequent answer": self.agreement.modal,
-            "best head, labels permuted (95 %)": float(np.quantile(self.agreement.permuted, LEVEL)),
-            "the same, prior off": float(np.quantile(self.corrected.permuted, LEVEL)),
+            "chosen head, labels permuted (95 %)": self.agreement.permuted.quantile(),
+            "the same, prior off": self.corrected.permuted.quantile(),
         }
 
     def best_encoder(self) -> str:

@@ -31,10 +31,11 @@ def _rivals(found: Agreement, seed: int) -> dict[str, object]:
     return {
         "chosen head": head_name(found.head),
         "it agrees": over(found.best, seed=seed),
-        "best of all heads, labels permuted (95 %)": float(np.quantile(found.permuted, LEVEL)),
+        "a head chosen with labels permuted (95 %)": found.permuted.quantile(),
+        "the best of all heads then, an upper bound (95 %)": float(np.quantile(found.permuted.best, LEVEL)),
         **{name: float(hits.mean()) for name, hits in found.rivals().items()},
         "where the last label is not the answer it agrees": f"{against.sum()} of {against.size}",
-        "best of all heads there, labels permuted (95 %)": float(np.quantile(found.permuted_against, LEVEL)),
+        "a head chosen with labels permuted, there (95 %)": found.permuted_against.quantile(),
     }
 
 
@@ -47,7 +48,7 @@ def variants(found: Mapping[str, Agreement]) -> Markdown:
             head_name(one.head),
             float(one.best.mean()),
             float(one.performance.mean()),
-            float(np.median(one.permuted_sets)),
+            float(np.median(one.permuted_sets.chosen)),
             one.modal,
         )
         for name, one in found.items()
@@ -70,6 +71,12 @@ def selectivity(probed: Mapping[str, Probed], *, seed: int) -> Markdown:
             )
         )
     return display.table(("probe", "best head", "accuracy", "most frequent target", "selectivity"), rows)
+
+
+def contrasts(found: Mapping[str, Estimate]) -> Markdown:
+    """How much more alike queries are to demonstrations of their own label, relative to the mean."""
+    header = ("prediction similarity of", "own label less other labels, over the mean")
+    return display.table(header, found.items())
 
 
 def accuracies(found: Mapping[str, Estimate]) -> Markdown:

@@ -123,7 +123,9 @@ def test_against_the_last_label_only_such_prompts_count():
     reached = [found.blind.majority, found.blind.recency, found.averaged]
     rivals = [(answer == found.target)[against].mean() for answer in reached]
     random = blind.best[blind.target != blind.blind.last].mean()
-    assert last.control == pytest.approx(max(*rivals, random, np.quantile(found.permuted_against, 0.95)))
+    assert last.control == pytest.approx(
+        max(*rivals, random, np.quantile(found.permuted_against.chosen, 0.95))
+    )
 
 
 def test_probes_are_chosen_on_every_other_set_and_judged_on_the_rest():
@@ -141,3 +143,19 @@ def test_probes_are_chosen_on_every_other_set_and_judged_on_the_rest():
     means = np.nanmean(accuracy, axis=(1, 2))
     position = estimates_features.beyond_other_positions(*made, seed=0)
     assert position.estimate.value == pytest.approx((means[:, at] - 0.5).mean())
+
+
+def test_label_contrast_compares_own_with_other_labels(rng):
+    alike, labels = rng.random((3, 10, 4)), rng.integers(2, size=(3, 10, 4))
+    truth = np.tile(rng.integers(2, size=10), (3, 1))
+    found = KernelWeights({}, labels, np.zeros((3, 10, 2)), truth)
+    cells = []
+    for s, t in np.ndindex(3, 10):
+        own = [alike[s, t, i] for i in range(4) if labels[s, t, i] == truth[s, t]]
+        other = [alike[s, t, i] for i in range(4) if labels[s, t, i] != truth[s, t]]
+        if own and other:
+            cells.append(np.mean(own) - np.mean(other))
+    assert 5 < len(cells) < 30
+    got = estimates_features.label_contrast(alike, found, seed=0)
+    assert got.value == pytest.approx(np.mean(cells) / alike.mean())
+    assert got.low < got.value < got.high

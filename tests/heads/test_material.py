@@ -98,3 +98,22 @@ def test_probe_prompts_show_sets_of_their_own_and_give_their_texts(data):
 def test_unknown_tasks_are_named(data):
     with pytest.raises(IclnbError, match="unknown task"):
         drawn("sst3")
+
+
+def test_the_second_reading_puts_the_cue_behind_every_text(data):
+    found = drawn()
+
+    class Lengths:
+        """In the place of a model: the next token depends on the text's end and length alone."""
+
+        def next_token_probabilities(self, texts):
+            return np.array([[len(text), text.endswith(":")] for text in texts], dtype=float)
+
+    readings = found.prediction_readings(Lengths())
+    queries = found.rows.texts(found.rows.queries)
+    cue = found.rows.task.format.cue
+    for s, t, i in itertools.product(range(3), range(12), range(4)):
+        shown = texts(found, [found.shared.rows[s, i]])[0]
+        assert readings["texts alone"][s, t, i] == len(queries[t]) * len(shown)
+        both = (len(queries[t]) + len(cue)) * (len(shown) + len(cue)) + 1
+        assert readings["with the cue"][s, t, i] == both
