@@ -459,8 +459,9 @@ pictures.shares(conditions)
 # All interventions are at the last token. What label words pass on to later demonstrations, and these to the
 # query, is not cut; hiding everything but the labels shows how much the last token takes from there. The
 # interaction of query and labels is a kernel over $x$ only if weights follow likeness, and likeness is measured
-# in three ways, none of which need be the model's own. A state that is put in place can be corrected
-# above by heads that see the run's own labels: what answers follow is a lower bound on what was decided. The logit lens is a lower bound on what a layer holds.
+# in three ways, none of which need be the model's own. A state that is put in place can be corrected above by
+# heads that see the run's own labels: how far answers follow is a lower bound on what was decided, as the
+# logit lens is on what a layer holds.
 
 # %% tags=["hide-input"]
 results.values |= {
