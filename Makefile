@@ -21,7 +21,7 @@ book: $(STAMP)
 	$(BIN)/iclnb book --profile $(PROFILE)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 # Made last, so that an interrupted installation leaves none and goes on where it stopped.
 $(STAMP): requirements.txt pyproject.toml

@@ -14,65 +14,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from iclnb import display, paths
+from iclnb.criteria import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Criterion, above, below, within
 from iclnb.provenance import provenance
 from iclnb.stats import Estimate
 
-SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE = "supported", "not supported", "inconclusive"
+__all__ = [
+    "CONTRADICTED", "INCONCLUSIVE", "NOT_SUPPORTED", "PROVED", "SUPPORTED", "VERDICTS", "Claim", "Criterion",
+    "Evidence", "Results", "above", "below", "table", "within",
+]  # fmt: skip
 
+PROVED, CONTRADICTED = "proved and checked", "contradicted"
+"""Verdicts on what is proved: the check by computer agrees with the proof, or does not."""
 
-@dataclass(frozen=True)
-class Criterion:
-    """The region of values (bounds excluded unless ``closed``) in which a claim would hold.
-
-    ``low`` and ``high`` may be infinite. Make one with :func:`above`, :func:`below` or :func:`within`.
-    """
-
-    low: float
-    high: float
-    closed: bool = False
-
-    def __str__(self) -> str:
-        if self.closed:
-            return f"the whole interval lies within [{self.low:.4g}, {self.high:.4g}]"
-        if math.isinf(self.high):
-            return f"the whole interval lies above {self.low:.4g}"
-        return f"the whole interval lies below {self.high:.4g}"
-
-    def verdict(self, interval: tuple[float, float]) -> str:
-        """Supported if the whole interval meets the criterion, not supported if none of it does.
-
-        Args:
-            interval: lower and upper confidence limit of the estimate.
-
-        Returns:
-            ``"supported"``, ``"not supported"``, or ``"inconclusive"`` where the interval has values of
-            both kinds or is not a number.
-        """
-        low, high = interval
-        if math.isnan(low) or math.isnan(high):
-            return INCONCLUSIVE
-        inside = [self.low <= x <= self.high if self.closed else self.low < x < self.high for x in interval]
-        if all(inside):
-            return SUPPORTED
-        apart = (
-            (high < self.low or low > self.high) if self.closed else (high <= self.low or low >= self.high)
-        )
-        return NOT_SUPPORTED if apart else INCONCLUSIVE
-
-
-def above(threshold: float) -> Criterion:
-    """The claim holds for values greater than ``threshold``."""
-    return Criterion(float(threshold), math.inf)
-
-
-def below(threshold: float) -> Criterion:
-    """The claim holds for values less than ``threshold``."""
-    return Criterion(-math.inf, float(threshold))
-
-
-def within(low: float, high: float) -> Criterion:
-    """The claim holds for values from ``low`` to ``high``, both included."""
-    return Criterion(float(low), float(high), closed=True)
+VERDICTS = (SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE, PROVED, CONTRADICTED)
 
 
 class Evidence(NamedTuple):
@@ -103,6 +57,8 @@ class Claim:
         estimate: the measured number and its interval (:func:`iclnb.stats.exact` for exact results).
         control: the number that a blind method, or no effect, would have given.
         control_is: what that control is ("random weights, same prompts").
+        proof: where the statement is proved, if it is ("05a, at most d+1 heads"). Then the estimate is the
+            largest deviation that a check by computer found, and the criterion the tolerance.
     """
 
     id: str
@@ -113,31 +69,50 @@ class Claim:
     estimate: Estimate
     control: float
     control_is: str
+    proof: str = ""
 
     @property
     def verdict(self) -> str:
         """Computed from the interval by the criterion; inconclusive without a control to hold it against."""
         if not math.isfinite(self.control):
             return INCONCLUSIVE
-        return self.criterion.verdict((float(self.estimate.low), float(self.estimate.high)))
+        verdict = self.criterion.verdict((float(self.estimate.low), float(self.estimate.high)))
+        return verdict if not self.proof else PROVED if verdict == SUPPORTED else CONTRADICTED
+
+    @property
+    def p_value(self) -> float:
+        """Of the estimate against the criterion; not a number if it is exact, or there is no control."""
+        if self.proof or not math.isfinite(self.control):
+            return math.nan
+        return self.criterion.p_value(self.estimate)
 
     def _repr_markdown_(self) -> str:
         claim = self.to_json()
         control = f"{_show(claim['control'])} ({claim['control_is']})"
+        kind, measured = "Claim", f"{_estimate(claim)}; it holds if {claim['criterion']}"
+        if self.proof:
+            kind, proof = "Proved", display.escape(self.proof)
+            found, most = (_show(x) for x in (claim["estimate"], self.criterion.high))
+            measured = f"Proof: {proof}. Largest deviation {found}, tolerance {most}"
         return (
-            f"> **Claim** ({_source(claim)}): {display.escape(self.statement)}\n>\n"
-            f"> {_estimate(claim)}; it holds if {claim['criterion']}. Control: {display.escape(control)}. "
-            f"Verdict: **{self.verdict}**."
+            f"> **{kind}** ({_source(claim)}): {display.escape(self.statement)}\n>\n"
+            f"> {measured}. Control: {display.escape(control)}. Verdict: **{self.verdict}**."
         )
 
     def to_json(self) -> dict[str, Any]:
         """The claim as it stands in ``build/results/<notebook>.json``."""
         return {
             "id": self.id, "paper": self.paper, "section": self.section, "statement": self.statement,
-            "criterion": str(self.criterion), "estimate": _number(self.estimate.value),
+            "criterion": self._criterion(), "estimate": _number(self.estimate.value),
             "interval": [_number(self.estimate.low), _number(self.estimate.high)],
             "control": _number(self.control), "control_is": self.control_is, "verdict": self.verdict,
+            "p_value": _number(self.p_value), **({"proof": self.proof} if self.proof else {}),
         }  # fmt: skip
+
+    def _criterion(self) -> str:
+        if self.proof:
+            return f"the largest deviation is at most {self.criterion.high:.4g}"
+        return str(self.criterion)
 
 
 @dataclass
@@ -175,7 +150,41 @@ class Results:
         Raises:
             ValueError: if the notebook already has a claim of that id.
         """
-        claim = Claim(id, paper, section, statement, criterion, *evidence)
+        return self._keep(Claim(id, paper, section, statement, criterion, *evidence))
+
+    def proved(
+        self,
+        id: str,
+        statement: str,
+        evidence: Evidence,
+        *,
+        proof: str,
+        tolerance: float = 1e-12,
+        paper: str = "ours",
+        section: str = "this notebook",
+    ) -> Claim:
+        """Keep a statement that is proved, with its check by computer, and return it to be shown.
+
+        Its verdict is "proved and checked" if the check deviates by no more than the tolerance, else
+        "contradicted": then the proof, the code or the precision is at fault.
+
+        Args:
+            id, statement, paper, section: as in :class:`Claim`.
+            evidence: the largest deviation; the control is that of a variant which the proof does not cover.
+            proof: where the proof stands.
+            tolerance: the largest deviation that rounding explains.
+
+        Raises:
+            ValueError: if the notebook already has a claim of that id, or for an estimate with an interval: a
+                deviation is not sampled.
+        """
+        if float(evidence.estimate.low) < float(evidence.estimate.high):
+            raise ValueError(f"{id!r} is proved: give its largest deviation, exactly, not an interval")
+        criterion = within(-tolerance, tolerance)
+        return self._keep(Claim(id, paper, section, statement, criterion, *evidence, proof))
+
+    def _keep(self, claim: Claim) -> Claim:
+        id = claim.id
         if any(id == known.id for known in self.claims):
             raise ValueError(f"claim {id!r} is recorded twice in {self.notebook}")
         self.claims.append(claim)

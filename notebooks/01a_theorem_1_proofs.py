@@ -17,7 +17,6 @@ demonstrations: int = by_profile(
 )  # most demonstrations of a stream
 hmm_seed: int = 0  # seeds the HMMs
 prompt_seed: int = 1  # seeds the streams
-bootstrap_seed: int = 3  # seeds the intervals
 
 # %% tags=["hide-input"]
 from IPython.display import Markdown
@@ -30,12 +29,11 @@ from iclnb.bayes import (
     study,
     tables,
 )
-from iclnb.bayes.counterexample import POSITIVE, THIRDS
+from iclnb.bayes.counterexample import POSITIVE, THIRDS, TWO_TASKS
 
 run = settings.read(globals())
 results = claims.Results("01a_theorem_1_proofs", vars(run))
 seeds = {"hmm_seed": run.hmm_seed, "prompt_seed": run.prompt_seed}
-seed = run.bootstrap_seed
 
 # %% [markdown]
 # ## What is linear
@@ -111,6 +109,19 @@ seed = run.bootstrap_seed
 tables.worst_cases({"no zeros": POSITIVE, "thirds": THIRDS})
 
 # %% [markdown]
+# In the same exact arithmetic, both repairs, on these two and on the chapter's two tasks:
+
+# %%
+results.proved(
+    "repairs-exact",
+    "Both repairs: the limit is the posterior at every x_test, as fractions (largest error)",
+    estimates_theorem.repairs_in_fractions(POSITIVE, THIRDS, TWO_TASKS),
+    section="theorem 1, repaired",
+    proof="01a, the proposition",
+    tolerance=0.0,
+)
+
+# %% [markdown]
 # ## Second moments without inverses
 #
 # `Kernels` whitens through the singular values of $\sqrt{P(x)}\, \varphi(x)$ instead of inverting $\Sigma_p$,
@@ -129,7 +140,9 @@ Markdown(f"Largest difference: {display.number(apart, 2)}.")
 #
 # The HMMs of the chapter: limit errors in the $L_\infty$ norm at $x_\text{test}$ drawn from the task and at the
 # worst, and slopes of the logarithm of the error against that of $n$ (from $n = 1000$ on). By the central limit
-# theorem the error to a kernel's own limit falls like $n^{-1/2}$, for any fixed kernel.
+# theorem the error to a kernel's own limit falls like $n^{-1/2}$, for any fixed kernel: a rate that none could
+# miss is no test of a theorem, so it is shown and not claimed. The sharp law with its constant, which could be
+# missed, is judged in the [chapter](01_posterior_convergence).
 
 # %% tags=["hide-input"]
 small = study.theorem(
@@ -143,16 +156,6 @@ small = study.theorem(
 
 # %%
 tables.limits(small)
-
-# %%
-results.claim(
-    "rate",
-    "The error to a kernel's own limit falls like n^(-1/2) (slope, mean over four kernels)",
-    claims.within(-0.55, -0.45),
-    estimates_theorem.rate(small, seed=seed),
-    paper="A",
-    section="theorem 1",
-)
 
 # %% tags=["hide-input"]
 results.values |= {

@@ -1,15 +1,10 @@
 # %% [markdown]
 # # Are the middle-layer heads kernels?
 #
-# If in-context learning is kernel regression, some attention head should do it: weigh each demonstration by
-# its likeness to the query and add up the labels. {cite}`han2025kernel` (sections 5.2 to 5.5) report such
-# heads in the middle layers of GPT-J. Their evidence is that the labels, averaged with the weights of a
-# single head, reproduce most of the model's own answers.
-#
-# That is easily had. If all test points share one set of demonstrations, a model that nearly always gives the
-# same answer is reproduced by any head whose weights favour a demonstration with that label. This notebook
-# measures what the paper measured, and asks each time what something that is no kernel would have scored.
-# Then it intervenes: what happens to the answer when these heads are ablated, or the labels' values swapped?
+# If in-context learning is kernel regression, some attention head should weigh demonstrations by their
+# likeness to the query and add up the labels. {cite}`han2025kernel` report such heads in the middle layers of
+# GPT-J: the labels, averaged with the weights of a single head, reproduce most of the model's answers. What
+# would something that is no kernel have scored, and what happens to the answer without these heads?
 
 # %% tags=["parameters", "hide-input"]
 from typing import Optional
@@ -71,6 +66,10 @@ seed = run.sampling_seed
 
 # %% [markdown]
 # ## What is claimed, and what would refute it
+#
+# Reconstruction is easily had: if all test points share one set of demonstrations, a model that nearly always
+# gives the same answer is reproduced by any head whose weights favour a demonstration with that label. So each
+# measurement of the paper stands here beside its controls.
 #
 # - **5.2, reconstruction.** The best head's answer is the model's more often than chance. *Refuted, as
 #   measured*, if the model's most frequent answer does as well; *refuted, strictly*, if a head

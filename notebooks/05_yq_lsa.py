@@ -57,8 +57,8 @@ seed = run.evaluation_seed
 # %% [markdown]
 # ## What is claimed, and what would refute it
 #
-# - **At most $d+1$ heads are useful** (section 3 of the paper). Refuted by a layer with more heads whose
-#   predictions no layer of $d+1$ heads can make.
+# - **At most $d+1$ heads are useful** (section 3 of the paper). Proved; a layer with more heads whose
+#   predictions no layer of $d+1$ heads can make would contradict it.
 # - **A gap to GD persists for $y_q = 0$ and a non-zero prior mean, however many heads** (section 3).
 #   Refuted if the trained gap is not above zero.
 # - **$y_q$-LSA, one head, closes it** (section 4). Refuted if its trained risk stays above that of GD.
@@ -97,13 +97,13 @@ seed = run.evaluation_seed
 # ([proof](05a_lsa_proofs)). The control drops one more head.
 
 # %%
-results.claim(
+results.proved(
     "heads-bound",
     "20 random heads predict no more than d+1 heads can",
-    claims.below(1e-12),
     estimates_exact.fewest_heads(**size, init_seed=run.init_seed, seed=seed),
     paper="B",
     section="3",
+    proof="05a, at most d+1 heads",
 )
 
 # %% [markdown]
@@ -167,12 +167,13 @@ results.claim(
 )
 
 # %%
-results.claim(
+results.proved(
     "head-law-limit",
     "At ‖w*‖ = 10000 the gap over ‖w*‖² is 2/(CH+2) for every H up to d (largest difference)",
-    claims.below(1e-6),
     estimates_exact.head_law_end(**size, norm=1e4),
     section="3",
+    proof="05a, the head law",
+    tolerance=1e-6,
 )
 
 # %%
@@ -316,13 +317,13 @@ results.claim(
 # preconditioner that is not even symmetric:
 
 # %%
-results.claim(
+results.proved(
     "construction",
     "One head with a guess is preconditioned GD from w*",
-    claims.below(1e-12),
     estimates_exact.construction(**size, seed=seed),
     paper="B",
     section="4",
+    proof="05, by substitution",
 )
 
 # %% [markdown]
@@ -383,12 +384,12 @@ pictures.variants(by_variant, **size)
 
 # %%
 closed = estimates.closes_gap(by_variant, top, **size)
-results.claim(
+results.proved(
     "constant-closes-gap",
     "With a constant token coordinate, two heads without a guess are one step of GD from w*",
-    claims.below(1e-12),
     estimates_exact.constant_coordinate(**size, seed=seed),
     section="3",
+    proof="05a, a constant coordinate",
 )
 
 # %%

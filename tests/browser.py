@@ -3,6 +3,7 @@
 import functools
 import html
 import http.server
+import itertools
 import json
 import re
 import shutil
@@ -21,10 +22,8 @@ WIDTHS = (1400, 900, 390)
 HEIGHT = 844
 
 PROBE = """<!doctype html><title>probe</title>
-<iframe src="PAGE" style="border: 0; width: WIDTHpx; height: HEIGHTpx"></iframe>
 <script>
-const frame = document.querySelector("iframe");
-frame.onload = async () => {
+const measured = async (frame, width) => {
   const page = frame.contentWindow, body = frame.contentDocument;
   if (page.MathJax && page.MathJax.startup) await page.MathJax.startup.promise;
   const answer = body.querySelector(".tag_answer .cell_output");
@@ -39,12 +38,27 @@ frame.onload = async () => {
   const out = e => e.textContent.trim() && right(e) > right(article) + 1;
   const name = e => `${e.tagName}.${e.className} ${e.scrollWidth} ${e.textContent.slice(0, 30)}`;
   const faults = parts.filter(e => !formula(e) && (scrolls(e) || out(e))).map(name);
-  document.title = "probe " + JSON.stringify({
+  return {
     scroll: root.scrollWidth, client: root.clientWidth, page: page.location.pathname, faults, answer: top,
     formulas: body.querySelectorAll("mjx-container").length,
-  });
+  };
+};
+window.onload = async () => {
+  const seen = [];
+  for (const [page, width] of PLACES) {
+    const frame = document.createElement("iframe");
+    frame.style = `border: 0; width: ${width}px; height: HEIGHTpx`;
+    const loaded = new Promise(done => { frame.onload = done; });
+    frame.src = page;
+    document.body.append(frame);
+    await loaded;
+    seen.push(await measured(frame, width));
+    frame.remove();
+  }
+  document.title = "probe " + JSON.stringify(seen);
 };
 </script>
+<body></body>
 """
 
 
@@ -71,27 +85,32 @@ def served(folder):
         server.server_close()
 
 
-def opened(address, profile, *words):
+def opened(address, profile, *words, timeout=120):
     """Standard output (the page as drawn) and standard error of the browser at an address."""
     command = [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", *words, address]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=True)
 
 
-def measured(folder, address, page, width, profile):
-    """What a page measures in a frame of some width; the browser's windows are never narrower than 500.
+def measured(folder, address, pages, widths, profile):
+    """What pages measure in frames of some widths; the browser's windows are never narrower than 500.
 
     Returns:
-        ``scroll`` and ``client``: widths in pixels; ``faults``: parts, folded too, that scroll sideways or
-        stand out to the right (formulas apart); ``answer``: where the answer begins, in pixels from the top.
+        For each page and width, in this order, ``scroll`` and ``client``: widths in pixels; ``faults``:
+        parts, folded too, that scroll sideways or stand out to the right (formulas apart); ``answer``: where
+        the answer begins, in pixels from the top; ``page``; ``formulas``: their number.
     """
-    text = PROBE.replace("PAGE", str(page)).replace("WIDTH", str(width)).replace("HEIGHT", str(HEIGHT))
-    (folder / "probe.html").write_text(text)
+    places = [(str(page), width) for page, width in itertools.product(pages, widths)]
+    text = PROBE.replace("PLACES", json.dumps(places)).replace("HEIGHT", str(HEIGHT))
+    probe = folder / "probe.html"
+    probe.write_text(text)
     try:
-        done = opened(f"{address}/probe.html", profile)
+        budget = f"--virtual-time-budget={20_000 * len(places)}"
+        done = opened(f"{address}/{probe.name}", profile, budget, timeout=120 + 10 * len(places))
     finally:
-        (folder / "probe.html").unlink()
-    title = re.search(r"<title>probe (\{.*?\})</title>", done.stdout, flags=re.DOTALL)
+        probe.unlink()
+    title = re.search(r"<title>probe (\[.*?\])</title>", done.stdout, flags=re.DOTALL)
     assert title, done.stdout[-2000:] + done.stderr[-2000:]
-    seen = json.loads(html.unescape(title[1]))
-    assert seen["client"] == width and seen["page"].endswith(str(page)), seen
-    return seen
+    found = json.loads(html.unescape(title[1]))
+    for (page, width), seen in zip(places, found, strict=True):
+        assert seen["client"] == width and seen["page"].endswith(page), seen
+    return found

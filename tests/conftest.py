@@ -1,6 +1,25 @@
-"""Fixtures of the whole suite."""
+"""Fixtures of the whole suite, and how it is spread over processes."""
+
+import os
 
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported: the others have the other cores
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_xdist_auto_num_workers(config):
+    """Of `-n auto`: as many processes as `iclnb book` runs notebooks, and none beside where that is one."""
+    from iclnb.publish.side_by_side import at_a_time
+
+    return at_a_time() if at_a_time() > 1 else 0
+
+
+def pytest_collection_modifyitems(items):
+    """What takes longest first, so that no process waits for it at the end; files stay whole."""
+    files = list(dict.fromkeys(item.path for item in items))
+    slow = {item.path for item in items if item.get_closest_marker("book")}
+    items.sort(key=lambda item: (item.path not in slow, files.index(item.path)))
 
 
 @pytest.fixture(scope="session")

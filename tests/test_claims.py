@@ -5,12 +5,13 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from scipy.stats import norm, ttest_1samp
 
 from iclnb import claims, paths
-from iclnb.stats import Estimate, exact
+from iclnb.stats import Estimate, exact, interval
 
 BOUND = st.integers(-5, 5).map(float)
 
@@ -33,6 +34,58 @@ def test_the_verdict_is_what_every_value_of_the_interval_says(a, b, threshold):
 
 def test_not_a_number_is_inconclusive():
     assert claims.above(0).verdict((math.nan, 1.0)) == "inconclusive"
+
+
+@given(BOUND, BOUND, BOUND, st.integers(1, 30))
+@settings(deadline=None)
+def test_a_p_value_is_below_a_twentieth_just_where_the_verdict_is_decided(a, b, threshold, degrees):
+    """On intervals that no bound touches, whichever side is wider."""
+    low, high = min(a, b) - 0.25, max(a, b) + 0.35
+    estimate = Estimate((2 * low + high) / 3, low, high).with_degrees(degrees)
+    for criterion in (claims.above(threshold), claims.below(threshold), claims.within(threshold, 3)):
+        if criterion.low < criterion.high:
+            decided = criterion.verdict((low, high)) != "inconclusive"
+            assert (criterion.p_value(estimate) < 0.05) == decided, (criterion, estimate)
+
+
+def test_p_values_of_few_units_are_students():
+    values = np.random.default_rng(0).normal(1, 1, size=5)
+    found = interval(values, seed=0)
+    for criterion in (claims.above(-0.5), claims.below(2.5)):
+        bound = -0.5 if criterion.low == -0.5 else 2.5
+        assert criterion.p_value(found) == pytest.approx(ttest_1samp(values, bound).pvalue, rel=1e-9)
+    both = claims.within(-0.5, 2.5).p_value(found)  # the larger of the two: both sides have to be excluded
+    assert both == pytest.approx(max(ttest_1samp(values, bound).pvalue for bound in (-0.5, 2.5)))
+    lifted = claims.above(0.5).p_value(found.minus(-1.0))
+    assert lifted == pytest.approx(ttest_1samp(values, -0.5).pvalue, rel=1e-9)
+    sets = interval(np.tile(values[:, None], (1, 7)), design="sets x points", seed=0)
+    assert claims.above(-0.5).p_value(sets) == pytest.approx(ttest_1samp(values, -0.5).pvalue, rel=1e-3)
+    columns = interval(np.column_stack([values, [np.nan, *values[1:]]]), seed=0).at(1)
+    assert claims.above(0).p_value(columns) == pytest.approx(ttest_1samp(values[1:], 0).pvalue, rel=1e-9)
+    assert math.isnan(claims.above(0).p_value(exact(1.0)))
+
+
+def proved(deviation, **settings):
+    evidence = claims.Evidence(exact(deviation), 0.5, "one head less")
+    return claims.Results("99_test", {}).proved("p", "a = b", evidence, proof="99a, lemma", **settings)
+
+
+def test_what_is_proved_is_checked_and_can_be_contradicted():
+    right, wrong, broken = proved(-3e-13), proved(2e-6, tolerance=1e-6), proved(math.nan)
+    verdicts = [claim.verdict for claim in (right, wrong, broken)]
+    assert verdicts == ["proved and checked", "contradicted", "contradicted"]
+    saved = right.to_json()
+    assert saved["proof"] == "99a, lemma" and saved["p_value"] is None and "proof" not in first_claim()
+    assert saved["criterion"] == "the largest deviation is at most 1e-12"
+    shown = right._repr_markdown_()
+    assert "**Proved** (ours): a = b" in shown and "Largest deviation -3e-13, tolerance 1e-12." in shown
+    sampled = claims.Evidence(Estimate(0.0, -1.0, 1.0), 0.5, "one head less")
+    with pytest.raises(ValueError, match="not an interval"):
+        claims.Results("99_test", {}).proved("p", "a = b", sampled, proof="99a")
+
+
+def first_claim():
+    return results().to_json()["claims"][0]
 
 
 def results(**changes):
@@ -65,6 +118,7 @@ def test_the_saved_file(tmp_path, monkeypatch):
         "id": "one", "paper": "A", "section": "5.1", "statement": "x | y",
         "criterion": "the whole interval lies above 1", "estimate": 2.0, "interval": [1.5, 2.5],
         "control": 1.0, "control_is": "no effect", "verdict": "supported",
+        "p_value": pytest.approx(2 * norm.sf(1.96 * 2), rel=1e-3),
     }]  # fmt: skip
     assert saved["values"] == {"curve": [0, 1, 2], "bad": [None, 1], "nested": {"n": 2, "ok": True}}
     assert saved["provenance"]["model"] == {"name": "m"} and saved["provenance"]["versions"]["numpy"]

@@ -85,6 +85,19 @@ def test_coverage_of_a_median(n):
     assert 93 <= coverage(interval(values, statistic=median, seed=0), np.log(2)) <= 97
 
 
+@pytest.mark.parametrize(("found", "at_most"), [
+    (lambda: interval(draw("normal", (5, DATA_SETS))[1], seed=0), (6.2, 1.6, 0.4)),
+    (lambda: interval(draw("normal", (15, DATA_SETS))[1], seed=0), (6.2, 1.6, 0.4)),
+    (lambda: interval(crossed(3, 40, 0.5, 1), design="sets x points", seed=0), (6.2, 2.4, 1.4)),
+])  # fmt: skip
+def test_p_values_are_as_small_as_they_should_be_under_the_null(found, at_most):
+    """How often p is below a level when the truth lies on the bound, in % (4000 data sets)."""
+    estimate = found()
+    p_values = np.array([estimate.at(i).p_value(0.0) for i in range(DATA_SETS)])
+    shares = [100 * np.mean(p_values < level) for level in (0.05, 0.01, 0.001)]
+    assert np.all(shares <= np.array(at_most)) and shares[0] > 3.5, shares
+
+
 def ratio(a, b):
     return a.mean(0) / b.mean(0)
 

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from throwaway import ROOT
 
 GROUND = {"errors", "paths", "settings", "fingerprint"}
-BASE = GROUND | {"provenance", "stats", "display", "claims", "figures", "kernel_regression"}
+BASE = GROUND | {"provenance", "stats", "display", "criteria", "claims", "figures", "kernel_regression"}
 ROOMS = {
     "bayes": "01",
     "allocation": "02",
@@ -33,7 +33,8 @@ MAY_IMPORT = {
     "provenance": GROUND,
     "stats": GROUND,
     "display": GROUND | {"stats"},
-    "claims": GROUND | {"provenance", "stats", "display"},
+    "criteria": GROUND | {"stats"},
+    "claims": GROUND | {"provenance", "stats", "display", "criteria"},
     "figures": GROUND | {"stats"},
     "kernel_regression": GROUND,
     "llm": BASE,

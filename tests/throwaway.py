@@ -1,9 +1,11 @@
 """A small checkout with notebooks that run in seconds, for the tests of running and building."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -122,3 +124,32 @@ def outputs(path: Path) -> str:
     """Everything that an executed notebook printed."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     return "".join("".join(out.get("text", [])) for cell in cells for out in cell.get("outputs", []))
+
+
+def made(project, name="00_quick"):
+    """The outputs of ordinary runs, as they lie on disk."""
+    paths = (project / "build" / "executed" / f"{name}.ipynb", project / "build" / "results" / f"{name}.json")
+    return {path: path.read_bytes() for path in paths}
+
+
+def listed(folder):
+    """What lies in a folder, but for the empty files that runs lock."""
+    return {path.name for path in folder.iterdir() if not path.name.startswith(".lock-")}
+
+
+def wait_for(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.05)
+    return False
+
+
+def alive(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{process}/stat")
+    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"

@@ -118,3 +118,42 @@ def tokenizers() -> dict[str, PreTrainedTokenizerFast]:
         name: PreTrainedTokenizerFast(tokenizer_object=tokenizer, clean_up_tokenization_spaces=False)
         for name, tokenizer in (("gpt2", gpt2), ("llama3", llama3), ("llama2", llama2))
     }
+
+
+def gemma_like():
+    """Spaces as ▁ at the head of a word, one piece a word at most, an opening token."""
+    made = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>"))
+    made.normalizer = normalizers.Replace(" ", "▁")
+    made.pre_tokenizer = pre_tokenizers.Split("▁", "merged_with_next")
+    letters = [chr(i) for i in range(33, 127)] + ["\n", "▁"]
+    special = ["<pad>", "<eos>", "<bos>", "<unk>"]
+    trainer = trainers.BpeTrainer(vocab_size=300, special_tokens=special, initial_alphabet=letters)
+    text = "Review: a good film\nSentiment: good\n\nReview: a bad one\n: bad"
+    made.train_from_iterator([text] * 5, trainer)
+    bos = [("<bos>", made.token_to_id("<bos>"))]
+    made.post_processor = processors.TemplateProcessing(single="<bos> $A", special_tokens=bos)
+    return made
+
+
+def unigram() -> PreTrainedTokenizerFast:
+    """SentencePiece's unigram model, as T5's and XLNet's: ▁ before every word, one before the text."""
+    made = Tokenizer(models.Unigram())
+    made.pre_tokenizer = pre_tokenizers.Metaspace()
+    made.decoder = decoders.Metaspace()
+    trainer = trainers.UnigramTrainer(
+        vocab_size=200,
+        special_tokens=["<unk>", "<s>"],
+        unk_token="<unk>",
+        initial_alphabet=[chr(i) for i in range(33, 127)],
+    )
+    made.train_from_iterator(_CORPUS, trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=made, unk_token="<unk>")
+
+
+def first_tokens(tokenizer, text, ends) -> list[int]:
+    """The token behind ``text`` that each end begins with, where it does not merge with the text."""
+    known = tokenizer(text)["input_ids"]
+    known = known[:-1] if known[-1] == tokenizer.eos_token_id else known
+    found = [tokenizer(text + end)["input_ids"] for end in ends]
+    assert all(whole[: len(known)] == known for whole in found)
+    return [whole[len(known)] for whole in found]

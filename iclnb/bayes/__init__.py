@@ -1,6 +1,6 @@
 """Bayesian inference over prompts from HMMs, and kernel regression (paper A, section 4 and appendix C).
 
-NumPy alone, no language model; each module imports only from those above it:
+NumPy alone but for ``transformer``, no language model; each module imports only from those above it:
 
 - ``forward``, ``hmm``: the forward recursion; mixtures of HMMs and exact inference over prompts
 - ``families``, ``sequences``: random mixtures; sets of token sequences and their probabilities
@@ -10,9 +10,10 @@ NumPy alone, no language model; each module imports only from those above it:
 - ``crossing``: how many demonstrations Bayes and kernels need, and the sharp law for kernels
 - ``study``: all of these over many HMMs
 - ``counterexample``: theorem 1 in exact fractions, on its own
+- ``transformer``, ``following``: a small softmax transformer and its training (JAX); what it follows
 
-The chapter: ``estimates``, ``estimates_theorem``, ``estimates_crossing`` (what decides its claims),
-``tables``, ``pictures``.
+The chapter: ``estimates``, ``estimates_theorem``, ``estimates_crossing``, ``estimates_transformer``
+(what decides its claims), ``tables``, ``pictures``, ``pictures_transformer``.
 """
 
 from iclnb.bayes.hmm import HMMMixture, ZeroProbabilityError

@@ -98,6 +98,14 @@ def readings(length: int, scale: float) -> dict[str, Design]:
     return {name: appendix_c(**{**base, **change}) for name, change in changes.items()}
 
 
+def reading(name: str, length: int, scale: float, bandwidth: float) -> tuple[Design, float]:
+    """Design and bandwidth of one of :func:`readings`, or of "belief, β = ..." under the chapter's own."""
+    known = readings(length, scale)
+    if name in known:
+        return known[name], bandwidth
+    return known["headline"], float(name.removeprefix("belief, β = "))
+
+
 def half_decades(largest: int) -> tuple[int, ...]:
     """10, 32, 100, ... up to ``largest``: numbers of demonstrations, equally spaced in logarithms."""
     return tuple(n for n in np.logspace(1, 7, 13).round().astype(int).tolist() if n <= largest)

@@ -25,10 +25,14 @@ SHOWN = (1, 8, 32, 128)
 def posteriors(
     mixture: HMMMixture, demonstration: tuple, query: Sequence[int], ns: Iterable[int]
 ) -> Markdown:
-    """P(y | n copies of a demonstration, query) by n."""
+    """P(first task) and P(y), given n copies of a demonstration and the query, by n."""
     repeated: dict[int, Demonstrations] = {n: [demonstration] * n for n in ns}
-    rows = [[n, *(f"{p:.4f}" for p in mixture.predict(shown, query))] for n, shown in repeated.items()]
-    return display.table(["n", *(f"P(y = {o})" for o in range(mixture.observations))], rows)
+    rows = [
+        [n, *(f"{p:.4f}" for p in (mixture.task_posterior(shown, query)[0], *mixture.predict(shown, query)))]
+        for n, shown in repeated.items()
+    ]
+    header = ["n", "P(first task)", *(f"P(y = {o})" for o in range(mixture.observations))]
+    return display.table(header, rows)
 
 
 def kernel_list() -> Markdown:

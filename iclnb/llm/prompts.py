@@ -142,7 +142,9 @@ def collate(
 
 
 def label_tokens(tokenizer: PreTrainedTokenizerBase, wording: Wording) -> list[int]:
-    """The first token of each label word y as it continues a prompt.
+    """The first token of each label word y as it continues a prompt, for what reads single tokens.
+
+    Whole words are scored by :meth:`iclnb.llm.reader.Reader.answers`, which refuses none of these.
 
     Raises:
         IclnbError: if two words begin with the same token, or one merges with the end of the cue: the next

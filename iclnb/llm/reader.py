@@ -14,10 +14,11 @@ from iclnb.llm import kept, models
 from iclnb.llm.attention import Edit, SharedPrefix, last_token_attention, prepare
 from iclnb.llm.demonstrations import Prompts
 from iclnb.llm.kernel_weights import KernelWeights, Variant, kernel_weights
+from iclnb.llm.label_words import Continuations, continuations
 from iclnb.llm.limits import check_readable, padding_id
 from iclnb.llm.models import LoadedModel
 from iclnb.llm.passes import Alter, Passes, Reading
-from iclnb.llm.prompts import Prompt, Wording, collate, label_tokens, tokenise
+from iclnb.llm.prompts import Prompt, Wording, collate, tokenise
 from iclnb.llm.store import Arrays, Store
 
 Reduce = Callable[[list[Reading]], Arrays]
@@ -63,29 +64,29 @@ class Reader:
     def answers(
         self, prompts: Prompts, wording: Wording, *, edit: Edit | None = None, alter: Alter | None = None
     ) -> Float[np.ndarray, "*prompts words"]:
-        """Log-probabilities, over the whole vocabulary, of the label words as the next word.
+        """Log-probabilities of the label words behind each prompt, among all that may follow.
+
+        Words are scored whole, from the tokens that they are in their context
+        (:mod:`iclnb.llm.label_words`): one pass a prompt where they are single tokens, else more.
 
         Args:
             prompts: what to read.
             wording: that the prompts are written in.
-            edit: replaces what heads put out at the last token (:data:`iclnb.llm.attention.Edit`).
+            edit: replaces what heads put out at the last token that is read
+                (:data:`iclnb.llm.attention.Edit`).
             alter: changes keys and values of the demonstrations before the queries are read.
 
         Returns:
             A row's exponentials sum to the share of probability on the label words.
 
         Raises:
-            IclnbError: if the next token cannot tell the words apart, or a prompt is longer than the model's
-                context; before anything is computed, as in all that a reader does.
+            IclnbError: if two words give the same tokens, or a prompt is longer than the model's context;
+                before anything is computed, as in all that a reader does.
         """
-        table, tokens = np.asarray(prompts, dtype=object), label_tokens(self.tokenizer, wording)
-
-        def reduce(readings: list[Reading]) -> Arrays:
-            return {"answers": np.stack([reading.log_probabilities[tokens] for reading in readings])}
-
-        edits = {"attention": False, "edit": edit, "alter": alter}
-        found = self._rows(table.ravel(), reduce, ("answers", tokens), **edits)
-        return found["answers"].reshape(*table.shape, len(tokens)).astype(float)
+        table = np.asarray(prompts, dtype=object)
+        words = continuations(self.tokenizer, table.ravel(), wording)
+        answers = self._answers(words, edit=edit, alter=alter)
+        return answers.reshape(*table.shape, len(wording.words))
 
     def kernel_weights(
         self,
@@ -103,8 +104,9 @@ class Reader:
             truth: the label of each prompt's query.
             variants: which of :data:`iclnb.llm.kernel_weights.VARIANTS` to keep.
         """
-        table, tokens = np.asarray(prompts, dtype=object), label_tokens(self.tokenizer, wording)
-        flat = table.ravel()
+        flat = (table := np.asarray(prompts, dtype=object)).ravel()
+        words = continuations(self.tokenizer, flat, wording)
+        tokens = words.tokens
 
         def reduce(readings: list[Reading]) -> Arrays:
             return {"answers": np.stack([reading.log_probabilities[tokens] for reading in readings])} | {
@@ -113,8 +115,8 @@ class Reader:
             }
 
         found = self._rows(flat, reduce, ("kernel weights", tokens, *variants))
-        labels = np.array([prompt.labels for prompt in flat])
-        answers, truth = found["answers"].astype(float), np.broadcast_to(truth, table.shape).ravel()
+        answers = words.score(found["answers"]) if words.behind(flat) else self._answers(words)
+        labels, truth = np.array([p.labels for p in flat]), np.broadcast_to(truth, table.shape).ravel()
         weights = {variant: found[variant] for variant in variants}
         return KernelWeights(weights, labels, answers, truth).reshaped(table.shape)
 
@@ -247,6 +249,16 @@ class Reader:
                 arrays = reduce(list(readings()))
                 store.save(key, arrays)
             yield indices, arrays
+
+    def _answers(self, words: Continuations, **edits: Any) -> Float[np.ndarray, "prompts words"]:
+        """Log-probabilities of whole label words, from passes over their contexts."""
+        tokens = words.tokens
+
+        def reduce(readings: list[Reading]) -> Arrays:
+            return {"answers": np.stack([reading.log_probabilities[tokens] for reading in readings])}
+
+        found = self._rows(words.contexts, reduce, ("answers", tokens), attention=False, **edits)
+        return words.score(found["answers"])
 
     def _rows(self, prompts: Sequence[Prompt], reduce: Reduce, what: tuple, **reading: Any) -> Arrays:
         """Arrays with a row for each prompt, put together from the batches in the order of ``prompts``."""

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,24 +16,33 @@ from filelock import FileLock, Timeout
 
 from iclnb import paths
 from iclnb.errors import IclnbError, unknown
-from iclnb.publish import architectures_page, notebooks, pages, results_page
+from iclnb.publish import architectures_page, notebooks, pages, results_page, side_by_side
 from iclnb.publish import run as runner
+from iclnb.publish.side_by_side import Failure, Task
 from iclnb.settings import PROFILES
 
 LAUNCH = {"binderhub_url": "https://mybinder.org", "colab_url": "https://colab.research.google.com"}
 
 
-def build(project: Path, profile: str, *, force: bool = False, report: Callable[[str], None]) -> Path:
+def build(
+    project: Path,
+    profile: str,
+    *,
+    force: bool = False,
+    jobs: int | None = None,
+    report: Callable[[str], None],
+) -> Path:
     """Run every notebook of the table of contents that changed, and build the book from all of them.
 
-    Notebooks that finished before a failure, or before the process was killed, are not run again. The built
-    pages take the place of the old ones only if the build succeeds without a warning. A second build of the
-    same checkout waits for the first.
+    A notebook that fails stops no other; those that finished, before the process was killed too, are not run
+    again. The built pages take the place of the old ones only if the build succeeds without a warning. A
+    second build of the same checkout waits for the first.
 
     Args:
         project: the checkout.
         profile: one of :data:`iclnb.settings.PROFILES`.
         force: run every notebook, changed or not.
+        jobs: notebooks that run at a time; ``None`` for what the machine allows.
         report: called with each line of progress.
 
     Returns:
@@ -45,18 +54,34 @@ def build(project: Path, profile: str, *, force: bool = False, report: Callable[
     if profile not in PROFILES:
         raise unknown("profile", profile, PROFILES)
     with _alone(project / "build", report):
-        for name in chapters(project):
-            known = notebooks.parameters(notebooks.source(project, name))
-            parameters = {"profile": profile} if "profile" in known else {}
-            reasons = ["forced"] if force else runner.why_stale(project, name, parameters)
-            if not reasons:
-                report(f"{name}: up to date")
-            else:
-                report(f"{name}: running, profile {profile} ({'; '.join(reasons)})")
-                runner.run(project, name, parameters)
+        tasks = _changed(project, profile, force, report)
+        _raise(side_by_side.run_all(project, tasks, jobs=jobs, report=report), len(tasks))
         sources = stage(project, project / "build" / "site-source")
         report("building the pages")
         return _html(sources, project / "build" / "site", project / "_build" / "html")
+
+
+def _changed(project: Path, profile: str, force: bool, report: Callable[[str], None]) -> list[Task]:
+    """The notebooks that are to run; a line for each of the others."""
+    tasks = []
+    for name in chapters(project):
+        known = notebooks.parameters(notebooks.source(project, name))
+        parameters = {"profile": profile} if "profile" in known else {}
+        reasons = ["forced"] if force else runner.why_stale(project, name, parameters)
+        if reasons:
+            tasks.append(Task(name, parameters, f"profile {profile} ({'; '.join(reasons)})"))
+        else:
+            report(f"{name}: up to date")
+    return tasks
+
+
+def _raise(failures: Sequence[Failure], ran: int) -> None:
+    """The messages of all notebooks that failed, as one."""
+    if failures:
+        messages = "\n\n".join(failure.message for failure in failures)
+        names = ", ".join(failure.name for failure in failures)
+        done = "" if len(failures) == ran else "; the others are done and will not run again"
+        raise IclnbError(f"{messages}\n\n{len(failures)} of {ran} notebooks failed ({names}){done}")
 
 
 @contextmanager

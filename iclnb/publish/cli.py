@@ -62,11 +62,16 @@ def run(
 @commands.command(**OPTIONS)
 @click.option("--profile", type=click.Choice(PROFILES), default="laptop", show_default=True)
 @click.option("--force", is_flag=True, help="Run every notebook, changed or not.")
-def book(profile: str, force: bool) -> None:
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    help="Notebooks that run at a time (default: two, if cores and memory do).",
+)
+def book(profile: str, force: bool, jobs: int | None) -> None:
     """Run the notebooks that changed and build the book."""
     from iclnb.publish import book as builder
 
-    index = builder.build(paths.checkout(), profile, force=force, report=click.echo)
+    index = builder.build(paths.checkout(), profile, force=force, jobs=jobs, report=click.echo)
     click.echo(f"the book: {index}")
 
 

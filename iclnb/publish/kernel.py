@@ -2,11 +2,13 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from iclnb.publish.forking import ForkServer, forks
 
 if TYPE_CHECKING:
     from jupyter_client.manager import KernelManager
@@ -36,10 +38,20 @@ class Worker:
     Args:
         project: the working directory.
         keep_models: how many loaded models stay in memory from one notebook to the next.
+        env: variables of its environment that differ from this process's.
+        server: where the process is forked; ``None``: it is started from nothing.
     """
 
-    def __init__(self, project: Path, *, keep_models: int = 0):
+    def __init__(
+        self,
+        project: Path,
+        *,
+        keep_models: int = 0,
+        env: Mapping[str, str] | None = None,
+        server: ForkServer | None = None,
+    ):
         self.project, self.keep_models = project, keep_models
+        self.env, self.server = env or {}, server
         self._manager: KernelManager | None = None
         self._sockets: tempfile.TemporaryDirectory | None = None
 
@@ -70,6 +82,12 @@ class Worker:
             self._sockets.cleanup()
         self._manager = self._sockets = None
 
+    def stop(self) -> None:
+        """End the process from another thread; a notebook that runs in it fails."""
+        process = getattr(getattr(self._manager, "provisioner", None), "process", None)
+        if process is not None:
+            process.kill()
+
     def __enter__(self) -> Self:
         return self
 
@@ -99,13 +117,20 @@ class Worker:
     def _start(self, results: Path) -> None:
         self._sockets = tempfile.TemporaryDirectory(prefix="iclnb-")
         self._manager = _manager(Path(self._sockets.name))
+        if self.server is not None:
+            forks(self._manager, self.server)
         folders = {
             variable: str(Path(chosen).expanduser().resolve())
             for variable in ("ICLNB_DATA", "ICLNB_CACHE")
             if (chosen := os.environ.get(variable))  # the notebook's working directory is another
         }
         ours = {"ICLNB_RESULTS": str(results), "ICLNB_KEEP_MODELS": str(self.keep_models)}
-        self._manager.start_kernel(cwd=str(self.project), env={**os.environ, **QUIET, **folders, **ours})
+        self._manager.start_kernel(cwd=str(self.project), env={**environment(self.env), **folders, **ours})
+
+
+def environment(more: Mapping[str, str]) -> dict[str, str]:
+    """The environment of processes that notebooks run in."""
+    return {**os.environ, **QUIET, **more}
 
 
 def _manager(sockets: Path) -> "KernelManager":

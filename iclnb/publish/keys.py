@@ -161,10 +161,12 @@ def package_files(project: Path, source: Path) -> set[Path]:
     it that are not Python (tables, lists of hashes).
     """
     found: set[Path] = set()
+    known: set[str] = set()
     waiting = [source]
     while waiting:
         here = waiting.pop()
-        names = _imports(project, here, here.stat().st_mtime_ns)
+        names = set(_imports(project, here, here.stat().st_mtime_ns)) - known
+        known |= names
         new = {path for name in names for path in _module_files(project, name)} - found
         found |= new
         waiting += [path for path in new if path.suffix == ".py"]

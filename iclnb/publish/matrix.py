@@ -185,7 +185,8 @@ def badges(run: Run) -> Iterator[str]:
 def _claim(claim: Mapping[str, Any]) -> display.Author:
     whose = "ours" if claim["paper"] == "ours" else f"paper {claim['paper']}, {claim['section']}"
     criterion = claim["criterion"].removeprefix("the whole interval ")
-    facts = display.escape(f"{whose}; {criterion}; control: {claim['control_is']}")
+    proof = f"; proof: {claim['proof']}" if claim.get("proof") else ""
+    facts = display.escape(f"{whose}; {criterion}; control: {claim['control_is']}{proof}")
     return display.Author(f"{display.escape(claim['statement'])}<br>*{facts}*")
 
 

@@ -5,10 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from iclnb import claims, display
-from iclnb.publish import matrix
+from iclnb.publish import matrix, multiplicity
 from iclnb.publish.matrix import HERE, Run
 
-VERDICTS = (claims.SUPPORTED, claims.NOT_SUPPORTED, claims.INCONCLUSIVE)
 INTRODUCTION = """# Results
 
 Every claim of every chapter, model by model: the verdict that the criterion computes, the number that decides
@@ -20,7 +19,9 @@ a laptop, kept in the repository with the revision, the model and the data that 
 which. *Model at chance* marks a model that, on this task, answers no better than always naming the most
 frequent label: what a claim says of its answers then means little, whatever the verdict. *2 × the data would
 decide* means that, were the estimate right, an interval over twice as many units would decide an inconclusive
-claim; *at the margin itself*, that no reasonable number would."""
+claim; *at the margin itself*, that no reasonable number would. *Proved and checked* is no finding but a
+theorem, with the place of its proof and the largest deviation that a check by computer found; *contradicted*
+would mean that the check fails."""
 
 
 def page(project: Path, titles: Mapping[str, str]) -> str:
@@ -35,7 +36,9 @@ def page(project: Path, titles: Mapping[str, str]) -> str:
     """
     runs = matrix.runs(project, list(titles))
     chapters = [_chapter(name, title, runs[name]) for name, title in titles.items()]
-    return "\n\n".join([INTRODUCTION, _count(runs), *chapters, _times(titles, runs)]) + "\n"
+    listed = [run for chapter in runs.values() for run in chapter]
+    corrected = multiplicity.section(listed)
+    return "\n\n".join([INTRODUCTION, _count(runs), corrected, *chapters, _times(titles, runs)]) + "\n"
 
 
 def _count(runs: Mapping[str, Sequence[Run]]) -> str:
@@ -45,11 +48,13 @@ def _count(runs: Mapping[str, Sequence[Run]]) -> str:
         count.update(claim["verdict"] for claim in run.results["claims"])
         count["claims"] += len(run.results["claims"])
         count["stale"] += len(run.results["claims"]) if run.stale else 0
+    failed = claims.CONTRADICTED  # a column only where there is something to see
+    shown = [v for v in claims.VERDICTS if v != failed or any(count[v] for count in counts.values())]
     rows = [
-        (display.Author(matrix.breakable(name)), *(count[v] for v in (*VERDICTS, "claims", "stale")))
+        (display.Author(matrix.breakable(name)), *(count[v] for v in (*shown, "claims", "stale")))
         for name, count in counts.items()
     ]
-    return f"## Verdicts\n\n{display.table(('runs', *VERDICTS, 'claims', 'of them stale'), rows).data}"
+    return f"## Verdicts\n\n{display.table(('runs', *shown, 'claims', 'of them stale'), rows).data}"
 
 
 def _whose(run: Run) -> str:

@@ -163,7 +163,7 @@ def _execute(
             cwd=project,
             start_timeout=300,  # on a busy machine
             execution_timeout=time_limit,
-            progress_bar={"desc": name, "file": sys.stderr} if sys.stderr.isatty() else False,
+            progress_bar={"desc": name, "file": sys.stderr, "leave": False} if sys.stderr.isatty() else False,
             km=kernel,
         )
 

@@ -12,15 +12,18 @@ ENOUGH: Final = 10
 RESAMPLES: Final = 1999
 """Bootstrap samples of a mean."""
 
+FAR: Final = 0.9995
+"""The quantile by which the weight of tails is matched."""
+
 Values = Float[np.ndarray, "units *columns"]
 Column = Float[np.ndarray, " *columns"]
 Limits = tuple[Column, Column]
 """Lower and upper."""
 
 
-def student(n: int | Float[np.ndarray, " *columns"]) -> Column:
+def student(n: int | Float[np.ndarray, " *columns"], level: float = 0.975) -> Column:
     """The quantile of Student's t that belongs to a mean of ``n`` units."""
-    return t.ppf(0.975, np.asarray(n) - 1)
+    return t.ppf(level, np.asarray(n) - 1)
 
 
 def mean_and_count(values: Values) -> tuple[Column, Column]:
@@ -120,8 +123,10 @@ def of_median(values: Values, rng: np.random.Generator) -> Limits:
     return low, (1 - share) * ordered[n - place] + share * ordered[n - place - 1]
 
 
-def of_table(value: Column, cells: Float[np.ndarray, "sets points *columns"]) -> Limits:
-    """Limits of the mean of a table whose rows and columns were both drawn (two-way random effects).
+def of_table(
+    value: Column, cells: Float[np.ndarray, "sets points *columns"]
+) -> tuple[Column, Column, Column]:
+    """Limits and degrees of freedom of the mean of a table whose rows and columns were both drawn.
 
     The variance that the axis with fewer units adds is what its mean square has above the residual one; the
     other axis has the rest. Each part counts with the quantile of its own number of units, so the interval
@@ -142,4 +147,12 @@ def of_table(value: Column, cells: Float[np.ndarray, "sets points *columns"]) ->
     error = np.where(alike, 0, 1) * np.sqrt(of_few + np.where(error_many > 0, error_many**2, residual))
     share = np.where(error > 0, of_few / error**2, 0)
     quantile = np.sqrt(student(len(few)) ** 2 * share + student(len(many)) ** 2 * (1 - share))
-    return unskewed(value, error, quantile, bend_few * share**1.5 + bend_many * (1 - share) ** 1.5)
+    bend = bend_few * share**1.5 + bend_many * (1 - share) ** 1.5
+    far = np.sqrt(student(len(few), FAR) ** 2 * share + student(len(many), FAR) ** 2 * (1 - share))
+    return *unskewed(value, error, quantile, bend), degrees_of(far / quantile)
+
+
+def degrees_of(ratio: Column) -> Column:
+    """Degrees of freedom for which t has this ratio of :data:`FAR` to 97.5 % quantile (up to 10⁶)."""
+    degrees = np.geomspace(1e6, 1, 4000)
+    return np.exp(np.interp(ratio, t.ppf(FAR, degrees) / t.ppf(0.975, degrees), np.log(degrees)))

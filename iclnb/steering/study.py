@@ -101,7 +101,7 @@ class Study:
         """The model's choices.
 
         Raises:
-            IclnbError: if the next token cannot tell the label words apart.
+            IclnbError: if two label words give the same tokens.
         """
         found = self.reader.answers(self.prompts(condition), condition.wording or self.wording)
         return choices(found, self._truth(condition))

@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 import tiny
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import GemmaTokenizer, GPT2Tokenizer, PreTrainedTokenizerFast, Qwen2Tokenizer
 
 from iclnb.heads import causes, material, probes, reconstruction, table_2, token_view
@@ -18,25 +17,10 @@ pytestmark = pytest.mark.tiny
 WORDS = ("plot", "cast", "score", "pace", "tone")
 
 
-def gemma_like():
-    """Spaces as ▁ at the head of a word, one piece a word at most, an opening token."""
-    made = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>"))
-    made.normalizer = normalizers.Replace(" ", "▁")
-    made.pre_tokenizer = pre_tokenizers.Split("▁", "merged_with_next")
-    letters = [chr(i) for i in range(33, 127)] + ["\n", "▁"]
-    special = ["<pad>", "<eos>", "<bos>", "<unk>"]
-    trainer = trainers.BpeTrainer(vocab_size=300, special_tokens=special, initial_alphabet=letters)
-    text = "Review: a good film\nSentiment: good\n\nReview: a bad one\n: bad"
-    made.train_from_iterator([text] * 5, trainer)
-    bos = [("<bos>", made.token_to_id("<bos>"))]
-    made.post_processor = processors.TemplateProcessing(single="<bos> $A", special_tokens=bos)
-    return made
-
-
 def tokenizer(architecture):
     plain = tiny.tokenizers()
     if architecture == "gemma2":
-        return GemmaTokenizer(tokenizer_object=gemma_like())
+        return GemmaTokenizer(tokenizer_object=tiny.gemma_like())
     kinds = {"gptj": (GPT2Tokenizer, "gpt2"), "qwen2": (Qwen2Tokenizer, "gpt2"),
              "llama": (PreTrainedTokenizerFast, "llama3")}  # fmt: skip
     cls, source = kinds[architecture]

@@ -7,7 +7,7 @@ import torch
 
 from iclnb.heads.interventions import ablate
 from iclnb.llm.attention.head_hooks import head_outputs
-from iclnb.llm.prompts import Wording, label_tokens
+from iclnb.llm.prompts import Wording
 from iclnb.llm.reader import Reader
 
 pytestmark = pytest.mark.tiny
@@ -22,7 +22,7 @@ def made():
 
 
 def tokens(model):
-    return label_tokens(model.loaded.tokenizer, WORDING)
+    return model.loaded.tokenizer.convert_tokens_to_ids(list(planted.LABEL_WORDS))
 
 
 def answered(model, prompts):

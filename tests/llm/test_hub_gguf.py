@@ -107,10 +107,13 @@ def test_another_commit_is_another_file(ask, files):
 
 def test_out_of_reach_the_cache_is_read(ask):
     (before,) = ask(["owner/only", {"revision": "main"}])
-    for name in ("owner/only", "owner/only:m.gguf"):
-        (after,) = ask([name, {"revision": "main"}], HF_HUB_OFFLINE="1")
-        assert after == [before[0] | {"name": name}, before[1]]
-    (gone,) = ask(["owner/many:m-f16.gguf", {"revision": FIRST}], HF_HUB_OFFLINE="1")
+    names = ("owner/only", "owner/only:m.gguf")
+    *after, gone = ask(
+        *([name, {"revision": "main"}] for name in names),
+        ["owner/many:m-f16.gguf", {"revision": FIRST}],
+        HF_HUB_OFFLINE="1",
+    )
+    assert after == [[before[0] | {"name": name}, before[1]] for name in names]
     assert "could not load owner/many:m-f16.gguf: the hub is out of reach" in gone
 
 

@@ -54,7 +54,9 @@ def test_every_path_drops_the_closing_token():
     expected = [alone(reader, made(text).input_ids[:-1]) for text in TEXTS]
     np.testing.assert_allclose(reader.next_token_probabilities(TEXTS), expected, atol=1e-5)
     answers = reader.answers(prompts_of(made), WORDING)
-    words = prompts.label_tokens(made, WORDING)
+    words = tiny.first_tokens(
+        made, prompts_of(made)[0].text, [WORDING.format.label_prefix + w for w in WORDING.words]
+    )
     for prompt, row in zip(prompts_of(made), answers, strict=True):
         assert made.eos_token_id not in prompt.input_ids
         ids = made(prompt.text).input_ids[:-1]
@@ -75,7 +77,9 @@ def test_any_padding_reads_the_same(architecture, pad):
     assert 0 <= limits.padding_id(reader.loaded.model, made) < len(made)
     expected = [alone(reader, made(text).input_ids) for text in TEXTS]
     np.testing.assert_allclose(reader.next_token_probabilities(TEXTS), expected, atol=1e-5)
-    words = prompts.label_tokens(made, WORDING)
+    words = tiny.first_tokens(
+        made, prompts_of(made)[0].text, [WORDING.format.label_prefix + w for w in WORDING.words]
+    )
     for prompt, row in zip(prompts_of(made), reader.answers(prompts_of(made), WORDING), strict=True):
         np.testing.assert_allclose(np.exp(row), alone(reader, prompt.input_ids)[words], atol=1e-5)
     for prompt, attention in reader.attention(prompts_of(made)):

@@ -96,7 +96,7 @@ def test_what_is_remembered_is_bounded(loaded, made, monkeypatch):
 
 
 def test_answers_have_the_shape_of_the_prompts_and_are_over_the_whole_vocabulary(loaded, made):
-    tokens = label_tokens(loaded.tokenizer, WORDING)
+    tokens = tiny.first_tokens(loaded.tokenizer, made[0].text, (" bad", " good"))
     want = np.stack([one_by_one(loaded.model, prompt)[1][tokens] for prompt in made[:10]])
     table = np.empty((2, 5), dtype=object)
     table.flat = made[:10]
@@ -109,7 +109,7 @@ def test_kernel_weights_are_read_off_the_attention(loaded):
     table = np.empty((2, 3), dtype=object)
     table.flat = made
     found = Reader(loaded).kernel_weights(table, WORDING, np.array([1, 0, 1]), variants=VARIANTS)
-    tokens = label_tokens(loaded.tokenizer, WORDING)
+    tokens = tiny.first_tokens(loaded.tokenizer, made[0].text, (" bad", " good"))
     for i, prompt in enumerate(made):
         rows, logs = one_by_one(loaded.model, prompt)
         place = divmod(i, 3)

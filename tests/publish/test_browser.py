@@ -89,7 +89,7 @@ def address(site):
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_nothing_scrolls_sideways_and_the_answer_is_on_the_first_screen(site, address, tmp_path, width):
-    seen = measured(site, address, "notebooks/00_mean.html", width, tmp_path)
+    [seen] = measured(site, address, ["notebooks/00_mean.html"], [width], tmp_path)
     assert seen["scroll"] <= width and not seen["faults"], seen
     assert 0 < seen["answer"] < HEIGHT / 2, seen
     assert seen["formulas"] >= 4, "formulas were measured before they were drawn"
@@ -101,7 +101,7 @@ def test_without_the_style_sheet_the_same_page_would_scroll(site, address, tmp_p
     text = sheet.read_text()
     sheet.write_text("")
     try:
-        assert measured(site, address, "notebooks/00_mean.html", 390, tmp_path)["faults"]
+        assert measured(site, address, ["notebooks/00_mean.html"], [390], tmp_path)[0]["faults"]
     finally:
         sheet.write_text(text)
 
@@ -110,5 +110,5 @@ def test_without_the_style_sheet_the_same_page_would_scroll(site, address, tmp_p
     ("page", "width"), [("results", 900), ("results", 390), ("how_to_run", 390), ("introduction", 390)]
 )
 def test_other_pages_fit_a_phone_and_the_results_a_tablet(site, address, tmp_path, page, width):
-    seen = measured(site, address, f"book/{page}.html", width, tmp_path)
+    [seen] = measured(site, address, [f"book/{page}.html"], [width], tmp_path)
     assert seen["scroll"] <= width and not seen["faults"], seen

@@ -1,20 +1,19 @@
 """Chapters whose rows, labels and model are named to break out of the page: nothing runs, nothing breaks."""
 
+import itertools
 import json
-import os
 import re
-import subprocess
 
 import pytest
 import tiny
 import yaml
 from browser import CHROMIUM, WIDTHS, measured, opened, served
-from throwaway import ROOT, checkout, command
+from throwaway import ROOT, checkout
 from transformers import AutoTokenizer
 
 from iclnb.llm.data import packaged
 from iclnb.llm.models import PACKAGED
-from iclnb.publish import book
+from iclnb.publish import book, notebooks, side_by_side
 
 pytestmark = [
     pytest.mark.book,
@@ -78,14 +77,15 @@ def built(tmp_path_factory):
     tokenizer = AutoTokenizer.from_pretrained(packaged.folder(PACKAGED))
     tiny.model("llama", vocab_size=len(tokenizer), max_position_embeddings=8192).save_pretrained(model)
     tokenizer.save_pretrained(model)
-    environment = {**os.environ, "ICLNB_DATA": str(project / "data")}
+    tasks = []
     for name, parameters in CHAPTERS.items():
         given = {"profile": "smoke", "model": str(model), "source": "local", **parameters}
-        words = [word for key, value in given.items() for word in ("-p", key, value)]
-        done = subprocess.run(
-            command("run", name, *words), cwd=project, env=environment, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
+        known = notebooks.parameters(notebooks.source(project, name))
+        tasks.append(side_by_side.Task(name, notebooks.check(name, known, list(given.items()))))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ICLNB_DATA", str(project / "data"))
+        failures = side_by_side.run_all(project, tasks, report=print)
+    assert not failures, failures
     toc = yaml.safe_load((project / "_toc.yml").read_text())
     chapters = [{"file": f"notebooks/{name}"} for name in CHAPTERS]
     pages = [{"file": f"book/{name}"} for name in ("results", "architectures", "bibliography")]
@@ -118,9 +118,8 @@ def test_rows_are_shown_letter_by_letter(built):
     assert "&lt;script&gt;document" in shown or "&lt;img src=x onerror=" in shown
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_the_layout_holds(built, tmp_path, page):
+def test_the_layout_holds(built, tmp_path):
     with served(built) as address:
-        for width in WIDTHS:
-            seen = measured(built, address, f"{page}.html", width, tmp_path)
-            assert seen["scroll"] <= width and not seen["faults"], seen
+        found = measured(built, address, [f"{page}.html" for page in PAGES], WIDTHS, tmp_path)
+    for seen, width in zip(found, itertools.cycle(WIDTHS)):
+        assert seen["scroll"] <= width and not seen["faults"], seen

@@ -74,12 +74,20 @@ STALE, CHANCE = BADGE.format("stale"), BADGE.format("model at chance")
 
 
 def test_the_results_page_sets_models_side_by_side(project):
-    verdicts, matrix, times = page_tables(project)
+    verdicts, _, matrix, times = page_tables(project)
     assert verdicts == [
-        ["runs", "supported", "not supported", "inconclusive", "claims", "of them stale"],
-        ["this machine", "1", "1", "0", "2", "0"],
-        [LONG, "1", "0", "1", "2", "2"],
-        ["small-1m", "1", "0", "0", "1", "1"],
+        [
+            "runs",
+            "supported",
+            "not supported",
+            "inconclusive",
+            "proved and checked",
+            "claims",
+            "of them stale",
+        ],
+        ["this machine", "1", "1", "0", "0", "2", "0"],
+        [LONG, "1", "0", "1", "0", "2", "2"],
+        ["small-1m", "1", "0", "0", "0", "1", "1"],
     ]
     plain = [[text.split("<br>") for text in row] for row in matrix]
     facts = "paper A, 5.1; lies above 0; control: random weights"
@@ -127,7 +135,7 @@ def test_more_runs_than_fit_make_a_second_table_and_models_come_by_size(project)
     row = ("up", "x rises", 1.5, claims.above(0))
     for size in ("6b", "1.5b", "135m"):
         put(project, f"book/recorded/01_a/m-{size}/sst2", result("01_a", "paper", f"m2-{size}-x", row))
-    _, first, second, _ = page_tables(project)
+    _, _, first, second, _ = page_tables(project)
     models = [text.split("<br>")[0] for text in first[0][2:] + second[0][2:]]
     assert models == ["small-1m", LONG, "small-1m", "m2-135m-x", "m2-1.5b-x", "m2-6b-x"]
     assert {len(row) for row in first} == {6} and {len(row) for row in second} == {4}
@@ -139,7 +147,7 @@ def test_chance_found_in_every_arm_of_a_table_counts_in_other_chapters(project):
         found = [{"task": "sst2", "arm": arm, "at_chance": chance} for arm, chance in arms]
         found[1]["at_chance"] = third
         put(project, "book/recorded/03_c/large/sst2", result("03_c", "paper", LONG, table=found))
-        _, matrix, _ = page_tables(project)
+        _, _, matrix, _ = page_tables(project)
         assert (CHANCE in matrix[0][3]) == marked
 
 

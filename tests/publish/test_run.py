@@ -7,11 +7,9 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
-from throwaway import NOTEBOOK, QUICK, checkout, command, iclnb, outputs
+from throwaway import NOTEBOOK, QUICK, alive, checkout, command, iclnb, listed, made, outputs, wait_for
 
 from iclnb.errors import IclnbError
 from iclnb.publish import book, notebooks, records, run
@@ -26,17 +24,6 @@ SLOW = QUICK.replace("if fail:", WAIT + "if fail:")
 @pytest.fixture
 def project(tmp_path):
     return checkout(tmp_path, {"00_quick": QUICK, "01_slow": SLOW})
-
-
-def made(project, name="00_quick"):
-    """The outputs of ordinary runs, as they lie on disk."""
-    paths = (project / "build" / "executed" / f"{name}.ipynb", project / "build" / "results" / f"{name}.json")
-    return {path: path.read_bytes() for path in paths}
-
-
-def listed(folder):
-    """What lies in a folder, but for the empty files that runs lock."""
-    return {path.name for path in folder.iterdir() if not path.name.startswith(".lock-")}
 
 
 def word(path):
@@ -177,7 +164,8 @@ def test_the_book_runs_only_what_changed_and_goes_on_where_it_stopped(project, m
     def build(**options):
         lines = []
         book.build(project, "smoke", report=lines.append, **options)
-        return [re.sub("[,(].*", "", line) for line in lines if ":" in line]
+        begun = (line for line in lines if re.search(": (running|up to date)", line))
+        return sorted(re.sub("[,(].*", "", line) for line in begun)
 
     with pytest.raises(IclnbError, match="broken"):
         build()
@@ -189,21 +177,3 @@ def test_the_book_runs_only_what_changed_and_goes_on_where_it_stopped(project, m
     assert build(force=True) == ["00_quick: running", "01_slow: running"]
     with pytest.raises(IclnbError, match="smoke"):
         book.build(project, "smok", report=print)
-
-
-def wait_for(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.05)
-    return False
-
-
-def alive(process):
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    stat = Path(f"/proc/{process}/stat")
-    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"

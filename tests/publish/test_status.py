@@ -21,14 +21,14 @@ prompts = 7
 """
 
 
-@pytest.fixture
-def project(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def as_it_is(tmp_path_factory):
     """For each task a record of every notebook, with keys as of now; no notebook was run."""
+    tmp_path = tmp_path_factory.mktemp("as_it_is")
     ignore = shutil.ignore_patterns("__pycache__", "*.ipynb")
     for part in ("iclnb", "notebooks"):
         shutil.copytree(ROOT / part, tmp_path / part, ignore=ignore)
     shutil.copyfile(ROOT / "_toc.yml", tmp_path / "_toc.yml")
-    monkeypatch.setenv("ICLNB_DATA", str(tmp_path / "data"))
     for task in TASKS:
         rows = tmp_path / "data" / task / "train.jsonl"
         rows.parent.mkdir(parents=True)
@@ -39,6 +39,16 @@ def project(tmp_path, monkeypatch):
             key = keys.key(tmp_path, notebooks.source(tmp_path, name), {})
             record(tmp_path, name, task, {**key, "inputs": keys.inputs({"data": data})})
     return tmp_path
+
+
+@pytest.fixture
+def project(as_it_is, monkeypatch):
+    """A copy for one test, always at the same place: what was read of files that are the same is known."""
+    place = as_it_is.with_name("checkout")
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(as_it_is, place)
+    monkeypatch.setenv("ICLNB_DATA", str(place / "data"))
+    return place
 
 
 def record(project, notebook, task, key):

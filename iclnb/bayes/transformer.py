@@ -1,0 +1,203 @@
+"""A small softmax transformer that reads demonstrations, and its training on prompts from HMMs.
+
+A prompt of N demonstrations and a query becomes N demonstration tokens (x_i, y_i) and N + 1 query tokens
+(x_i, ?), so that one pass answers every query i from the i demonstrations before it. A token sees the
+demonstrations before its own place, and itself. There are no positions: demonstrations are exchangeable.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int
+from tqdm import tqdm
+
+
+class Shape(NamedTuple):
+    """Size of the transformer."""
+
+    layers: int = 2
+    heads: int = 4
+    width: int = 32
+    """Of the residual stream; each head has ``width / heads`` dimensions."""
+    demonstrations: int = 32
+    """N, demonstrations in a training prompt."""
+
+
+class Weights(NamedTuple):
+    """Everything that is trained; layers in front of the weights of a block."""
+
+    tokens: Float[Array, "length observations width"]
+    """Embedding of each observation at each place of x."""
+    labels: Float[Array, "observations+1 width"]
+    """Embedding of y; the last row stands for the unknown y of a query."""
+    attend: Float[Array, "layers 3 width width"]
+    """Query, key and value maps; a head is a block of columns."""
+    merge: Float[Array, "layers width width"]
+    widen: Float[Array, "layers width 4width"]
+    bias: Float[Array, "layers 4width"]
+    narrow: Float[Array, "layers 4width width"]
+    read: Float[Array, "width observations"]
+
+
+def random_weights(seed: int | Sequence[int], shape: Shape, length: int, observations: int) -> Weights:
+    """Gaussian weights of variance 1 / inputs, no bias."""
+    width, layers, rng = shape.width, shape.layers, np.random.default_rng(seed)
+    sizes = Weights(
+        (length, observations, width), (observations + 1, width), (layers, 3, width, width),
+        (layers, width, width), (layers, width, 4 * width), (layers, 4 * width),
+        (layers, 4 * width, width), (width, observations),
+    )  # fmt: skip
+    inputs = Weights(length + 1, 2, width, width, width, np.inf, 4 * width, width)
+    pairs = zip(sizes, inputs, strict=True)
+    return Weights(*(np.float32(rng.standard_normal(size) / np.sqrt(n)) for size, n in pairs))
+
+
+def forward(
+    weights: Weights, heads: int, x: Int[Array, "N+1 length"], y: Int[Array, " N"]
+) -> tuple[Float[Array, "N+1 observations"], Float[Array, "layers heads N+1 N"]]:
+    """One prompt: log-probabilities of the label of every query, and where each head looks.
+
+    Args:
+        weights: of the transformer.
+        heads: of each layer.
+        x: sequences; the first N are demonstrations as well as queries, the last is a query alone.
+        y: labels of the demonstrations.
+
+    Returns:
+        Log P(y | the i demonstrations before query i), and the attention of query i on demonstration j (zero
+        for j ≥ i; the rest of its attention stays on the query itself).
+    """
+    n = len(y)
+    inputs = jnp.einsum("tlo,low->tw", jax.nn.one_hot(x, weights.tokens.shape[1]), weights.tokens)
+    labels = jax.nn.one_hot(y, len(weights.labels) - 1) @ weights.labels[:-1]
+    stream = jnp.concatenate([inputs[:n] + labels, inputs + weights.labels[-1]])
+    place = jnp.concatenate([jnp.arange(n), jnp.arange(n + 1)])
+    seen = jnp.arange(n) < place[:, None]
+    looks = []
+    for layer in range(len(weights.merge)):
+        normal = _normalise(stream)
+        q, k, v = (_split(normal @ matrix, heads) for matrix in weights.attend[layer])
+        weight, own = _attention(q, k, n, seen)
+        mixed = jnp.einsum("htj,hjd->htd", weight, v[:, :n]) + own[..., None] * v
+        stream += mixed.swapaxes(0, 1).reshape(stream.shape) @ weights.merge[layer]
+        hidden = jax.nn.gelu(_normalise(stream) @ weights.widen[layer] + weights.bias[layer])
+        stream += hidden @ weights.narrow[layer]
+        looks.append(weight[:, n:])
+    return jax.nn.log_softmax(_normalise(stream[n:]) @ weights.read), jnp.stack(looks)
+
+
+forward_all = jax.jit(jax.vmap(forward, in_axes=(None, None, 0, 0)), static_argnums=1)
+""":func:`forward` on a batch of prompts."""
+
+
+def _attention(q: Array, k: Array, n: int, seen: Array) -> tuple[Array, Array]:
+    """Softmax over the demonstrations seen and the token itself: (heads, tokens, N) and (heads, tokens)."""
+    scale = q.shape[-1] ** -0.5
+    scores = jnp.where(seen, jnp.einsum("htd,hjd->htj", q, k[:, :n]) * scale, -jnp.inf)
+    own = jnp.einsum("htd,htd->ht", q, k) * scale
+    weight = jax.nn.softmax(jnp.concatenate([scores, own[..., None]], axis=-1), axis=-1)
+    return weight[..., :-1], weight[..., -1]
+
+
+def _normalise(rows: Float[Array, "tokens width"]) -> Float[Array, "tokens width"]:
+    """Layer normalisation without weights."""
+    apart = rows - rows.mean(axis=-1, keepdims=True)
+    return apart / jnp.sqrt((apart**2).mean(axis=-1, keepdims=True) + 1e-6)
+
+
+def _split(rows: Float[Array, "tokens width"], heads: int) -> Float[Array, "heads tokens columns"]:
+    return rows.reshape(len(rows), heads, -1).swapaxes(0, 1)
+
+
+def train(
+    joints: Sequence[Float[np.ndarray, "sequences tasks observations"]],
+    x: Int[np.ndarray, "sequences length"],
+    shape: Shape,
+    *,
+    steps: int,
+    batch: int,
+    rate: float = 3e-3,
+    data_seed: int,
+    init_seed: int,
+) -> tuple[Weights, Float[np.ndarray, "checkpoints hmms"]]:
+    """Train one transformer on each HMM mixture, all together, by Adam on the label's cross-entropy.
+
+    Args:
+        joints: P(x, y | θ) of each mixture (:func:`iclnb.bayes.sequences.joint`); tasks are equally likely.
+        x: the sequences, the same for all.
+        shape: size of the transformers.
+        steps: training steps; the rate rises for a twentieth of them, then falls along a cosine.
+        batch: prompts a step, drawn anew each time.
+        rate: largest learning rate.
+        data_seed: of the prompts.
+        init_seed: of the initial weights; those of HMM i are ``random_weights((init_seed, i), ...)``.
+
+    Returns:
+        Weights with the HMMs in front, and the training loss (nats a label, all places) along the way.
+    """
+    tables = jnp.asarray([cumulative(joint) for joint in joints], jnp.float32)
+    schedule = optax.warmup_cosine_decay_schedule(0.0, rate, max(steps // 20, 1), steps)
+    optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
+    observations = joints[0].shape[-1]
+    loss = _loss(jnp.asarray(x), observations, shape, batch)
+    hmms = len(joints)
+    each = [random_weights((init_seed, i), shape, x.shape[1], observations) for i in range(hmms)]
+    start = Weights(*(jnp.stack(part) for part in zip(*each, strict=True)))
+    run = jax.jit(jax.vmap(_advance(loss, optimiser), in_axes=(0, 0, 0, None)))
+    carry = (start, jax.jit(jax.vmap(optimiser.init))(start))
+    keys = jax.random.split(jax.random.key(data_seed), hmms)
+    curve, chunk = [], -(-steps // 20)  # each length of chunk is compiled anew
+    edges = [np.arange(at, min(at + chunk, steps)) for at in range(0, steps, chunk)]
+    for part in tqdm(edges, desc="training", disable=None):
+        carry, losses = run(carry, tables, keys, jnp.asarray(part))
+        curve.append(np.asarray(losses))
+    return jax.tree.map(np.asarray, carry[0]), np.stack(curve)
+
+
+def draw_pairs(table: Float[Array, "tasks pairs"], key: jax.Array, count: int) -> Int[Array, " count"]:
+    """Pairs (x, y) of one task, drawn uniformly; places in the table of :func:`cumulative`."""
+    which, where = jax.random.split(key)
+    row = table[jax.random.randint(which, (), 0, len(table))]
+    pairs = jnp.searchsorted(row, jax.random.uniform(where, (count,)), side="right")
+    return jnp.minimum(pairs, len(row) - 1)
+
+
+def cumulative(joint: Float[np.ndarray, "sequences tasks observations"]) -> Float[np.ndarray, "tasks pairs"]:
+    """Cumulative probabilities of the pairs (x, y) of every task."""
+    sums = np.cumsum(joint.swapaxes(0, 1).reshape(joint.shape[1], -1), axis=1)
+    return sums / sums[:, -1:]
+
+
+def _loss(x: Array, observations: int, shape: Shape, batch: int) -> Callable:
+    """``loss(weights, table, key)``: cross-entropy of a fresh batch of prompts, mean over all queries."""
+
+    def loss(weights: Weights, table: Array, key: jax.Array) -> Array:
+        def one(key: jax.Array) -> Array:
+            pairs = draw_pairs(table, key, shape.demonstrations + 1)
+            labels = pairs % observations
+            logs, _ = forward(weights, shape.heads, x[pairs // observations], labels[:-1])
+            return -logs[jnp.arange(len(labels)), labels].mean()
+
+        return jax.vmap(one)(jax.random.split(key, batch)).mean()
+
+    return loss
+
+
+def _advance(loss: Callable, optimiser: optax.GradientTransformation) -> Callable:
+    """``advance(carry, table, key, steps)``: the steps of those numbers, and their mean loss."""
+
+    def advance(carry: tuple, table: Array, key: jax.Array, steps: Array) -> tuple[tuple, Array]:
+        def step(carry: tuple, number: Array) -> tuple[tuple, Array]:
+            weights, state = carry
+            value, gradient = jax.value_and_grad(loss)(weights, table, jax.random.fold_in(key, number))
+            updates, state = optimiser.update(gradient, state)
+            return (optax.apply_updates(weights, updates), state), value
+
+        carry, values = jax.lax.scan(step, carry, steps)
+        return carry, values.mean()
+
+    return advance

@@ -1,0 +1,75 @@
+"""Criteria: what the interval of an estimate must satisfy, and the verdict that follows."""
+
+import math
+from dataclasses import dataclass
+
+from iclnb.stats import Estimate
+
+SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE = "supported", "not supported", "inconclusive"
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """The region of values (bounds excluded unless ``closed``) in which a claim would hold.
+
+    ``low`` and ``high`` may be infinite. Make one with :func:`above`, :func:`below` or :func:`within`.
+    """
+
+    low: float
+    high: float
+    closed: bool = False
+
+    def __str__(self) -> str:
+        if self.closed:
+            return f"the whole interval lies within [{self.low:.4g}, {self.high:.4g}]"
+        if math.isinf(self.high):
+            return f"the whole interval lies above {self.low:.4g}"
+        return f"the whole interval lies below {self.high:.4g}"
+
+    def verdict(self, interval: tuple[float, float]) -> str:
+        """Supported if the whole interval meets the criterion, not supported if none of it does.
+
+        Args:
+            interval: lower and upper confidence limit of the estimate.
+
+        Returns:
+            ``"supported"``, ``"not supported"``, or ``"inconclusive"`` where the interval has values of
+            both kinds or is not a number.
+        """
+        low, high = interval
+        if math.isnan(low) or math.isnan(high):
+            return INCONCLUSIVE
+        inside = [self.low <= x <= self.high if self.closed else self.low < x < self.high for x in interval]
+        if all(inside):
+            return SUPPORTED
+        apart = (
+            (high < self.low or low > self.high) if self.closed else (high <= self.low or low >= self.high)
+        )
+        return NOT_SUPPORTED if apart else INCONCLUSIVE
+
+    def p_value(self, estimate: Estimate) -> float:
+        """Two-sided p-value: below 0.05 just where the verdict on the 95 % interval is not inconclusive.
+
+        Inside two bounds both have to be excluded; outside, only the one that was missed.
+
+        Returns:
+            Not a number where the estimate has no sampling error (:meth:`iclnb.stats.Estimate.p_value`).
+        """
+        value, bounds = float(estimate.value), [b for b in (self.low, self.high) if math.isfinite(b)]
+        missed = [b for b in bounds if (value < b if b == self.low else value > b)]
+        return max(map(estimate.p_value, missed or bounds))
+
+
+def above(threshold: float) -> Criterion:
+    """The claim holds for values greater than ``threshold``."""
+    return Criterion(float(threshold), math.inf)
+
+
+def below(threshold: float) -> Criterion:
+    """The claim holds for values less than ``threshold``."""
+    return Criterion(-math.inf, float(threshold))
+
+
+def within(low: float, high: float) -> Criterion:
+    """The claim holds for values from ``low`` to ``high``, both included."""
+    return Criterion(float(low), float(high), closed=True)
