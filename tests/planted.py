@@ -188,6 +188,24 @@ def _read(weights: Float[np.ndarray, "width out"]) -> Float[np.ndarray, "twice o
     return np.concatenate([weights, -weights]) / 2
 
 
+def plant_report(
+    *, decides: tuple[int, int] = (1, 0), reports: tuple[int, int] = (3, 3), strength: float = 40.0, **planted
+) -> Planted:
+    """A model that knows the labels of words by itself, and whose planted head reports what it decided.
+
+    Head ``decides`` reads the word in the question and writes its label (odd clusters B, even ones A),
+    whatever the demonstrations say. Head ``reports``, in a later layer, then attends to the label words that
+    are alike to that decision; it writes nothing.
+    """
+    made = plant(head=reports, **planted)
+    signs = np.where(made.clusters % 2 == 1, 1.0, -1.0)
+    direction = np.linalg.lstsq(made.places, signs, rcond=None)[0]
+    with torch.no_grad():
+        _set_head(made.loaded.model, *decides, _deciding_head(direction * 0.1))
+        _set_head(made.loaded.model, *reports, _report_head(strength))
+    return made
+
+
 Weights = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 """Query, key and value weights (features, dim) on the normalised stream, output weights (dim, features)."""
 
@@ -212,6 +230,23 @@ def _helper_head() -> Weights:
     k[FEATURES["kind"][0], blocks] = SCALE
     v[FEATURES["x"], : _SIZES["x"]] = np.eye(_SIZES["x"]) * SCALE
     o[FEATURES["copy"], : _SIZES["x"]] = np.eye(_SIZES["x"])
+    return q, k, v, o.T
+
+
+def _deciding_head(direction: Float[np.ndarray, " x"]) -> Weights:
+    q, k, v, o = _helper_head()
+    o = np.zeros_like(o)
+    o[: len(direction), FEATURES["answer"]] = np.stack([-direction, direction], axis=1)
+    return q, k, v, o
+
+
+def _report_head(strength: float) -> Weights:
+    q, k, v, o = (np.zeros((WIDTH, DIM)) for _ in range(4))
+    q[FEATURES["answer"], :2] = np.eye(2) * strength * np.sqrt(DIM) * SCALE
+    k[FEATURES["label"], :2] = np.eye(2) * SCALE
+    q[FEATURES["constant"], 2] = _STRONG * np.sqrt(DIM) * SCALE / CONSTANT
+    k[FEATURES["kind"][2], 2] = SCALE
+    v[FEATURES["label"], :2] = np.eye(2) * SCALE
     return q, k, v, o.T
 
 

@@ -21,6 +21,7 @@ ROOMS = {
     "steering": "04",
     "lsa": "05",
     "guess": "06",
+    "mechanism": "07",
 }
 """The rooms of the house, one for each chapter, and the chapter's number."""
 
@@ -43,6 +44,7 @@ MAY_IMPORT = {
     "steering": BASE | {"llm", "heads"},
     "lsa": BASE,
     "guess": BASE | {"llm", "lsa"},
+    "mechanism": BASE | {"llm"},
     "publish": BASE | {"llm"},  # the command line fetches what language models need
 }
 """What each part of the package may import from the others; mechanism below, rooms above."""

@@ -47,6 +47,7 @@ CHAPTERS = {
     "04a_steering_in_detail": {"task": "sst2"},
     "06_llm_initial_guess": {},
     "06a_writing_the_guess": {},
+    "07_kernel_induction_or_report": {"task": "sst2"},
 }
 
 
