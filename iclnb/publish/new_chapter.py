@@ -16,7 +16,7 @@ HELP = {"context_settings": {"help_option_names": ["-h", "--help"]}}
 @click.command(**HELP)
 @click.argument("name")
 def new(name: str) -> None:
-    """Make the chapter NAME (such as 07_my_question): notebook and pair, folder in iclnb, test.
+    """Make the chapter NAME (such as 08_my_question): notebook and pair, folder in iclnb, test.
 
     It is entered in _toc.yml after the other questions, has one claim, and runs as it is.
     """
@@ -69,7 +69,7 @@ def _parts(project: Path, name: str) -> tuple[str, str]:
     if not form or keyword.iskeyword(form[2]):
         raise IclnbError(
             f"{name!r} is no name for a chapter: it should be two digits and lower-case words, as "
-            "07_my_question"
+            "08_my_question"
         )
     number, room = form.groups()
     if taken := sorted((project / "notebooks").glob(f"{number}_*.py")):

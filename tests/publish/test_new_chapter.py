@@ -36,15 +36,16 @@ def python(project, module, *words):
 
 def test_a_new_chapter_runs_and_passes_the_houses_rules(project):
     before = yaml.safe_load((project / "_toc.yml").read_text())
-    done = iclnb(project, "new", "07_is_it_so")
-    assert done.returncode == 0 and "notebooks/07_is_it_so.ipynb" in done.stdout, done.stderr
+    done = iclnb(project, "new", "99_is_it_so")
+    assert done.returncode == 0 and "notebooks/99_is_it_so.ipynb" in done.stdout, done.stderr
     after = yaml.safe_load((project / "_toc.yml").read_text())
-    assert book.chapters(project)[6] == "07_is_it_so"
+    assert after["parts"][0]["chapters"][-1] == {"file": "notebooks/99_is_it_so"}
+    assert "99_is_it_so" in book.chapters(project)
     after["parts"][0]["chapters"].pop()
     assert after == before, "nothing else of the table of contents changed"
-    code, said = python(project, "iclnb.publish.cli", "run", "07_is_it_so", "-p", "profile", "smoke")
+    code, said = python(project, "iclnb.publish.cli", "run", "99_is_it_so", "-p", "profile", "smoke")
     assert code == 0, said
-    results = json.loads((project / "build" / "results" / "07_is_it_so.json").read_text())
+    results = json.loads((project / "build" / "results" / "99_is_it_so.json").read_text())
     assert [claim["id"] for claim in results["claims"]] == ["mean-above-zero"]
     assert python(project, "pytest", "-q", "-p", "no:cacheprovider", "tests/is_it_so")[0] == 0
     code, said = python(
@@ -52,7 +53,7 @@ def test_a_new_chapter_runs_and_passes_the_houses_rules(project):
         "is_it_so or two_modules",
     )  # fmt: skip
     assert code == 0 and len(re.findall(r"^PASSED .*is_it_so", said, flags=re.M)) >= 12, said
-    places = ("iclnb/is_it_so", "tests/is_it_so", "notebooks/07_is_it_so.py")
+    places = ("iclnb/is_it_so", "tests/is_it_so", "notebooks/99_is_it_so.py")
     for words in (("check",), ("format", "--check")):
         code, said = python(project, "ruff", *words, "--no-cache", *places)
         assert code == 0, said
@@ -81,5 +82,5 @@ def test_a_name_that_does_not_do_is_refused_and_nothing_is_written(project, name
 def test_a_table_of_contents_without_questions_is_refused(project):
     (project / "_toc.yml").write_text("format: jb-book\nroot: book/introduction\n")
     with pytest.raises(IclnbError, match="no part 'Questions'"):
-        new_chapter.make(project, "07_is_it_so")
+        new_chapter.make(project, "99_is_it_so")
     assert not notebooks.names(project)
