@@ -27,9 +27,9 @@ pytestmark = pytest.mark.tiny
 
 HEAD = (3, 1)
 """In the middle layers, as the paper has them: depth 0.75 of 4 layers."""
-FRESH = 600
+FRESH = 500
 """Prompts with fresh demonstrations: enough to tell no effect from one that counts."""
-SETTINGS = {"permutations": 40, "seed": 0}
+SETTINGS = {"permutations": 20, "seed": 0}
 WORDING = Wording(planted.FORMAT, planted.LABEL_WORDS)
 
 

@@ -190,7 +190,7 @@ def test_a_phone_gets_the_narrow_figure_and_the_dark_scheme_follows_at_once(addr
 def test_numbers_in_prose_lead_to_their_run_on_hover_and_by_keyboard(address, chromium):
     with audit.opened(chromium, f"{address}/notebooks/00_mean.html") as (page, _):
         line = page.locator(".iclnb-prose").first
-        hidden = "line => getComputedStyle(line).clipPath != 'none'"
+        hidden = "line => getComputedStyle(line).opacity == '0'"
         assert line.evaluate(hidden)
         page.locator(".cell:has(+ .iclnb-prose) .cell_output").first.hover()
         assert not line.evaluate(hidden) and "profile smoke" in line.inner_text()
