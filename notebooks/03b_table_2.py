@@ -31,10 +31,10 @@ second_encoder: Optional[str] = by_profile(
 )  # folder or hub id of another encoder
 source: str = "auto"  # of the rows: packaged, local, hub, auto
 k: int = by_profile(4, 16, 16)  # demonstrations per prompt
-sets: int = by_profile(2, 3, 3)  # demonstration sets that test points share
-points: int = by_profile(10, 54, 1000)  # test points of the first task
-fresh: int = by_profile(10, 40, 300)  # of them also with fresh demonstrations
-table_points: int = by_profile(10, 24, 1000)  # test points of other tasks
+sets: int = by_profile(2, 8, 3)  # demonstration sets that test points share
+points: int = by_profile(10, 32, 1000)  # test points of the first task
+fresh: int = by_profile(10, 32, 300)  # of them also with fresh demonstrations
+table_points: int = by_profile(10, 16, 1000)  # test points of other tasks
 table_fresh: int = by_profile(10, 0, 300)  # of them with fresh demonstrations
 random_points: int = by_profile(10, 12, 100)  # of the random control
 permutations: int = by_profile(20, 200, 200)  # size of permutation nulls
