@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Does one head do it in every task?
+# # Appendix: table 2 of paper A, task by task
 #
 # Table 2 of {cite}`han2025kernel` (section 5.5): over six tasks, the head that best reproduces the model's
 # answers agrees with it in most prompts, and is right more often than kernel regression on sentence encoders.
