@@ -10,8 +10,9 @@ from playwright.sync_api import sync_playwright
 
 SCHEMES = ("light", "dark")
 SERIOUS = {"serious", "critical"}
-ONLY = {"light": {}, "dark": {"runOnly": ["color-contrast", "link-in-text-block"]}}
-"""Of axe-core's rules; those that no colour decides need not be asked twice."""
+COLOURS = {"runOnly": ["color-contrast", "link-in-text-block"]}
+"""Axe-core's rules that a second colour scheme has to be asked; the others do not look at colours."""
+
 THEMES_OWN = ("Got invalid theme mode",)
 """What the theme itself writes to the console before a reader has chosen a scheme."""
 
@@ -62,13 +63,14 @@ def opened(browser, address, *, width=1400, scheme="light"):
     context.close()
 
 
-def audit(browser, address, *, width, scheme):
+def audit(browser, address, *, width, schemes=SCHEMES):
     """Everything wrong with one page, as lines; none of a good one.
 
     Console errors, requests that fail or leave the page, sideways scroll, images without a size or an
-    alternative text, headings that skip a level, and what axe-core calls serious or critical.
+    alternative text, headings that skip a level, and what axe-core calls serious or critical, in one colour
+    scheme after the other.
     """
-    with opened(browser, address, width=width, scheme=scheme) as (page, faults):
+    with opened(browser, address, width=width, scheme=schemes[0]) as (page, faults):
         page.evaluate(OPEN)
         if page.evaluate("document.documentElement.scrollWidth") > width:
             faults.append("scrolls sideways")
@@ -77,12 +79,21 @@ def audit(browser, address, *, width, scheme):
         ]
         levels = page.eval_on_selector_all("article :is(h1, h2, h3, h4)", HEADINGS)
         faults += [f"h{a} before h{b}" for a, b in itertools.pairwise(levels) if b > a + 1]
-        if page.evaluate("document.documentElement.dataset.theme") != scheme:
-            faults.append(f"does not follow the {scheme} scheme")
-        faults = list(faults)  # axe asks for style sheets of its own
-        found = Axe().run(page, options={"resultTypes": ["violations"], **(ONLY[scheme])})
-        for rule in found.response["violations"]:
-            if rule["impact"] in SERIOUS:
-                where = "; ".join(node["html"][:120] for node in rule["nodes"][:3])
-                faults.append(f"axe {rule['id']} ({len(rule['nodes'])}): {where}")
-        return faults
+        found = list(faults)  # axe asks for style sheets of its own
+        for scheme in schemes:
+            page.emulate_media(color_scheme=scheme)
+            rules = {} if scheme == schemes[0] else COLOURS
+            found += [f"{scheme}: {line}" for line in in_scheme(page, scheme, rules)]
+        return found
+
+
+def in_scheme(page, scheme, rules):
+    """What is wrong with an open page in a colour scheme, by some of axe-core's rules or by all."""
+    if page.evaluate("document.documentElement.dataset.theme") != scheme:
+        yield "does not follow the scheme"
+    page.evaluate(OPEN)
+    found = Axe().run(page, options={"resultTypes": ["violations"], **rules})
+    for rule in found.response["violations"]:
+        if rule["impact"] in SERIOUS:
+            where = "; ".join(node["html"][:120] for node in rule["nodes"][:3])
+            yield f"axe {rule['id']} ({len(rule['nodes'])}): {where}"

@@ -9,10 +9,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported: the others 
 
 
 def pytest_xdist_auto_num_workers(config):
-    """Of `-n auto`: as many processes as `iclnb book` runs notebooks, and none beside where that is one."""
+    """Of `-n auto`: one more than `iclnb book` runs notebooks, as tests often wait; on one core none beside."""
     from iclnb.publish.side_by_side import at_a_time
 
-    return at_a_time() if at_a_time() > 1 else 0
+    return at_a_time() + 1 if at_a_time() > 1 else 0
 
 
 def pytest_collection_modifyitems(items):

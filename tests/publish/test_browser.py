@@ -129,7 +129,7 @@ PAGES = ("notebooks/00_mean", "book/introduction", "book/results", "book/reprodu
 @pytest.mark.parametrize("scheme", audit.SCHEMES)
 @pytest.mark.parametrize("page", PAGES)
 def test_pages_serve_every_reader_in_both_schemes(address, chromium, page, scheme):
-    assert audit.audit(chromium, f"{address}/{page}.html", width=390, scheme=scheme) == []
+    assert audit.audit(chromium, f"{address}/{page}.html", width=390, schemes=(scheme,)) == []
 
 
 def test_the_audit_sees_what_it_should(site, address, chromium):
@@ -140,7 +140,7 @@ def test_the_audit_sees_what_it_should(site, address, chromium):
         "<p style='color:#ccc;width:2000px'>pale</p><img src=missing.png></article><script>x(</script>"
     )
     try:
-        found = "\n".join(audit.audit(chromium, f"{address}/wrong.html", width=390, scheme="dark"))
+        found = "\n".join(audit.audit(chromium, f"{address}/wrong.html", width=390, schemes=("dark",)))
     finally:
         wrong.unlink()
     for part in ("console", "script", "sideways", "no size", "h1 before h3", "axe color-contrast", "scheme"):
