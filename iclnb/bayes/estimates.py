@@ -183,7 +183,7 @@ def answer(claims: Sequence[Claim]) -> str:
     gives_away = _by_verdict(
         verdict["demonstrations-matter-table"],
         "There the demonstrations change the answer, as in-context learning asks.",
-        "But there the query alone gives the task away, and demonstrations change nothing.",
+        "But there the query alone determines the task, and demonstrations change nothing.",
     )
     fewer = _by_verdict(
         verdict["bayes-needs-fewer"],

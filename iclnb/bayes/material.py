@@ -55,7 +55,7 @@ SMALL = Design(3, 5, 6, 3, families.dirichlet(0.5), starts="single", closed=Fals
 """HMMs of theorem 1: every sequence can be enumerated, and has a positive probability."""
 
 NOISY = Design(4, 12, 10, 3, families.softmax(3.0), noise=0.3, threshold=1e-9)
-"""HMMs whose tasks a query does not give away: softer rows, and three tokens in ten replaced."""
+"""HMMs whose tasks a query alone does not determine: softer rows, and three tokens in ten replaced."""
 
 
 def crossing_designs() -> dict[str, Design]:
