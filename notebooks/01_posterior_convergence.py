@@ -412,7 +412,7 @@ results.claim(
 # ## Does table 3 test in-context inference?
 #
 # Inference is *in-context* if demonstrations change the answer. In the setting of table 3 $x_\text{test}$ may
-# give the task away by itself: the exact posterior is compared with the one without demonstrations. Beside it
+# determine the task by itself: the exact posterior is compared with the one without demonstrations. Beside it
 # stands a design that is smaller (every sequence is enumerated), has softer rows, and replaces each token by
 # a uniform one with probability 0.3.
 
