@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from axe_playwright_python.sync_playwright import Axe
 from browser import CHROMIUM
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import TimeoutError, sync_playwright
 
 SCHEMES = ("light", "dark")
 SERIOUS = {"serious", "critical"}
@@ -89,7 +89,9 @@ def audit(browser, address, *, width, schemes=SCHEMES):
 
 def in_scheme(page, scheme, rules):
     """What is wrong with an open page in a colour scheme, by some of axe-core's rules or by all."""
-    if page.evaluate("document.documentElement.dataset.theme") != scheme:
+    try:
+        page.wait_for_function("s => document.documentElement.dataset.theme == s", arg=scheme, timeout=5000)
+    except TimeoutError:
         yield "does not follow the scheme"
     page.evaluate(OPEN)
     found = Axe().run(page, options={"resultTypes": ["violations"], **rules})

@@ -6,6 +6,7 @@ import re
 import shutil
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -47,6 +48,10 @@ def outputs(project: Path, name: str, folder: Path | None = None) -> Outputs:
     )
 
 
+_PARSING = threading.Lock()
+"""Python 3.11 fails where two threads read syntax trees at once (runs side by side are threads)."""
+
+
 def run(
     project: Path,
     name: str,
@@ -79,8 +84,9 @@ def run(
     source = notebooks.source(project, name)
     name = source.stem
     to = to or outputs(project, name)
-    notebook = notebooks.read(source)
-    key = keys.key(project, source, notebooks.changed(notebooks.parameters(source), parameters))
+    with _PARSING:
+        notebook = notebooks.read(source)
+        key = keys.key(project, source, notebooks.changed(notebooks.parameters(source), parameters))
     try:
         with (
             _alone(project, to) as scratch,
