@@ -34,7 +34,7 @@ def reconstruction_maps(found: Agreement, random: Agreement) -> Picture:
         "accuracy against the truth": found.by_head(found.truth),
         "random weights: agreement": random.by_head(),
     }
-    figure = _maps(panels, dict(zip(panels, (found.head, found.head, random.head), strict=True)))
+    figure = head_maps(panels, dict(zip(panels, (found.head, found.head, random.head), strict=True)))
     layers, heads = found.selection.shape
     best = [number(float(values.max())) for values in panels.values()]
     return Picture(
@@ -51,14 +51,14 @@ def correlation_maps(panels: Mapping[str, Float[np.ndarray, "layers heads"]]) ->
     """Correlation of each head's weights with similarities, by the name of each."""
     reached = "; ".join(f"{name} at most {number(float(each.max()))}" for name, each in panels.items())
     return Picture(
-        _maps(panels, {}, label="Pearson's correlation", diverging=True),
+        head_maps(panels, {}, label="Pearson's correlation", diverging=True),
         alt=f"Heat maps of the correlation of kernel weights with similarity, by head: {reached}.",
         caption="Correlation of each head's weights with the similarity of query and demonstration. "
         "Frames: the largest.",
     )
 
 
-def _maps(
+def head_maps(
     panels: Mapping[str, Float[np.ndarray, "layers heads"]],
     mark: Mapping[str, Head],
     *,
