@@ -16,7 +16,7 @@ task: str = by_profile(
     "movie_snippets", "movie_snippets", "sst2"
 )  # the task that decides the claims, and is shown first
 others: str = by_profile(
-    "", "amazon_snippets,tweet_snippets", "rotten_tomatoes"
+    "", "amazon_snippets", "rotten_tomatoes"
 )  # further tasks to look at, separated by commas
 model: str = by_profile(
     "smollm2-135m-instruct", "smollm2-135m-instruct", "EleutherAI/gpt-j-6b"
@@ -26,8 +26,9 @@ device_map: Optional[str] = None  # "auto" spreads over several GPUs
 dtype: Optional[str] = None  # of the model, such as "bfloat16"
 source: str = "auto"  # of the rows: packaged, local, hub, auto
 ks: str = by_profile("2,4", "4,8,16", "4,8,16")  # demonstrations per prompt
-prompts: int = by_profile(10, 32, 300)  # of each task, which are measured
-shown: int = by_profile(3, 4, 6)  # of them on this page
+prompts: int = by_profile(10, 32, 300)  # of the first task
+other_prompts: int = by_profile(10, 16, 100)  # of each further one
+shown: int = by_profile(3, 6, 6)  # of each task, on this page
 share: float = 0.5  # of the prompts, which choose a head
 batch_size: int = 16  # queries per forward pass
 data_seed: int = 0  # choice of test points
@@ -77,20 +78,21 @@ reader = Reader.load(
 ks = explorer.sizes(run.ks)
 
 # %%
-names = [run.task, *filter(None, map(str.strip, run.others.split(",")))]
+others = filter(None, map(str.strip, run.others.split(",")))
+sizes = {run.task: run.prompts} | dict.fromkeys(others, run.other_prompts)
 drawn = [
     material.draw_material(
         reader.tokenizer,
         tasks.get(name).name,
         k=ks[-1],
         sets=1,
-        points=run.prompts,
-        fresh=run.prompts,
+        points=size,
+        fresh=size,
         data_seed=run.data_seed,
         demonstration_seed=run.demonstration_seed,
         source=run.source,
     )
-    for name in names
+    for name, size in sizes.items()
 ]
 
 # %% tags=["hide-input"]

@@ -76,8 +76,9 @@
     const cells = values.map((value, i) => ({ layer: Math.floor(i / data.heads), head: i % data.heads, value }));
     const here = cells.filter(cell => cell.layer === layer && cell.head === head), place = { x: "head", y: "layer" };
     const ticks = count => cells.map((_, i) => i).filter(i => i < count && i % Math.ceil(count / 8) === 0);
-    const drawn = chart(`${name}, every head; click to choose`, `Map of every head: ${name}; at most ${Math.max(...values)} %`, {
-      x: { ticks: ticks(data.heads) }, y: { reverse: true, ticks: ticks(data.layers) }, opacity: { domain: [0, Math.max(...values)] },
+    const low = Math.min(...values), high = Math.max(...values), title = `${name}, every head: ${low} to ${high} %`;
+    const drawn = chart(`${title}; click to choose`, `Map of ${title}`, {
+      x: { ticks: ticks(data.heads) }, y: { reverse: true, ticks: ticks(data.layers) }, opacity: { domain: [low, high], range: [0.08, 1] },
       marks: [
         Plot.cell(cells, { ...place, fill: "currentColor", fillOpacity: "value", inset: 0.5, className: "every" }),
         Plot.cell(here, { ...place, fill: "none", stroke: "var(--iclnb-no)", strokeWidth: 3, inset: -1 }),

@@ -19,7 +19,7 @@ from iclnb.llm.reader import Reader
 from iclnb.llm.similarity import embedding_similarity, prediction_similarity
 
 POSITION = "position"
-LETTERS = 90
+LETTERS = 60
 """Of each text that the page shows."""
 
 
