@@ -77,7 +77,7 @@ reader = Reader.load(
 )
 ks = explorer.sizes(run.ks)
 
-# %%
+# %% tags=["hide-input"]
 others = filter(None, map(str.strip, run.others.split(",")))
 sizes = {run.task: run.prompts} | dict.fromkeys(others, run.other_prompts)
 drawn = [

@@ -1,21 +1,24 @@
 """What the head explorer shows, against scipy one prompt at a time, and read back from its own page."""
 
 import itertools
+import json
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tiny
+from bs4 import BeautifulSoup
 from scipy.stats import spearmanr
 
 from iclnb.errors import IclnbError
-from iclnb.heads import estimates_explorer, explorer, material
+from iclnb.heads import estimates_explorer, explorer, explorer_view, material
 from iclnb.llm.models import LoadedModel
 from iclnb.llm.reader import Reader
 
 pytestmark = pytest.mark.tiny
 
 SIMILARITY = "prediction similarity"
+NASTY = '</script><script>alert(1)</script> <b title="x">&amp; $x$ naïve'
 
 
 def test_shares_of_variance_are_squared_rank_correlations():
@@ -108,3 +111,20 @@ def test_sizes_are_read_or_refused():
     for text in ("", "4,x", "1,4", "4;8"):
         with pytest.raises(IclnbError, match="ks is"):
             explorer.sizes(text)
+
+
+@pytest.mark.packaged
+def test_what_rows_and_names_say_is_text_and_the_table_stands_without_scripts(found):
+    explored, _ = found
+    page = explorer.for_page([explored], shown=1)
+    page["tasks"][0]["prompts"][0]["texts"][0] = page["tasks"][0]["prompts"][0]["query"] = NASTY
+    view = BeautifulSoup(explorer_view.view(page, NASTY).data, "html.parser")
+    assert [script.get("type") for script in view.find_all("script") if not script.has_attr("src")] == [
+        "application/json"
+    ]
+    assert not view.find_all(["b", "i", "img"]) and view.figure["data-title"] == NASTY
+    assert json.loads(view.find("script").string) == page
+    rows = [[cell.get_text() for cell in row.find_all("td")] for row in view.select("tbody tr")]
+    weights = explored.longest.weights["maximum"][0][explored.head]
+    assert [row[4] for row in rows] == [f"{100 * w:.1f} %" for w in weights / weights.sum()]
+    assert rows[0][1] == NASTY and len(rows) == 4
