@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter
 from iclnb import figures
 from iclnb.figures import legible
 
-COLUMN = 366
+COLUMN = 342
 """Pixels: a page's column on a screen of 390."""
 
 
@@ -98,6 +98,27 @@ def test_the_wide_figure_stays_as_it_was():
     assert [axes.get_title() for axes in picture.figure.axes] == before[1]
 
 
+def test_legends_that_do_not_fit_a_phones_panels_stand_below_them():
+    figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+    for number, place in enumerate(({"loc": "best"}, {"loc": "center left", "bbox_to_anchor": (1, 0.5)})):
+        axes[number].plot(
+            [1, 2], [1, 2], label=f"distance of the prediction {number}", **figures.SERIES[number]
+        )
+        axes[number].plot([1, 2], [2, 1], label="random weights", **figures.CONTROL)
+        axes[number].set_yticks([1, 2], ["a name of a row", "another name of a row"])
+        axes[number].legend(**place)
+    plt.close(figure)
+    phone, _ = images(figures.Picture(figure, alt="two"))
+    assert phone.name == "source"
+    assert float(phone["data-text"]) * min(1, COLUMN / int(phone["width"])) >= 11
+    narrow = figures.narrow(figure, below=True)
+    narrow.canvas.draw()
+    (legend,) = narrow.legends
+    names = ["distance of the prediction 0", "random weights", "distance of the prediction 1"]
+    assert [text.get_text() for text in legend.get_texts()] == names
+    assert not any(axes.get_legend() for axes in narrow.axes)
+
+
 def test_a_figure_without_a_grid_is_shown_as_it_is():
     figure = plt.figure()
     figure.add_axes((0.1, 0.1, 0.8, 0.8)).plot([1, 2])
@@ -128,7 +149,7 @@ def test_a_legend_of_the_whole_figure_stands_in_one_column_below_the_panels():
     assert all(lower.y1 <= upper.y0 + 2 for upper, lower in itertools.pairwise(boxes))
     assert boxes[0].y1 < min(axes.get_window_extent().y0 for axes in narrow.axes)
     assert legend.get_window_extent().width <= narrow.bbox.width
-    assert min(text.get_fontsize() for text in legend.get_texts()) >= figures.SMALLEST
+    assert min(text.get_fontsize() for text in legend.get_texts()) >= legible.SMALLEST
 
 
 PAGE = 768

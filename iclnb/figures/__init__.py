@@ -8,7 +8,7 @@ import pickle
 import struct
 import textwrap
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ from matplotlib.legend import Legend
 from matplotlib.ticker import FixedLocator
 
 from iclnb.figures import legible
-from iclnb.figures.legible import DPI, SMALLEST
+from iclnb.figures.legible import DPI
 from iclnb.stats import Estimate
 
 STYLE = {
@@ -141,17 +141,23 @@ def _copy(figure: Figure) -> Figure | None:
 
 def _phone(figure: Figure) -> _Image | None:
     """The image for a phone; ``None`` where nothing fits beside its labels."""
-    copy = narrow(figure)
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="constrained_layout not applied")
-        try:
-            return _image(copy) if copy else None
-        except UserWarning:
-            return None
+        for below in (False, True):
+            copy = narrow(figure, below=below)
+            try:
+                return _image(copy) if copy else None
+            except UserWarning:
+                continue
+    return None
 
 
-def narrow(figure: Figure) -> Figure | None:
+def narrow(figure: Figure, *, below: bool = False) -> Figure | None:
     """A copy for a phone: as wide as its screen, panels below one another, text at its full size.
+
+    Args:
+        figure: what is copied.
+        below: whether the panels' legends become one below them all, for those that do not fit inside.
 
     Returns:
         ``None`` for a figure that cannot be copied, or has panels without a place in a grid.
@@ -162,14 +168,27 @@ def narrow(figure: Figure) -> Figure | None:
         return None
     rows = panels[0].get_subplotspec().get_gridspec().nrows
     each = copy.get_figheight() / rows
+    if below:
+        _gather(copy, panels)
     entries = [_one_column(copy, legend) for legend in list(copy.legends)]
     copy.set_size_inches(NARROW, max(each, 2.4) * len(panels) + 0.18 * sum(entries))
     grid = copy.add_gridspec(len(panels), 1)
     for place, axes in zip(grid, panels, strict=True):
         axes.set_subplotspec(place)
         _fit(axes, panels[0])
-    legible.enlarge(copy, SMALLEST)
+    legible.enlarge(copy, legible.PHONE)
     return copy
+
+
+def _gather(figure: Figure, panels: Iterable[Axes]) -> None:
+    """Make the panels' legends one of the figure, each name once."""
+    legends = [legend for axes in panels if (legend := axes.get_legend())]
+    entries = {}
+    for legend in legends:
+        entries |= zip((text.get_text() for text in legend.get_texts()), legend.legend_handles, strict=True)
+        legend.remove()
+    if entries:
+        figure.legend(entries.values(), entries, loc="outside lower center")
 
 
 def _one_column(figure: Figure, legend: Legend) -> int:

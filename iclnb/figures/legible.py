@@ -27,6 +27,9 @@ WIDEST = 9.0
 SMALLEST = 7.0
 """Points of text as a page shows it: 11.7 pixels."""
 
+PHONE = 7.5
+"""Points of text for a phone, where a column is 342 pixels wide and figures are a little wider."""
+
 TELLING = 15.0
 """Difference of lightness (CIE L*, 0 to 100) by which two series are told apart in grey."""
 
