@@ -116,7 +116,7 @@ def test_legends_that_do_not_fit_a_phones_panels_stand_below_them():
     narrow.canvas.draw()
     (legend,) = narrow.legends
     names = ["distance of the prediction 0", "random weights", "distance of the prediction 1"]
-    assert [text.get_text() for text in legend.get_texts()] == names
+    assert [text.get_text().replace("\n", " ") for text in legend.get_texts()] == names
     assert not any(axes.get_legend() for axes in narrow.axes)
     assert [axes.get_ylabel() for axes in narrow.axes] == ["distance", ""], "the second is not of the first"
 
@@ -139,7 +139,7 @@ def test_long_names_of_rows_are_wrapped_and_formulas_are_not():
 
 def test_a_legend_of_the_whole_figure_stands_in_one_column_below_the_panels():
     figure, axes = plt.subplots(1, 2, figsize=(8, 4), layout="constrained")
-    names = [f"labels permuted in prompts, best of all, {number}" for number in range(6)]
+    names = [f"labels permuted in all prompts, the best of all heads, {number}" for number in range(6)]
     lines = [panel.plot([number, 1], label=name)[0] for panel in axes for number, name in enumerate(names)]
     figure.legend(lines[:6], names, loc="outside lower center", ncols=3, fontsize=5)
     narrow = figures.narrow(figure)
@@ -147,7 +147,7 @@ def test_a_legend_of_the_whole_figure_stands_in_one_column_below_the_panels():
     narrow.canvas.draw()
     (legend,) = narrow.legends
     boxes = [text.get_window_extent() for text in legend.get_texts()]
-    assert [text.get_text() for text in legend.get_texts()] == names and len(boxes) == 6
+    assert [text.get_text().replace("\n", " ") for text in legend.get_texts()] == names and len(boxes) == 6
     assert all(lower.y1 <= upper.y0 + 2 for upper, lower in itertools.pairwise(boxes))
     assert boxes[0].y1 < min(axes.get_window_extent().y0 for axes in narrow.axes)
     assert legend.get_window_extent().width <= narrow.bbox.width

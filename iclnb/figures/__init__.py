@@ -52,6 +52,9 @@ NARROW = 3.0
 LETTERS = 30
 """In a line of text of a narrow figure."""
 
+NAMES = 44
+"""Letters in a line of its legend, whose text is smaller."""
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -144,8 +147,8 @@ def _phone(figure: Figure) -> _Image | None:
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="constrained_layout not applied")
         for below in (False, True):
-            copy = narrow(figure, below=below)
             try:
+                copy = narrow(figure, below=below)
                 return _image(copy) if copy else None
             except UserWarning:
                 continue
@@ -192,8 +195,11 @@ def _gather(figure: Figure, panels: Iterable[Axes]) -> None:
 
 
 def _one_column(figure: Figure, legend: Legend) -> int:
-    """Put a figure's legend below its panels, one entry to a line; returns how many entries it has."""
-    return len(legible.columns(figure, legend, 1).get_texts())
+    """Put a figure's legend below its panels, one entry below the other; returns how many lines it has."""
+    texts = legible.columns(figure, legend, 1).get_texts()
+    for text in texts:
+        text.set_text(_wrapped(text.get_text(), NAMES))
+    return sum(text.get_text().count("\n") + 1 for text in texts)
 
 
 def _fit(axes: Axes, first: Axes) -> None:

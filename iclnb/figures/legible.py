@@ -78,11 +78,8 @@ def _axes(panels: list[Axes]) -> Iterator[Axes]:
         yield from _axes(axes.child_axes)
 
 
-def columns(figure: Figure, legend: Legend, count: int) -> Legend:
-    """A figure's legend anew, outside its panels, in so many columns."""
-    figure.draw_without_rendering()
-    box = legend.get_window_extent()
-    side = "upper" if box.y0 + box.y1 > figure.bbox.height else "lower"
+def columns(figure: Figure, legend: Legend, count: int, side: str = "lower") -> Legend:
+    """A figure's legend anew, above (``upper``) or below its panels, in so many columns."""
     labels = [text.get_text() for text in legend.get_texts()]
     place = {"loc": f"outside {side} center", "frameon": False, "ncols": count}
     legend.remove()
@@ -95,11 +92,12 @@ def _fit(figure: Figure, legend: Legend) -> None:
     """Fewer columns for a legend wider than its figure, which grows by what the legend grows."""
     figure.draw_without_rendering()
     box, each = legend.get_window_extent(), len(legend.get_texts())
+    side = "upper" if box.y0 + box.y1 > figure.bbox.height else "lower"
     before, count = box.height, each
     while count > 1 and legend.get_window_extent().width > figure.bbox.width:
         rows = -(-each // count)
         count = -(-each // (rows + 1))  # the next smaller number that needs one row more
-        legend = columns(figure, legend, count)
+        legend = columns(figure, legend, count, side)
         figure.draw_without_rendering()
     more = legend.get_window_extent().height - before
     figure.set_figheight(figure.get_figheight() + max(0.0, more) / figure.dpi)
