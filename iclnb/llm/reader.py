@@ -46,8 +46,10 @@ class Reader:
     def load(cls, name: str = models.PACKAGED, *, batch_size: int = 16, **where: Any) -> "Reader":
         """A reader of a model by name that keeps its measurements (:class:`iclnb.llm.store.Store`).
 
-        Further arguments and errors as :func:`iclnb.llm.models.load`.
+        Further arguments and errors as :func:`iclnb.llm.models.load`; without a ``dtype`` the machine
+        decides (:data:`iclnb.llm.models.FASTEST`), and :attr:`origin` says what it took.
         """
+        where["dtype"] = where.get("dtype") or models.FASTEST
         loaded = kept.load(name, **where)
         return cls(loaded, batch_size=batch_size, store=Store(loaded.origin))
 
