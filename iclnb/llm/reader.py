@@ -34,7 +34,7 @@ class Reader:
 
     Args:
         loaded: a model and its tokeniser.
-        batch_size: queries per forward pass.
+        batch_size: queries per forward pass, or fewer where memory is short.
         store: where measurements are kept and found again; ``None`` for nowhere.
     """
 
@@ -46,11 +46,9 @@ class Reader:
     def load(cls, name: str = models.PACKAGED, *, batch_size: int = 16, **where: Any) -> "Reader":
         """A reader of a model by name that keeps its measurements (:class:`iclnb.llm.store.Store`).
 
-        Further arguments and errors as :func:`iclnb.llm.models.load`; without a ``dtype`` the machine
-        decides (:data:`iclnb.llm.models.FASTEST`), and :attr:`origin` says what it took.
+        Further arguments and errors as :func:`iclnb.llm.models.load`; ``dtype`` is its ``FASTEST`` if not given.
         """
-        where["dtype"] = where.get("dtype") or models.FASTEST
-        loaded = kept.load(name, **where)
+        loaded = kept.load(name, **where | {"dtype": where.get("dtype") or models.FASTEST})
         return cls(loaded, batch_size=batch_size, store=Store(loaded.origin))
 
     @property
