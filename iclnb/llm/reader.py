@@ -46,7 +46,7 @@ class Reader:
     def load(cls, name: str = models.PACKAGED, *, batch_size: int = 16, **where: Any) -> "Reader":
         """A reader of a model by name that keeps its measurements (:class:`iclnb.llm.store.Store`).
 
-        Further arguments and errors as :func:`iclnb.llm.models.load`; ``dtype`` is its ``FASTEST`` if not given.
+        Further arguments and errors as :func:`iclnb.llm.models.load`; ``FASTEST`` is the default ``dtype``.
         """
         loaded = kept.load(name, **where | {"dtype": where.get("dtype") or models.FASTEST})
         return cls(loaded, batch_size=batch_size, store=Store(loaded.origin))
