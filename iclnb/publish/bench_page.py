@@ -104,18 +104,19 @@ def page(project: Path) -> str:
 
 def _machine(record: Mapping[str, Any], found: Sequence[Row]) -> Iterator[str]:
     made, busiest = record["provenance"], max(load[0] for load in record["load"])
-    cores = made["machine"]
+    shared = f", {record['threads']} threads each" if record["threads"] else ""
     peaks = [
         f"{display.number(peak)} GFLOP/s in {row.way.removeprefix('product, ')}"
         for row in of(found, "machine")
         if (peak := rate(row))
     ]
     yield display.escape(
-        f"{record['model']} on {made['processor']} ({cores}), {made['time'][:10]}, revision "
-        f"{str(made['revision'])[:7]}. Matrix products reach {' and '.join(peaks)}. Before and between the "
-        f"experiments the machine's load was {display.number(record['load'][0][0], 2)} to "
+        f"{record['model']} on {made['processor']} ({made['machine']}{shared}), {made['time'][:10]}, "
+        f"revision {str(made['revision'])[:7]}. Matrix products reach {' and '.join(peaks)}. Before and "
+        f"between the experiments the machine's load was {display.number(record['load'][0][0], 2)} to "
         f"{display.number(busiest, 2)} processes. Each way runs in a process of its own, all take turns, and "
-        f"a time is the median of {record['rounds']} rounds, with the fastest and the slowest in brackets. "
+        f"a time is the median, with the fastest and the slowest in brackets, of "
+        f"{record['rounds']} round{'s' * (record['rounds'] > 1)}. "
         "Memory is what a run adds, at its peak, to the loaded model."
     )
 
@@ -142,8 +143,8 @@ def _capture(found: Sequence[Row]) -> Iterator[str]:
         (
             display.Author(NAMES[way]),
             *(display.Author(_time(at[way, size].seconds)) for size in sizes),
-            f"{_ratio(at[way, last], at[PASS, last])}",
-            at[way, last].megabytes,
+            _ratio(at[way, last], at[PASS, last]),
+            _count(at[way, last].megabytes),
         )
         for way in ways
     ]
@@ -159,19 +160,23 @@ def _capture(found: Sequence[Row]) -> Iterator[str]:
         f"than {display.number(worst, 2)}."
     )
     yield display.table(header, listed).data
-    yield bench_pictures.growth(
-        {NAMES[way]: [(r.size, r.median) for r in measured if r.way == way] for way in ways}
-    )._repr_html_()
+    series = {NAMES[way]: [(row.size, row.median) for row in measured if row.way == way] for way in ways}
+    yield f"```{{raw}} html\n{bench_pictures.growth(series)._repr_html_()}\n```"
 
 
 def _time(seconds: Sequence[float]) -> str:
     """Milliseconds: the median, and the fastest and slowest round."""
-    low, middle, high = (display.number(1000 * f(seconds)) for f in (min, statistics.median, max))
+    low, middle, high = (_count(1000 * f(seconds)) for f in (min, statistics.median, max))
     return f"{middle} [{low}, {high}]"
 
 
+def _count(value: float | None) -> str:
+    """A number with at least its whole part."""
+    return display.number(value) if value is None or value < 100 else f"{value:,.0f}"
+
+
 def _ratio(row: Row, base: Row) -> str:
-    return display.number(row.median / base.median)
+    return _count(row.median / base.median)
 
 
 def _shared(record: Mapping[str, Any], found: Sequence[Row]) -> Iterator[str]:
@@ -195,7 +200,7 @@ def _shared(record: Mapping[str, Any], found: Sequence[Row]) -> Iterator[str]:
                 display.Author(_time(row.seconds)),
                 f"{base.median / row.median:.3g}" if base else "n/a",
                 f"{100 * rate(row) / peak:.0f} %" if peak and rate(row) else "",
-                row.megabytes,
+                _count(row.megabytes),
             )
         )
     yield display.table(

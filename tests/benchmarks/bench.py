@@ -94,7 +94,10 @@ class Contender:
             pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": errors}
             self.process = subprocess.Popen(command, text=True, env=environment, **pipes)
         stack.callback(self._end)
-        self.way, self.taken = way, []
+        self.way, self.taken, self.versions, self.missing = way, [], {}, None
+
+    def wait(self) -> None:
+        """Until it is ready, or has said why it cannot be."""
         ready = self._reply()
         self.versions, self.missing = ready.get("versions", {}), ready.get("missing") or ready.get("failed")
 
@@ -122,7 +125,10 @@ class Contender:
 def contenders(ways: Sequence[str], pythons: Mapping[str, Path], place: Mapping[str, Any]) -> Iterator[list]:
     """A process for each way, all waiting."""
     with ExitStack() as stack:
-        yield [Contender(pythons["peer" if way in PEERS else "ours"], way, place, stack) for way in ways]
+        crew = [Contender(pythons["peer" if way in PEERS else "ours"], way, place, stack) for way in ways]
+        for one in crew:
+            one.wait()
+        yield crew
 
 
 def too_large(earlier: Mapping[str, Any] | None, ratio: float, limit: float) -> str | None:

@@ -169,9 +169,13 @@ def _sweep(sampled, chunk=20):
         def at(batch):
             recipe = train.Recipe(batch=batch if sampled else None)
             program = train.compile_sweep(models, recipe, D, CONTEXT, 1, 0, 1)
-            steps = jnp.arange(chunk)
-            jax.block_until_ready(program.run(program.start, steps))
-            return Work(lambda: jax.block_until_ready(program.run(program.start, steps)) and None, chunk)
+            carry = [program.start]  # each run takes over the arrays of the one before
+
+            def run():
+                carry[0] = jax.block_until_ready(program.run(carry[0], jnp.arange(chunk)))
+
+            run()  # compiles
+            return Work(run, chunk)
 
         return at
 
