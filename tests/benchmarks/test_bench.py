@@ -52,7 +52,7 @@ def here(bench, absent):
 
 @pytest.mark.tiny
 def test_ways_agree_and_what_is_missing_is_said(bench, model, tmp_path, monkeypatch):
-    absent = {"nnsight", "TransformerLens", "posteriors, dynamax", "sweep, PyTorch loop"}
+    absent = {"nnsight", "TransformerLens", "posteriors, dynamax", "sweep, PyTorch loop", "sweep, sampled"}
     monkeypatch.setattr(bench, "Contender", here(bench, absent))
     settings = {"name": "tiny", "rounds": 1, "limit": 60}
     record = bench.bench(bench.QUICK, model, Path(sys.executable), **settings)
