@@ -1,24 +1,18 @@
 """Claims down, runs across: what each model says of a chapter's claims, beside the paper's number."""
 
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from iclnb import claims, display
+from iclnb import claims, criteria, display
 from iclnb.errors import IclnbError
 from iclnb.publish import records
 
 HERE = "this machine"
 ACROSS = 4
 """Runs in one table, so that with claims and the paper's number it has six columns at most."""
-
-HAIR = 50
-"""How many times the data may be needed before an effect counts as lying at the margin itself."""
-
-_NUMBER = r"(-?(?:[\d.]+(?:e[+-]?\d+)?|inf))"
 
 
 class Run(NamedTuple):
@@ -95,26 +89,15 @@ def tables(listed: Sequence[Run]) -> Iterator[str]:
 
 
 def more_data(claim: Mapping[str, Any]) -> float | None:
-    """How many times the data an inconclusive claim would take, were its estimate right.
-
-    Intervals narrow as one over the square root of the number of units, and every bound of the criterion
-    must come to lie outside.
+    """How many times the data an inconclusive claim of a results file would take, were its estimate right.
 
     Returns:
-        ``None`` for a claim that is decided, or has no interval; infinite for an estimate on a bound.
+        ``None`` for a claim that is decided, or has no interval (:meth:`iclnb.criteria.Criterion.more_data`).
     """
     value, (low, high) = claim["estimate"], claim["interval"]
     if claim["verdict"] != claims.INCONCLUSIVE or None in (value, low, high, claim["control"]):
         return None
-    bounds = [float(bound) for bound in re.findall(_NUMBER, claim["criterion"].split(" lies ")[-1])]
-    needed = [
-        ((value - low if value > bound else high - value) / abs(value - bound)) ** 2
-        if value != bound
-        else math.inf
-        for bound in bounds
-        if low <= bound <= high
-    ]
-    return max(needed, default=None)
+    return criteria.read(claim["criterion"]).more_data(value, (low, high))
 
 
 def _here(project: Path, name: str) -> Mapping[str, Any] | None:
@@ -210,8 +193,7 @@ def _cell(run: Run, claim: Mapping[str, Any] | None, first: Mapping[str, Any]) -
 def _undecided(claim: Mapping[str, Any]) -> Iterator[str]:
     more = more_data(claim)
     if more is not None:
-        times = f"{_number(max(more, 1.01), 2)} × the data would decide"
-        yield "*at the margin itself*" if more > HAIR else f"*{times}*"
+        yield f"*{criteria.wanting(more)}*"
 
 
 def _number(value: float | None, digits: int = 3) -> str:
