@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from iclnb import claims, criteria, display
 from iclnb.errors import IclnbError
-from iclnb.publish import records
+from iclnb.publish import margins, records
+from iclnb.publish.margins import Margin
 
 HERE = "this machine"
 ACROSS = 4
@@ -64,10 +65,11 @@ def runs(project: Path, names: Sequence[str]) -> dict[str, list[Run]]:
     return {name: sorted(listed, key=order) for name, listed in found.items()}
 
 
-def tables(listed: Sequence[Run]) -> Iterator[str]:
+def tables(listed: Sequence[Run], known: Sequence[Margin] = ()) -> Iterator[str]:
     """The matrix of one chapter in Markdown; more than one table for more than :data:`ACROSS` runs.
 
-    The paper's numbers are those that a run's values give as ``reported``, by the claim's id.
+    Below a verdict stands what it is at half and at twice the margin, where ``known`` has one. The paper's
+    numbers are those that a run's values give as ``reported``, by the claim's id.
     """
     reported: dict[str, Any] = {}
     for run in listed:
@@ -81,7 +83,7 @@ def tables(listed: Sequence[Run]) -> Iterator[str]:
         for id in ids:
             first = next(each[id] for each in by_id if id in each)
             paper = [display.Author(_number(reported[id]) if id in reported else "")] if papers else []
-            cells = [_cell(run, each.get(id), first) for run, each in zip(part, by_id, strict=True)]
+            cells = [_cell(run, each.get(id), first, known) for run, each in zip(part, by_id, strict=True)]
             rows.append((_claim(first), *paper, *cells))
         if rows:
             header = ("claim", *(["paper"] if papers else []), *map(_header, part))
@@ -173,7 +175,9 @@ def _claim(claim: Mapping[str, Any]) -> display.Author:
     return display.Author(f"{display.escape(claim['statement'])}<br>*{facts}*")
 
 
-def _cell(run: Run, claim: Mapping[str, Any] | None, first: Mapping[str, Any]) -> display.Author:
+def _cell(
+    run: Run, claim: Mapping[str, Any] | None, first: Mapping[str, Any], known: Sequence[Margin]
+) -> display.Author:
     """Verdict, estimate and control of one run, and what it words differently from the row's claim."""
     if claim is None:
         return display.Author("")
@@ -185,6 +189,7 @@ def _cell(run: Run, claim: Mapping[str, Any] | None, first: Mapping[str, Any]) -
         display.escape(f"control {_number(claim['control'])}"),
         *(f"*here: {display.escape(text)}*" for text in other),
         *_undecided(claim),
+        *(f"*{line}*" for line in margins.lines(known, run.results["notebook"], claim)),
         *badges(run),
     ]
     return display.Author("<br>".join(lines))
