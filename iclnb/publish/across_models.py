@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from iclnb import claims, display
-from iclnb.publish import matrix
+from iclnb.publish import matrix, pictures_across_models
 from iclnb.publish.matrix import Run
 
 EVERY, NONE, CHANGES, OPEN = (
@@ -42,7 +42,7 @@ def summary(runs: Sequence[Run]) -> str:
         if listed
     ]
     told = "\n\n".join(parts)
-    return f"{said}\n\n:::::{{dropdown}} Claim by claim\n\n{told}\n\n:::::"
+    return f"{said}{_picture(compared)}\n\n:::::{{dropdown}} Claim by claim\n\n{told}\n\n:::::"
 
 
 def outcome(verdicts: Iterable[str]) -> str:
@@ -64,6 +64,14 @@ def _compared(runs: Sequence[Run]) -> list[Run]:
         if run.task == task:
             first.setdefault(run.model, run)
     return sorted(first.values(), key=matrix.order)
+
+
+def _picture(runs: Sequence[Run]) -> str:
+    """The runs whose values hold the shares of a verdict, in one picture."""
+    drawn = [run for run in runs if "share_intervals" in run.results.get("values", {})]
+    if len(drawn) < 2:
+        return ""
+    return f"\n\n```{{raw}} html\n{pictures_across_models.shares(drawn)._repr_html_()}\n```"
 
 
 def _claim(run: Run, id: str) -> Mapping[str, Any] | None:

@@ -3,7 +3,7 @@
 import pytest
 
 from iclnb import claims, stats
-from iclnb.publish import across_models, matrix
+from iclnb.publish import across_models, matrix, pictures_across_models
 
 YES, NO, OPEN = 5.0, -5.0, 0.5
 SMALL, LARGE = "small-135m", "large_1.5b"
@@ -60,3 +60,27 @@ def test_a_stale_record_keeps_its_mark():
 )
 def test_outcomes(verdicts, expected):
     assert across_models.outcome(verdicts) == expected
+
+
+def with_shares(model, one, other):
+    made = run(model, all=YES)
+    shares = {"swapped": {"kernel": one, "report": other}, "own words": {"kernel": other, "report": one}}
+    ends = {c: {n: [v - 0.1, v + 0.1] for n, v in found.items()} for c, found in shares.items()}
+    made.results["values"] |= {"shares": shares, "share_intervals": ends}
+    return made
+
+
+def test_shares_of_several_models_are_one_picture():
+    runs = [with_shares(SMALL, 0.2, 0.8), with_shares(LARGE, 0.7, 0.3)]
+    picture = pictures_across_models.shares(runs)
+    assert [axes.get_title() for axes in picture.figure.axes] == ["swapped", "own words"]
+    for axes, drawn in zip(
+        picture.figure.axes, ([[0.2, 0.8], [0.7, 0.3]], [[0.8, 0.2], [0.3, 0.7]]), strict=True
+    ):
+        assert [container.lines[0].get_ydata().tolist() for container in axes.containers] == drawn
+        whiskers = [segment for c in axes.containers for segment in c.lines[2][0].get_segments()]
+        assert {round(float(end[1] - start[1]), 6) for start, end in whiskers} == {0.2}
+    assert f"{SMALL}: report most under swapped (0.8), kernel most under own words (0.8)." in picture.alt
+    assert "<img" in across_models.summary(runs) and "<img" not in across_models.summary(
+        [*runs[:1], run(LARGE, all=YES)]
+    )
