@@ -104,7 +104,7 @@ def page(project: Path) -> str:
 
 def _machine(record: Mapping[str, Any], found: Sequence[Row]) -> Iterator[str]:
     made, busiest = record["provenance"], max(load[0] for load in record["load"])
-    shared = f", {record['threads']} threads each" if record["threads"] else ""
+    shared = f", threads a process: {record['threads']}" if record["threads"] else ""
     peaks = [
         f"{display.number(peak)} GFLOP/s in {row.way.removeprefix('product, ')}"
         for row in of(found, "machine")

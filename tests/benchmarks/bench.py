@@ -174,10 +174,11 @@ def _record(row: dict[str, Any], reply: Mapping[str, Any], warming: bool) -> Non
     if "failed" in reply:
         row["left_out"] = reply["failed"]
         return
-    row["megabytes"] = max((m for m in (row["megabytes"], reply["megabytes"]) if m is not None), default=None)
     row |= {name: reply[name] for name in ("points", "gflop", "sample")}
-    if not warming:
+    if not warming:  # libraries set themselves up in the first run
         row["seconds"].append(reply["seconds"])
+        known = (each for each in (row["megabytes"], reply["megabytes"]) if each is not None)
+        row["megabytes"] = max(known, default=None)
 
 
 def _told(row: Mapping[str, Any]) -> str:
