@@ -27,9 +27,7 @@ template: str = "Initial guess: {guess}"  # the guess's line
 position: str = "after"  # of the guess: before, between or after sentences
 decimals: int = 1  # of the guess
 answer_decimals: int = 1  # of the demonstrations' scores
-chat: Optional[bool] = by_profile(
-    False, None, None
-)  # in chat template; None: if it has one
+chat: Optional[bool] = by_profile(False, None, None)  # in chat template, if any
 k: int = by_profile(1, 10, 10)  # demonstrations per prompt
 sets: int = by_profile(2, 3, 5)  # demonstration sets, shared by all pairs
 pairs: int = by_profile(4, 24, 1379)  # test pairs, main comparison

@@ -24,12 +24,10 @@ template: str = "Initial guess: {guess}"  # the guess's line
 position: str = "after"  # of the guess: before, between or after sentences
 decimals: int = 1  # of the guess
 answer_decimals: int = 1  # of the demonstrations' scores
-chat: Optional[bool] = by_profile(
-    False, None, None
-)  # in chat template; None: if it has one
-k: int = by_profile(2, 10, 10)  # demonstrations per prompt
+chat: Optional[bool] = by_profile(False, None, None)  # in chat template, if any
+k: int = by_profile(1, 10, 10)  # demonstrations per prompt
 sets: int = by_profile(2, 3, 5)  # demonstration sets, shared by all pairs
-subset: int = by_profile(3, 6, 300)  # test pairs
+subset: int = by_profile(2, 8, 300)  # test pairs
 train_pairs: int = by_profile(50, 500, 5749)  # the small model learns from
 variants: int = by_profile(1, 2, 4)  # other ways to write guess and answer
 folds: int = 5  # of cross-fitting
