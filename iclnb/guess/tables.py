@@ -102,7 +102,7 @@ def set_up(run: Mapping[str, Any]) -> Markdown:
         run: the settings of the chapter.
     """
     where = f"{run['position']} the sentences, as “{run['template']}”"
-    written = f"{run['decimals']} decimals; scores of demonstrations {run['answer_decimals']}"
+    written = f"decimals: {run['decimals']} of the guess, {run['answer_decimals']} of the scores"
     shown = f"{run['k']}, in {run['sets']} sets for all pairs"
     training = "Adam, rate 0.001, squared error, 10 epochs, batches of 8"
     rows = [
