@@ -60,6 +60,7 @@ def retrieval(found: Mapping[Retrieved, Measured], *, seed: int) -> Picture:
         axes.plot(kernel, np.arange(len(panel)), label="kernel regression", **CROSS)
         axes.axvline(0.5, label="chance", **REFERENCE)
         axes.set(title=title, xlabel="probability of the right label word")
+        axes.margins(y=0.15)
         axes.invert_yaxis()
     legend(figure, all_axes[0], 3)
     words = means(

@@ -66,9 +66,9 @@ def test_the_design_follows_from_the_shape():
 
 
 def test_agreement_beyond_what_the_truth_explains_by_hand():
-    """Of the four queries with label 1 two are answered alike by model and kernel."""
+    """Model and kernel answer three of four queries with label 1 alike, and both with label 0."""
     model, kernel, truths = (
-        np.array(part) for part in ([1, 1, 0, 0, 0, 1], [1, 0, 0, 1, 0, 0], [1] * 4 + [0] * 2)
+        np.array(part) for part in ([1, 1, 0, 0, 0, 1], [1, 0, 0, 0, 0, 1], [1] * 4 + [0] * 2)
     )
     sides = (Choices(np.eye(2)[side], np.zeros(6), truths) for side in (model, kernel))
     expected = []
