@@ -471,6 +471,10 @@ results.values |= {
         one.name: {n: s.value for n, s in one.verdict.shares.items()}
         for one in conditions
     },
+    "share_intervals": {
+        one.name: {n: [s.low, s.high] for n, s in one.verdict.shares.items()}
+        for one in conditions
+    },
     "effects": {
         one.name: {n: s.value for n, s in one.verdict.effects.items()}
         for one in conditions

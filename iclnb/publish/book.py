@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from iclnb import paths
 from iclnb.errors import IclnbError, unknown
-from iclnb.publish import colab, made_pages, notebooks, origins, pages, side_by_side
+from iclnb.publish import across_models, colab, made_pages, matrix, notebooks, origins, pages, side_by_side
 from iclnb.publish import run as runner
 from iclnb.publish.polish import polish
 from iclnb.publish.side_by_side import Failure, Task
@@ -137,8 +137,9 @@ def stage(project: Path, target: Path) -> Path:
         for part in ("notebooks", "downloads"):
             (folder / part).mkdir()
         titles = {}
-        for name in chapters(project):
-            titles[name] = _stage_notebook(project, name, folder)
+        runs = matrix.runs(project, chapters(project))
+        for name, listed in runs.items():
+            titles[name] = _stage_notebook(project, name, folder, across_models.summary(listed))
         made_pages.write(project, folder, titles)
     return target
 
@@ -155,7 +156,7 @@ def configuration(config: dict[str, Any]) -> dict[str, Any]:
     return {**config, "repository": repository, "html": html, "launch_buttons": {**launch, "thebe": False}}
 
 
-def _stage_notebook(project: Path, name: str, folder: Path) -> str:
+def _stage_notebook(project: Path, name: str, folder: Path, across: str) -> str:
     """Put one chapter's page and its downloads in place; returns its title."""
     source = notebooks.source(project, name)
     executed = project / "build" / "executed" / f"{name}.ipynb"
@@ -173,7 +174,7 @@ def _stage_notebook(project: Path, name: str, folder: Path) -> str:
     shutil.copyfile(source, folder / "downloads" / f"{name}.py")
     shutil.copyfile(results, folder / "downloads" / f"{name}.json")
     links = {f"../downloads/{file}": kind for file, kind in downloads.items()}
-    page = pages.page(source, nbformat.read(executed, as_version=4), record, links)
+    page = pages.page(source, nbformat.read(executed, as_version=4), record, links, across)
     page = origins.mark(page, project, name, record)
     (folder / "notebooks" / f"{name}.ipynb").write_text(nbformat.writes(page), encoding="utf-8")
     return notebooks.title(plain)
