@@ -94,8 +94,8 @@ shares, strengths = material.parts(run.shares), material.parts(run.strengths)
 # 6. that the **order** of demonstrations matters: a sum has no order. *Refuted* if two orders seldom get
 #    different answers, or if the last label pulls no more than the others.
 #
-# Where a claim needs a margin it is 0.05: one answer in twenty, or as much probability. Less would be lost
-# among the draws of demonstrations. A claim about a direction has the margin 0.
+# Where a claim needs a margin it is 0.05, one answer in twenty or as much probability; the
+# [results page](../book/results) says why, and shows the verdicts at half and at twice of it.
 #
 # The control of a claim is, wherever there is one, what kernel regression gives on the same demonstrations.
 # A claim can hold and still not speak for the kernel view, if the kernel does something else. Nor does it
@@ -428,8 +428,8 @@ tables.table_1(perturbed, plain, seed=seed)
 for kind in perturb.LOST:
     lost = estimates.accuracy_difference(perturbed[kind, 1.0], plain, seed=seed)
     statement = f"Queries out of distribution ({kind}) lower accuracy."
-    name = f"ood-{kind.replace(' ', '-')}-hurt"
-    display(claim(name, statement, claims.below(0), lost))
+    ending = f"{kind.replace(' ', '-')}-hurt"
+    display(claim(f"ood-{ending}", statement, claims.below(0), lost))
 
 # %%
 claim(
