@@ -51,6 +51,9 @@ NARROW = 3.0
 LETTERS = 30
 """In a line of text of a narrow figure."""
 
+LEAST = 25_000
+"""Bytes of a PNG that no SVG of ours is smaller than: its letters alone take more."""
+
 SMALLEST = 7.0
 """Points of text in a narrow figure: 11.7 pixels."""
 
@@ -107,6 +110,8 @@ def _image(figure: Figure) -> _Image:
     """The figure as SVG or as PNG, whichever is smaller."""
     raster = _saved(figure, "png")
     width, height = struct.unpack(">II", raster[16:24])  # the PNG header
+    if len(raster) < LEAST:
+        return _Image("png", raster, width, height)
     with mpl.rc_context({"svg.hashsalt": "iclnb"}):  # the same figure gives the same bytes
         vector = _saved(figure, "svg", metadata={"Date": None})
     kind, content = ("svg+xml", vector) if len(vector) < len(raster) else ("png", raster)

@@ -195,7 +195,7 @@ def package_files(project: Path, source: Path) -> set[Path]:
 
 @cache
 def _imports(project: Path, path: Path, changed: int) -> tuple[str, ...]:
-    """Dotted names that a file imports, or may import: ``from a import b`` gives ``a.b``."""
+    """Dotted names of ours that a file loads, or may load: ``from a import b`` gives ``a`` and ``a.b``."""
     inside = path.relative_to(project).with_suffix("").parts
     try:
         tree = ast.parse(_without_magics(path), filename=str(path))
@@ -209,7 +209,8 @@ def _imports(project: Path, path: Path, changed: int) -> tuple[str, ...]:
             base = [*inside[: len(inside) - node.level]] if node.level else []
             module = ".".join([*base, *([node.module] if node.module else [])])
             found += (f"{module}.{alias.name}" for alias in node.names)
-    return tuple(dict.fromkeys(found))
+    ours = (name.split(".") for name in dict.fromkeys(found) if name.split(".")[0] == PACKAGE)
+    return tuple({".".join(parts[:length]) for parts in ours for length in range(1, len(parts) + 1)})
 
 
 def _without_magics(path: Path) -> str:
@@ -218,14 +219,10 @@ def _without_magics(path: Path) -> str:
 
 
 def _module_files(project: Path, name: str) -> Iterator[Path]:
-    """The files that importing a dotted name loads: each package on the way, then the module."""
-    parts = name.split(".")
-    if parts[0] != PACKAGE:
-        return
-    for length in range(1, len(parts) + 1):
-        place = project.joinpath(*parts[:length])
-        if place.is_dir():
-            yield from (p for p in place.iterdir() if p.is_file() and p.suffix not in {".py", ".pyc"})
-            place = place / "__init__"
-        if (module := place.with_suffix(".py")).is_file():
-            yield module
+    """The files that are loaded for a dotted name: a module, or what a package folder holds."""
+    place = project.joinpath(*name.split("."))
+    if place.is_dir():
+        yield from (p for p in place.iterdir() if p.is_file() and p.suffix not in {".py", ".pyc"})
+        place = place / "__init__"
+    if (module := place.with_suffix(".py")).is_file():
+        yield module

@@ -3,11 +3,19 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from iclnb.publish import architectures_page, front_page, matrix, report, reproduction_page, results_page
+from iclnb.publish import (
+    architectures_page,
+    bench_page,
+    front_page,
+    matrix,
+    report,
+    reproduction_page,
+    results_page,
+)
 
 
 def write(project: Path, folder: Path, titles: Mapping[str, str]) -> None:
-    """Write results, report card, reproduction cards and architectures, and fill in the front page.
+    """Write results, report and reproduction cards, architectures, benchmark, and fill in the front page.
 
     Args:
         project: the checkout, its notebooks executed.
@@ -25,6 +33,7 @@ def write(project: Path, folder: Path, titles: Mapping[str, str]) -> None:
         "book/results.md": results_page.page(project, titles),
         "book/reproduction.md": reproduction_page.page(project, titles, runs, rows),
         "book/architectures.md": architectures_page.page(project),
+        "book/benchmark.md": bench_page.page(project),
         "downloads/claims.json": report.as_json(rows),
         "downloads/claims.csv": report.as_csv(rows),
     }
