@@ -82,8 +82,8 @@ results = claims.Results(
 )
 
 # %% [markdown]
-# Pairs, small model and demonstration sets are those of the chapter, drawn from the same seeds; the test
-# pairs are its first ones.
+# Train pairs and small model are those of the chapter, drawn from the same seeds; test pairs and demonstration
+# sets are its first ones.
 #
 # ## Chat templates
 #
