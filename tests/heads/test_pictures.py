@@ -49,7 +49,7 @@ def test_the_chosen_heads_are_framed_whatever_the_evaluation_points_say():
     right = np.mean(found.decided == found.truth[..., None, None], axis=(0, 1))
     np.testing.assert_allclose(axes[1].get_images()[0].get_array(), right)
     assert axes[0].get_images()[0].get_clim() == axes[2].get_images()[0].get_clim()
-    assert f"against the truth {right.max():.3g}" in made.alt
+    assert f"with the truth in {right.max():.3g}" in made.alt
 
 
 def test_not_a_number_is_never_best():
