@@ -115,7 +115,7 @@ def _image(figure: Figure) -> _Image:
     raster = _saved(figure, "png")
     width, height = struct.unpack(">II", raster[16:24])  # the PNG header
     if len(raster) < LEAST:
-        return _Image("png", raster, width, height)
+        return _Image("png", raster, width, height, legible.smallest(figure))
     with mpl.rc_context({"svg.hashsalt": "iclnb"}):  # the same figure gives the same bytes
         vector = _saved(figure, "svg", metadata={"Date": None})
     kind, content = ("svg+xml", vector) if len(vector) < len(raster) else ("png", raster)
