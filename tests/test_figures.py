@@ -9,11 +9,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from bs4 import BeautifulSoup
+from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter
 
 from iclnb import figures
+from iclnb.figures import legible
 
-COLUMN = 366
+COLUMN = 342
 """Pixels: a page's column on a screen of 390."""
 
 
@@ -79,7 +81,7 @@ def test_on_a_phone_panels_stand_below_one_another_and_text_keeps_its_size():
     assert all(lower.y1 <= upper.y0 for upper, lower in itertools.pairwise(boxes))
     (image,) = [image for image in images(picture) if image.name == "source"]
     scale = min(1, COLUMN / int(image["width"]))
-    texts = [text for axes in narrow.axes for text in figures._texts(axes) if text.get_text()]
+    texts = [text for text in narrow.findobj(Text) if text.get_text()]
     smallest = min(text.get_fontsize() for text in texts)
     assert smallest / 72 * 120 * scale >= 11 and len(texts) > 12
     assert all(axes.get_ylabel() == "what is measured" for axes in narrow.axes)
@@ -94,6 +96,27 @@ def test_the_wide_figure_stays_as_it_was():
     assert first == second, "the same figure gives the same page"
     assert (picture.figure.get_size_inches() == before[0]).all()
     assert [axes.get_title() for axes in picture.figure.axes] == before[1]
+
+
+def test_legends_that_do_not_fit_a_phones_panels_stand_below_them():
+    figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+    for number, place in enumerate(({"loc": "best"}, {"loc": "center left", "bbox_to_anchor": (1, 0.5)})):
+        axes[number].plot(
+            [1, 2], [1, 2], label=f"distance of the prediction {number}", **figures.SERIES[number]
+        )
+        axes[number].plot([1, 2], [2, 1], label="random weights", **figures.CONTROL)
+        axes[number].set_yticks([1, 2], ["a name of a row", "another name of a row"])
+        axes[number].legend(**place)
+    plt.close(figure)
+    phone, _ = images(figures.Picture(figure, alt="two"))
+    assert phone.name == "source"
+    assert float(phone["data-text"]) * min(1, COLUMN / int(phone["width"])) >= 11
+    narrow = figures.narrow(figure, below=True)
+    narrow.canvas.draw()
+    (legend,) = narrow.legends
+    names = ["distance of the prediction 0", "random weights", "distance of the prediction 1"]
+    assert [text.get_text() for text in legend.get_texts()] == names
+    assert not any(axes.get_legend() for axes in narrow.axes)
 
 
 def test_a_figure_without_a_grid_is_shown_as_it_is():
@@ -126,4 +149,69 @@ def test_a_legend_of_the_whole_figure_stands_in_one_column_below_the_panels():
     assert all(lower.y1 <= upper.y0 + 2 for upper, lower in itertools.pairwise(boxes))
     assert boxes[0].y1 < min(axes.get_window_extent().y0 for axes in narrow.axes)
     assert legend.get_window_extent().width <= narrow.bbox.width
-    assert min(text.get_fontsize() for text in legend.get_texts()) >= figures.SMALLEST
+    assert min(text.get_fontsize() for text in legend.get_texts()) >= legible.SMALLEST
+
+
+PAGE = 768
+"""Pixels: a page's column on a screen of 1400."""
+
+
+def test_text_of_a_wide_figure_can_be_read_where_it_is_scaled_down_to_a_page():
+    figure, axes = plt.subplots(1, 4, figsize=(12, 4), layout="constrained")
+    above = axes[0].secondary_xaxis("top", functions=(lambda x: x / 2, lambda x: 2 * x))
+    above.tick_params(labelsize=6)
+    above.set_xlabel("relative depth", fontsize=6)
+    names = [f"a rule that does not look at the query at all, {number}" for number in range(6)]
+    lines = [axes[0].plot([number, 1], label=name)[0] for number, name in enumerate(names)]
+    axes[1].legend(lines[:1], ["inside"], fontsize=5)
+    axes[2].text(0, 0, "note", fontsize=4)
+    figure.legend(lines, names, loc="outside lower center", ncols=4, fontsize=6)
+    plt.close(figure)
+    wide = images(figures.Picture(figure, alt="rules"))[-1]
+    scale = min(1, PAGE / int(wide["width"]))
+    assert float(wide["data-text"]) * scale >= 11, "what the page says"
+    copy = figures._copy(figure)
+    legible.wide(copy)
+    copy.draw_without_rendering()
+    sizes = {text.get_text(): text.get_fontsize() for text in copy.findobj(Text) if text.get_text()}
+    assert {"relative depth", "inside", "note", *names} <= set(sizes)
+    assert min(sizes.values()) / 72 * 120 * scale >= 11
+    legend = copy.legends[0].get_window_extent()
+    assert legend.width <= copy.bbox.width and legend.y1 < min(a.get_window_extent().y0 for a in copy.axes)
+
+
+def panel(*looks):
+    figure, axes = plt.subplots()
+    for number, look in enumerate(looks):
+        axes.plot([number, 1], label=f"series {number}", **look)
+    plt.close(figure)
+    return figure
+
+
+def test_the_books_series_are_told_apart_in_grey():
+    assert legible.alike(panel(*figures.SERIES, figures.CONTROL)) == []
+
+
+def test_series_that_differ_in_hue_alone_are_named():
+    looks = [{"color": colour} for colour in ("#d55e00", "#0072b2", "black")]
+    assert legible.alike(panel(*looks)) == ["series 0 and series 1"]
+    looks[1]["marker"] = "s"
+    found = panel(*looks)
+    assert legible.alike(found) == []
+    page = BeautifulSoup(figures.Picture(found, alt="lines")._repr_html_(), "html.parser")
+    assert not page.figure.has_attr("data-alike")
+    pale = panel({"color": "#d55e00"}, {"color": "#8c6d31"})
+    page = BeautifulSoup(figures.Picture(pale, alt="lines")._repr_html_(), "html.parser")
+    assert page.figure["data-alike"] == "series 0 and series 1"
+
+
+def test_bars_are_told_apart_by_hatch_or_lightness():
+    figure, axes = plt.subplots()
+    for number, look in enumerate(
+        ({"color": "#0072b2"}, {"color": "#b34700"}, {"color": "#b34700", "hatch": "//"})
+    ):
+        axes.bar([number], [1], label=f"bar {number}", **look)
+    axes.errorbar([1, 2], [1, 2], [1, 1], label="with errors", color="#0072b2")
+    axes.plot([1, 2], [2, 2], label="without", color="#b34700")
+    plt.close(figure)
+    assert legible.alike(figure) == ["without and with errors", "bar 0 and bar 1"]

@@ -45,8 +45,7 @@ def averaged_map(
     )
     return Picture(
         figure,
-        alt=f"Heat map of {layers} layers by {heads} heads over the prompt. Labels draw, of their "
-        f"uniform share, {words}.",
+        alt=f"Labels draw, of their uniform share, {words}: attention of {layers} layers by {heads} heads.",
         caption="Attention of the last token, averaged over prompts. Labels y are marked above.",
     )
 
@@ -63,9 +62,9 @@ def one_prompt(reader: Reader, prompt: Prompt) -> Picture:
     on_labels = sum(by_layer[:, list(y.tokens)].sum(-1).mean() for y in prompt.y)
     return Picture(
         figure,
-        alt=f"Heat map of {len(by_layer)} layers over the {by_layer.shape[1]} tokens of one prompt. Its "
-        f"first token draws {by_layer[:, 0].mean():.0%} of the attention, its {len(prompt.y)} labels "
-        f"{on_labels:.0%}.",
+        alt=f"The first token of one prompt draws {by_layer[:, 0].mean():.0%} of the attention, its "
+        f"{len(prompt.y)} labels {on_labels:.0%}: means over {len(by_layer)} layers, of {by_layer.shape[1]} "
+        "tokens.",
         caption="One prompt, heads averaged. Labels y are marked above.",
     )
 
@@ -107,10 +106,11 @@ def depth_profiles(
         f"{number(float(random[name].value.max()))}"
         for name, one in learned.items()
     ]
+    most = max(learned, key=lambda name: learned[name].value.max()).capitalize()
     all_axes[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     return Picture(
         figure,
-        alt=f"Three panels of attention relative to uniform by layer: {'; '.join(peaks)}.",
+        alt=f"{most} draw most, relative to uniform: {'; '.join(peaks)}.",
         caption="Attention relative to uniform (95 % intervals over prompts). Shaded: the claims' layers.",
     )
 

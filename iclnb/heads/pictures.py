@@ -13,7 +13,7 @@ from iclnb import figures
 from iclnb.display import cell, number
 from iclnb.figures import Picture
 from iclnb.heads import estimates_causes
-from iclnb.heads.causes import CONTROLS, Causes
+from iclnb.heads.causes import ABLATIONS, CONTROLS, Causes
 from iclnb.heads.estimates import best_by_layer
 from iclnb.heads.interventions import Head
 from iclnb.heads.reconstruction import Agreement, Arms
@@ -34,13 +34,13 @@ def reconstruction_maps(found: Agreement, random: Agreement) -> Picture:
         "accuracy against the truth": found.by_head(found.truth),
         "random weights: agreement": random.by_head(),
     }
-    figure = _maps(panels, dict(zip(panels, (found.head, found.head, random.head), strict=True)))
+    figure = head_maps(panels, dict(zip(panels, (found.head, found.head, random.head), strict=True)))
     layers, heads = found.selection.shape
     best = [number(float(values.max())) for values in panels.values()]
     return Picture(
         figure,
-        alt=f"Heat maps of {layers} layers by {heads} heads. Against the model the best head reaches "
-        f"{best[0]}, against the truth {best[1]}; with random weights {best[2]} against its own answers.",
+        alt=f"The best of {layers} layers by {heads} heads agrees with the model in {best[0]} of the prompts "
+        f"and with the truth in {best[1]}, each at most; random weights reach {best[2]} with their model.",
         caption="How often each head's answer is the model's, or the true one. Frames: heads chosen on other "
         "test points.",
     )
@@ -49,16 +49,17 @@ def reconstruction_maps(found: Agreement, random: Agreement) -> Picture:
 @figures.picture
 def correlation_maps(panels: Mapping[str, Float[np.ndarray, "layers heads"]]) -> Picture:
     """Correlation of each head's weights with similarities, by the name of each."""
+    most = max(panels, key=lambda name: np.nanmax(panels[name]))
     reached = "; ".join(f"{name} at most {number(float(each.max()))}" for name, each in panels.items())
     return Picture(
-        _maps(panels, {}, label="Pearson's correlation", diverging=True),
-        alt=f"Heat maps of the correlation of kernel weights with similarity, by head: {reached}.",
+        head_maps(panels, {}, label="Pearson's correlation", diverging=True),
+        alt=f"Weights of single heads correlate most with {most}: {reached}.",
         caption="Correlation of each head's weights with the similarity of query and demonstration. "
         "Frames: the largest.",
     )
 
 
-def _maps(
+def head_maps(
     panels: Mapping[str, Float[np.ndarray, "layers heads"]],
     mark: Mapping[str, Head],
     *,
@@ -151,12 +152,13 @@ def agreement_by_depth(
     all_axes[0].set_ylabel("agreement with the model")
     common_legend(figure, all_axes)
     peaks = "; ".join(
-        f"{title}: at most {number(float(one.value.max()))}, in layer {one.value.argmax()}"
+        f"{title}: at most {number(float(one.value.max()))}, in layer {one.value.argmax()}, where chance "
+        f"reaches {number(panels[title][0].permuted.quantile())} (labels permuted)"
         for title, one in best.items()
     )
     return Picture(
         figure,
-        alt=f"Agreement with the model by layer, in two panels. Best head, {peaks}. The paper's layers are "
+        alt=f"Best head's agreement with the model, by layer: {peaks}. The paper's layers are "
         f"{middle.min()} to {middle.max()} here.",
         caption="Best and mean head of every layer, with what permuted labels and blind rules reach.",
     )
@@ -206,8 +208,40 @@ def intervention_costs(found: Causes, *, seed: int) -> Picture:
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="separation lost, in nats", ylim=(len(names) - 0.5, -0.5))
     listed = "; ".join(f"{name} {cell(cost)}" for name, cost in costs.items())
+    most = max(costs, key=lambda name: float(costs[name].value)).capitalize()
     return Picture(
         figure,
-        alt=f"Separation lost, of {whole} nats: {listed}.",
+        alt=f"{most} costs most of a separation of {whole} nats: {listed}.",
         caption=f"What interventions cost, of a separation of {whole} nats. Controls in grey.",
+    )
+
+
+@figures.picture
+def ablation_parts(found: Causes, *, seed: int) -> Picture:
+    """What ablations cost, whole and in parts (:mod:`iclnb.heads.direct`); the whole alone if unsplit."""
+    ablations = estimates_causes.ablation_parts(found, seed=seed) or {
+        name: {"total": cost}
+        for name, cost in estimates_causes.by_intervention(found, seed=seed).items()
+        if name in ABLATIONS
+    }
+    figure, axes = plt.subplots(figsize=(7.0, 1.2 + 0.85 * len(ablations)))
+    for row, parts in enumerate(ablations.values()):
+        for i, (part, cost) in enumerate(parts.items()):
+            line, y = figures.SERIES[i], row + 0.2 * (i - 1.5)
+            axes.plot([cost.low, cost.high], [y, y], color=line["color"], linewidth=1.6)
+            named = {"label": part} if row == 0 else {}
+            axes.plot(cost.value, y, linestyle="", marker=line["marker"], color=line["color"], **named)
+    axes.axvline(0, color="0.4", linewidth=0.8, zorder=0)
+    axes.set_yticks(range(len(ablations)), ablations)
+    axes.set(xlabel="separation lost, in nats", ylim=(len(ablations) - 0.5, -0.5))
+    common_legend(figure, [axes])
+    listed = "; ".join(
+        f"{name}: " + ", ".join(f"{part} {cell(cost)}" for part, cost in parts.items())
+        for name, parts in ablations.items()
+    )
+    why = f" It cannot be split here: {found.unsplit}." if found.unsplit else ""
+    return Picture(
+        figure,
+        alt=f"Separation lost by ablation. {listed}.{why}",
+        caption=f"The cost of each ablation and what it is made of. Below zero: it adds separation.{why}",
     )

@@ -41,7 +41,7 @@ def probe_positions(panels: Mapping[str, Mapping[str, Probed]], *, seed: int) ->
     all_axes[0, 0].set_ylabel("accuracy on held-out sets")
     return Picture(
         figure,
-        alt=f"Accuracy of probes by position, best and mean head. At the label: {'; '.join(at_label)}.",
+        alt=f"At the label the best head's probe is right in: {'; '.join(at_label)}.",
         caption="Probes of keys and values around the label, with shuffled targets and random weights.",
     )
 
@@ -78,13 +78,14 @@ def table_2(rows: Sequence[Row]) -> Picture:
     axes.set(xlabel="share of prompts", xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5))
     common_legend(figure, [axes])
     listed = "; ".join(
-        f"{row.task}, {row.arm}: accuracy {cell(row.estimates['accuracy'])}, agreement "
+        f"{row.task}, {row.arm}: model {cell(row.estimates['accuracy'])}, head "
+        f"{cell(row.estimates['performance'])}, majority {number(row.majority)}; the head agrees in "
         f"{cell(row.estimates['agreement, prior off'])}"
         for row in rows
     )
     return Picture(
         figure,
-        alt=f"Shares of prompts by task. {listed}.",
+        alt=f"How often each is right: {listed}.",
         caption="The model's accuracy, the chosen head's agreement with it and accuracy (performance), and "
         "the best encoder's accuracy, with intervals. Dotted: the most frequent label.",
     )

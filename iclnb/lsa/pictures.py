@@ -91,7 +91,7 @@ def learning_curves(study: Study) -> Picture:
     axes[0].set_ylabel("risk above the exact optimum (share)")
     axes[1].legend(fontsize=8)
     ends = {name: np.median(study.excess(name)[:, chosen["y_q-LSA"]]) for name in (SAMPLED, EXACT, CONVERGED)}
-    alt = "Learning curves; y_q-LSA ends above its optimum by " + ", ".join(
+    alt = "Trained y_q-LSA ends above its optimum by " + ", ".join(
         f"{end:.2g} ({name})" for name, end in ends.items()
     )
     return Picture(figure, alt, "Median over seeds of the exact risk above each family's own optimum.")
@@ -136,7 +136,7 @@ def trained_head(study: Study) -> Picture:
         ax.grid(False)
     figure.colorbar(image, ax=axes, shrink=0.8)
     apart = float(np.nanmax(np.abs(parts["trained"] - parts["construction"])))
-    alt = f"Heat maps of the trained head and of the construction; their largest difference is {apart:.2g}"
+    alt = f"The trained head differs from the construction by at most {apart:.2g} in any entry"
     return Picture(figure, alt, "U is η* times the identity above a zero row, p is (-w*, 1), v is w*.")
 
 

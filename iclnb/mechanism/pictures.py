@@ -44,7 +44,7 @@ def shares(conditions: Sequence[Condition]) -> Picture:
     ]
     return Picture(
         figure,
-        alt=f"Bars of four shares: {'; '.join(words)}.",
+        alt=f"Of four shares {'; '.join(words)}.",
         caption="Shares of the verdict (95 % intervals over sets). Dotted: from here on one name.",
     )
 
@@ -73,8 +73,9 @@ def heads(one: Condition) -> Picture:
     )
     return Picture(
         figure,
-        alt=f"Scatter plots of all heads under {one.name}. The {len(one.best)} best agree "
-        f"{number(float(means['agreement'][layers, of_layer].mean()), 2)} with the model; {words}.",
+        alt=f"The {len(one.best)} best agree {number(float(means['agreement'][layers, of_layer].mean()), 2)} "
+        f"with the model under {one.name}, all heads {number(float(np.nanmean(means['agreement'])), 2)}; the "
+        f"best score: {words}.",
         caption=f"Heads under {one.name}. Dotted: 95 % quantile of the null.",
     )
 
@@ -112,8 +113,8 @@ def decision(
     np.atleast_1d(all_axes)[0].legend(fontsize=8)
     return Picture(
         figure,
-        alt=f"Agreement by layer of what can be read with the final answer; the first reading has "
-        f"{'; '.join(words)}, where the best heads stand.",
+        alt=f"Where the best heads stand, what can be read already agrees with the final answer: "
+        f"{'; '.join(words)} (first reading, by layer).",
         caption="Readings at the last token (95 % intervals over sets). Triangles: the best heads.",
     )
 
@@ -144,8 +145,7 @@ def flow(runs: Runs, conditions: Sequence[Condition], *, seed: int) -> Picture:
     np.atleast_1d(all_axes)[0].legend(fontsize=7)
     return Picture(
         figure,
-        alt=f"Lines over layers. Of what labels change, {' and '.join(words)} had been decided before the "
-        "best heads.",
+        alt=f"Of what labels change, {' and '.join(words)} had been decided in layers before the best heads.",
         caption="Another run's state put in place, or tokens hidden (95 % intervals over sets).",
     )
 

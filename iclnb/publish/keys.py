@@ -24,7 +24,7 @@ PINS = (
 """Libraries whose version may change a number."""
 
 DRAWING = ("iclnb.display", "iclnb.figures", "iclnb.publish")
-"""Modules, besides every room's ``pictures``, that change what a page looks like and no number."""
+"""Modules, besides rooms' ``pictures`` and ``pictures_<subject>``, that change what a page looks like."""
 
 Key = Mapping[str, Mapping[str, Any]]
 
@@ -141,7 +141,7 @@ def _hashed(path: Path, size: int, changed: int) -> str:
 
 def _draws(file: str) -> bool:
     module = file.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
-    return module.startswith(DRAWING) or module.endswith(".pictures")
+    return module.startswith(DRAWING) or re.search(r"\.pictures(_\w+)?$", module) is not None
 
 
 def _notebook(source: Path, profile: str | None) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from iclnb.publish import (
     architectures_page,
     bench_page,
+    explorer_runs,
     front_page,
     matrix,
     report,
@@ -37,5 +38,8 @@ def write(project: Path, folder: Path, titles: Mapping[str, str]) -> None:
         "downloads/claims.json": report.as_json(rows),
         "downloads/claims.csv": report.as_csv(rows),
     }
+    listed = (run for each in runs.values() for run in each)
+    made |= {f"book/_assets/explorer/{name}": text for name, text in explorer_runs.scripts(listed).items()}
     for name, text in made.items():
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")

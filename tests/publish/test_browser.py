@@ -4,13 +4,15 @@ import json
 import subprocess
 
 import audit
+import numpy as np
 import pytest
 import yaml
-from browser import CHROMIUM, HEIGHT, WIDTHS, measured, served
+from browser import CHROMIUM, HEIGHT, WIDTHS, served
 from bs4 import BeautifulSoup
 from throwaway import NOTEBOOK, checkout, command
 
 from iclnb import claims, stats
+from iclnb.heads import explorer_view
 
 pytestmark = [
     pytest.mark.book,
@@ -48,11 +50,48 @@ Markdown(f"The answer is {display.cell(results.claims[0].estimate)}.")
 results.save()"""
 
 
+EXPLORER = """# %%
+import json
+
+from iclnb.heads import explorer_view
+
+explorer_view.view(json.loads({data!r}), "a model, this run")
+
+# %% [markdown]
+# ## Claims"""
+
+
+def explored(seed, layers=3, heads=4, ks=(2, 4)):
+    """What the head explorer shows of a model, made up."""
+    rng, every = np.random.default_rng(seed), layers * heads
+
+    def numbers(count, most):
+        return " ".join(map(str, rng.integers(1, most, count)))
+
+    prompts = [
+        {
+            "query": f"query {i} of <b>{seed}</b>",
+            "truth": i % 2,
+            "texts": [f"text {i} {row} of {seed}" for row in range(ks[-1])],
+            "labels": rng.integers(2, size=ks[-1]).tolist(),
+            "similarity": {"prediction similarity": "0.1 0.2 0.3 0.4", "embedding similarity": "0.9 0 0.5 0"},
+            "answers": dict.fromkeys(ks, "60 40"),
+            "shares": {k: numbers(every * k, 400) for k in ks},
+        }
+        for i in range(2)
+    ]
+    names = ("agreement with the model", "position", "prediction similarity", "embedding similarity")
+    maps = {k: {name: numbers(every, 100) for name in names} for k in ks}
+    tasks = [{"task": "sst2", "words": ["bad", "good"], "maps": maps, "prompts": prompts}]
+    made = {"layers": layers, "heads": heads, "head": [1, 2], "tasks": tasks}
+    return json.loads(json.dumps(made))
+
+
 def recorded(project, *models):
     """Records of the chapter, of several models, on a task where they are at chance."""
     task = "tweet_eval_offensive"
     for model in models:
-        values = {"at_chance": {task: True}, "reported": {"mean": 0.892}}
+        values = {"at_chance": {task: True}, "reported": {"mean": 0.892}, "explorer": explored(1)}
         results = claims.Results("00_mean", {"model": model, "task": task}, values=values)
         evidence = claims.Evidence(stats.Estimate(0.0123, -12345.678, 0.0234), 0.25, "random weights")
         statement = "Under shared demonstrations the best head agrees with the model more than controls do."
@@ -65,6 +104,7 @@ def recorded(project, *models):
 def site(tmp_path_factory):
     """The HTML of a book of one chapter, made by two builds that were started at once."""
     chapter = NOTEBOOK.replace("# %% [markdown]\n# ## Claims", HARD + "\n# %% [markdown]\n# ## Claims")
+    chapter = chapter.replace("# %% [markdown]\n# ## Claims", EXPLORER.format(data=json.dumps(explored(0))))
     chapter = chapter.replace("# %%\nresults.save();", ANSWER)
     project = checkout(tmp_path_factory.mktemp("checkout"), {"00_mean": chapter})
     toc = yaml.safe_load((project / "_toc.yml").read_text())
@@ -90,46 +130,44 @@ def address(site):
         yield address
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-def test_nothing_scrolls_sideways_and_the_answer_is_on_the_first_screen(site, address, tmp_path, width):
-    [seen] = measured(site, address, ["notebooks/00_mean.html"], [width], tmp_path)
-    assert seen["scroll"] <= width and not seen["faults"], seen
-    assert 0 < seen["answer"] < HEIGHT / 2, seen
-    assert seen["formulas"] >= 4, "formulas were measured before they were drawn"
-
-
-def test_without_the_style_sheet_the_same_page_would_scroll(site, address, tmp_path):
-    """The measurement sees what it should."""
-    sheet = site / "_static" / "iclnb.css"
-    text = sheet.read_text()
-    sheet.write_text("")
-    try:
-        assert measured(site, address, ["notebooks/00_mean.html"], [390], tmp_path)[0]["faults"]
-    finally:
-        sheet.write_text(text)
-
-
-@pytest.mark.parametrize(
-    ("page", "width"), [("results", 900), ("results", 390), ("how_to_run", 390), ("introduction", 390)]
-)
-def test_other_pages_fit_a_phone_and_the_results_a_tablet(site, address, tmp_path, page, width):
-    [seen] = measured(site, address, [f"book/{page}.html"], [width], tmp_path)
-    assert seen["scroll"] <= width and not seen["faults"], seen
-
-
 @pytest.fixture(scope="module")
 def chromium():
     with audit.browser() as browser:
         yield browser
 
 
-PAGES = ("notebooks/00_mean", "book/introduction", "book/results", "book/reproduction", "book/bibliography")
+def test_the_answer_is_on_the_first_screen_at_every_width(address, chromium):
+    with audit.opened(chromium, f"{address}/notebooks/00_mean.html") as (page, _):
+        assert all(0 < audit.answer(page, width) < HEIGHT / 2 for width in WIDTHS)
+        assert page.locator("mjx-container svg").count() >= 4, "measured before formulas were drawn"
 
 
-@pytest.mark.parametrize("scheme", audit.SCHEMES)
+def test_without_the_style_sheet_the_same_page_would_scroll(site, address, chromium):
+    """The measurement sees what it should."""
+    sheet = site / "_static" / "iclnb.css"
+    text = sheet.read_text()
+    sheet.write_text("")
+    try:
+        with audit.opened(chromium, f"{address}/notebooks/00_mean.html", width=390) as (page, _):
+            assert audit.layout(page, 390)
+    finally:
+        sheet.write_text(text)
+
+
+PAGES = (
+    "notebooks/00_mean",
+    "book/introduction",
+    "book/results",
+    "book/reproduction",
+    "book/bibliography",
+    "book/how_to_run",
+)
+
+
 @pytest.mark.parametrize("page", PAGES)
-def test_pages_serve_every_reader_in_both_schemes(address, chromium, page, scheme):
-    assert audit.audit(chromium, f"{address}/{page}.html", width=390, schemes=(scheme,)) == []
+def test_pages_serve_every_reader_on_a_phone_first_and_in_the_dark_first(address, chromium, page):
+    place = f"{address}/{page}.html"
+    assert audit.audit(chromium, place, widths=WIDTHS[::-1], schemes=audit.SCHEMES[::-1]) == []
 
 
 def test_the_audit_sees_what_it_should(site, address, chromium):
@@ -137,13 +175,35 @@ def test_the_audit_sees_what_it_should(site, address, chromium):
     wrong = site / "wrong.html"
     wrong.write_text(
         "<!doctype html><html lang=en><title>t</title><article><h1>a</h1><h3>b</h3>"
-        "<p style='color:#ccc;width:2000px'>pale</p><img src=missing.png></article><script>x(</script>"
+        "<p style='color:#ccc;width:2000px'>pale</p><img src=missing.png>"
+        "<span class='math notranslate'>x</span>"
+        "<figure class=iclnb-picture data-alike='a and b'>"
+        "<img width=90 height=9 data-text=10 alt=a src=no.png></figure>"
+        "<div class=tag_answer style='padding-top:1000px'><p class=cell_output>answer</p></div>"
+        "</article><script>x(</script>"
     )
     try:
-        found = "\n".join(audit.audit(chromium, f"{address}/wrong.html", width=390, schemes=("dark",)))
+        found = "\n".join(audit.audit(chromium, f"{address}/wrong.html", schemes=("dark",)))
     finally:
         wrong.unlink()
-    for part in ("console", "script", "sideways", "no size", "h1 before h3", "axe color-contrast", "scheme"):
+    parts = (
+        "console",
+        "script",
+        "sideways",
+        "too wide",
+        "no size",
+        "h1 before h3",
+        "axe color-contrast",
+        "scheme",
+    )
+    for part in (
+        *parts,
+        "formula not drawn",
+        "px in a figure",
+        "in grey: a and b",
+        "without a finding: a",
+        "the answer is at",
+    ):
         assert part in found, found
 
 
@@ -207,3 +267,69 @@ def test_downloads_of_the_report_lead_to_every_claim(site):
     listed = json.loads((site / "book" / found).read_text())
     assert len(listed) == 4 and sum(row["recorded"] for row in listed) == 3
     assert any(link.endswith("claims.csv") for link in links)
+
+
+def weights(data, k, layer, head, prompt=0):
+    """What the table should say of a head, in percent."""
+    text = data["tasks"][0]["prompts"][prompt]["shares"][str(k)]
+    return np.array(text.split(), dtype=float).reshape(data["layers"], data["heads"], k)[layer, head] / 10
+
+
+def shown(page):
+    cells = page.locator(".iclnb-explorer td:last-child").all_inner_texts()
+    return [float(cell.removesuffix(" %")) for cell in cells]
+
+
+def test_the_head_explorer_follows_mouse_and_keyboard(address, chromium):
+    data = explored(0)
+    with audit.opened(chromium, f"{address}/notebooks/00_mean.html") as (page, faults):
+        view = page.locator(".iclnb-explorer")
+        assert view.locator(".said").inner_text() == explorer_view.said(data, data["tasks"][0], 4)
+        np.testing.assert_allclose(shown(page), weights(data, 4, 1, 2))
+        view.locator("[name=layer]").focus()
+        page.keyboard.press("ArrowRight")
+        np.testing.assert_allclose(shown(page), weights(data, 4, 2, 2))
+        assert view.locator(".said").inner_text().startswith("Layer 2, head 2 gives")
+        for _ in range(2):
+            page.keyboard.press("Shift+Tab")
+        page.keyboard.press("ArrowLeft")
+        np.testing.assert_allclose(shown(page), weights(data, 2, 2, 2), err_msg="two demonstrations")
+        cells = view.locator("svg").first.locator(".every rect")
+        cells.nth(3).hover()
+        view.get_by_text("layer 0, head 3: ").wait_for()
+        cells.nth(3).click()
+        np.testing.assert_allclose(shown(page), weights(data, 2, 0, 3), err_msg="the head that was clicked")
+        name = "qwen2.5-coder-0.5b-instruct, tweet_eval_offensive, stale record"
+        view.locator("[name=run]").select_option(label=name)
+        page.get_by_text("query 0 of <b>1</b>").wait_for()
+        np.testing.assert_allclose(shown(page), weights(explored(1), 4, 1, 2), err_msg="a record")
+        assert not faults
+
+
+def test_the_head_explorer_fits_its_screen_and_follows_the_scheme(address, chromium):
+    with audit.opened(chromium, f"{address}/notebooks/00_mean.html") as (page, _):
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": HEIGHT})
+            page.wait_for_function("() => [...document.querySelectorAll('.charts > div')].every(box => "
+                                   "box.querySelector('svg').clientWidth <= box.clientWidth)")  # fmt: skip
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            sizes = "texts => Math.min(...texts.map(text => parseFloat(getComputedStyle(text).fontSize)))"
+            assert page.locator(".charts text").evaluate_all(sizes) >= 11
+        ink = "text => getComputedStyle(text).fill"
+        before = page.locator(".charts text").first.evaluate(ink)
+        page.evaluate("document.documentElement.dataset.theme = 'dark'")
+        assert page.locator(".charts text").first.evaluate(ink) != before
+
+
+def test_from_a_disk_in_print_and_without_scripts_the_head_explorer_is_whole(site, chromium):
+    chapter = site / "notebooks" / "00_mean.html"
+    static = BeautifulSoup(chapter.read_text(), "html.parser").select_one(".iclnb-explorer")
+    assert len(static.select("tbody tr")) == 4 and static.form.has_attr("hidden")
+    with audit.opened(chromium, chapter.as_uri()) as (page, faults):
+        page.locator("[name=run]").select_option(index=1)
+        page.get_by_text("query 0 of <b>1</b>").wait_for()
+        assert page.locator("mjx-container svg").count() >= 4, "formulas are drawn from a disk too"
+        page.emulate_media(media="print")
+        assert page.locator(".iclnb-explorer tr:visible").count() == 5
+        assert page.locator(".iclnb-explorer form:visible").count() == 0
+        assert not [fault for fault in faults if "font" not in fault], "icons are fonts, which a disk refuses"

@@ -117,10 +117,10 @@ def test_parameters_and_versions_are_named(project, monkeypatch):
 
 
 def test_drawing_counts_for_pages_and_not_for_records(project):
-    (project / "iclnb" / "llm" / "y.py").write_text("from iclnb.llm import x, pictures\n")
-    (project / "iclnb" / "llm" / "pictures.py").write_text("A = 1\n")
+    (project / "iclnb" / "llm" / "y.py").write_text("from iclnb.llm import x, pictures_exact\n")
+    (project / "iclnb" / "llm" / "pictures_exact.py").write_text("A = 1\n")
     before = key(project)
-    (project / "iclnb" / "llm" / "pictures.py").write_text("A = 2\n")
+    (project / "iclnb" / "llm" / "pictures_exact.py").write_text("A = 2\n")
     assert keys.stale(key(project), before) and not keys.stale(key(project), before, drawing=False)
 
 

@@ -8,7 +8,7 @@ import pickle
 import struct
 import textwrap
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,13 +20,14 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
-from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator
 
+from iclnb.figures import legible
+from iclnb.figures.legible import DPI
 from iclnb.stats import Estimate
 
 STYLE = {
-    "figure.dpi": 120, "figure.figsize": (7.0, 3.6), "figure.constrained_layout.use": True,
+    "figure.dpi": DPI, "figure.figsize": (7.0, 3.6), "figure.constrained_layout.use": True,
     "font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
     "grid.alpha": 0.3, "legend.frameon": False, "image.cmap": "cividis",
 }  # fmt: skip
@@ -54,9 +55,6 @@ LETTERS = 30
 LEAST = 25_000
 """Bytes of a PNG that no SVG of ours is smaller than: its letters alone take more."""
 
-SMALLEST = 7.0
-"""Points of text in a narrow figure: 11.7 pixels."""
-
 
 @dataclass(frozen=True)
 class Picture:
@@ -81,13 +79,15 @@ class Picture:
 
     def _repr_html_(self) -> str:
         """The picture in a page: an image that needs neither network nor server, and another for a phone."""
-        wide = _image(self.figure)
+        wide = _wide(self.figure)
         phone = _phone(self.figure)
         source = f'<source media="({PHONE})" {phone.attributes("srcset")}>' if phone else ""
         caption = f"<figcaption>{html.escape(self.caption)}</figcaption>" if self.caption else ""
         alt = html.escape(self.alt, quote=True)
+        alike = html.escape("; ".join(legible.alike(self.figure)), quote=True)
+        told = f' data-alike="{alike}"' if alike else ""  # for the tests of the pages
         return (
-            f'<figure class="iclnb-picture"><picture>{source}<img {wide.attributes("src")} alt="{alt}" '
+            f'<figure class="iclnb-picture"{told}><picture>{source}<img {wide.attributes("src")} alt="{alt}" '
             f'style="max-width:100%;height:auto"></picture>{caption}</figure>'
         )
 
@@ -99,11 +99,15 @@ class _Image(NamedTuple):
     content: bytes
     width: int
     height: int
+    text: float
 
     def attributes(self, name: str) -> str:
-        """Its address and size, as attributes of an element."""
+        """Its address, its size and that of its smallest text in pixels, as attributes of an element."""
         data = base64.b64encode(self.content).decode()
-        return f'{name}="data:image/{self.kind};base64,{data}" width="{self.width}" height="{self.height}"'
+        return (
+            f'{name}="data:image/{self.kind};base64,{data}" width="{self.width}" height="{self.height}" '
+            f'data-text="{self.text:.1f}"'
+        )
 
 
 def _image(figure: Figure) -> _Image:
@@ -111,11 +115,11 @@ def _image(figure: Figure) -> _Image:
     raster = _saved(figure, "png")
     width, height = struct.unpack(">II", raster[16:24])  # the PNG header
     if len(raster) < LEAST:
-        return _Image("png", raster, width, height)
+        return _Image("png", raster, width, height, legible.smallest(figure))
     with mpl.rc_context({"svg.hashsalt": "iclnb"}):  # the same figure gives the same bytes
         vector = _saved(figure, "svg", metadata={"Date": None})
     kind, content = ("svg+xml", vector) if len(vector) < len(raster) else ("png", raster)
-    return _Image(kind, content, width, height)
+    return _Image(kind, content, width, height, legible.smallest(figure))
 
 
 def _saved(figure: Figure, kind: str, **options: object) -> bytes:
@@ -124,49 +128,77 @@ def _saved(figure: Figure, kind: str, **options: object) -> bytes:
     return buffer.getvalue()
 
 
+def _wide(figure: Figure) -> _Image:
+    """The image for a page's column; as it is where it cannot be copied."""
+    copy = _copy(figure)
+    if copy:
+        legible.wide(copy)
+    return _image(copy or figure)
+
+
+def _copy(figure: Figure) -> Figure | None:
+    """A figure that can be changed; ``None`` where it cannot be copied."""
+    try:
+        return pickle.loads(cloudpickle.dumps(figure))
+    except (AttributeError, TypeError, pickle.PicklingError):
+        return None
+
+
 def _phone(figure: Figure) -> _Image | None:
     """The image for a phone; ``None`` where nothing fits beside its labels."""
-    copy = narrow(figure)
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="constrained_layout not applied")
-        try:
-            return _image(copy) if copy else None
-        except UserWarning:
-            return None
+        for below in (False, True):
+            copy = narrow(figure, below=below)
+            try:
+                return _image(copy) if copy else None
+            except UserWarning:
+                continue
+    return None
 
 
-def narrow(figure: Figure) -> Figure | None:
+def narrow(figure: Figure, *, below: bool = False) -> Figure | None:
     """A copy for a phone: as wide as its screen, panels below one another, text at its full size.
+
+    Args:
+        figure: what is copied.
+        below: whether the panels' legends become one below them all, for those that do not fit inside.
 
     Returns:
         ``None`` for a figure that cannot be copied, or has panels without a place in a grid.
     """
-    try:
-        copy = pickle.loads(cloudpickle.dumps(figure))
-    except (AttributeError, TypeError, pickle.PicklingError):
-        return None
-    panels = [axes for axes in copy.axes if axes.get_subplotspec() is not None]
+    copy = _copy(figure)
+    panels = [axes for axes in copy.axes if axes.get_subplotspec() is not None] if copy else []
     if not panels:
         return None
     rows = panels[0].get_subplotspec().get_gridspec().nrows
     each = copy.get_figheight() / rows
+    if below:
+        _gather(copy, panels)
     entries = [_one_column(copy, legend) for legend in list(copy.legends)]
     copy.set_size_inches(NARROW, max(each, 2.4) * len(panels) + 0.18 * sum(entries))
     grid = copy.add_gridspec(len(panels), 1)
     for place, axes in zip(grid, panels, strict=True):
         axes.set_subplotspec(place)
         _fit(axes, panels[0])
+    legible.enlarge(copy, legible.PHONE)
     return copy
+
+
+def _gather(figure: Figure, panels: Iterable[Axes]) -> None:
+    """Make the panels' legends one of the figure, each name once."""
+    legends = [legend for axes in panels if (legend := axes.get_legend())]
+    entries = {}
+    for legend in legends:
+        entries |= zip((text.get_text() for text in legend.get_texts()), legend.legend_handles, strict=True)
+        legend.remove()
+    if entries:
+        figure.legend(entries.values(), entries, loc="outside lower center")
 
 
 def _one_column(figure: Figure, legend: Legend) -> int:
     """Put a figure's legend below its panels, one entry to a line; returns how many entries it has."""
-    texts = legend.get_texts()
-    labels, size = [text.get_text() for text in texts], max(texts[0].get_fontsize(), SMALLEST)
-    legend.remove()
-    place = {"loc": "outside lower center", "frameon": False, "fontsize": size}
-    figure.legend(legend.legend_handles, labels, **place)
-    return len(labels)
+    return len(legible.columns(figure, legend, 1).get_texts())
 
 
 def _fit(axes: Axes, first: Axes) -> None:
@@ -178,20 +210,11 @@ def _fit(axes: Axes, first: Axes) -> None:
         axes.set_yticks(axes.get_yticks(), [_wrapped(text.get_text(), 18) for text in axes.get_yticklabels()])
     for text in (axes.title, axes.xaxis.label, axes.yaxis.label):
         text.set_text(_wrapped(text.get_text(), LETTERS))
-    for text in _texts(axes):
-        text.set_fontsize(max(text.get_fontsize(), SMALLEST))
 
 
 def _wrapped(text: str, letters: int) -> str:
     """Text in lines that are not too long; a formula is left whole."""
     return text if "$" in text else "\n".join(textwrap.fill(line, letters) for line in text.split("\n"))
-
-
-def _texts(axes: Axes) -> Iterator[Text]:
-    legend = axes.get_legend()
-    labels = (*axes.get_xticklabels(), *axes.get_yticklabels())
-    yield from (*axes.texts, axes.title, axes.xaxis.label, axes.yaxis.label, *labels)
-    yield from legend.get_texts() if legend else ()
 
 
 def picture(draw: Callable[..., Picture]) -> Callable[..., Picture]:
