@@ -19,6 +19,13 @@ def growth(series: Mapping[str, Sequence[tuple[float, float]]]) -> figures.Pictu
         axes.plot(*zip(*points, strict=True), label=name.replace("`", "").replace("🤗 ", ""), **line)
     axes.set(xscale="log", yscale="log", xlabel="tokens of the prompt", ylabel="seconds")
     figure.legend(loc="outside lower center", ncols=2)
-    ends = ", ".join(f"{name.replace('`', '')} {points[-1][1]:.3g} s at {points[-1][0]}"
-                     for name, points in series.items())  # fmt: skip
-    return figures.Picture(figure, alt=f"Seconds for one prompt against its tokens: {ends}")
+    plain = {name.replace("`", ""): dict(points) for name, points in series.items()}
+    common = max(set.intersection(*(set(points) for points in plain.values())))
+    taken = {name: points[common] for name, points in plain.items()}
+    slowest, fastest = max(taken, key=taken.get), min(taken, key=taken.get)
+    ends = ", ".join(f"{name} {seconds:.3g}" for name, seconds in taken.items())
+    alt = (
+        f"With {common} tokens the slowest way ({slowest}) takes {taken[slowest] / taken[fastest]:.3g} times as "
+        f"long as the fastest ({fastest}); seconds for one prompt: {ends}"
+    )
+    return figures.Picture(figure, alt=alt)
