@@ -25,7 +25,7 @@ def growth(series: Mapping[str, Sequence[tuple[float, float]]]) -> figures.Pictu
     slowest, fastest = max(taken, key=taken.get), min(taken, key=taken.get)
     ends = ", ".join(f"{name} {seconds:.3g}" for name, seconds in taken.items())
     alt = (
-        f"With {common} tokens the slowest way ({slowest}) takes {taken[slowest] / taken[fastest]:.3g} times as "
-        f"long as the fastest ({fastest}); seconds for one prompt: {ends}"
+        f"With {common} tokens the slowest way ({slowest}) takes {taken[slowest] / taken[fastest]:.3g} times "
+        f"as long as the fastest ({fastest}); seconds for one prompt: {ends}"
     )
     return figures.Picture(figure, alt=alt)
