@@ -107,6 +107,7 @@ def test_legends_that_do_not_fit_a_phones_panels_stand_below_them():
         axes[number].plot([1, 2], [2, 1], label="random weights", **figures.CONTROL)
         axes[number].set_yticks([1, 2], ["a name of a row", "another name of a row"])
         axes[number].legend(**place)
+    axes[0].set_ylabel("distance")
     plt.close(figure)
     phone, _ = images(figures.Picture(figure, alt="two"))
     assert phone.name == "source"
@@ -117,6 +118,7 @@ def test_legends_that_do_not_fit_a_phones_panels_stand_below_them():
     names = ["distance of the prediction 0", "random weights", "distance of the prediction 1"]
     assert [text.get_text() for text in legend.get_texts()] == names
     assert not any(axes.get_legend() for axes in narrow.axes)
+    assert [axes.get_ylabel() for axes in narrow.axes] == ["distance", ""], "the second is not of the first"
 
 
 def test_a_figure_without_a_grid_is_shown_as_it_is():

@@ -205,7 +205,8 @@ def _fit(axes: Axes, first: Axes) -> None:
     """One panel of a narrow figure: axes of its own, lines of text that fit."""
     if len(axes.get_yticks()) and axes.axison:
         axes.tick_params(labelleft=True, labelbottom=True)
-        axes.set_ylabel(axes.get_ylabel() or first.get_ylabel())
+        shared = axes.get_shared_y_axes().joined(axes, first)
+        axes.set_ylabel(axes.get_ylabel() or (first.get_ylabel() if shared else ""))
     if isinstance(axes.yaxis.get_major_locator(), FixedLocator):  # names of rows
         axes.set_yticks(axes.get_yticks(), [_wrapped(text.get_text(), 18) for text in axes.get_yticklabels()])
     for text in (axes.title, axes.xaxis.label, axes.yaxis.label):

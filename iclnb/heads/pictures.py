@@ -85,7 +85,7 @@ def head_maps(
             values, origin="lower", aspect="auto", vmin=low, vmax=high, interpolation="nearest"
         )
         axes.grid(False)
-        axes.set_title(title, fontsize=9)
+        axes.set_title(title.replace(": ", ":\n"), fontsize=9)
         axes.set_xticks(_ticks(values.shape[1]))
         axes.set_yticks(_ticks(values.shape[0]))
         head = mark.get(title) or best_head(values)

@@ -16,7 +16,7 @@ from iclnb.publish import (
 
 
 def write(project: Path, folder: Path, titles: Mapping[str, str]) -> None:
-    """Write results, report and reproduction cards, architectures, benchmark, and fill in the front page.
+    """Write every page that is computed, the explorer's runs and the downloads, and fill in the front page.
 
     Args:
         project: the checkout, its notebooks executed.
@@ -41,5 +41,5 @@ def write(project: Path, folder: Path, titles: Mapping[str, str]) -> None:
     listed = (run for each in runs.values() for run in each)
     made |= {f"book/_assets/explorer/{name}": text for name, text in explorer_runs.scripts(listed).items()}
     for name, text in made.items():
-        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
