@@ -5,12 +5,13 @@ PROFILE ?= laptop
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: help book test lock clean distclean
+.PHONY: help book test bench lock clean distclean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make book [PROFILE=smoke|laptop|paper]  run the notebooks that changed, build _build/html/index.html"
 	@echo "make test                               run every test"
+	@echo "make bench [QUICK=1]                    time this package beside its peers; record it unless QUICK"
 	@echo "make lock                               pin requirements.txt from pyproject.toml"
 	@echo "make clean                              remove the built book and the results of runs"
 	@echo "make distclean                          also remove the environment"
@@ -22,6 +23,10 @@ book: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+
+bench: $(STAMP)
+	$(BIN)/iclnb fetch
+	$(BIN)/python tests/benchmarks/bench.py $(if $(QUICK),--quick)
 
 # Made last, so that an interrupted installation leaves none and goes on where it stopped.
 $(STAMP): requirements.txt pyproject.toml
@@ -44,5 +49,5 @@ clean:
 	rm -rf build _build
 
 distclean: clean
-	rm -rf .venv *.egg-info .pytest_cache .hypothesis .ruff_cache
+	rm -rf .venv .venv-bench *.egg-info .pytest_cache .hypothesis .ruff_cache
 	find iclnb tests notebooks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from iclnb import display, paths
-from iclnb.criteria import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Criterion, above, below, within
+from iclnb.criteria import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Criterion, above, below, wanting, within
 from iclnb.provenance import provenance
 from iclnb.stats import Estimate
 
@@ -86,8 +86,18 @@ class Claim:
             return math.nan
         return self.criterion.p_value(self.estimate)
 
+    @property
+    def wants(self) -> str:
+        """How much more data would decide an inconclusive claim, in words; empty where nothing is wanted."""
+        if self.proof or not math.isfinite(self.control):
+            return ""
+        value, low, high = map(float, self.estimate)
+        more = self.criterion.more_data(value, (low, high))
+        return "" if more is None else wanting(more)
+
     def _repr_markdown_(self) -> str:
         claim = self.to_json()
+        wants = f" ({self.wants})" if self.wants else ""
         control = f"{_show(claim['control'])} ({claim['control_is']})"
         kind, measured = "Claim", f"{_estimate(claim)}; it holds if {claim['criterion']}"
         if self.proof:
@@ -96,7 +106,7 @@ class Claim:
             measured = f"Proof: {proof}. Largest deviation {found}, tolerance {most}"
         return (
             f"> **{kind}** ({_source(claim)}): {display.escape(self.statement)}\n>\n"
-            f"> {measured}. Control: {display.escape(control)}. Verdict: **{self.verdict}**."
+            f"> {measured}. Control: {display.escape(control)}. Verdict: **{self.verdict}**{wants}."
         )
 
     def to_json(self) -> dict[str, Any]:

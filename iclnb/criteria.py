@@ -1,11 +1,17 @@
 """Criteria: what the interval of an estimate must satisfy, and the verdict that follows."""
 
 import math
+import re
 from dataclasses import dataclass
 
 from iclnb.stats import Estimate
 
 SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE = "supported", "not supported", "inconclusive"
+
+HAIR = 50
+"""How many times the data may be needed before an effect counts as lying at the bound itself."""
+
+_NUMBER = re.compile(r"-?(?:\d[\d.]*(?:e[+-]?\d+)?|inf)")
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,50 @@ class Criterion:
         value, bounds = float(estimate.value), [b for b in (self.low, self.high) if math.isfinite(b)]
         missed = [b for b in bounds if (value < b if b == self.low else value > b)]
         return max(map(estimate.p_value, missed or bounds))
+
+    def more_data(self, value: float, interval: tuple[float, float]) -> float | None:
+        """How many times the data an undecided claim would take, were its estimate right.
+
+        Intervals narrow as one over the square root of the number of units, and every bound of the
+        criterion must come to lie outside.
+
+        Returns:
+            ``None`` where the interval decides, or is not a number; infinite for an estimate on a bound.
+        """
+        low, high = interval
+        if self.verdict(interval) != INCONCLUSIVE or math.isnan(value + low + high):
+            return None
+        needed = [
+            ((value - low if value > bound else high - value) / abs(value - bound)) ** 2
+            if value != bound
+            else math.inf
+            for bound in (self.low, self.high)
+            if low <= bound <= high
+        ]
+        return max(needed, default=None)
+
+
+def read(words: str) -> Criterion:
+    """The criterion that a saved claim gives in words; of a proof, a deviation within the tolerance.
+
+    Raises:
+        ValueError: if the words are not those of a criterion.
+    """
+    bounds = [float(bound) for bound in _NUMBER.findall(words)]
+    if "lies within" in words and len(bounds) == 2:
+        return within(*bounds)
+    if "lies above" in words and bounds:
+        return above(bounds[-1])
+    if "lies below" in words and bounds:
+        return below(bounds[-1])
+    if "at most" in words and bounds:
+        return within(-bounds[-1], bounds[-1])
+    raise ValueError(f"{words!r} is not a criterion")
+
+
+def wanting(more: float) -> str:
+    """What an undecided claim wants, in words, from :meth:`Criterion.more_data`."""
+    return "at the margin itself" if more > HAIR else f"{max(more, 1.01):.2g} × the data would decide"
 
 
 def above(threshold: float) -> Criterion:

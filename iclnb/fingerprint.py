@@ -4,7 +4,7 @@ import ast
 import hashlib
 import importlib.util
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 
@@ -20,6 +20,7 @@ def fingerprint(paths: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
+@lru_cache(maxsize=4096)
 def of_source(text: str) -> str:
     """The same of one Python source text."""
     tree = ast.parse(text)

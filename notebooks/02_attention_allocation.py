@@ -25,7 +25,7 @@ dtype: Optional[str] = None  # of the model, such as "bfloat16"
 source: str = "auto"  # of the rows: packaged, local, hub, auto
 k: int = by_profile(4, 16, 16)  # demonstrations per prompt
 prompts: int = by_profile(
-    6, 24, 700
+    6, 16, 700
 )  # test points, each with fresh demonstrations
 tail: int = 5  # how many tokens count as the end of the query
 batch_size: int = 4  # prompts per forward pass

@@ -2,9 +2,10 @@
 # # Appendix: retrieval and perturbations in detail
 #
 # [Chapter 04](04_retrieval_and_format) compares a language model with kernel regression on the same
-# demonstrations. Three questions are left to this appendix. Do near demonstrations help through their
-# labels? Does the kernel's answer depend much on its bandwidth? What happens when the demonstrations rather
-# than the test points are out of distribution?
+# demonstrations. Five questions are left to this appendix. Do near demonstrations help through their
+# labels? Does another retriever's kernel come closer to the model? Does the kernel's answer depend much on
+# its bandwidth? Do the heads that agree best with the model weigh near demonstrations more? What happens
+# when the demonstrations rather than the test points are out of distribution?
 
 # %% tags=["parameters", "hide-input"]
 from typing import Optional
@@ -24,39 +25,40 @@ dtype: Optional[str] = None  # of the model, such as "bfloat16"
 source: str = "auto"  # of the rows: packaged, local, hub, auto
 k: int = by_profile(2, 4, 8)  # demonstrations per prompt
 points: int = by_profile(4, 16, 500)  # test points with fresh demonstrations
+most: int = 3  # prompts that a retrieved row may stand in
 shared_points: int = by_profile(2, 6, 200)  # of them, for shared sets
 sets: int = by_profile(2, 3, 10)  # demonstration sets that these share
-pool: int = by_profile(16, 100, 2000)  # rows to choose demonstrations from
+pool: int = by_profile(16, 100, 2500)  # rows to choose demonstrations from
 held_out: int = by_profile(20, 200, 1000)  # rows for the kernel's bandwidth
-strengths: str = by_profile("1", "1", "0.25,0.5,0.75,1")  # of perturbations
-other_strategies: str = by_profile(
-    "nearest", "nearest", "nearest,farthest,diverse"
-)  # of retrieval by other similarities than embeddings
+heads: int = 3  # how many of the best heads to look at
 batch_size: int = 16  # queries per forward pass
 data_seed: int = 0  # test points, pool and held-out rows
 demonstration_seed: int = 1  # choice and order of demonstrations
 model_seed: int = 2  # noise: in labels and texts
-sampling_seed: int = 3  # intervals
+sampling_seed: int = 3  # halves of the test points, intervals
 
 # %% tags=["hide-input"]
+from IPython.display import Markdown
+
 from iclnb import claims, settings
+from iclnb.display import escape, number
 from iclnb.llm.demonstrations import draw
 from iclnb.llm.reader import Reader
 from iclnb.steering import (
     conditions,
     estimates,
+    head_widths,
     lexicon,
     material,
     pictures,
     retrieval,
     tables,
 )
-from iclnb.steering.retrieval import EMBEDDINGS, Retrieved
+from iclnb.steering.retrieval import PREDICTIONS, WORDS, Retrieved
 from iclnb.steering.study import Condition
 
 run = settings.read(globals())
 seed = run.sampling_seed
-strengths = material.parts(run.strengths)
 rows = material.draw_rows(
     run.task,
     run.points,
@@ -80,45 +82,67 @@ results = claims.Results(
 )
 
 # %% [markdown]
+# ## Other retrievers and their own kernels
+#
+# Besides the cosine of embeddings, *prediction similarity* $P(o \mid x)^\top P(o \mid x_i)$ (both texts run
+# alone through the model) and lexical overlap (BM25) choose the nearest demonstrations; *diverse* ones have
+# maximal marginal relevance by embeddings. Every prompt has as many of each label. Kernel regression weighs
+# the demonstrations by the retriever's own similarity.
+
+# %%
+random, nearest = Retrieved("random"), Retrieved("nearest")
+keys = [random, nearest, Retrieved("diverse")]
+keys += [Retrieved("nearest", by=other) for other in (PREDICTIONS, WORDS)]
+alike = retrieval.similarities(study)
+retrievals = retrieval.conditions(
+    study, alike, keys, run.k, most=run.most, seed=run.demonstration_seed
+)
+
+# %%
+retrieved = study.measure_all(retrievals)
+pictures.retrieval(retrieved, seed=seed)
+
+# %%
+tables.retrieval(retrievals, retrieved, seed=seed)
+
+# %% [markdown]
+# Why a limit on how often a row is shown? Without it, the commonest of the farthest rows stands in this
+# share of all prompts:
+
+# %% tags=["hide-input"]
+farthest = [Retrieved("farthest", False, by) for by in alike]
+unlimited = retrieval.conditions(
+    study, alike, farthest, run.k, most=None, seed=run.demonstration_seed
+)
+shares = {
+    key.by: retrieval.commonest_row(each.shown)
+    for key, each in unlimited.items()
+}
+Markdown("; ".join(f"{by}: {number(share)}" for by, share in shares.items()))
+
+# %% [markdown]
 # ## Do near demonstrations help through their labels?
 #
 # The nearest demonstrations are shown once more with *random labels*. What is left of their gain then owes
-# nothing to the labels. The draws are those of the chapter.
+# nothing to the labels.
 
 # %%
-retrievals = retrieval.conditions(
-    study,
-    retrieval.similarities(study),
-    run.k,
-    ks=[run.k],
-    others=run.other_strategies.split(","),
-    seed=run.demonstration_seed,
+relabelled = conditions.with_noise(
+    retrievals[nearest].shown, 1.0, "random", seed=run.model_seed
 )
-retrieved = study.measure_all(retrievals)
-
-# %%
-nearest = Retrieved(EMBEDDINGS, "nearest", run.k)
-unlabelled = study.measure(
-    Condition(
-        conditions.with_noise(
-            retrievals[nearest].shown, 1.0, "random", seed=run.model_seed
-        )
-    )
-)
+unlabelled = study.measure(Condition(relabelled))
 
 # %% [markdown]
 # The expected calibration error of the answer is mostly noise with few test points.
 
 # %% tags=["hide-input"]
-named = {f"{key.strategy}, {key.by}": each for key, each in retrieved.items()}
-named["nearest, MiniLM, random labels"] = unlabelled
-tables.accuracy(named)
+named = {key.name: each for key, each in retrieved.items()}
+tables.accuracy(named | {"nearest, random labels": unlabelled})
 
 # %%
 results.claim(
     "nearest-labels-count",
-    "The nearest demonstrations do better with their own labels than with"
-    " random labels.",
+    "The nearest demonstrations do better with their own labels than with random labels.",
     claims.above(0),
     estimates.difference(retrieved[nearest], unlabelled, seed=seed),
 )
@@ -127,15 +151,51 @@ results.claim(
 # ## Does the kernel's answer depend on its bandwidth?
 #
 # From very narrow, which copies the nearest label, to very wide, which counts labels; the one in the middle
-# was chosen on held-out rows. Shown is the probability of the right label under kernel regression.
+# was chosen on held-out rows. Shown is the accuracy of kernel regression, last with the cosine itself in the
+# place of the Gaussian kernel. (A negative cosine counts against its label.)
 
 # %%
-by_embeddings = {
-    key.strategy: each
-    for key, each in retrievals.items()
-    if key.by == EMBEDDINGS
-}
+by_embeddings = {key.name: retrievals[key] for key in keys[:3]}
 tables.bandwidths(study, by_embeddings, (0.05, study.bandwidth.value, 3.0))
+
+# %% [markdown]
+# ## How wide is the kernel of the best heads?
+#
+# If some heads are the kernel, their weights $a_i$ (the largest attention of the last token inside
+# demonstration $i$) should fall with the distance of $x_i$ from the query. The candidates are heads of the
+# paper's middle layers, by relative depth. Half of the test points choose among them, by how well a head's
+# kernel regression agrees with the model's answers; the other half is looked at. Whether such heads make the
+# answer or report it is the subject of [chapter 03](03_middle_layer_heads).
+#
+# The *effective number* $1 / \sum_i w_i^2$ of normalised weights says how many demonstrations count. The
+# *effective bandwidth* is the $h$ of the Gaussian kernel whose weights come closest; it is infinite if
+# weights do not fall with distance. Weights permuted inside each prompt are the null.
+
+# %%
+widths = head_widths.measure(
+    study,
+    {key.name: retrievals[key] for key in (random, nearest)},
+    run.heads,
+    seed=seed,
+)
+tables.widths(widths, study.bandwidth.value, seed=seed)
+
+# %% tags=["hide-input"]
+names = ", ".join(f"layer {layer} head {head}" for layer, head in widths.heads)
+Markdown(
+    f"The heads chosen are {names}. The first agrees with the model on {number(widths.agreement)} of the "
+    f"other half, repeating the last label on {number(widths.last_label)}."
+)
+
+# %%
+results.claim(
+    "best-heads-prefer-the-near",
+    "The best heads weigh demonstrations near the query more than distant ones.",
+    claims.below(0),
+    estimates.narrowing_of_heads(widths, "random", seed=seed),
+    paper="A",
+    section="4.2",
+)
 
 # %% [markdown]
 # ## Perturbed demonstrations
@@ -148,7 +208,8 @@ text = material.joined(study.task, study.queries.rows[:1])[0]
 tables.examples(text, words, seed=run.model_seed)
 
 # %% [markdown]
-# The texts of the demonstrations alone are perturbed, then those of the test points alone.
+# The chapter perturbs the texts of the test points. Here those of the demonstrations alone are perturbed, at
+# full strength; the paper's column is of its own inputs.
 
 # %%
 few = study.first(run.shared_points)
@@ -156,42 +217,38 @@ drawn = draw(study.labels, run.k, run.sets, seed=run.demonstration_seed)
 shown = drawn.for_every(few.points)
 plain = few.measure(Condition(shown))
 
-# %% tags=["hide-input"]
-dials = {"lexicon": words, "seed": run.model_seed}
-perturbed = {
-    "demonstrations": few.measure_all(
-        conditions.perturbed_demonstrations(few, shown, strengths, **dials)
-    ),
-    "queries": few.measure_all(
-        conditions.perturbed_queries(few, shown, strengths, **dials)
-    ),
-}
-typos = perturbed["demonstrations"]["typos", 1.0]
-
 # %%
-pictures.perturbed(perturbed["demonstrations"], plain, seed=seed)
+perturbed = few.measure_all(
+    conditions.perturbed_demonstrations(
+        few, shown, (1.0,), lexicon=words, seed=run.model_seed
+    )
+)
+tables.table_1(perturbed, plain, seed=seed)
 
 # %%
 results.claim(
     "ood-demonstrations-hurt",
-    "Typos in the demonstrations alone make the right label word less"
-    " probable.",
+    "Typos in the demonstrations alone make the right label word less probable.",
     claims.below(0),
-    estimates.difference(typos, plain, seed=seed),
+    estimates.difference(perturbed["typos", 1.0], plain, seed=seed),
     paper="A",
     section="4.2",
 )
 
-# %% [markdown]
-# The paper's table 1 (accuracy of GPT-J 6B on SST-2, texts perturbed in the authors' own way) beside ours at
-# full strength; *kernel* is kernel regression on the same texts.
-
-# %%
-tables.perturbed(perturbed["queries"], perturbed["demonstrations"], plain)
+# %% tags=["hide-input"]
+at_chance = estimates.is_at_chance(
+    plain.model, retrieved[random].model, retrieved[nearest].model, seed=seed
+)
+Markdown(
+    f"{escape(run.model)} is {'not shown to be ' if at_chance else ''}above chance on this task."
+)
 
 # %% tags=["hide-input"]
 results.values |= estimates.summary(
-    retrieved=retrieved,
-    **{f"perturbed_{where}": each for where, each in perturbed.items()},
-)
+    retrieved=named, perturbed_demonstrations=perturbed
+) | {
+    "at_chance": {run.task: at_chance},
+    "commonest_farthest_row_unlimited": shares,
+    "best_heads": widths.heads,
+}
 saved = results.save()

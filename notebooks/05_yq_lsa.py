@@ -14,7 +14,7 @@ profile: str = "laptop"  # smoke, laptop or paper
 d: int = 10  # inputs of the regression
 n_context: int = 10  # C, examples in a prompt
 heads: str = by_profile(
-    "1,10,11", "1,2,5,10,11,12,20", "1,2,5,10,11,12,20"
+    "1,10,11", "1,5,10,11,20", "1,2,5,10,11,12,20"
 )  # numbers of heads; 1, d and d+1 are added
 norms: str = by_profile("0,4", "0,1,2,4", "0,1,2,4")  # norms of w*
 law_norms: str = by_profile("1,50", "1,8,50", "1,8,50")  # and for the head law
@@ -25,7 +25,7 @@ sampled_seeds: int = by_profile(1, 1, 5)  # repetitions on sampled prompts
 grid: str = by_profile(
     "5x10", "2x10,5x10,10x3,10x30", "2x10,5x10,10x3,10x30,10x100,20x10"
 )  # other d and C for the gap law
-prompts: int = by_profile(20_000, 200_000, 1_000_000)  # for token variants
+prompts: int = by_profile(20_000, 100_000, 1_000_000)  # for token variants
 data_seed: int = 0  # prompts, and directions of the prior mean
 init_seed: int = 1  # initial weights
 evaluation_seed: int = 2  # fresh prompts for evaluation, and intervals

@@ -24,10 +24,10 @@ template: str = "Initial guess: {guess}"  # the guess's line
 position: str = "after"  # of the guess: before, between or after sentences
 decimals: int = 1  # of the guess
 answer_decimals: int = 1  # of the demonstrations' scores
-chat: bool = by_profile(False, False, True)  # in the model's chat template
-k: int = by_profile(2, 10, 10)  # demonstrations per prompt
+chat: Optional[bool] = by_profile(False, None, None)  # in chat template, if any
+k: int = by_profile(1, 10, 10)  # demonstrations per prompt
 sets: int = by_profile(2, 3, 5)  # demonstration sets, shared by all pairs
-subset: int = by_profile(3, 6, 300)  # test pairs
+subset: int = by_profile(2, 8, 300)  # test pairs
 train_pairs: int = by_profile(50, 500, 5749)  # the small model learns from
 variants: int = by_profile(1, 2, 4)  # other ways to write guess and answer
 folds: int = 5  # of cross-fitting
@@ -43,7 +43,12 @@ from IPython.display import Markdown
 from iclnb import claims, settings
 from iclnb.guess import comparison, estimates, material, scoring, tables
 from iclnb.guess.material import NONE, SMALL
-from iclnb.guess.pair_prompts import Style, other_styles, templates
+from iclnb.guess.pair_prompts import (
+    Style,
+    in_chat,
+    other_styles,
+    templates,
+)
 from iclnb.llm import models
 from iclnb.llm.reader import Reader
 
@@ -64,8 +69,9 @@ reader = Reader.load(
     dtype=run.dtype,
     batch_size=run.batch_size,
 )
+chat = in_chat(run.chat, reader.tokenizer)
 style = Style(
-    run.template, run.position, run.decimals, run.answer_decimals, run.chat
+    run.template, run.position, run.decimals, run.answer_decimals, chat
 )
 scorer = scoring.Scorer(reader, rows, style)
 guess = small.guess.rounded(run.decimals)
@@ -76,8 +82,8 @@ results = claims.Results(
 )
 
 # %% [markdown]
-# Pairs, small model and demonstration sets are those of the chapter, drawn from the same seeds; the test
-# pairs are its first ones.
+# Train pairs and small model are those of the chapter, drawn from the same seeds; test pairs and demonstration
+# sets are its first ones.
 #
 # ## Chat templates
 #

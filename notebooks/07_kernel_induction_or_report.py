@@ -27,17 +27,17 @@ device_map: Optional[str] = None  # "auto" spreads over several GPUs
 dtype: Optional[str] = None  # of the model, such as "bfloat16"
 source: str = "auto"  # of the rows: packaged, local, hub, auto
 k: int = by_profile(4, 16, 16)  # demonstrations per prompt
-sets: int = by_profile(4, 12, 40)  # demonstration sets
+sets: int = by_profile(4, 10, 40)  # demonstration sets
 points: int = by_profile(
     2, 4, 6
 )  # queries of each set, in pairs of different labels
 words: str = "foo,bar,dog,cup,tree,ring"  # arbitrary label words
 depths: int = by_profile(
-    4, 10, 14
+    3, 8, 14
 )  # layers at which states are put in place, and kernels are tried
-sequences: int = by_profile(8, 32, 64)  # of repeated random tokens
+sequences: int = by_profile(4, 16, 64)  # of repeated random tokens
 length: int = by_profile(20, 50, 50)  # of these, before they are repeated
-folds: int = by_profile(2, 6, 10)  # of sets, for probes and kernels
+folds: int = by_profile(2, 5, 10)  # of sets, for probes and kernels
 permutations: int = by_profile(20, 100, 400)  # of the null
 batch_size: int = 16  # texts per forward pass
 data_seed: int = 0  # choice of test points
@@ -469,6 +469,10 @@ results.values |= {
     "verdict": {one.name: one.verdict.name for one in conditions},
     "shares": {
         one.name: {n: s.value for n, s in one.verdict.shares.items()}
+        for one in conditions
+    },
+    "share_intervals": {
+        one.name: {n: [s.low, s.high] for n, s in one.verdict.shares.items()}
         for one in conditions
     },
     "effects": {

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from scipy.stats import norm, ttest_1samp
 
-from iclnb import claims, paths
+from iclnb import claims, criteria, paths
 from iclnb.stats import Estimate, exact, interval
 
 BOUND = st.integers(-5, 5).map(float)
@@ -46,6 +46,39 @@ def test_a_p_value_is_below_a_twentieth_just_where_the_verdict_is_decided(a, b, 
         if criterion.low < criterion.high:
             decided = criterion.verdict((low, high)) != "inconclusive"
             assert (criterion.p_value(estimate) < 0.05) == decided, (criterion, estimate)
+
+
+@pytest.mark.parametrize("spread", [0.3, 2.0])
+def test_so_many_times_the_data_decide_an_undecided_claim(spread):
+    """Brute force: the same units repeated, and the interval of the normal law."""
+    values = np.tile(np.random.default_rng(0).normal(0.1, spread, 200), 100)
+
+    def at(n):
+        value, half = values[:200].mean(), 1.96 * values[:200].std() / math.sqrt(n)
+        return value, (value - half, value + half)
+
+    criterion = claims.above(0.05)
+    more = criterion.more_data(*at(20))
+    assert more > 1 and criterion.more_data(*at(math.ceil(20 * more * 1.001))) is None
+    assert criterion.more_data(*at(math.floor(20 * more * 0.999))) is not None
+
+
+def test_an_undecided_claim_says_what_it_wants():
+    def shown(value, low, high):
+        evidence = claims.Evidence(Estimate(value, low, high), 0.0, "chance")
+        return claims.Results("99_test", {}).claim("a", "a", claims.above(0), evidence)._repr_markdown_()
+
+    assert shown(1.0, -1.0, 3.0).endswith("Verdict: **inconclusive** (4 × the data would decide).")
+    assert shown(0.1, -1.0, 3.0).endswith("Verdict: **inconclusive** (at the margin itself).")
+    assert shown(1.0, 0.5, 3.0).endswith("Verdict: **supported**.")
+
+
+def test_a_criterion_is_read_from_its_words():
+    for criterion in (claims.above(-1e-6), claims.below(0.25), claims.within(-1, 2e5)):
+        assert criteria.read(str(criterion)) == criterion
+    assert criteria.read(proved(0.0).to_json()["criterion"]) == claims.within(-1e-12, 1e-12)
+    with pytest.raises(ValueError, match="'of 3' is not a criterion"):
+        criteria.read("of 3")
 
 
 def test_p_values_of_few_units_are_students():

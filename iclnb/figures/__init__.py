@@ -55,6 +55,9 @@ LETTERS = 30
 NAMES = 44
 """Letters in a line of its legend, whose text is smaller."""
 
+LEAST = 25_000
+"""Bytes of a PNG that no SVG of ours is smaller than: its letters alone take more."""
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -114,6 +117,8 @@ def _image(figure: Figure) -> _Image:
     """The figure as SVG or as PNG, whichever is smaller."""
     raster = _saved(figure, "png")
     width, height = struct.unpack(">II", raster[16:24])  # the PNG header
+    if len(raster) < LEAST:
+        return _Image("png", raster, width, height, legible.smallest(figure))
     with mpl.rc_context({"svg.hashsalt": "iclnb"}):  # the same figure gives the same bytes
         vector = _saved(figure, "svg", metadata={"Date": None})
     kind, content = ("svg+xml", vector) if len(vector) < len(raster) else ("png", raster)

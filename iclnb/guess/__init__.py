@@ -6,6 +6,6 @@
 - ``scoring``: the model's answers to test pairs under a condition, and how they respond to moved guesses
 - ``comparison``: answers with different guesses beside guess and truth; ``accuracy``: error and correlation
 - ``regression``: answers and truth regressed on the guess; ``descent``: gradient descent from the guess
-- ``estimates``, ``estimates_descent``: the evidence of every claim
+- ``estimates``, ``estimates_use``, ``estimates_descent``: the evidence of every claim
 - ``tables``, ``pictures``: what the chapter shows
 """

@@ -110,6 +110,10 @@ def answer(compared: Comparison, claims: Iterable[Claim]) -> str:
   it saves {estimates["adds-to-guess"]} of squared error on held-out pairs.
 - **Does the model copy?** {verdict["copies"]}. The slope of the answer on the guess less that on the truth is
   {estimates["copies"]} (1 for a copier).
+- **Does it use the guess?** Does it follow its own reading, too? {verdict["follows-own-reading"]}; the slope
+  is {estimates["follows-own-reading"]} (0 for a copier). Is it better than the best mixture of the two?
+  {verdict["beats-mixture"]}. Does it learn from the demonstrations how far to trust a guess?
+  {verdict["trust-is-learned"]}.
 - **Does it correct the guess as gradient descent would?** Does the answer fall where the guesses shown rise?
   {verdict["corrects-shown-guesses"]}. Is more than half of a common shift undone?
   {verdict["corrects-common-shift"]}. Do only residuals matter? {verdict["only-residuals-matter"]}.

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 Row = Mapping[str, Any]
-NONE, SMALL = "none", "small model"
-"""Names of the two conditions that most claims compare: no guess, and the small model's."""
+NONE, SMALL, MISLEADING = "none", "small model", "misleading"
+"""Names of conditions: no guess, the small model's, and :func:`misleading`."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +162,16 @@ def graded_guesses(pairs: PairRows, grades: int, *, seed: int) -> dict[str, Gues
         )
         for quality in np.sin(np.linspace(0, np.pi / 2, grades))
     }
+
+
+def misleading(graded: Mapping[str, Guess]) -> Guess:
+    """The useless guess beside queries, the perfect one beside demonstrations: it looks better than it is.
+
+    Args:
+        graded: from useless (first) to perfect (last), of :func:`graded_guesses`.
+    """
+    useless, *_, perfect = graded.values()
+    return Guess(useless.test, perfect.train)
 
 
 def demonstration_sets(train: int, k: int, sets: int, *, seed: int) -> Int[np.ndarray, "sets k"]:

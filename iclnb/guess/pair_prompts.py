@@ -54,6 +54,11 @@ class Style:
             raise IclnbError("a number cannot have fewer than 0 decimals; raise decimals and answer_decimals")
 
 
+def in_chat(asked: bool | None, tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether to write a conversation: as asked for, else if the model has a chat template."""
+    return tokenizer.chat_template is not None if asked is None else asked
+
+
 def templates(style: Style, tokenizer: PreTrainedTokenizerBase) -> dict[str, Style]:
     """A style in plain text and, where the model has one, in its chat template."""
     ways = {"plain": replace(style, chat=False)}

@@ -83,6 +83,33 @@ def dose_response(compared: Comparison, graded: Comparison) -> Picture:
 
 
 @figures.picture
+def weights(graded: Comparison, found: Mapping[str, tuple[Estimate, float]]) -> Picture:
+    """The weight that answers give the guess, and that it deserves, against the quality of the guess.
+
+    Args:
+        graded: answers with each graded guess, worst first.
+        found: of :func:`iclnb.guess.estimates_use.weights`.
+    """
+    figure, axes = plt.subplots(figsize=(5.6, 3.0))
+    quality = np.array([graded.plain(pearson, graded.guess(name)) for name in found])
+    given = Estimate(*np.array([estimate for estimate, _ in found.values()], dtype=float).T)
+    deserved = [best for _, best in found.values()]
+    figures.band(axes, quality, given, "the model gives it", **figures.SERIES[0])
+    axes.plot(quality, deserved, label="it deserves", **figures.CONTROL)
+    axes.set(xlabel="correlation of the guess with the truth", ylabel="weight of the guess")
+    _legend(figure, axes)
+    words = [
+        f"{number(x)}: given {number(y)}, deserved {number(best)}"
+        for x, y, best in zip(quality, given.value, deserved, strict=True)
+    ]
+    return Picture(
+        figure,
+        alt="Weight of the guess by its correlation with the truth. " + "; ".join(words) + ".",
+        caption="Weight of the guess beside the answer without one: in answers, and in the best mixture.",
+    )
+
+
+@figures.picture
 def responses(measured: Mapping[str, Estimate], predicted: Mapping[str, Sequence[float]]) -> Picture:
     """How far answers move when something is raised by one point, beside what each hypothesis predicts.
 

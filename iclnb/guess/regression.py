@@ -30,8 +30,19 @@ def slopes(answer: Table, guess: Table, other: Table) -> Float[np.ndarray, " 2"]
     return np.where(known, products / np.where(known, determinant, 1), np.nan).mean(-1)
 
 
+def slope(answer: Table, guess: Table) -> float:
+    """Least-squares slope of the answer on the guess alone, averaged over sets."""
+    answer, guess = (part - part.mean(-1, keepdims=True) for part in (answer, guess))
+    size = (guess**2).sum(-1)
+    return float(np.where(size > 0, (guess * answer).sum(-1) / np.where(size > 0, size, 1), np.nan).mean())
+
+
 def fold_of(points: int, folds: int, *, seed: int) -> Int[np.ndarray, " points"]:
-    """A random assignment of points to folds of equal size (within one)."""
+    """A random assignment of points to folds of equal size (within one).
+
+    There are fewer folds where there would be fewer than two points to one, at least 2.
+    """
+    folds = max(2, min(folds, points // 2))
     return np.random.default_rng(seed).permutation(np.arange(points) % folds)
 
 
@@ -101,12 +112,11 @@ def gain(
         truth: true scores.
         guess: one guess a pair, the same in every set.
         answer: the model's answers.
-        folds: of the cross-fitting; fewer where there are fewer than two pairs to a fold, at least 2.
+        folds: of the cross-fitting, as :func:`fold_of` takes them.
         block: how many neighbours in guess swap answers under the null.
         permutations: averaged for the null.
         seed: of the folds; ``(seed, 1)`` of the permutations.
     """
-    folds = max(2, min(folds, len(truth) // 2))
     fold, rng = fold_of(len(truth), folds, seed=seed), np.random.default_rng((seed, 1))
     repeated = np.broadcast_to(guess, answer.shape)
     alone = held_out_errors(truth, [repeated], fold)

@@ -10,6 +10,7 @@ from iclnb.display import Author, table
 from iclnb.guess import regression
 from iclnb.guess.accuracy import Table, mse, pearson, spearman
 from iclnb.guess.comparison import Comparison, over
+from iclnb.guess.estimates_use import MIXTURE, on_guess, on_own
 from iclnb.guess.material import NONE, SMALL
 
 
@@ -71,6 +72,52 @@ def gains(added: Mapping[str, regression.Gain], *, seed: int) -> Markdown:
         for name, gain in added.items()
     ]
     return table(("answer", "error of the guess", "gain", "gain, permuted answers", "difference"), rows)
+
+
+def use(compared: Comparison, errors: Mapping[str, Table]) -> Markdown:
+    """Held-out errors of guess, own reading, answer and best mixture; the weights that the last two give.
+
+    Args:
+        compared: answers with the small model's guess, and without any.
+        errors: of :func:`iclnb.guess.estimates_use.held_out`.
+    """
+    own, seed = compared.answer(NONE), compared.seed
+    mixed = {"answer": compared.answer(SMALL), MIXTURE: compared.truth}
+    names = {"guess": "the guess", "own reading": "answer without a guess", "answer": "answer with the guess"}
+    rows = []
+    for name, table_of in errors.items():
+        weights = [
+            over(statistic, mixed[name], compared.guess(SMALL), own, seed=seed) if name in mixed else ""
+            for statistic in (on_guess, on_own)
+        ]
+        rows.append((names.get(name, name), over(np.mean, table_of, seed=seed), *weights))
+    header = ("", "held-out squared error", "weight of the guess", "weight of its own reading")
+    return table(header, rows)
+
+
+def set_up(run: Mapping[str, Any]) -> Markdown:
+    """The paper's experiment with language models (section 5.3) beside the settings of a run.
+
+    Args:
+        run: the settings of the chapter.
+    """
+    where = f"{run['position']} the sentences, as “{run['template']}”"
+    written = f"decimals: {run['decimals']} of the guess, {run['answer_decimals']} of the scores"
+    shown = f"{run['k']}, in {run['sets']} sets for all pairs"
+    training = "Adam, rate 0.001, squared error, 10 epochs, batches of 8"
+    rows = [
+        ("language model", "Llama-3.1-8B-Instruct, Qwen2.5-7B-Instruct", run["model"]),
+        ("task", "STS benchmark, English", f"the same, {run['pairs']} test pairs"),
+        ("demonstrations", "10 at random for every prompt", shown),
+        ("training of the small model", training, "the same"),
+        ("what the small model reads", "", "difference and product of two sentence embeddings; it is linear"),
+        ("guesses of demonstrations", "", f"from small models trained without them, {run['folds']} folds"),
+        ("where the guess stands", "", where),
+        ("how it is written", "", written),
+        ("chat template", "", "the model's own, a turn a pair" if run["chat"] else "none, plain text"),
+        ("the score read off", "", "the expectation over the first digit"),
+    ]
+    return table(("", "the paper", "here"), rows)
 
 
 def by_style(ways: Mapping[str, Comparison]) -> Markdown:

@@ -7,6 +7,7 @@
 - ``probes``: what can be read off keys and values around a label (section 5.4)
 - ``table_2``: several tasks, and kernel regression on sentence encoders (section 5.5)
 - ``interventions``, ``causes``: heads ablated and label values swapped, and what that costs
+- ``direct``: what heads write themselves, and what later layers do when it is gone
 - ``estimates``, ``estimates_features``, ``estimates_causes``: every number that decides a claim
 - ``explorer``, ``estimates_explorer``: single heads on single prompts, and what their weights follow
 - ``pictures``, ``pictures_appendix``, ``pictures_explorer``, ``tables``: what a page shows

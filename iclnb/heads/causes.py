@@ -1,12 +1,15 @@
 """What becomes of the answers when heads are ablated or label values swapped."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from iclnb.errors import IclnbError
+from iclnb.heads import direct
 from iclnb.heads.interventions import Head, ablate, best_heads, random_heads_like, swapping
+from iclnb.llm.attention import CaptureError
 from iclnb.llm.demonstrations import Prompts
 from iclnb.llm.depth import MIDDLE, layers_within
 from iclnb.llm.prompts import Wording
@@ -20,6 +23,8 @@ MIDDLE_VALUES = "values swapped, middle layers"
 OTHER_VALUES = "values swapped, as many other layers"
 ALL_VALUES = "values swapped, all layers"
 REWRITTEN = "labels rewritten in the prompt"
+
+ABLATIONS = (BEST, RANDOM, ELSEWHERE)
 
 CONTROLS = (RANDOM, ELSEWHERE, OTHER_VALUES)
 """Interventions that stand beside another as its control."""
@@ -37,11 +42,18 @@ class Causes:
             (draws, sets, points, classes)
         truth: the labels of the queries. (sets, points)
         heads: the heads ablated as the best ones, best first.
+        parts: ablation -> part (:data:`iclnb.heads.direct.PARTS`) -> what it takes off the log-probabilities,
+            up to a number that the words share; nothing where effects cannot be split.
+        unsplit: why they cannot.
     """
 
     answers: dict[str, Float[np.ndarray, "draws sets points classes"]]
     truth: Int[np.ndarray, "sets points"]
     heads: list[Head]
+    parts: Mapping[str, Mapping[str, Float[np.ndarray, "draws sets points classes"]]] = field(
+        default_factory=dict
+    )
+    unsplit: str = ""
 
     def separation(self, name: str) -> Float[np.ndarray, "sets points"]:
         """:func:`separation` under an intervention, in nats, averaged over its draws."""
@@ -50,6 +62,10 @@ class Causes:
     def cost(self, name: str) -> Float[np.ndarray, "sets points"]:
         """What an intervention takes off the separation of the whole model, in nats."""
         return self.separation(WHOLE) - self.separation(name)
+
+    def part(self, name: str, part: str) -> Float[np.ndarray, "sets points"]:
+        """A part of the cost of an ablation, in nats; all parts add up to :meth:`cost`."""
+        return np.mean([separation(drawn, self.truth) for drawn in self.parts[name][part]], axis=0)
 
     def right(self, name: str) -> Float[np.ndarray, "sets points"]:
         """Where the answer is the query's label, averaged over draws."""
@@ -105,15 +121,38 @@ def measure(
     }
     others = rng.permutation(np.setdiff1d(np.arange(layers), middle))[: len(middle)]
     swapped = {MIDDLE_VALUES: middle.tolist(), OTHER_VALUES: sorted(others.tolist()), ALL_VALUES: None}
-    found = {WHOLE: [reader.answers(given, wording)]}
-    for name, draws in ablated.items():
-        found[name] = [reader.answers(given, wording, edit=ablate(drawn, means)) for drawn in draws]
+    found, parts, unsplit = _ablations(reader, wording, given, ablated, means)
     for name, where in swapped.items():
         found[name] = [reader.answers(given, wording, alter=swapping(seed, where))]
     if rewritten is not None:
         found[REWRITTEN] = [reader.answers(rewritten[np.ix_(mixed, judged)], wording)]
     answers = {name: np.stack(each) for name, each in found.items()}
-    return Causes(answers, np.tile(truth[judged], (len(mixed), 1)), heads)
+    return Causes(answers, np.tile(truth[judged], (len(mixed), 1)), heads, parts, unsplit)
+
+
+def _ablations(
+    reader: Reader,
+    wording: Wording,
+    given: Prompts,
+    ablated: Mapping[str, list[list[Head]]],
+    means: Float[np.ndarray, "layers heads dim"],
+) -> tuple[dict[str, list[np.ndarray]], dict[str, dict[str, np.ndarray]], str]:
+    """Answers of the whole model and under each ablation, the parts of the effect, and why there are none."""
+    edits = {name: [ablate(drawn, means) for drawn in draws] for name, draws in ablated.items()}
+    try:
+        path = direct.Path(reader, wording, given)
+        whole, constant = path.written(), path.of_means(means)
+        seen = {name: [path.written(edit) for edit in each] for name, each in edits.items()}
+    except CaptureError as error:
+        found = {name: [reader.answers(given, wording, edit=e) for e in each] for name, each in edits.items()}
+        return {WHOLE: [reader.answers(given, wording)]} | found, {}, error.why
+    parts = {}
+    for name, draws in ablated.items():
+        pairs = zip(draws, seen[name], strict=True)
+        split = [direct.split(whole, without, drawn, constant) for drawn, without in pairs]
+        parts[name] = {part: np.stack([one[part] for one in split]) for part in direct.PARTS}
+    found = {name: [one.answers for one in each] for name, each in seen.items()}
+    return {WHOLE: [whole.answers]} | found, parts, ""
 
 
 def separation(

@@ -1,5 +1,8 @@
 """The evidence of chapter 03 about causes: what heads and label values do to the answers. Ours."""
 
+import numpy as np
+
+from iclnb import stats
 from iclnb.claims import Evidence
 from iclnb.heads.causes import (
     BEST,
@@ -10,6 +13,7 @@ from iclnb.heads.causes import (
     WHOLE,
     Causes,
 )
+from iclnb.heads.direct import PARTS
 from iclnb.heads.reconstruction import over
 from iclnb.stats import Estimate
 
@@ -28,6 +32,26 @@ def ablation_beyond_random(found: Causes, *, seed: int) -> Evidence:
 def ablation_beyond_elsewhere(found: Causes, *, seed: int) -> Evidence:
     """Cost of ablating the best heads, less that of the best heads of other layers."""
     return costs_more(found, BEST, ELSEWHERE, seed=seed)
+
+
+def part_of_ablation(found: Causes, part: str, *, seed: int) -> Evidence:
+    """A part (:data:`iclnb.heads.direct.PARTS`) of the cost of ablating the best heads, in nats.
+
+    Not a number where the cost cannot be split.
+    """
+    if not found.parts:
+        return Evidence(stats.exact(np.nan), np.nan, f"none: {found.unsplit}")
+    control = float(found.part(RANDOM, part).mean())
+    return Evidence(over(found.part(BEST, part), seed=seed), control, f"{RANDOM}, in nats")
+
+
+def ablation_parts(found: Causes, *, seed: int) -> dict[str, dict[str, Estimate]]:
+    """For every ablation its whole cost and the parts of it, in nats; nothing where they cannot be split."""
+    return {
+        name: {"total": over(found.cost(name), seed=seed)}
+        | {part: over(found.part(name, part), seed=seed) for part in PARTS}
+        for name in found.parts
+    }
 
 
 def follows_values(found: Causes, *, seed: int) -> Evidence:

@@ -83,12 +83,15 @@ def permuted_agreement(
     counted = np.ones(lead, dtype=bool) if among is None else among
     if not counted.any():
         return agreement
+    places = np.broadcast_to(np.arange(found.labels.shape[-1]), found.labels.shape)
+    shares = reconstruct(found.weights[variant], places, places.shape[-1])  # a_i / Σ a_i, whatever the labels
+    one_hot = np.eye(found.classes, dtype=shares.dtype)
     for r in range(permutations):
         draws = lead if within == "prompt" else (lead[0],) + (1,) * (len(lead) - 1)
         order = rng.random((*draws, found.labels.shape[-1])).argsort(-1)
         order = np.broadcast_to(order, found.labels.shape)
         labels = np.take_along_axis(found.labels, order, -1)
-        decided = (reconstruct(found.weights[variant], labels, found.classes) - off).argmax(-1)
+        decided = (shares @ one_hot[labels][..., None, :, :] - off).argmax(-1)
         agreement[r] = (decided == target[..., None, None])[counted].mean(axis=0)
     return agreement
 

@@ -13,7 +13,7 @@ from iclnb import figures
 from iclnb.display import cell, number
 from iclnb.figures import Picture
 from iclnb.heads import estimates_causes
-from iclnb.heads.causes import CONTROLS, Causes
+from iclnb.heads.causes import ABLATIONS, CONTROLS, Causes
 from iclnb.heads.estimates import best_by_layer
 from iclnb.heads.interventions import Head
 from iclnb.heads.reconstruction import Agreement, Arms
@@ -213,4 +213,35 @@ def intervention_costs(found: Causes, *, seed: int) -> Picture:
         figure,
         alt=f"{most} costs most of a separation of {whole} nats: {listed}.",
         caption=f"What interventions cost, of a separation of {whole} nats. Controls in grey.",
+    )
+
+
+@figures.picture
+def ablation_parts(found: Causes, *, seed: int) -> Picture:
+    """What ablations cost, whole and in parts (:mod:`iclnb.heads.direct`); the whole alone if unsplit."""
+    ablations = estimates_causes.ablation_parts(found, seed=seed) or {
+        name: {"total": cost}
+        for name, cost in estimates_causes.by_intervention(found, seed=seed).items()
+        if name in ABLATIONS
+    }
+    figure, axes = plt.subplots(figsize=(7.0, 1.2 + 0.85 * len(ablations)))
+    for row, parts in enumerate(ablations.values()):
+        for i, (part, cost) in enumerate(parts.items()):
+            line, y = figures.SERIES[i], row + 0.2 * (i - 1.5)
+            axes.plot([cost.low, cost.high], [y, y], color=line["color"], linewidth=1.6)
+            named = {"label": part} if row == 0 else {}
+            axes.plot(cost.value, y, linestyle="", marker=line["marker"], color=line["color"], **named)
+    axes.axvline(0, color="0.4", linewidth=0.8, zorder=0)
+    axes.set_yticks(range(len(ablations)), ablations)
+    axes.set(xlabel="separation lost, in nats", ylim=(len(ablations) - 0.5, -0.5))
+    common_legend(figure, [axes])
+    listed = "; ".join(
+        f"{name}: " + ", ".join(f"{part} {cell(cost)}" for part, cost in parts.items())
+        for name, parts in ablations.items()
+    )
+    why = f" It cannot be split here: {found.unsplit}." if found.unsplit else ""
+    return Picture(
+        figure,
+        alt=f"Separation lost by ablation. {listed}.{why}",
+        caption=f"The cost of each ablation and what it is made of. Below zero: it adds separation.{why}",
     )

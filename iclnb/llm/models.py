@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 ENCODER = "all-minilm-l6-v2"
+FASTEST = "fastest"
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ def load(
         device: ``None`` for the first of CUDA, Apple's MPS and CPU that there is.
         dtype: ``None`` for float32 on a CPU or MPS, on CUDA bfloat16 where supported and else float16;
             what comes from GGUF is in bfloat16 on every device, unless the file holds float32 or float16.
+            :data:`FASTEST` for the same, but bfloat16 on a CPU that multiplies in it.
         device_map: spread the model over several GPUs, as ``"auto"`` or as Accelerate's map; in place of
             ``device``.
         random_weights_seed: draw fresh weights from the model's own initialisation with this seed in place
@@ -146,8 +148,17 @@ def best_device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
+def multiplies_in_bfloat16() -> bool:
+    """Whether this CPU has instructions for products in bfloat16 (AVX-512 BF16, AMX, Arm's BF16)."""
+    known = torch.cpu.get_capabilities()
+    return any(known.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
 def _dtype(dtype: torch.dtype | str | None, device: torch.device, own: str | None = None) -> torch.dtype:
     """What is asked for, else the model's ``own`` where the device computes in it, else the usual one."""
+    if dtype == FASTEST:
+        half = own is None and device.type == "cpu" and multiplies_in_bfloat16()
+        dtype = torch.bfloat16 if half else None
     if dtype is None and device.type == "cuda":
         half = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
         return torch.float32 if own == "float32" else half

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from iclnb.llm.attention import Edit, SharedPrefix, attend, prepare
 from iclnb.llm.limits import check_readable, padding_id
+from iclnb.llm.memory import queries_at_once
 from iclnb.llm.models import LoadedModel
 from iclnb.llm.prompts import Prompt, collate
 
@@ -44,7 +45,7 @@ class Passes:
 
     Args:
         loaded: a model and its tokeniser.
-        batch_size: queries per forward pass.
+        batch_size: queries per forward pass, or fewer where memory is short.
     """
 
     def __init__(self, loaded: LoadedModel, batch_size: int):
@@ -81,8 +82,12 @@ class Passes:
             for group, tokens in _groups(prompts):
                 prefix = self._once(prompts, group, tokens, alter)
                 by_length = sorted(group, key=lambda i: len(prompts[i].input_ids))
-                for start in range(0, len(by_length), self.batch_size):
-                    batch = by_length[start : start + self.batch_size]
+                longest = len(prompts[by_length[-1]].input_ids)
+                size = queries_at_once(
+                    self.loaded.model, prefix=tokens, suffix=longest - tokens, most=self.batch_size
+                )
+                for start in range(0, len(by_length), size):
+                    batch = by_length[start : start + size]
                     yield batch, partial(self._read, prompts, batch, tokens, prefix, attention, edit)
                     bar.update(len(batch))
 

@@ -34,7 +34,7 @@ class Reader:
 
     Args:
         loaded: a model and its tokeniser.
-        batch_size: queries per forward pass.
+        batch_size: queries per forward pass, or fewer where memory is short.
         store: where measurements are kept and found again; ``None`` for nowhere.
     """
 
@@ -46,9 +46,9 @@ class Reader:
     def load(cls, name: str = models.PACKAGED, *, batch_size: int = 16, **where: Any) -> "Reader":
         """A reader of a model by name that keeps its measurements (:class:`iclnb.llm.store.Store`).
 
-        Further arguments and errors as :func:`iclnb.llm.models.load`.
+        Further arguments and errors as :func:`iclnb.llm.models.load`; ``FASTEST`` is the default ``dtype``.
         """
-        loaded = kept.load(name, **where)
+        loaded = kept.load(name, **where | {"dtype": where.get("dtype") or models.FASTEST})
         return cls(loaded, batch_size=batch_size, store=Store(loaded.origin))
 
     @property

@@ -5,12 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
 from transformers import PreTrainedModel
 
 from iclnb.llm.attention import SharedPrefix
-from iclnb.llm.attention.head_hooks import _projections
-from iclnb.llm.attention.residual_stream import final_norm
+from iclnb.llm.attention.direct_path import direct_logits
 from iclnb.llm.prompts import Prompt
 
 
@@ -30,27 +28,11 @@ def copying(
         prompt: with its labels.
         tokens: of the label words.
     """
-    unembedding = _unembedding(model, tokens)
     labels, ends = np.array(prompt.labels), [span.stop - 1 for span in prompt.y]
     found = []
-    for (projection, heads), values in zip(_projections(model), prefix.values, strict=True):
-        read = values[:, ends].float().repeat_interleave(heads // values.shape[0], 0)  # (heads, k, dim)
-        written = torch.einsum("hkd,hdw->hkw", read, _output_weights(projection, heads))
-        logits = written @ unembedding.to(written.device).T
+    for reads, values in zip(direct_logits(model, tokens), prefix.values, strict=True):
+        read = values[:, ends].float().repeat_interleave(len(reads) // values.shape[0], 0)  # (heads, k, dim)
+        logits = torch.einsum("hkd,hdw->hkw", read, reads.to(read.device))
         logits = logits - logits.mean(1, keepdim=True)
         found.append((logits.argmax(-1).cpu().numpy() == labels).mean(-1))
     return np.stack(found)
-
-
-def _output_weights(projection: torch.nn.Module, heads: int) -> Float[Tensor, "heads dim width"]:
-    """The part of the output projection that reads each head; GPT-2's ``Conv1D`` stores it transposed."""
-    weight = projection.weight.float()
-    weight = weight if hasattr(projection, "nx") else weight.T
-    return weight.reshape(heads, -1, weight.shape[1])
-
-
-def _unembedding(model: PreTrainedModel, tokens: Sequence[int]) -> Float[Tensor, "words width"]:
-    """What each label word's logit reads of the residual stream, the final norm's scale included."""
-    rows, norm = model.get_output_embeddings().weight[list(tokens)].float(), final_norm(model)
-    rows = rows * norm.weight.float().to(rows.device)
-    return rows - rows.mean(1, keepdim=True) if isinstance(norm, torch.nn.LayerNorm) else rows

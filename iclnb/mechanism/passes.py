@@ -21,6 +21,7 @@ from iclnb.mechanism import flow, own_weights
 from iclnb.mechanism.material import OPPOSITE, Material, Repeated
 
 _CODE = (
+    "iclnb.llm.attention.direct_path",
     "iclnb.llm.attention.residual_hooks",
     "iclnb.llm.attention.residual_stream",
     "iclnb.mechanism.flow",

@@ -1,5 +1,6 @@
 """Build the book: run what changed, lay the pages out, let Jupyter Book make HTML of them."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,8 @@ from filelock import FileLock, Timeout
 
 from iclnb import paths
 from iclnb.errors import IclnbError, unknown
-from iclnb.publish import colab, made_pages, notebooks, origins, pages, side_by_side
+from iclnb.fingerprint import of_modules
+from iclnb.publish import across_models, colab, made_pages, matrix, notebooks, origins, pages, side_by_side
 from iclnb.publish import run as runner
 from iclnb.publish.polish import polish
 from iclnb.publish.side_by_side import Failure, Task
@@ -58,8 +61,16 @@ def build(
         tasks = _changed(project, profile, force, report)
         _raise(side_by_side.run_all(project, tasks, jobs=jobs, report=report), len(tasks))
         sources = stage(project, project / "build" / "site-source")
+        target, made = project / "_build" / "html", project / "build" / "site.sha256"
+        content = _content(sources)
+        if not force and (target / "index.html").is_file() and made.is_file() and made.read_text() == content:
+            report("the pages: up to date")
+            return target / "index.html"
         report("building the pages")
-        return _html(sources, project / "build" / "site", project / "_build" / "html")
+        made.unlink(missing_ok=True)
+        index = _html(sources, project / "build" / "site", target)
+        made.write_text(content)
+        return index
 
 
 def _changed(project: Path, profile: str, force: bool, report: Callable[[str], None]) -> list[Task]:
@@ -137,8 +148,9 @@ def stage(project: Path, target: Path) -> Path:
         for part in ("notebooks", "downloads"):
             (folder / part).mkdir()
         titles = {}
-        for name in chapters(project):
-            titles[name] = _stage_notebook(project, name, folder)
+        runs = matrix.runs(project, chapters(project))
+        for name, listed in runs.items():
+            titles[name] = _stage_notebook(project, name, folder, across_models.summary(listed))
         made_pages.write(project, folder, titles)
     return target
 
@@ -155,7 +167,7 @@ def configuration(config: dict[str, Any]) -> dict[str, Any]:
     return {**config, "repository": repository, "html": html, "launch_buttons": {**launch, "thebe": False}}
 
 
-def _stage_notebook(project: Path, name: str, folder: Path) -> str:
+def _stage_notebook(project: Path, name: str, folder: Path, across: str) -> str:
     """Put one chapter's page and its downloads in place; returns its title."""
     source = notebooks.source(project, name)
     executed = project / "build" / "executed" / f"{name}.ipynb"
@@ -173,10 +185,20 @@ def _stage_notebook(project: Path, name: str, folder: Path) -> str:
     shutil.copyfile(source, folder / "downloads" / f"{name}.py")
     shutil.copyfile(results, folder / "downloads" / f"{name}.json")
     links = {f"../downloads/{file}": kind for file, kind in downloads.items()}
-    page = pages.page(source, nbformat.read(executed, as_version=4), record, links)
+    page = pages.page(source, nbformat.read(executed, as_version=4), record, links, across)
     page = origins.mark(page, project, name, record)
     (folder / "notebooks" / f"{name}.ipynb").write_text(nbformat.writes(page), encoding="utf-8")
     return notebooks.title(plain)
+
+
+def _content(sources: Path) -> str:
+    """A hash of all that the pages are made from: their sources, Jupyter Book, and what is done after it."""
+    files = sorted(path for path in sources.rglob("*") if path.is_file())
+    parts = [of_modules(["iclnb.publish.book", "iclnb.publish.polish"]), version("jupyter-book")]
+    parts += [
+        f"{path.relative_to(sources)} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _html(sources: Path, output: Path, target: Path) -> Path:

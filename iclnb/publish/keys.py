@@ -13,6 +13,7 @@ from typing import Any
 
 from iclnb.errors import IclnbError
 from iclnb.fingerprint import fingerprint, of_source
+from iclnb.settings import PROFILES
 
 PACKAGE = "iclnb"
 
@@ -43,9 +44,10 @@ def key(project: Path, source: Path, parameters: Mapping[str, Any]) -> dict[str,
     files = {
         path.relative_to(project).as_posix(): fingerprint([path]) for path in package_files(project, source)
     }
+    notebook = _notebook(source, parameters.get("profile"))
     versions = {"python": ".".join(platform.python_version_tuple()[:2])}
     return {
-        "code": {source.relative_to(project).as_posix(): _notebook(source), **dict(sorted(files.items()))},
+        "code": {source.relative_to(project).as_posix(): notebook, **dict(sorted(files.items()))},
         "parameters": dict(parameters),
         "versions": versions | {name: importlib.metadata.version(name).split("+")[0] for name in PINS},
     }
@@ -142,16 +144,34 @@ def _draws(file: str) -> bool:
     return module.startswith(DRAWING) or re.search(r"\.pictures(_\w+)?$", module) is not None
 
 
-def _notebook(source: Path) -> str:
-    """The fingerprint of a notebook's code, cell by cell, with its tags: prose does not count."""
+def _notebook(source: Path, profile: str | None) -> str:
+    """The fingerprint of a notebook's code, cell by cell, with its tags.
+
+    Prose does not count, nor do defaults of other profiles.
+    """
     cells = re.split(r"^# %%", source.read_text(encoding="utf-8-sig"), flags=re.MULTILINE)[1:]
     parts = []
     for marker, _, text in (cell.partition("\n") for cell in cells if not cell.startswith(" [markdown]")):
         try:
-            parts.append((marker.strip(), of_source(text)))
+            code = _of_profile(text, profile) if "parameters" in marker else text
+            parts.append((marker.strip(), of_source(code)))
         except SyntaxError:  # magics
             parts.append((marker.strip(), text.strip()))
     return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _of_profile(text: str, profile: str | None) -> str:
+    """A parameters cell in which ``by_profile(smoke, laptop, paper)`` is the default of one profile."""
+    tree = ast.parse(text)
+    for node in tree.body:
+        if profile is None and isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "profile":
+            profile = ast.literal_eval(node.value)
+    for node in tree.body:
+        call = getattr(node, "value", None)
+        chooses = isinstance(call, ast.Call) and ast.unparse(call.func).endswith("by_profile")
+        if chooses and profile in PROFILES and len(call.args) == len(PROFILES):
+            node.value = call.args[PROFILES.index(profile)]
+    return ast.unparse(tree)
 
 
 def package_files(project: Path, source: Path) -> set[Path]:
@@ -175,7 +195,7 @@ def package_files(project: Path, source: Path) -> set[Path]:
 
 @cache
 def _imports(project: Path, path: Path, changed: int) -> tuple[str, ...]:
-    """Dotted names that a file imports, or may import: ``from a import b`` gives ``a.b``."""
+    """Dotted names of ours that a file loads, or may load: ``from a import b`` gives ``a`` and ``a.b``."""
     inside = path.relative_to(project).with_suffix("").parts
     try:
         tree = ast.parse(_without_magics(path), filename=str(path))
@@ -189,7 +209,8 @@ def _imports(project: Path, path: Path, changed: int) -> tuple[str, ...]:
             base = [*inside[: len(inside) - node.level]] if node.level else []
             module = ".".join([*base, *([node.module] if node.module else [])])
             found += (f"{module}.{alias.name}" for alias in node.names)
-    return tuple(dict.fromkeys(found))
+    ours = (name.split(".") for name in dict.fromkeys(found) if name.split(".")[0] == PACKAGE)
+    return tuple({".".join(parts[:length]) for parts in ours for length in range(1, len(parts) + 1)})
 
 
 def _without_magics(path: Path) -> str:
@@ -198,14 +219,10 @@ def _without_magics(path: Path) -> str:
 
 
 def _module_files(project: Path, name: str) -> Iterator[Path]:
-    """The files that importing a dotted name loads: each package on the way, then the module."""
-    parts = name.split(".")
-    if parts[0] != PACKAGE:
-        return
-    for length in range(1, len(parts) + 1):
-        place = project.joinpath(*parts[:length])
-        if place.is_dir():
-            yield from (p for p in place.iterdir() if p.is_file() and p.suffix not in {".py", ".pyc"})
-            place = place / "__init__"
-        if (module := place.with_suffix(".py")).is_file():
-            yield module
+    """The files that are loaded for a dotted name: a module, or what a package folder holds."""
+    place = project.joinpath(*name.split("."))
+    if place.is_dir():
+        yield from (p for p in place.iterdir() if p.is_file() and p.suffix not in {".py", ".pyc"})
+        place = place / "__init__"
+    if (module := place.with_suffix(".py")).is_file():
+        yield module

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from iclnb.publish import (
     architectures_page,
+    bench_page,
     explorer_runs,
     front_page,
     matrix,
@@ -15,7 +16,7 @@ from iclnb.publish import (
 
 
 def write(project: Path, folder: Path, titles: Mapping[str, str]) -> None:
-    """Write results, report and reproduction cards, architectures, the explorer's runs; fill the front page.
+    """Write every page that is computed, the explorer's runs and the downloads, and fill in the front page.
 
     Args:
         project: the checkout, its notebooks executed.
@@ -33,6 +34,7 @@ def write(project: Path, folder: Path, titles: Mapping[str, str]) -> None:
         "book/results.md": results_page.page(project, titles),
         "book/reproduction.md": reproduction_page.page(project, titles, runs, rows),
         "book/architectures.md": architectures_page.page(project),
+        "book/benchmark.md": bench_page.page(project),
         "downloads/claims.json": report.as_json(rows),
         "downloads/claims.csv": report.as_csv(rows),
     }

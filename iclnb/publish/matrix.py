@@ -1,24 +1,19 @@
 """Claims down, runs across: what each model says of a chapter's claims, beside the paper's number."""
 
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from iclnb import claims, display
+from iclnb import claims, criteria, display
 from iclnb.errors import IclnbError
-from iclnb.publish import records
+from iclnb.publish import margins, records
+from iclnb.publish.margins import Margin
 
 HERE = "this machine"
 ACROSS = 4
 """Runs in one table, so that with claims and the paper's number it has six columns at most."""
-
-HAIR = 50
-"""How many times the data may be needed before an effect counts as lying at the margin itself."""
-
-_NUMBER = r"(-?(?:[\d.]+(?:e[+-]?\d+)?|inf))"
 
 
 class Run(NamedTuple):
@@ -70,10 +65,11 @@ def runs(project: Path, names: Sequence[str]) -> dict[str, list[Run]]:
     return {name: sorted(listed, key=order) for name, listed in found.items()}
 
 
-def tables(listed: Sequence[Run]) -> Iterator[str]:
+def tables(listed: Sequence[Run], known: Sequence[Margin] = ()) -> Iterator[str]:
     """The matrix of one chapter in Markdown; more than one table for more than :data:`ACROSS` runs.
 
-    The paper's numbers are those that a run's values give as ``reported``, by the claim's id.
+    Below a verdict stands what it is at half and at twice the margin, where ``known`` has one. The paper's
+    numbers are those that a run's values give as ``reported``, by the claim's id.
     """
     reported: dict[str, Any] = {}
     for run in listed:
@@ -87,7 +83,7 @@ def tables(listed: Sequence[Run]) -> Iterator[str]:
         for id in ids:
             first = next(each[id] for each in by_id if id in each)
             paper = [display.Author(_number(reported[id]) if id in reported else "")] if papers else []
-            cells = [_cell(run, each.get(id), first) for run, each in zip(part, by_id, strict=True)]
+            cells = [_cell(run, each.get(id), first, known) for run, each in zip(part, by_id, strict=True)]
             rows.append((_claim(first), *paper, *cells))
         if rows:
             header = ("claim", *(["paper"] if papers else []), *map(_header, part))
@@ -95,26 +91,15 @@ def tables(listed: Sequence[Run]) -> Iterator[str]:
 
 
 def more_data(claim: Mapping[str, Any]) -> float | None:
-    """How many times the data an inconclusive claim would take, were its estimate right.
-
-    Intervals narrow as one over the square root of the number of units, and every bound of the criterion
-    must come to lie outside.
+    """How many times the data an inconclusive claim of a results file would take, were its estimate right.
 
     Returns:
-        ``None`` for a claim that is decided, or has no interval; infinite for an estimate on a bound.
+        ``None`` for a claim that is decided, or has no interval (:meth:`iclnb.criteria.Criterion.more_data`).
     """
     value, (low, high) = claim["estimate"], claim["interval"]
     if claim["verdict"] != claims.INCONCLUSIVE or None in (value, low, high, claim["control"]):
         return None
-    bounds = [float(bound) for bound in re.findall(_NUMBER, claim["criterion"].split(" lies ")[-1])]
-    needed = [
-        ((value - low if value > bound else high - value) / abs(value - bound)) ** 2
-        if value != bound
-        else math.inf
-        for bound in bounds
-        if low <= bound <= high
-    ]
-    return max(needed, default=None)
+    return criteria.read(claim["criterion"]).more_data(value, (low, high))
 
 
 def _here(project: Path, name: str) -> Mapping[str, Any] | None:
@@ -190,7 +175,9 @@ def _claim(claim: Mapping[str, Any]) -> display.Author:
     return display.Author(f"{display.escape(claim['statement'])}<br>*{facts}*")
 
 
-def _cell(run: Run, claim: Mapping[str, Any] | None, first: Mapping[str, Any]) -> display.Author:
+def _cell(
+    run: Run, claim: Mapping[str, Any] | None, first: Mapping[str, Any], known: Sequence[Margin]
+) -> display.Author:
     """Verdict, estimate and control of one run, and what it words differently from the row's claim."""
     if claim is None:
         return display.Author("")
@@ -202,6 +189,7 @@ def _cell(run: Run, claim: Mapping[str, Any] | None, first: Mapping[str, Any]) -
         display.escape(f"control {_number(claim['control'])}"),
         *(f"*here: {display.escape(text)}*" for text in other),
         *_undecided(claim),
+        *(f"*{line}*" for line in margins.lines(known, run.results["notebook"], claim)),
         *badges(run),
     ]
     return display.Author("<br>".join(lines))
@@ -210,8 +198,7 @@ def _cell(run: Run, claim: Mapping[str, Any] | None, first: Mapping[str, Any]) -
 def _undecided(claim: Mapping[str, Any]) -> Iterator[str]:
     more = more_data(claim)
     if more is not None:
-        times = f"{_number(max(more, 1.01), 2)} × the data would decide"
-        yield "*at the margin itself*" if more > HAIR else f"*{times}*"
+        yield f"*{criteria.wanting(more)}*"
 
 
 def _number(value: float | None, digits: int = 3) -> str:

@@ -5,6 +5,7 @@ from the source and never read here, so a stale pair cannot be run.
 """
 
 import ast
+import copy
 import difflib
 import hashlib
 import io
@@ -12,6 +13,7 @@ import re
 import tokenize
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -82,10 +84,8 @@ def source(project: Path, name: str) -> Path:
 
 def read(path: Path) -> NotebookNode:
     """The notebook that a py:percent source describes, without outputs, with stable cell ids."""
-    import jupytext
-
     try:
-        notebook = jupytext.reads(path.read_text(encoding="utf-8-sig"), fmt="py:percent")
+        notebook = copy.deepcopy(_parsed(path.read_text(encoding="utf-8-sig")))
     except (UnicodeDecodeError, SyntaxError) as error:
         raise IclnbError(f"{path} is not a py:percent notebook: {error}") from error
     notebook.metadata = {"kernelspec": dict(KERNELSPEC), "language_info": {"name": "python"}}
@@ -96,6 +96,13 @@ def read(path: Path) -> NotebookNode:
         cell.id = f"{digest}-{seen[digest]}"
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     return notebook
+
+
+@lru_cache(maxsize=64)
+def _parsed(text: str) -> NotebookNode:
+    import jupytext
+
+    return jupytext.reads(text, fmt="py:percent")
 
 
 def write_pair(project: Path, name: str) -> Path:

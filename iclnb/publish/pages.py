@@ -14,19 +14,24 @@ from iclnb.publish import notebooks
 
 
 def page(
-    source: Path, executed: NotebookNode, record: Mapping[str, Any], downloads: Mapping[str, str]
+    source: Path,
+    executed: NotebookNode,
+    record: Mapping[str, Any],
+    downloads: Mapping[str, str],
+    across: str = "",
 ) -> NotebookNode:
     """The notebook that a page of the book is made from.
 
     Prose may have changed since the run, which is then still up to date, so it comes from the source.
     Cells tagged ``answer`` stand at the end of a notebook, where their numbers are known, and at the top of
-    its page, in the same order. Links to downloads follow them.
+    its page, in the same order. What records say across models and links to downloads follow them.
 
     Args:
         source: the notebook's ``.py`` file.
         executed: the notebook with outputs, as papermill left it.
         record: the results JSON of the same run.
         downloads: the files to link to, from the page's folder, and what each is.
+        across: what the records of several models say (:mod:`iclnb.publish.across_models`); may be empty.
 
     Raises:
         IclnbError: if the notebook does not begin with its title, or was executed with other code cells.
@@ -37,6 +42,7 @@ def page(
         raise IclnbError(f"{source} must begin with a Markdown cell whose first line is its title, '# ...'")
     _insert_outputs(source.stem, cells, executed.cells)
     answer = [cell for cell in cells[1:] if "answer" in _tags(cell)]
+    answer += [_markdown("across-models", across)] if across else []
     links = " · ".join(f"{{download}}`{kind} <{file}>`" for file, kind in downloads.items())
     rest = []
     for cell in cells[1:]:

@@ -4,13 +4,11 @@ import csv
 import io
 import json
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from iclnb import criteria
 from iclnb.publish.matrix import Run
-
-_BOUND = re.compile(r"-?(?:\d[\d.]*(?:e[+-]?\d+)?|inf)")
 
 
 class Row(NamedTuple):
@@ -107,18 +105,12 @@ def _of(name: str, title: str, run: Run) -> Iterator[Row]:
 
 def region(criterion: str) -> tuple[float | None, float | None]:
     """Lower and upper bound of the region in which a claim holds, read from its criterion in words."""
-    words = criterion.split(" lies ")[-1]
-    bounds = [float(bound) for bound in _BOUND.findall(words)]
-    if words.startswith("within") and len(bounds) == 2:
-        low, high = bounds
-        return (low if math.isfinite(low) else None), (high if math.isfinite(high) else None)
-    if words.endswith(f"at most {words.split()[-1]}") and bounds:  # of a proof: the largest deviation
-        return -bounds[-1], bounds[-1]
-    if words.startswith("above") and bounds:
-        return bounds[0], None
-    if words.startswith("below") and bounds:
-        return None, bounds[0]
-    return None, None
+    try:
+        found = criteria.read(criterion)
+    except ValueError:  # a record of an older or another book
+        return None, None
+    low, high = (bound if math.isfinite(bound) else None for bound in (found.low, found.high))
+    return low, high
 
 
 def as_json(rows: Iterable[Row]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from iclnb import claims, display
-from iclnb.publish import forest, matrix, multiplicity, report
+from iclnb.publish import forest, margins, matrix, multiplicity, report
 from iclnb.publish.matrix import HERE, Run
 
 INTRODUCTION = """# Results
@@ -35,9 +35,17 @@ def page(project: Path, titles: Mapping[str, str]) -> str:
         IclnbError: if a results file is not readable.
     """
     runs = matrix.runs(project, list(titles))
-    chapters = [_chapter(name, title, runs[name]) for name, title in titles.items()]
     listed = [run for chapter in runs.values() for run in chapter]
-    before = (INTRODUCTION, _count(runs), multiplicity.section(listed), _card(runs, titles))
+    known = margins.read(project)
+    chapters = [_chapter(name, title, runs[name], known) for name, title in titles.items()]
+    by_notebook = {name: [c for run in runs[name] for c in run.results["claims"]] for name in titles}
+    before = (
+        INTRODUCTION,
+        _count(runs),
+        multiplicity.section(listed),
+        margins.section(known, by_notebook),
+        _card(runs, titles),
+    )
     return "\n\n".join([*before, *chapters, _times(titles, runs)]) + "\n"
 
 
@@ -69,8 +77,8 @@ def _whose(run: Run) -> str:
     return (run.model or "without a model") if run.recorded else HERE
 
 
-def _chapter(name: str, title: str, listed: Sequence[Run]) -> str:
-    parts = [f"## {title}", f"Chapter: {{doc}}`/notebooks/{name}`", *matrix.tables(listed)]
+def _chapter(name: str, title: str, listed: Sequence[Run], known: Sequence[margins.Margin]) -> str:
+    parts = [f"## {title}", f"Chapter: {{doc}}`/notebooks/{name}`", *matrix.tables(listed, known)]
     if listed:
         made = "\n".join(f"- {_made(run)}" for run in listed)
         parts.append(f":::::{{dropdown}} The runs of this table\n\n{made}\n\n:::::")

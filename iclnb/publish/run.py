@@ -4,10 +4,9 @@ import hashlib
 import json
 import re
 import shutil
-import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +16,7 @@ from nbformat import NotebookNode
 
 from iclnb import paths
 from iclnb.errors import IclnbError
-from iclnb.publish import keys, notebooks
+from iclnb.publish import keys, notebooks, progress
 from iclnb.publish.kernel import Worker
 
 
@@ -93,7 +92,8 @@ def run(
             nullcontext(worker) if worker else Worker(project) as process,
             _failures(name, scratch, to.failed, time_limit),
         ):
-            done = _execute(project, name, notebook, parameters, scratch, time_limit, process)
+            last = _last(to, key)
+            done = _execute(project, name, notebook, parameters, scratch, time_limit, process, last)
             text = _results(name, scratch, key, done.metadata.papermill.duration)
             _write(to.results, text)
             done.metadata = {
@@ -149,6 +149,13 @@ def stored_results(to: Outputs) -> dict[str, Any] | None:
     return stored if together else None
 
 
+def _last(to: Outputs, key: keys.Key) -> list[float]:
+    """Seconds that each cell took in the last run with the same parameters; empty where there was none."""
+    stored = stored_results(to)
+    same = stored is not None and stored["key"]["parameters"] == key["parameters"]
+    return progress.durations(to.executed) if same else []
+
+
 def _execute(
     project: Path,
     name: str,
@@ -157,11 +164,13 @@ def _execute(
     scratch: Path,
     time_limit: float | None,
     process: Worker,
+    last: Sequence[float],
 ) -> NotebookNode:
     """The notebook with outputs; its results lie in ``scratch/results``."""
     import papermill
 
-    with process.ready(scratch / "results") as kernel:
+    cells = len(notebook.cells) + bool(parameters)  # those come in a cell of their own
+    with process.ready(scratch / "results") as kernel, progress.bar(name, cells, last) as starts:
         return papermill.execute_notebook(
             notebook,
             scratch / f"{name}.ipynb",
@@ -169,8 +178,9 @@ def _execute(
             cwd=project,
             start_timeout=300,  # on a busy machine
             execution_timeout=time_limit,
-            progress_bar={"desc": name, "file": sys.stderr, "leave": False} if sys.stderr.isatty() else False,
+            progress_bar=False,
             km=kernel,
+            on_cell_execute=starts,
         )
 
 

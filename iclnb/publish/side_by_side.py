@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import psutil
 
 from iclnb.errors import IclnbError
-from iclnb.publish import forking, keys, notebooks
+from iclnb.publish import forking, keys, notebooks, progress
 from iclnb.publish import run as runner
 from iclnb.publish.forking import ForkServer
 from iclnb.publish.kernel import Worker, environment
@@ -132,8 +132,7 @@ class _Crew:
         for thread in threads:
             thread.start()
         try:
-            for thread in threads:
-                thread.join()
+            progress.tick(threads)
         except BaseException:
             self._stopped.set()
             while any(thread.is_alive() for thread in threads):
@@ -176,9 +175,9 @@ class _Crew:
                     failed.unlink(missing_ok=True)
                 return
             self.failures.append(Failure(task.name, str(error)))
-            self.report(f"{task.name}: failed after {_time(time.monotonic() - start)}")
+            self.report(f"{task.name}: failed after {progress.spoken(time.monotonic() - start)}")
         else:
-            self.report(f"{task.name}: done in {_time(time.monotonic() - start)}")
+            self.report(f"{task.name}: done in {progress.spoken(time.monotonic() - start)}")
 
     def report(self, line: str) -> None:
         """A line, above the bars of progress where there are any."""
@@ -187,8 +186,3 @@ class _Crew:
         with self._lock, tqdm.external_write_mode():
             if not self._stopped.is_set():
                 self._report(line)
-
-
-def _time(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import permutations, product
+from math import factorial
 
 import numpy as np
 from jaxtyping import Int
@@ -81,18 +82,16 @@ def random_words(
     )
 
 
-def orders(k: int) -> Int[np.ndarray, "orders k"]:
-    """All k! orders of k demonstrations, the given one first."""
-    return np.array(list(permutations(range(k))))
-
-
 def label_wordings(
-    task: Task, tokenizer: PreTrainedTokenizerBase, lexicon: Lexicon, *, seed: int
+    task: Task, tokenizer: PreTrainedTokenizerBase, lexicon: Lexicon, *, alike: int | None = None, seed: int
 ) -> dict[str, Wording]:
-    """The task's own label words first, others of the same meaning, swapped, arbitrary and random ones."""
+    """The task's own label words first, others of the same meaning, swapped, arbitrary and random ones.
+
+    Of those of the same meaning only the first ``alike``, or all.
+    """
     own, prefix = tuple(task.label_words), task.format.label_prefix
     drawn = random_words(lexicon, tokenizer, prefix, len(own), seed=seed)
-    same_meaning = {" / ".join(words): tuple(words) for words in task.other_label_words.values()}
+    same_meaning = {" / ".join(words): tuple(words) for words in [*task.other_label_words.values()][:alike]}
     named = {" / ".join(own): own, **same_meaning, "swapped": swapped(own)}
     named |= {"arbitrary: foo / bar": ("foo", "bar"), f"random: {' / '.join(drawn)}": drawn}
     return {name: Wording(task.format, words) for name, words in named.items()}
@@ -105,22 +104,49 @@ def format_wordings(task: Task) -> dict[str, Wording]:
     return {name: Wording(each, tuple(task.label_words)) for name, each in others.items()}
 
 
-def mixed_sets(labels: Int[np.ndarray, " pool"], k: int, sets: int, *, seed: Seed) -> Demonstrations:
-    """Demonstration sets that have more than one label each. (sets, k)
+def balanced_sets(labels: Int[np.ndarray, " pool"], k: int, sets: int, *, seed: Seed) -> Demonstrations:
+    """Demonstration sets with as many of one label as of the other. (sets, k)
 
     Raises:
-        IclnbError: if too few of fifty draws a set are mixed.
+        IclnbError: if k is odd, or a label has too few rows.
     """
-    drawn = draw(labels, k, 50 * sets, seed=seed)
-    found = np.flatnonzero(np.ptp(drawn.labels, axis=1))[:sets]
-    if len(found) < sets:
-        raise IclnbError(f"{sets} sets of {k} demonstrations with several labels were not found; show more")
-    return drawn.take(found)
+    if k % 2:
+        raise IclnbError(f"{k} demonstrations cannot have as many of each label; take an even number")
+    of = [np.flatnonzero(labels == label) for label in (0, 1)]
+    rng = np.random.default_rng(seed)
+    seeds = rng.integers(2**32, size=2).tolist()
+    drawn = [rows[draw(labels[rows], k // 2, sets, seed=s).rows] for rows, s in zip(of, seeds, strict=True)]
+    rows = rng.permuted(np.concatenate(drawn, axis=1), axis=1)
+    return Demonstrations(rows, labels[rows])
 
 
-def in_all_orders(shown: Demonstrations) -> Demonstrations:
-    """Each set in all its orders: (sets, k) becomes (sets, k!, k)."""
-    return shown.take((slice(None), None)).reordered(orders(shown.k))
+def in_orders(shown: Demonstrations, count: int, *, seed: Seed) -> Demonstrations:
+    """Each set in several orders: (sets, k) becomes (sets, orders, k).
+
+    All k! where these are no more than ``count``; else ``count`` different ones, drawn anew for each set
+    until every place has shown both labels.
+
+    Raises:
+        IclnbError: if ``count`` is below 2.
+    """
+    if count < 2:
+        raise IclnbError(f"{count} order of each set cannot show what the order does; take 2 or more")
+    rng, k = np.random.default_rng(seed), shown.k
+    if factorial(k) <= count:
+        return shown.take((slice(None), None)).reordered(np.array(list(permutations(range(k)))))
+    found = np.empty((len(shown.rows), count, k), dtype=int)
+    for orders, labels in zip(found, shown.labels, strict=True):
+        orders[:] = np.arange(k)
+        while len({*map(tuple, orders.tolist())}) < count or not np.ptp(labels[orders], axis=0).all():
+            orders[:] = [rng.permutation(k) for _ in range(count)]
+    return shown.take((slice(None), None)).reordered(found)
+
+
+def balanced_sets_in_orders(
+    labels: Int[np.ndarray, " pool"], k: int, sets: int, orders: int, *, seed: int
+) -> Demonstrations:
+    """:func:`balanced_sets`, each :func:`in_orders`; other sets for each k. (sets, orders, k)"""
+    return in_orders(balanced_sets(labels, k, sets, seed=(seed, k)), orders, seed=(seed, k, 1))
 
 
 Dial = tuple[str, float]

@@ -14,7 +14,6 @@ from iclnb.display import number
 from iclnb.stats import Estimate
 from iclnb.steering.estimates import over
 from iclnb.steering.measures import Choices
-from iclnb.steering.retrieval import STRATEGIES
 from iclnb.steering.study import Measured
 
 REFERENCE = {"color": "0.4", "linewidth": 0.9}
@@ -58,7 +57,7 @@ def curves(
     for axes, (title, found) in zip(all_axes[0], panels.items(), strict=True):
         for i, (name, each) in enumerate(found.items()):
             x = np.asarray(each.x, dtype=float) + 0.012 * width * (i - (len(found) - 1) / 2)
-            style = figures.SERIES[STRATEGIES.index(name) if name in STRATEGIES else i]
+            style = figures.SERIES[i]
             value, apart = each.model.value, _limits(each.model)
             axes.errorbar(x, value, yerr=apart, label=name, markersize=4, lw=1.4, elinewidth=1, **style)
             grey = {**figures.CONTROL, "marker": style["marker"], "markersize": 4, "linewidth": 1}

@@ -4,15 +4,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from iclnb import stats
 from iclnb.claims import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Claim, Evidence
-from iclnb.display import cell, number
+from iclnb.display import cell, escape, number
 from iclnb.kernel_regression import narrowing
 from iclnb.stats import Estimate
 from iclnb.steering.head_widths import Widths, permuted
-from iclnb.steering.measures import PARTS, Choices, recency_profile, variance_shares
+from iclnb.steering.measures import Choices, flips
 from iclnb.steering.study import Measured
 
 KERNEL = "kernel regression, same demonstrations"
@@ -35,14 +35,18 @@ def difference(one: Measured, other: Measured, *, seed: int) -> Evidence:
     return Evidence(over(model, seed=seed), float(kernel.mean()), KERNEL)
 
 
-def absolute_difference(others: Iterable[Measured], plain: Measured, *, seed: int) -> Evidence:
-    """How far the probability of the right word moves, either way, averaged over some conditions."""
+def changed_answers(others: Iterable[Measured], plain: Measured, *, seed: int) -> Evidence:
+    """The share of answers that change between a condition and some others."""
     others = list(others)
     model, kernel = (
-        np.mean([np.abs(each[side].of_truth - plain[side].of_truth) for each in others], axis=0)
-        for side in (0, 1)
+        np.mean([each[side].chosen != plain[side].chosen for each in others], axis=0) for side in (0, 1)
     )
     return Evidence(over(model, seed=seed), float(kernel.mean()), KERNEL)
+
+
+def changed_by_redrawing(found: Choices) -> float:
+    """The share of answers that change between two demonstration sets. (sets, points)"""
+    return float(flips(found.chosen.T).mean())
 
 
 def less_zero_shot(found: Measured, zero_shot: Choices, measure: str, *, seed: int) -> Evidence:
@@ -65,39 +69,31 @@ def narrowing_of_heads(widths: Widths, strategy: str, *, seed: int) -> Evidence:
     return Evidence(estimate, float(null), "weights permuted inside prompts")
 
 
-def by_order(
-    values: Float[np.ndarray, "sets orders points"],
-) -> Float[np.ndarray, "sets points orders"]:
-    """With the orders last, as sets and points are what was drawn."""
-    return np.moveaxis(values, 1, -1)
+def accuracy_difference(one: Measured, other: Measured, *, seed: int) -> Evidence:
+    """Accuracy under one condition less that under another."""
+    model, kernel = (a.correct - b.correct for a, b in zip(one, other, strict=True))
+    return Evidence(over(model, seed=seed), float(kernel.mean()), KERNEL)
 
 
-def variance_explained(found: Measured, *, seed: int) -> dict[str, Evidence]:
-    """The share of the variance of the log-odds that each of :data:`iclnb.steering.measures.PARTS` explains.
+def is_at_chance(*found: Choices, seed: int) -> bool:
+    """Whether under none of these conditions accuracy is shown to be above that of the commonest label."""
+    lows = [float(over(each.correct, seed=seed).low) for each in found]
+    truths = found[0].truths.ravel()
+    return max(lows) <= np.bincount(truths).max() / truths.size
 
-    The kernel's shares are of its probabilities, since its log-odds may be infinite.
 
-    Args:
-        found: choices under all orders. (sets, orders, points)
-        seed: of the interval.
+def agreement(found: Measured, *, seed: int) -> Evidence:
+    """How often kernel regression gives the model's answer, beyond what the right answers explain.
+
+    Beyond the agreement with the kernel's answers to all other test points that have the same right label:
+    0 if what model and kernel share is no more than that both tend to be right.
     """
-    shares = stats.interval(
-        by_order(found.model.log_odds), design="sets x points", statistic=variance_shares, seed=seed
-    )
-    kernel = variance_shares(by_order(found.kernel.probabilities[..., 1]))
-    return {name: Evidence(shares.at(i), float(kernel[i]), KERNEL) for i, name in enumerate(PARTS)}
-
-
-def pulls(found: Measured, labels: Int[np.ndarray, "sets orders k"]) -> Float[np.ndarray, "sets points k"]:
-    """The recency profile of the model (:func:`iclnb.steering.measures.recency_profile`)."""
-    return recency_profile(by_order(found.model.log_odds), labels)
-
-
-def last_label_pull(found: Measured, labels: Int[np.ndarray, "sets orders k"], *, seed: int) -> Evidence:
-    """Effect of the last label on the log-odds less the mean effect of the labels before it, in nats."""
-    pull = pulls(found, labels)
-    estimate = over(pull[..., -1] - pull[..., :-1].mean(-1), seed=seed)
-    return Evidence(estimate, 0.0, "kernel regression, which has no order")
+    model, kernel, truth = found.model.chosen, found.kernel.chosen, found.model.truths
+    same = (model[:, None] == kernel[None, :]).astype(float)
+    others = (truth[:, None] == truth[None, :]) & ~np.eye(len(truth), dtype=bool)
+    expected = (same * others).sum(1) / others.sum(1)
+    beyond = np.diag(same) - expected
+    return Evidence(over(beyond, seed=seed), 0.0, "kernel regression for other queries of the same label")
 
 
 def summary(**measured: Mapping[Any, Measured]) -> dict[str, dict[str, dict[str, float]]]:
@@ -119,28 +115,34 @@ def summary(**measured: Mapping[Any, Measured]) -> dict[str, dict[str, dict[str,
 
 QUESTIONS = {
     "nearest-demonstrations-help": ("Do the nearest demonstrations help?", "right word, nearest - random"),
+    "nearest-help-balanced": (
+        "And with as many of each label?", "right word, nearest - random"
+    ),
     "farthest-demonstrations-hurt": ("Do the farthest ones hurt?", "right word, farthest - random"),
-    "best-heads-prefer-the-near": (
-        "Do the best heads weigh near demonstrations more?", "weighted - mean distance"
+    "kernel-gives-the-models-answer": (
+        "Does the retriever's own kernel give the model's answer?", "agreement beyond that both are right"
     ),
     "label-words-steer": ("Do swapped label words mislead?", "right word, swapped - own words"),
+    "arbitrary-words-are-learned": ("Can arbitrary label words be learned?", "right word, foo and bar"),
     "flipped-labels-are-followed": ("Are flipped labels followed?", "right word, all labels flipped"),
     "random-labels-do-little-harm": ("Do random labels do little harm?", "right word, random - right labels"),
-    "order-matters": ("Does the order matter?", "share of the variance of the log-odds"),
+    "order-matters": ("Does the order matter?", "pairs of orders answered differently"),
     "last-label-pulls-most": ("Does the last label pull most?", "its pull - that of the others, in nats"),
-    "ood-typos-hurt": ("Do typos in the query hurt?", "right word, typos - none"),
-    "ood-rare-words-hurt": ("Do rare words?", "right word, rare words - none"),
-    "ood-complex-hurt": ("Do complex sentences?", "right word, complex - none"),
+    "batch-steadies": ("Does batch calibration mend it?", "pairs answered differently, after - before"),
+    "ood-typos-hurt": ("Do typos in the query hurt?", "accuracy, typos - none"),
+    "ood-rare-words-hurt": ("Do rare words?", "accuracy, rare words - none"),
+    "ood-complex-hurt": ("Do complex sentences?", "accuracy, complex - none"),
 }  # fmt: skip
 """Claims that the answer is made of, each as a question, and what is measured."""
 
 _YES = {SUPPORTED: "Yes", NOT_SUPPORTED: "No", INCONCLUSIVE: "Undecided"}
 
 
-def answer(claims: Iterable[Claim]) -> str:
+def answer(claims: Iterable[Claim], model: str, at_chance: bool) -> str:
     """The chapter's answer in Markdown, a line for each question, worded by the verdicts."""
     found = {claim.id: claim for claim in claims}
-    lines = ["*Right word* is the probability of the right label word, among the label words.", ""]
+    chance = "not shown to be above chance, so that there is little to steer" if at_chance else "above chance"
+    lines = [f"In this task {escape(model)} is {chance}. *Right word*: its probability among the words.", ""]
     for name, (question, measured) in QUESTIONS.items():
         claim = found[name]
         control = f"{claim.control_is.split(',')[0]}: {number(claim.control)}"

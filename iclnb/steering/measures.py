@@ -1,4 +1,4 @@
-"""Accuracy, calibration, mass outside the labels, and what explains the variance of the log-odds."""
+"""What is read off answers: accuracy, calibration, mass outside the labels, what the order changes."""
 
 from dataclasses import dataclass
 
@@ -82,22 +82,15 @@ def calibration_error(
     return float(np.abs(gap).sum() / len(flat))
 
 
-PARTS = ("query", "set", "query × set", "order")
-"""Where the variance of the log-odds can come from; see :func:`variance_shares`."""
+def flips(chosen: Int[np.ndarray, "*prompts variants"]) -> Float[np.ndarray, " *prompts"]:
+    """How often two different variants of a prompt are answered differently.
 
-
-def variance_shares(log_odds: Float[np.ndarray, "sets points orders"]) -> Float[np.ndarray, " 4"]:
-    """The shares of the variance of the log-odds that query, demonstration set, both, and order explain.
-
-    By the law of total variance, exact if every order is there; the shares (in the order of :data:`PARTS`)
-    add up to 1. The last one, the mean over sets and queries of the variance over orders, is 0 for whatever
-    does not depend on order, such as kernel regression. Not a number where nothing varies.
+    Over all pairs of variants, so that the expectation is the same for any number of them drawn at random:
+    0 where all give the same answer, about a half where each gives either of two at random.
     """
-    cells = log_odds.mean(-1)
-    query, drawn = np.var(cells.mean(0)), np.var(cells.mean(1))
-    parts = np.array([query, drawn, np.var(cells) - query - drawn, np.var(log_odds, axis=-1).mean()])
-    total = np.var(log_odds)
-    return parts / total if total > 0 else np.full(4, np.nan)
+    variants = chosen.shape[-1]
+    counts = np.stack([(chosen == word).sum(-1) for word in np.unique(chosen)], axis=-1)
+    return 1 - (counts * (counts - 1)).sum(-1) / (variants * (variants - 1))
 
 
 def recency_profile(

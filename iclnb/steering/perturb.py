@@ -17,6 +17,9 @@ KINDS = ("typos", "rare words", "complex", "case", "punctuation")
 TABLE_1 = {"none": 0.805, "complex": 0.788, "rare words": 0.677, "typos": 0.534}
 """Accuracy of GPT-J 6B on SST-2 under each kind of perturbation (paper A, table 1)."""
 
+LOST = {kind: TABLE_1[kind] - TABLE_1["none"] for kind in ("typos", "rare words", "complex")}
+"""What each kind of the paper's costs there."""
+
 FRAMES = (
     "what is put forward here amounts to the following: {}",
     "with regard to the subject under discussion, {}",

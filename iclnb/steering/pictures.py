@@ -4,18 +4,19 @@ from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
-from jaxtyping import Int
 
 from iclnb import figures
 from iclnb.claims import Evidence
 from iclnb.display import number
 from iclnb.figures import Picture
+from iclnb.steering import estimates_order
+from iclnb.steering.calibration import METHODS, RAW, Ordered
 from iclnb.steering.conditions import NOISE
 from iclnb.steering.drawing import CROSS, REFERENCE, curve, curves, legend, means, rows, spread
-from iclnb.steering.estimates import by_order, over, pulls
+from iclnb.steering.estimates import is_at_chance, over
 from iclnb.steering.measures import Choices
 from iclnb.steering.perturb import KINDS, TABLE_1
-from iclnb.steering.retrieval import EMBEDDINGS, STRATEGIES, Retrieved
+from iclnb.steering.retrieval import Retrieved
 from iclnb.steering.study import Measured
 
 SHARED = "Intervals: 95 % over demonstration sets and test points."
@@ -45,33 +46,49 @@ def effects(contrasts: Mapping[str, Evidence]) -> Picture:
 
 @figures.picture
 def retrieval(found: Mapping[Retrieved, Measured], *, seed: int) -> Picture:
-    """Probability of the right word over k, a panel for each similarity; random ones stand in all of them."""
-    panels: dict[str, dict[str, Curve]] = {}
-    for by in dict.fromkeys(key.by for key in found):
-        panels[by] = {}
-        for strategy in STRATEGIES:
-            source = EMBEDDINGS if strategy == "random" else by
-            at = {key.k: each for key, each in found.items() if key[:2] == (source, strategy)}
-            if at:
-                panels[by][strategy] = curve(at, lambda choices: choices.of_truth, seed)
-    figure = curves(panels, "demonstrations k", "probability of the right label word", {"chance": 0.5})
-    words = means({f"{key.strategy} by {key.by}, k = {key.k}": each for key, each in found.items()})
+    """Probability of the right word by strategy: labels balanced in each prompt, and as they fall."""
+    panels = {
+        title: {key.name: each for key, each in found.items() if key.balanced == balanced}
+        for title, balanced in (("as many of each label", True), ("labels as they fall", False))
+    }
+    panels = {title: panel for title, panel in panels.items() if panel}
+    height = 1.3 + 0.32 * max(map(len, panels.values()))
+    figure, all_axes = plt.subplots(1, len(panels), figsize=(8.6, height), sharex=True, squeeze=False)
+    for axes, (title, panel) in zip(all_axes[0], panels.items(), strict=True):
+        rows(axes, {name: over(each.model.of_truth, seed=seed) for name, each in panel.items()})
+        kernel = [each.kernel.of_truth.mean() for each in panel.values()]
+        axes.plot(kernel, np.arange(len(panel)), label="kernel regression", **CROSS)
+        axes.axvline(0.5, label="chance", **REFERENCE)
+        axes.set(title=title, xlabel="probability of the right label word")
+        axes.margins(y=0.15)
+        axes.invert_yaxis()
+    legend(figure, all_axes[0], 3)
+    words = means(
+        {f"{key.name}{'' if key.balanced else ', as they fall'}": each for key, each in found.items()}
+    )
     return Picture(
         figure,
         alt=f"Probability of the right word. {words}.",
-        caption="Retrieval. Intervals: 95 % over test points. Grey: kernel regression, same demonstrations.",
+        caption="Retrieval. Intervals: 95 % over test points. Crosses: the retriever's kernel regression.",
     )
 
 
 @figures.picture
 def wordings(found: Mapping[str, Measured], zero_shot: Mapping[str, Choices], *, seed: int) -> Picture:
-    """Label words and formats as rows: probability of the right word, and of all that is no label word."""
+    """Label words and formats as rows: probability of the right word, and of all that is no label word.
+
+    A row in which the model is not shown to be above chance says so.
+    """
+    names = {
+        name: f"{name} (at chance)" if is_at_chance(each.model, seed=seed) else name
+        for name, each in found.items()
+    }
     height = 1.2 + 0.28 * len(found)
     figure, all_axes = plt.subplots(1, 2, figsize=(8.6, height), sharey=True)
     places = np.arange(len(found))
     measures = {"probability of the right word": "of_truth", "mass outside the label words": "outside"}
     for axes, (label, measure) in zip(all_axes, measures.items(), strict=True):
-        rows(axes, {name: over(getattr(each.model, measure), seed=seed) for name, each in found.items()})
+        rows(axes, {names[n]: over(getattr(each.model, measure), seed=seed) for n, each in found.items()})
         axes.plot([getattr(each.kernel, measure).mean() for each in found.values()], places,
                   label="kernel regression", **CROSS)  # fmt: skip
         axes.plot([getattr(zero_shot[name], measure).mean() for name in found], places, "o",
@@ -80,7 +97,7 @@ def wordings(found: Mapping[str, Measured], zero_shot: Mapping[str, Choices], *,
     all_axes[0].invert_yaxis()
     legend(figure, all_axes, 3)
     words = "; ".join(
-        f"{name} {number(each.model.of_truth.mean())}, outside {number(each.model.outside.mean())}"
+        f"{names[name]} {number(each.model.of_truth.mean())}, outside {number(each.model.outside.mean())}"
         for name, each in found.items()
     )
     kernel = number(next(iter(found.values())).kernel.of_truth.mean())
@@ -114,36 +131,32 @@ def label_noise(found: Mapping[tuple[str, float], Measured], zero_shot: Choices,
 
 
 @figures.picture
-def orders(
-    found: Measured, labels: Int[np.ndarray, "sets orders k"], shares: Mapping[str, Evidence], *, seed: int
-) -> Picture:
-    """What the order does: log-odds of every order, the recency profile, shares of the variance."""
-    log_odds, profile = by_order(found.model.log_odds), over(pulls(found, labels), seed=seed)
-    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(8.6, 3.4))
-    every = log_odds.reshape(-1, log_odds.shape[-1])
-    left.plot(every[every.mean(1).argsort()], np.arange(len(every)), ".", color="#0072b2", markersize=3)
-    left.axvline(0, **REFERENCE)
-    left.set(title="every order", xlabel="log-odds (nats)", ylabel="demonstration set and query", yticks=[])
-    places = np.arange(1, len(profile.value) + 1)
-    figures.band(middle, places, profile, "model", **figures.SERIES[0])
-    middle.plot(places, np.zeros(len(places)), label="kernel regression", **figures.CONTROL)
-    middle.set(title="label at a position", xlabel="position (last: next to query)", ylabel="effect (nats)")
-    middle.set_xticks(places)
-    middle.legend(fontsize=8)
-    bars, estimates = np.arange(len(shares)), [each.estimate for each in shares.values()]
-    values, apart = spread(estimates)
-    right.bar(bars, values, yerr=apart, color="0.75", ecolor="0.2")
-    right.plot(bars, [each.control for each in shares.values()], label="kernel regression", **CROSS)
-    right.set(title="variance explained", ylabel="share", xticks=bars)
-    right.set_xticklabels(list(shares), fontsize=8)
-    turned = (np.ptp(np.sign(log_odds), axis=-1) > 0).mean()
-    explained = ", ".join(f"{name} {number(each.estimate.value)}" for name, each in shares.items())
-    effects = ", ".join(number(value) for value in profile.value)
+def orders(found: Mapping[int, Ordered], *, seed: int) -> Picture:
+    """Accuracy, flips between orders and the pull of the last label against k, by method of calibration."""
+    panels = {
+        "accuracy": estimates_order.accuracy,
+        "pairs of orders answered differently": estimates_order.flips,
+        "pull of the last label (nats)": estimates_order.last_label,
+    }
+    figure, all_axes = plt.subplots(1, 3, figsize=(8.6, 3.6))
+    words = []
+    for axes, (label, measure) in zip(all_axes, panels.items(), strict=True):
+        for i, method in enumerate((RAW, *METHODS)):
+            each = [estimates_order.value(ordered, measure, method, seed=seed) for ordered in found.values()]
+            x = np.arange(len(found)) + 0.08 * (i - 1.5)
+            value, apart = spread(each)
+            axes.errorbar(x, value, yerr=apart, label=method, markersize=4, lw=1.2, **figures.SERIES[i])
+            said = ", ".join(f"k = {k} {number(one.value)}" for k, one in zip(found, each, strict=True))
+            words.append(f"{label}, calibration {method}: {said}")
+        axes.axhline(0.5 if measure is estimates_order.accuracy else 0, **REFERENCE)
+        axes.set(title=label, xlabel="demonstrations k", xticks=range(len(found)))
+        axes.set_xticklabels(list(found))
+        axes.title.set_fontsize(9)
+    legend(figure, all_axes, 4)
     return Picture(
         figure,
-        alt=f"Shares of the variance of the log-odds: {explained}. Effect of a positive label by position, "
-        f"in nats: {effects}. Share of sets and queries whose answer depends on the order: {number(turned)}.",
-        caption=f"Order. Left: one dot for each order. {SHARED}",
+        alt="; ".join(words) + ".",
+        caption=f"Order against k, before and after calibration. Grey: chance, or the kernel. {SHARED}",
     )
 
 

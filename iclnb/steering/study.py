@@ -39,12 +39,14 @@ class Condition:
         wording: format and label words.
         pool: the texts of the pool, perturbed perhaps.
         queries: the texts of the test points.
+        similarity: of the query with each demonstration, in place of the study's Gaussian kernel.
     """
 
     shown: Demonstrations
     wording: Wording | None = None
     pool: Texts | None = None
     queries: Texts | None = None
+    similarity: Float[np.ndarray, "*sets points k"] | None = None
 
 
 class Measured(NamedTuple):
@@ -122,13 +124,15 @@ class Study:
         return distances(pool.vectors, queries.vectors, condition.shown)
 
     def kernel_answers(self, condition: Condition, *, bandwidth: float | None = None) -> Choices:
-        """The choices of kernel regression with a Gaussian kernel, which has no other words to say.
+        """The choices of kernel regression, which has no other words to say.
 
         Args:
-            condition: its wording makes no difference.
-            bandwidth: in place of the study's own.
+            condition: its own similarity is the kernel, or the Gaussian one; its wording makes no difference.
+            bandwidth: of the Gaussian kernel, in place of the study's own.
         """
-        weights = gaussian_weights(self.distances(condition), bandwidth or self.bandwidth.value)
+        weights = condition.similarity
+        if weights is None:
+            weights = gaussian_weights(self.distances(condition), bandwidth or self.bandwidth.value)
         found = kernel_regression(weights, condition.shown.labels, len(self.task.classes))
         return Choices(found, np.zeros(found.shape[:-1]), self._truth(condition))
 

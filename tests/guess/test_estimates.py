@@ -121,10 +121,11 @@ def test_chat_against_plain():
 def test_the_answer_follows_the_verdicts(interval, word):
     ids = (
         "guess-helps-correlation", "better-than-guess", "adds-to-guess", "copies", "corrects-shown-guesses",
-        "corrects-common-shift", "only-residuals-matter",
+        "corrects-common-shift", "only-residuals-matter", "follows-own-reading", "beats-mixture",
+        "trust-is-learned",
     )  # fmt: skip
     evidence = stats.Estimate(np.mean(interval), *interval)
     made = [claims.Claim(id, "ours", "", "", claims.above(0), evidence, 0.0, "") for id in ids]
     text = estimates.answer(COMPARED, made)
-    assert text.count(word) == 7 and "nan" not in text
+    assert text.count(word) == 10 and "nan" not in text
     assert f"{r(ANSWERS[SMALL]):.3g} [" in text and f"{error(GOOD.test[None]):.3g}" in text

@@ -63,6 +63,9 @@ def test_grades_go_from_useless_to_perfect():
     assert grades["quality 1"].train.tolist() == PAIRS.train_scores.tolist()
     middle = graded(PAIRS.truth, np.sqrt(0.5), seed=3)
     assert grades["quality 0.707107"].test.tolist() == middle.tolist()
+    misleading = material.misleading(grades)
+    assert misleading.test.tolist() == grades["quality 0"].test.tolist() != PAIRS.truth.tolist()
+    assert misleading.train.tolist() == PAIRS.train_scores.tolist()
 
 
 def test_demonstration_sets_are_choices_without_replacement():

@@ -5,7 +5,7 @@ import pytest
 import tiny
 
 from iclnb.errors import IclnbError
-from iclnb.guess.pair_prompts import Pairs, Style, other_styles, write_pairs
+from iclnb.guess.pair_prompts import Pairs, Style, in_chat, other_styles, write_pairs
 from iclnb.llm import prompts
 from iclnb.llm.data import tasks
 
@@ -129,6 +129,12 @@ def test_styles_of_the_appendix_differ_in_what_they_say():
     assert styles["both whole"] == Style(decimals=0, answer_decimals=0)
     assert styles["guess between the sentences"] == Style(position="between", decimals=2)
     assert len(styles) == 6
+
+
+def test_a_chat_is_written_where_it_can_be_unless_said_otherwise(tokenizers):
+    plain, chat = tiny.tokenizers()["gpt2"], chatty(tokenizers["llama3"])
+    assert [in_chat(asked, chat) for asked in (None, False, True)] == [True, False, True]
+    assert [in_chat(asked, plain) for asked in (None, False)] == [False, False]
 
 
 def test_what_cannot_be_written_is_refused(tokenizers):

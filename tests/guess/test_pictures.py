@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from iclnb.guess import estimates, pictures, tables
+from iclnb.guess import estimates, estimates_use, pictures, tables
 from iclnb.guess.accuracy import mse, pearson
 from iclnb.guess.comparison import Comparison
 from iclnb.guess.material import NONE, SMALL, Guess
@@ -54,6 +54,27 @@ def test_dose_and_response():
     assert f"1 gives {expected[1]:.3g}" in picture.alt and f"without a guess {without:.3g}" in picture.alt
 
 
+def test_weights_by_grade_beside_what_they_should_be():
+    guesses = {name: Guess(GUESSES[SMALL].test, None) for name in ("quality 0", "quality 1")}
+    graded = Comparison(dict.fromkeys(guesses, COMPARED.answers[SMALL]), guesses, TRUTH, 4)
+    found = {"quality 0": (Estimate(0.5, 0.4, 0.6), 0.1), "quality 1": (Estimate(0.7, 0.6, 0.8), 1.0)}
+    picture = pictures.weights(graded, found)
+    shown = lines(picture.figure.axes[0])
+    assert list(shown["it deserves"].get_ydata()) == [0.1, 1.0]
+    assert "given 0.5, deserved 0.1" in picture.alt and "given 0.7, deserved 1" in picture.alt
+
+
+def test_the_set_up_stands_beside_the_papers():
+    run = {
+        "model": "a_b", "pairs": 24, "k": 10, "sets": 3, "folds": 5, "position": "after",
+        "template": "Guess: {guess}", "decimals": 1, "answer_decimals": 0, "chat": True,
+    }  # fmt: skip
+    text = tables.set_up(run).data
+    assert "| 10 at random for every prompt | 10, in 3 sets for all pairs |" in text
+    assert "after the sentences, as “Guess: {guess}”" in text.replace("\\", "")
+    assert "the model's own" in text and "none, plain text" in tables.set_up({**run, "chat": False}).data
+
+
 def test_responses_beside_what_is_predicted():
     measured = {"query guess": Estimate(0.5, 0.4, 0.6)}
     predicted = {"copier": [1.0], "descent": [0.9]}
@@ -70,6 +91,7 @@ def test_tables_have_a_line_for_every_case():
         (tables.reading(COMPARED), len(GUESSES) + 1, 4),
         (tables.copying(COMPARED), 5, 4),
         (tables.gains(estimates.gains(COMPARED, 5), seed=0), 2, 5),
+        (tables.use(COMPARED, estimates_use.held_out(COMPARED, 5)), 4, 4),
         (tables.by_style({"whole": COMPARED, "other": COMPARED}), 2 * len(GUESSES) + 2, 5),
     ]
     for table, count, columns in made:

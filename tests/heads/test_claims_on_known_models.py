@@ -17,6 +17,7 @@ from iclnb.heads import (
     probes,
     table_2,
 )
+from iclnb.heads.direct import DIRECT
 from iclnb.heads.material import Weights, split
 from iclnb.heads.reconstruction import both_arms
 from iclnb.llm.models import LoadedModel
@@ -74,6 +75,7 @@ def evidence(model, loaded, control):
     decided |= features(model, *readers) | {
         "ablation-random": estimates_causes.ablation_beyond_random(intervened, seed=0),
         "ablation-elsewhere": estimates_causes.ablation_beyond_elsewhere(intervened, seed=0),
+        "ablation-direct": estimates_causes.part_of_ablation(intervened, DIRECT, seed=0),
         "values-followed": estimates_causes.follows_values(intervened, seed=0),
         "values-middle": estimates_causes.values_in_the_middle(intervened, seed=0),
     }
@@ -166,7 +168,7 @@ def test_the_planted_head_is_found_at_its_place(known):
 
 def test_with_a_planted_head_every_claim_about_kernels_is_supported(known):
     found = verdicts(known[0])
-    assert len(found) == 30
+    assert len(found) == 31
     # values at a label hold its token in any model; the planted keys are those of the cue before it, too
     exempt = {"values-learned", "keys-position", "map-raw"}
     assert {id: verdict for id, verdict in found.items() if verdict != "supported"}.keys() <= exempt, found
@@ -181,9 +183,8 @@ def test_with_random_weights_no_claim_is_supported_but_that_values_hold_their_ow
     # an interval around no effect may reach past the margin; where the test is large enough it does not
     assert decided >= {
         "shared-raw", "shared-permuted", "shared-controls", "values-learned", "depth-fresh",
-        "ablation-random", "ablation-elsewhere", "values-followed", "values-middle", "table-raw-shared",
-        "table-raw-fresh",
-        "table-controls-shared",
+        "ablation-random", "ablation-elsewhere", "ablation-direct", "values-followed", "values-middle",
+        "table-raw-shared", "table-raw-fresh", "table-controls-shared",
     }, found  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from matplotlib.colors import to_rgba
 from iclnb import figures
 from iclnb.heads import estimates, pictures, pictures_appendix
 from iclnb.heads.causes import BEST, RANDOM, WHOLE, Causes
+from iclnb.heads.direct import PARTS
 from iclnb.heads.material import split
 from iclnb.heads.probes import OFFSETS, Probed
 from iclnb.heads.reconstruction import Arms, agree
@@ -163,3 +164,26 @@ def test_costs_stand_in_the_row_of_their_intervention():
         assert (to_rgba(point.get_color()) == control) == (name == RANDOM)
         assert f"{name} {cost:.3g} [" in made.alt
     assert set(axes.lines[4].get_xdata()) == {0}
+
+
+def test_parts_of_ablations_stand_beside_their_total():
+    rng, truth = np.random.default_rng(0), np.tile(np.arange(20) % 2, (3, 1))
+    names = ("total", *PARTS)
+    answers = {name: rng.normal(size=(1, 3, 20, 2)) for name in (WHOLE, BEST, RANDOM)}
+    parts = {name: {part: rng.normal(size=(1, 3, 20, 2)) for part in PARTS} for name in (BEST, RANDOM)}
+    found = Causes(answers, truth, [], parts)
+    made = pictures.ablation_parts(found, seed=0)
+    (axes,) = made.figure.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == [BEST, RANDOM]
+    for row, name in enumerate((BEST, RANDOM)):
+        for i, part in enumerate(names):
+            changed = answers[WHOLE] - answers[name] if part == "total" else parts[name][part]
+            odds = changed[0, ..., 1] - changed[0, ..., 0]
+            value = np.mean((odds - odds.mean(1, keepdims=True)) * (2 * truth - 1))
+            interval, point = axes.lines[8 * row + 2 * i : 8 * row + 2 * i + 2]
+            assert point.get_xdata()[0] == pytest.approx(value) and abs(point.get_ydata()[0] - row) < 0.5
+            low, high = interval.get_xdata()
+            assert low < value < high and f"{part} {value:.3g} [" in made.alt
+    assert {text.get_text() for text in made.figure.legends[0].get_texts()} == {*names}
+    unsplit = pictures.ablation_parts(Causes(answers, truth, [], {}, "its norm is odd"), seed=0)
+    assert "its norm is odd" in unsplit.caption and len(unsplit.figure.axes[0].lines) == 5

@@ -68,6 +68,11 @@ def test_precision_by_device(monkeypatch):
     assert models._dtype(None, cuda) is torch.bfloat16
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
     assert models._dtype(None, cuda) is torch.float16
+    for has, fastest in [({"avx512_bf16": True}, torch.bfloat16), ({"avx512_bf16": False}, torch.float32)]:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda found=has: found)
+        assert models._dtype(models.FASTEST, cpu) is fastest
+        assert models._dtype(models.FASTEST, cpu, "float32") is torch.float32  # as a GGUF file has it
+        assert models._dtype(models.FASTEST, cuda) is torch.float16
     for wrong in ("int8", "Tensor", "no such", torch.int64):
         with pytest.raises(ValueError, match="expected a floating-point dtype"):
             models._dtype(wrong, cpu)

@@ -51,6 +51,19 @@ def key(project, **parameters):
     return keys.key(project, project / "notebooks" / "01_n.py", parameters)
 
 
+@pytest.mark.parametrize(
+    ("chosen", "stale"), [({}, "5"), ({"profile": "smoke"}, "4"), ({"profile": "paper"}, "6")]
+)
+def test_defaults_of_other_profiles_do_not_count(project, chosen, stale):
+    source = project / "notebooks" / "01_n.py"
+    cell = '# %% tags=["parameters"]\nprofile: str = "laptop"\nk: int = by_profile(4, 5, 6)  # draws\n'
+    source.write_text(cell + FILES["notebooks/01_n.py"])
+    before = key(project, **chosen)
+    for default in "456":
+        source.write_text((cell + FILES["notebooks/01_n.py"]).replace(default, "9"))
+        assert bool(keys.stale(key(project, **chosen), before)) == (default == stale)
+
+
 def test_the_imported_files_are_found_through_every_kind_of_import(project):
     found = keys.package_files(project, project / "notebooks" / "01_n.py")
     assert {path.relative_to(project).as_posix() for path in found} == NEEDED
@@ -104,10 +117,10 @@ def test_parameters_and_versions_are_named(project, monkeypatch):
 
 
 def test_drawing_counts_for_pages_and_not_for_records(project):
-    (project / "iclnb" / "llm" / "y.py").write_text("from iclnb.llm import x, pictures\n")
-    (project / "iclnb" / "llm" / "pictures.py").write_text("A = 1\n")
+    (project / "iclnb" / "llm" / "y.py").write_text("from iclnb.llm import x, pictures_exact\n")
+    (project / "iclnb" / "llm" / "pictures_exact.py").write_text("A = 1\n")
     before = key(project)
-    (project / "iclnb" / "llm" / "pictures.py").write_text("A = 2\n")
+    (project / "iclnb" / "llm" / "pictures_exact.py").write_text("A = 2\n")
     assert keys.stale(key(project), before) and not keys.stale(key(project), before, drawing=False)
 
 

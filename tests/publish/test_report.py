@@ -10,7 +10,7 @@ import click
 import pytest
 from bs4 import BeautifulSoup
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from iclnb import claims, stats
@@ -81,6 +81,7 @@ NUMBERS = some.floats(-1e9, 1e9, allow_nan=False).map(lambda x: round(x, 3))
 
 
 @given(some.tuples(NUMBERS, NUMBERS, NUMBERS).map(sorted), NUMBERS, some.sampled_from(["above", "below"]))
+@settings(deadline=None)
 def test_the_plot_shows_what_the_verdict_says(interval, bound, kind):
     """A supported interval lies inside its region, another outside, an inconclusive one across its bound."""
     low, value, high = interval

@@ -1,8 +1,7 @@
 """Label noise, label words, formats, orders and perturbed texts."""
 
-import math
 from dataclasses import replace
-from itertools import pairwise, permutations
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ import tiny
 from iclnb.errors import IclnbError
 from iclnb.kernel_regression import Bandwidth
 from iclnb.llm.data.definitions import Format, Task
-from iclnb.llm.demonstrations import Demonstrations, draw
+from iclnb.llm.demonstrations import Demonstrations
 from iclnb.steering import conditions, material
 from iclnb.steering.lexicon import Lexicon
 from iclnb.steering.study import Study
@@ -63,13 +62,6 @@ def test_impossible_noise_is_refused():
         noisy(LABELS, -0.1, "random", classes=3, seed=0)
 
 
-def test_orders():
-    found = conditions.orders(4)
-    assert found[0].tolist() == [0, 1, 2, 3] and len({tuple(row) for row in found}) == math.factorial(4)
-    assert conditions.swapped(("bad", "good")) == ("good", "bad")
-    assert conditions.swapped(("a", "b", "c")) == ("b", "c", "a")
-
-
 @pytest.mark.tiny
 def test_random_words_are_common_and_single_tokens():
     tokenizer = tiny.tokenizers()["gpt2"]
@@ -101,6 +93,8 @@ def test_wordings_change_words_or_format_and_nothing_else():
     counts = dict.fromkeys(("film", "really", "fine"), 10)
     tokenizer = tiny.tokenizers()["gpt2"]
     found = conditions.label_wordings(TASK, tokenizer, Lexicon(counts, {}), seed=0)
+    few = conditions.label_wordings(TASK, tokenizer, Lexicon(counts, {}), alike=0, seed=0)
+    assert list(few) == [name for name in found if name != "dull / fine"]
     names = list(found)
     assert names[:3] == ["bad / good", "dull / fine", "swapped"] and len(found) == 5
     assert [found[name].words for name in names[:4]] == [
@@ -113,26 +107,7 @@ def test_wordings_change_words_or_format_and_nothing_else():
     assert formats["template: Film"].format.x == "Film: {text}"
     assert formats["separator: one line"].format == replace(TASK.format, separator="\n")
     assert {each.words for each in formats.values()} == {("bad", "good")}
-
-
-def test_mixed_sets_are_the_first_draws_with_both_labels():
-    labels = np.random.default_rng(1).integers(2, size=40)
-    found = conditions.mixed_sets(labels, 2, 5, seed=3)
-    drawn = draw(labels, 2, 250, seed=3)
-    first = [row for row in range(250) if len(set(drawn.labels[row])) == 2][:5]
-    assert (found.rows == drawn.rows[first]).all() and (found.labels == labels[found.rows]).all()
-    with pytest.raises(IclnbError, match="5 sets of 2"):
-        conditions.mixed_sets(np.zeros(40, dtype=int), 2, 5, seed=3)
-
-
-def test_all_orders_keep_each_label_with_its_row():
-    labels = np.array([0, 1, 0, 1, 1])
-    sets = Demonstrations(np.array([[0, 1, 2], [4, 2, 3]]), labels[[[0, 1, 2], [4, 2, 3]]])
-    found = conditions.in_all_orders(sets)
-    assert found.rows.shape == (2, 6, 3) and (found.labels == labels[found.rows]).all()
-    for rows, given in zip(found.rows, sets.rows, strict=True):
-        assert sorted(map(tuple, rows)) == sorted(permutations(given.tolist()))
-        assert (rows[0] == given).all()
+    assert conditions.swapped(("a", "b", "c")) == ("b", "c", "a")
 
 
 def test_label_noise_is_shared_by_all_points():

@@ -1,7 +1,6 @@
 """Evidence by hand and against numpy; a planted kernel head does what a kernel does, a random model not."""
 
 from dataclasses import replace
-from itertools import permutations
 
 import numpy as np
 import planted
@@ -16,7 +15,7 @@ from iclnb.llm.demonstrations import Demonstrations, draw
 from iclnb.llm.models import LoadedModel
 from iclnb.llm.reader import Reader
 from iclnb.stats import Estimate
-from iclnb.steering import conditions, estimates, head_widths
+from iclnb.steering import calibration, conditions, estimates, estimates_order, head_widths
 from iclnb.steering.head_widths import Widths
 from iclnb.steering.measures import Choices
 from iclnb.steering.retrieval import choose
@@ -44,9 +43,11 @@ def test_evidence_by_hand():
     found = estimates.difference(ONE, OTHER, seed=0)
     assert found.estimate.value == pytest.approx((0.3 + 0.1 - 0.1 + 0.1) / 4)
     assert found.control == pytest.approx(0.3) and found.control_is == estimates.KERNEL
-    found = estimates.absolute_difference([ONE, OTHER], OTHER, seed=0)
-    assert found.estimate.value == pytest.approx((0.3 + 0.1 + 0.1 + 0.1) / 8)
-    assert found.control == pytest.approx(0.15)
+    found = estimates.accuracy_difference(ONE, OTHER, seed=0)
+    assert (found.estimate.value, found.control) == (pytest.approx((0 + 0 - 1 + 0) / 4), 1)
+    found = estimates.changed_answers([ONE, OTHER], OTHER, seed=0)
+    assert (found.estimate.value, found.control) == (pytest.approx(1 / 8), pytest.approx(1 / 2))
+    assert estimates.changed_by_redrawing(OTHER.model) == pytest.approx(1 / 2)
     found = estimates.right_word(ONE, seed=0)
     assert (found.estimate.value, found.control) == (pytest.approx(0.65), pytest.approx(0.8))
     zero_shot = choices([0.2, 0.6], outside=0.8)
@@ -64,6 +65,41 @@ def test_the_design_follows_from_the_shape():
     np.testing.assert_allclose(same, 0.25)  # paired: no spread is left
 
 
+def test_agreement_beyond_what_the_truth_explains_by_hand():
+    """Model and kernel answer three of four queries with label 1 alike, and both with label 0."""
+    model, kernel, truths = (
+        np.array(part) for part in ([1, 1, 0, 0, 0, 1], [1, 0, 0, 0, 0, 1], [1] * 4 + [0] * 2)
+    )
+    sides = (Choices(np.eye(2)[side], np.zeros(6), truths) for side in (model, kernel))
+    expected = []
+    for i in range(6):
+        others = [model[i] == kernel[j] for j in range(6) if j != i and truths[j] == truths[i]]
+        expected.append((model[i] == kernel[i]) - np.mean(others))
+    found = estimates.agreement(Measured(*sides), seed=0)
+    assert found.estimate.value == pytest.approx(np.mean(expected)) and found.control == 0
+
+
+def test_agreement_finds_a_shared_error_and_nothing_in_independent_ones():
+    truths = np.arange(400) % 2
+    wrong = RNG.random((2, 400)) < 0.3
+    one, other = (np.where(each, 1 - truths, truths) for each in wrong)
+    first, second = (Choices(np.eye(2)[side], np.zeros(400), truths) for side in (one, other))
+    assert (one == other).mean() > 0.55
+    independent = estimates.agreement(Measured(first, second), seed=0).estimate
+    assert abs(independent.value) < 0.08 and independent.low < 0 < independent.high
+    assert estimates.agreement(Measured(first, first), seed=0).estimate.low > 0.3
+
+
+def test_a_model_is_at_chance_unless_shown_to_be_above_it():
+    truths = np.tile(np.arange(30) % 2, (4, 1))
+    guesses, knows = RNG.integers(2, size=truths.shape), np.where(RNG.random(truths.shape) < 0.9, truths, 0)
+    blind, able, constant = (
+        Choices(np.eye(2)[c], np.zeros(c.shape), truths) for c in (guesses, knows, 0 * truths)
+    )
+    assert estimates.is_at_chance(blind, seed=0) and estimates.is_at_chance(constant, blind, seed=0)
+    assert not estimates.is_at_chance(able, seed=0) and not estimates.is_at_chance(blind, able, seed=0)
+
+
 def test_narrowing_is_numpys_weighted_average():
     weights, distance = RNG.random((60, 2, 5)), RNG.random((60, 2, 5))
     found = estimates.narrowing_of_heads(Widths((), {"a": weights}, {"a": distance}, 0, 0), "a", seed=0)
@@ -77,30 +113,6 @@ def test_narrowing_is_numpys_weighted_average():
     assert found.estimate.high < -0.1 and abs(found.control) < 0.1
 
 
-def by_order(log_odds):
-    """Choices with the given log-odds (sets, points, orders); a kernel whose answer is 0.7 in every order."""
-    right = np.moveaxis(1 / (1 + np.exp(-log_odds)), -1, 1)
-    return measured(right, np.linspace(0.2, 0.7, right.shape[-1]))
-
-
-LABELS = np.array([list(permutations((0, 1, 1)))] * 3)
-
-
-def test_order_explains_what_only_it_changes():
-    recent = np.broadcast_to(np.where(LABELS[:, None, :, -1] == 1, 2.0, -1.0), (3, 4, 6))
-    found = estimates.variance_explained(by_order(recent), seed=0)
-    assert found["order"].estimate.value == pytest.approx(1) and found["order"].control == pytest.approx(0)
-    assert found["query"].control == pytest.approx(1)
-    pull = estimates.last_label_pull(by_order(recent), LABELS, seed=0)
-    by_hand = {place: 3 if place == 2 else np.mean([2, -1, 2, -1]) - 2 for place in range(3)}
-    assert pull.estimate.value == pytest.approx(by_hand[2] - (by_hand[0] + by_hand[1]) / 2)
-    points = np.broadcast_to(RNG.normal(size=(4, 1)), (3, 4, 6))
-    found = estimates.variance_explained(by_order(points), seed=0)
-    assert found["order"].estimate.value == pytest.approx(0, abs=1e-12)
-    assert found["query"].estimate.value == pytest.approx(1)
-    assert estimates.last_label_pull(by_order(points), LABELS, seed=0).estimate.value == pytest.approx(0)
-
-
 def claim(id, criterion, interval, control):
     evidence = Evidence(Estimate(sum(interval) / 2, *interval), control, estimates.KERNEL)
     return Claim(id, "A", "4.2", "", criterion, *evidence)
@@ -111,10 +123,12 @@ def test_the_answer_is_worded_by_verdicts():
     made[1] = claim(made[1].id, claims.above(0), (-0.1, 0.3), 0.4)
     made[2] = claim(made[2].id, claims.above(0), (-0.3, -0.1), 0.4)
     made[3] = claim(made[3].id, claims.above(0), (0.1, 0.3), 0.0)
-    lines = [line for line in estimates.answer(made).split("\n") if line.startswith("- ")]
+    lines = [line for line in estimates.answer(made, "tiny-1m", False).split("\n") if line.startswith("- ")]
     assert [line.split("** ")[1].split(" ")[0] for line in lines[:4]] == ["Yes.", "Undecided.", "No.", "Yes."]
     assert len(lines) == len(estimates.QUESTIONS) and "0.2 [0.1, 0.3]" in lines[0]
-    last = estimates.answer(made).split("\n")[-1]
+    said = [estimates.answer(made, "tiny-1m", chance).split("\n")[0] for chance in (True, False)]
+    assert "tiny-1m is not shown to be above chance" in said[0] and "tiny-1m is above chance" in said[1]
+    last = estimates.answer(made, "tiny-1m", False).split("\n")[-1]
     assert f"Of {len(made) - 2} claims" in last and f"criterion of {len(made) - 3}: {made[0].id}" in last
     assert made[3].id not in last
 
@@ -145,15 +159,16 @@ def put_to(study, k=6):
     """The chapter's claims on a study, by the functions that it calls."""
     similarity = study.queries.vectors @ study.pool.vectors.T
     shown = {}
-    for strategy in ("random", "nearest", "farthest"):
-        rows = choose(similarity, k, strategy, seed=1)
-        shown[strategy] = Condition(Demonstrations(rows, study.labels[rows]))
+    for name in ("random", "nearest", "farthest", "balanced"):
+        given = {"strategy": "nearest", "labels": study.labels} if name == "balanced" else {"strategy": name}
+        rows = choose(similarity, k, seed=1, most=10, **given)
+        shown[name] = Condition(Demonstrations(rows, study.labels[rows]))
     retrieved = study.measure_all(shown)
     few = study.first(10)
     drawn = draw(study.labels, k, 4, seed=1)
     noised = few.measure_all(conditions.label_noise(drawn, (1.0,), few.points, seed=2))
-    ordered = conditions.in_all_orders(conditions.mixed_sets(study.labels, 3, 4, seed=1))
-    in_order = few.measure(Condition(ordered.for_every(few.points)))
+    turned = conditions.in_orders(conditions.balanced_sets(study.labels, 4, 4, seed=1), 4, seed=2)
+    in_order = calibration.measure(few, turned, few.queries.rows[:2])
     widths = head_widths.measure(study, {name: shown[name] for name in ("random", "nearest")}, 1, seed=0)
     plain = noised["random", 0.0]
     found = {
@@ -161,7 +176,12 @@ def put_to(study, k=6):
         "farthest": estimates.difference(retrieved["farthest"], retrieved["random"], seed=0),
         "flipped": estimates.right_word(noised["flipped", 1.0], seed=0),
         "random labels": estimates.difference(noised["random", 1.0], plain, seed=0),
-        "order": estimates.variance_explained(in_order, seed=0)["order"],
+        "flips": estimates_order.order(in_order, estimates_order.flips, seed=0),
+        "flips less preference": estimates_order.value(
+            in_order, estimates_order.flips, calibration.BATCH, seed=0
+        ),
+        "pull": estimates_order.order(in_order, estimates_order.last_label, seed=0),
+        "agreement": estimates.agreement(retrieved["random"], seed=0),
         "narrowing": estimates.narrowing_of_heads(widths, "random", seed=0),
     }
     return found, widths, retrieved
@@ -175,7 +195,9 @@ def test_the_planted_head_does_what_its_kernel_does():
     assert found["farthest"].estimate.high < 0 and found["farthest"].control < 0
     assert found["flipped"].estimate.high < 0.5 and found["flipped"].control < 0.5
     assert found["random labels"].estimate.high < 0 and found["random labels"].control < -0.05
-    assert found["order"].estimate.high < 0.05 and found["order"].control < 1e-12
+    assert found["flips"].estimate.value < 0.05
+    assert found["pull"].estimate.low < 0 < found["pull"].estimate.high
+    assert found["agreement"].estimate.low > 0.1
     assert found["narrowing"].estimate.high < -0.1 < found["narrowing"].control < 0.1
     for each in retrieved.values():
         assert np.corrcoef(each.model.of_truth, each.kernel.of_truth)[0, 1] > 0.8
@@ -190,4 +212,5 @@ def test_a_random_model_neither_narrows_nor_follows_labels_and_depends_on_order(
     found, _, _ = put_to(replace(study, reader=Reader(LoadedModel(random, tokenizer, {}))))
     assert found["narrowing"].estimate.low < 0 < found["narrowing"].estimate.high
     assert not found["flipped"].estimate.high < 0.5
-    assert found["order"].estimate.value > 0.05  # four sets say no more: the limits are wide
+    assert found["flips less preference"].value > 0.05  # it always says one word; calibrated it need not
+    assert found["agreement"].estimate.low < 0.1

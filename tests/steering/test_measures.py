@@ -1,6 +1,5 @@
-"""Choices, calibration and shares of variance, against scipy, exact fractions and brute force."""
+"""Choices, calibration and recency, against scipy, scikit-learn and brute force."""
 
-from fractions import Fraction
 from itertools import permutations
 
 import numpy as np
@@ -47,41 +46,6 @@ def test_calibration_error_is_the_gap_of_the_reliability_curve():
     expected = (np.abs(accuracy - mean) * sizes[sizes > 0]).sum()
     np.testing.assert_allclose(measures.calibration_error(confidence, correct, bins=8), expected)
     assert measures.calibration_error(np.ones(4), np.array([1, 1, 1, 0])) == pytest.approx(0.25)
-
-
-def mean(numbers):
-    numbers = list(numbers)
-    return sum(numbers) / len(numbers)
-
-
-def variance(numbers):
-    numbers = list(numbers)
-    return mean((x - mean(numbers)) ** 2 for x in numbers)
-
-
-def test_variance_shares_in_exact_fractions():
-    table = RNG.integers(-5, 6, size=(3, 2, 6))
-    exact = {place: Fraction(int(x)) for place, x in np.ndenumerate(table)}
-    cell = {(s, p): mean(exact[s, p, o] for o in range(6)) for s in range(3) for p in range(2)}
-    overall = mean(cell.values())
-    sets = {s: mean(cell[s, p] for p in range(2)) for s in range(3)}
-    points = {p: mean(cell[s, p] for s in range(3)) for p in range(2)}
-    both = mean((cell[s, p] - sets[s] - points[p] + overall) ** 2 for s, p in cell)
-    order = mean(variance(exact[s, p, o] for o in range(6)) for s, p in cell)
-    parts = [variance(points.values()), variance(sets.values()), both, order]
-    total = variance(exact.values())
-    assert sum(parts) == total
-    expected = [float(part / total) for part in parts]
-    np.testing.assert_allclose(measures.variance_shares(table.astype(float)), expected, atol=1e-12)
-
-
-def test_variance_shares_of_extremes():
-    only = {"query": (1, 2, 1), "set": (3, 1, 1), "order": (1, 1, 6)}
-    for name, shape in only.items():
-        table = np.broadcast_to(RNG.normal(size=shape), (3, 2, 6))
-        expected = [float(part == name) for part in measures.PARTS]
-        np.testing.assert_allclose(measures.variance_shares(table), expected, atol=1e-12)
-    assert np.isnan(measures.variance_shares(np.ones((2, 2, 2)))).all()
 
 
 def test_recency_profile_by_hand():

@@ -5,14 +5,16 @@ import pytest
 
 from iclnb.claims import Evidence
 from iclnb.kernel_regression import effective_number, gaussian_weights
+from iclnb.llm.demonstrations import Demonstrations
 from iclnb.stats import Estimate
-from iclnb.steering import estimates, pictures, tables
+from iclnb.steering import estimates_order, pictures, tables
+from iclnb.steering.calibration import METHODS, RAW, Ordered
 from iclnb.steering.head_widths import Widths
 from iclnb.steering.lexicon import Lexicon
 from iclnb.steering.measures import Choices
 from iclnb.steering.perturb import KINDS, TABLE_1
 from iclnb.steering.retrieval import Retrieved
-from iclnb.steering.study import Measured
+from iclnb.steering.study import Condition, Measured
 
 RNG = np.random.default_rng(0)
 
@@ -39,25 +41,55 @@ def has(lines, expected):
     return any(np.shape(line) == np.shape(expected) and np.allclose(line, expected) for line in lines)
 
 
-def test_retrieval_has_a_panel_for_each_similarity_and_random_ones_in_all():
-    keys = [
-        ("MiniLM", "random", 1),
-        ("MiniLM", "random", 4),
-        ("MiniLM", "nearest", 4),
-        ("BM25", "nearest", 4),
-    ]
-    found = {Retrieved(*key): measured(9) for key in keys}
+def test_retrieval_has_balanced_and_fallen_labels_apart():
+    found = {Retrieved(*key): measured(9) for key in (("random",), ("nearest",), ("random", False))}
     picture = pictures.retrieval(found, seed=0)
-    embeddings, words = picture.figure.axes
-    assert [axes.get_title() for axes in (embeddings, words)] == ["MiniLM", "BM25"]
-    random = [found[Retrieved(*key)] for key in keys[:2]]
-    for axes in (embeddings, words):
-        assert has(heights(axes), [right(each.model) for each in random])
-        assert has(heights(axes), [right(each.kernel) for each in random])
-    for key, axes, other in ((keys[2], embeddings, words), (keys[3], words, embeddings)):
-        each = found[Retrieved(*key)]
-        assert has(heights(axes), [right(each.model)]) and not has(heights(other), [right(each.model)])
-        assert f"nearest by {key[0]}, k = 4: {right(each.model):.3g}" in picture.alt
+    balanced, fallen = picture.figure.axes
+    assert [label.get_text() for label in balanced.get_yticklabels()] == ["random", "nearest"]
+    assert [label.get_text() for label in fallen.get_yticklabels()] == ["random"]
+    places = [[np.ravel(line.get_xdata()).tolist() for line in axes.lines] for axes in (balanced, fallen)]
+    each = list(found.values())
+    for side in ("model", "kernel"):
+        assert has(places[0], [right(getattr(one, side)) for one in each[:2]])
+        assert has(places[1], [right(getattr(each[2], side))])
+    assert f"random, as they fall: {right(each[2].model):.3g}" in picture.alt
+    (alone,) = pictures.retrieval({Retrieved("nearest", True, "BM25"): each[0]}, seed=0).figure.axes
+    assert [label.get_text() for label in alone.get_yticklabels()] == ["nearest, BM25"]
+
+
+def ordered(k):
+    labels = RNG.permuted(np.broadcast_to(np.arange(k) % 2, (3, 4, k)), axis=-1)
+    of = RNG.uniform(0.2, 0.8, size=(3, 4, 1))
+    return Ordered(labels, choices(3, 4, 5), {m: np.concatenate([of, 1 - of], -1) for m in METHODS})
+
+
+def test_orders_has_a_line_for_each_calibration():
+    found = {2: ordered(2), 4: ordered(4)}
+    picture = pictures.orders(found, seed=0)
+    measures = (estimates_order.accuracy, estimates_order.flips, estimates_order.last_label)
+    for axes, measure in zip(picture.figure.axes, measures, strict=True):
+        for method in (RAW, *METHODS):
+            means = [np.nanmean(measure(each.calibrated(method), each)) for each in found.values()]
+            assert has(heights(axes), means)
+    assert "calibration batch: k = 2" in picture.alt
+    rows = cells(tables.calibrated(found[4], seed=0))
+    assert [row[0] for row in rows] == [RAW, *METHODS]
+    right_in_all = found[4].raw.correct.mean()
+    assert rows[0][1].startswith(f"{right_in_all:.3g} [")
+
+
+def test_wordings_at_chance_say_so():
+    truths = np.zeros((4, 30), dtype=int)
+    truths[:, ::2] = 1
+    able = Choices(np.where(truths[..., None] == [0, 1], 0.9, 0.1), np.zeros((4, 30)), truths)
+    blind = Choices(np.full((4, 30, 2), 0.5), np.zeros((4, 30)), truths)
+    found = {"own": Measured(able, blind), "foo": Measured(blind, blind)}
+    picture = pictures.wordings(found, {name: choices(30) for name in found}, seed=0)
+    names = [label.get_text() for label in picture.figure.axes[0].get_yticklabels()]
+    assert names == ["own", "foo (at chance)"] and "foo (at chance) 0.5" in picture.alt
+    rows = cells(tables.table_1({(kind, 1.0): found["foo"] for kind in KINDS}, found["own"], seed=0))
+    assert [row[3] for row in rows] == ["yes"] + ["at chance"] * len(KINDS)
+    assert rows[0][1] == f"{TABLE_1['none']:.3g}" and rows[0][2].startswith("1 [")
 
 
 def test_wordings_stand_in_their_rows():
@@ -65,7 +97,7 @@ def test_wordings_stand_in_their_rows():
     zero_shot = {name: choices(5, outside=0.6) for name in found}
     picture = pictures.wordings(found, zero_shot, seed=0)
     left, other = picture.figure.axes
-    assert [text.get_text() for text in left.get_yticklabels()] == ["own", "swapped"]
+    assert [text.get_text() for text in left.get_yticklabels()] == [f"{name} (at chance)" for name in found]
     places = [np.asarray(line.get_xdata(), dtype=float).tolist() for line in left.lines]
     for side in (
         [right(each.model) for each in found.values()],
@@ -75,7 +107,7 @@ def test_wordings_stand_in_their_rows():
         assert has(places, side)
     outside = [np.asarray(line.get_xdata(), dtype=float).tolist() for line in other.lines]
     assert has(outside, [0.2, 0.2]) and has(outside, [0.0, 0.0]) and has(outside, [0.6, 0.6])
-    assert left.yaxis_inverted() and f"swapped {right(found['swapped'].model):.3g}" in picture.alt
+    assert left.yaxis_inverted() and f"swapped (at chance) {right(found['swapped'].model):.3g}" in picture.alt
 
 
 def test_dials_begin_unperturbed():
@@ -96,20 +128,6 @@ def test_dials_begin_unperturbed():
         assert has(heights(axes), [right(noise[kind, share].model) for share in (0.0, 1.0)])
     assert has(heights(axes), [right(zero_shot)] * 2)
     assert f"flipped labels, share 1: {right(noise['flipped', 1.0].model):.3g}" in picture.alt
-
-
-def test_orders_shows_every_order():
-    found = measured(2, 6, 3)
-    labels = RNG.permuted(np.tile([0, 1, 1], (2, 6, 1)), axis=-1)
-    labels[:, 0], labels[:, 1], labels[:, 2] = (0, 1, 1), (1, 0, 1), (1, 1, 0)
-    shares = {"query": Evidence(Estimate(0.3, 0.2, 0.4), 1.0, "")}
-    shares["order"] = Evidence(Estimate(0.7, 0.6, 0.8), 0.0, "")
-    picture = pictures.orders(found, labels, shares, seed=0)
-    left, middle, bars = picture.figure.axes
-    dots = np.concatenate([line.get_xdata() for line in left.lines if line.get_marker() == "."])
-    np.testing.assert_allclose(np.sort(dots), np.sort(found.model.log_odds.ravel()))
-    assert has(heights(middle), estimates.pulls(found, labels).mean((0, 1)))
-    assert [bar.get_height() for bar in bars.patches] == [0.3, 0.7] and "order 0.7" in picture.alt
 
 
 def test_effects_has_the_kernel_beside_the_model():
@@ -143,10 +161,15 @@ def test_tables_have_a_line_for_every_case():
     (row,) = cells(tables.accuracy({"a": one}))
     assert row[1:3] == [f"{one.model.correct.mean():.3g}", f"{right(one.model):.3g}"]
     assert row[4:] == ["0.2", f"{one.kernel.correct.mean():.3g}"]
-    dials = [{(kind, 1.0): measured(2, 5) for kind in KINDS} for _ in range(2)]
-    found = cells(tables.perturbed(*dials, one))
-    assert [row[0] for row in found] == ["none", *KINDS] and found[1][1] == f"{TABLE_1['typos']:.3g}"
-    typos = [f"{each.correct.mean():.3g}" for dial in dials for each in dial["typos", 1.0]]
-    assert found[1][2:] == typos
+    shown = Demonstrations(np.array([[0, 1], [1, 2]]), np.array([[0, 1], [1, 0]]))
+    two = Measured(choices(2), choices(2))
+    (row,) = cells(
+        tables.retrieval(
+            {Retrieved("nearest", False): Condition(shown)}, {Retrieved("nearest", False): two}, seed=0
+        )
+    )
+    assert row[:3] == ["nearest, labels as they fall", "1", "0.5"]
+    assert row[4] == f"{two.kernel.correct.mean():.3g}"
+    assert row[5] == f"{(two.model.chosen == two.kernel.chosen).mean():.3g}"
     assert len(cells(tables.examples("a *fine* film", Lexicon({}, {}), seed=0))) == 6
     assert r"a \*fine\* film" in tables.examples("a *fine* film", Lexicon({}, {}), seed=0).data

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import Protocol
 
 import torch
@@ -13,6 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.masking_utils import eager_mask
+from transformers.models.llama import modeling_llama
 
 from iclnb.llm.attention.refusals import CaptureError, layers
 
@@ -145,6 +147,12 @@ def eager_of(module: torch.nn.Module) -> Callable:
         if eager is not None:
             return eager
     raise TypeError(f"{type(module).__name__} has no eager_attention_forward beside it")
+
+
+@cache
+def is_common(eager: Callable) -> bool:
+    """Whether an eager attention function is, to the letter, Llama's, which most architectures copy."""
+    return inspect.getsource(eager) == inspect.getsource(modeling_llama.eager_attention_forward)
 
 
 def checked_mask(input_ids: Tensor, attention_mask: Tensor | None) -> Bool[Tensor, "batch tokens"]:

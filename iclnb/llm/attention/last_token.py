@@ -1,11 +1,12 @@
 """What the last token of a prompt attends to, for any causal language model of 🤗 transformers.
 
 ``output_attentions=True`` keeps layers x heads x tokens² numbers and is refused by the fast attention
-implementations. Here the model's *own* eager attention runs on a block of queries at a time and only the row
-of each prompt's last token is kept, so that memory grows with tokens and no architecture is written again:
+implementations. Here only the row of each prompt's last token is kept, so that memory grows with tokens:
 
-- :func:`_through_interface`: architectures whose attention is looked up in ``AttentionInterface`` (Llama,
-  GPT-2, GPT-NeoX, Qwen, Mistral, Gemma, Phi, OPT, ...): one forward pass with our entry looked up.
+- :func:`_through_sdpa`: architectures whose eager attention is the one that most share (Llama, Qwen, Mistral,
+  ...), no padding on the left: one pass of fused attention, the last tokens' rows written out beside it.
+- :func:`_through_interface`: the others whose attention is looked up in ``AttentionInterface`` (GPT-2,
+  GPT-NeoX, Gemma, Phi, OPT, ...): one pass of the model's *own* eager attention on blocks of queries.
 - :func:`_through_cache`: the others that can cache keys and values (GPT-J, Bloom, Falcon, ...): the prompt is
   fed block by block, each last token as a block of its own.
 
@@ -21,6 +22,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from iclnb.llm.attention import architectures, probe
 from iclnb.llm.attention.architectures import (
@@ -32,6 +34,7 @@ from iclnb.llm.attention.architectures import (
     evaluation,
     implementation,
     in_blocks,
+    is_common,
 )
 from iclnb.llm.attention.refusals import (
     CaptureError,
@@ -41,6 +44,7 @@ from iclnb.llm.attention.refusals import (
     require_every_layer,
     require_probabilities,
 )
+from iclnb.llm.attention.split_softmax import last_row
 
 _ENTRY = "iclnb_last_token"
 
@@ -80,7 +84,7 @@ def last_token_attention(
     mask = checked_mask(input_ids, attention_mask)
     with architectures.ONE_AT_A_TIME:
         wanted = chosen_layers(model, layers)
-        way = probe.way_to_last_tokens(model, WAYS, capture)
+        way = probe.way_to_last_tokens(model, WAYS, capture, left=bool((~mask[:, :-1] & mask[:, 1:]).any()))
         return capture(model, way, input_ids, mask, wanted)
 
 
@@ -110,13 +114,52 @@ def capture(
 
 @dataclass
 class _Capture:
-    """One forward pass: the index of each prompt's last token, and the rows found so far."""
+    """One forward pass: the index of each prompt's last token, and the rows of the layers asked for."""
 
     last: list[int]
-    rows: dict[int, Tensor] = field(default_factory=dict)
+    wanted: frozenset[int]
+    rows: dict[int, Tensor | None] = field(default_factory=dict)
 
 
 _CURRENT: ContextVar[_Capture] = ContextVar("iclnb_capture")
+
+
+def _attend_fused(
+    module: torch.nn.Module,
+    query: Float[Tensor, "batch heads tokens dim"],
+    key: Float[Tensor, "batch kv_heads tokens dim"],
+    value: Float[Tensor, "batch kv_heads tokens dim"],
+    attention_mask: None,
+    **settings: object,
+) -> tuple[Float[Tensor, "batch tokens heads dim"], None]:
+    """Fused causal attention; the last tokens' rows, written out, go to the current capture."""
+    capture, layer = _CURRENT.get(), module.layer_idx
+    if not is_common(architectures.eager_of(module)):
+        raise TypeError(f"the eager attention of {type(module).__name__} is its own")
+    if layer in capture.rows:
+        raise TypeError(f"layer {layer} attends twice")
+    capture.rows[layer] = None
+    if layer in capture.wanted:
+        last = torch.tensor(capture.last, device=query.device)
+        later = torch.arange(key.shape[2], device=query.device) > last[:, None]
+        unseen = torch.zeros_like(later, dtype=torch.float32).masked_fill(later, -torch.inf)
+        queries = query[torch.arange(len(last), device=query.device), :, last]
+        capture.rows[layer] = last_row(queries, key[0, :, :0], key, unseen, settings["scaling"])
+    return sdpa_attention_forward(module, query, key, value, None, **settings)
+
+
+def _through_sdpa(
+    model: PreTrainedModel,
+    input_ids: Tensor,
+    attention_mask: Tensor | None,
+    last: list[int],
+    wanted: Sequence[int],
+) -> list[Float[Tensor, "batch heads tokens"]]:
+    """One forward pass under :func:`_attend_fused`, to which padding on the right is what comes later."""
+    capture, inner = _Capture(last, frozenset(wanted)), body(model)
+    with attending(model, _ENTRY, _attend_fused, lambda **_: None, _CURRENT, capture):
+        inner(input_ids=input_ids, use_cache=False, **accepted(inner, {"logits_to_keep": 1}))
+    return [capture.rows[layer] for layer in wanted]
 
 
 def _attend(
@@ -148,7 +191,7 @@ def _through_interface(
     wanted: Sequence[int],
 ) -> list[Float[Tensor, "batch heads tokens"]]:
     """One forward pass in which every layer's attention is :func:`_attend`."""
-    capture, inner = _Capture(last), body(model)
+    capture, inner = _Capture(last, frozenset(wanted)), body(model)
     inputs = {"input_ids": input_ids, "attention_mask": attention_mask, "use_cache": False}
     with attending(model, _ENTRY, _attend, BlockMask, _CURRENT, capture):
         inner(**inputs, **accepted(inner, {"logits_to_keep": 1}))
@@ -195,5 +238,5 @@ def _take(attentions: list[Tensor], prompts: list[int], rows: list[list], tokens
             rows[layer][prompt] = torch.nn.functional.pad(row, (0, tokens - row.shape[-1]))
 
 
-WAYS = {"interface": _through_interface, "cache": _through_cache}
+WAYS = {"sdpa": _through_sdpa, "interface": _through_interface, "cache": _through_cache}
 """How attention is captured: see the head of this module."""

@@ -1,18 +1,15 @@
 """The two ways to run queries on top of a shared prefix, for architectures that offer one or the other."""
 
-import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import cache as once
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import Cache, DynamicLayer
-from transformers.models.llama import modeling_llama
 
 from iclnb.llm.attention.architectures import (
     BlockMask,
@@ -21,6 +18,7 @@ from iclnb.llm.attention.architectures import (
     body,
     eager_of,
     implementation,
+    is_common,
 )
 from iclnb.llm.attention.head_hooks import Edit, head_outputs
 from iclnb.llm.attention.prefix_keys import SharedPrefix
@@ -91,7 +89,7 @@ def _attend(
     prefix_key, prefix_value = (part[layer] for part in (batch.prefix.keys, batch.prefix.values))
     _refuse_other_shapes(query, (prefix_key, prefix_value), (key, value))
     mask, before, visible = attention_mask.whole(query)
-    if visible and _is_plain(eager) and query.shape[-1] == value.shape[-1]:
+    if visible and is_common(eager) and query.shape[-1] == value.shape[-1]:
         own, scaling = mask[..., before:], settings["scaling"]
         output = merged_attention(query, prefix_key, prefix_value, key, value, own, scaling)
         batch.rows[layer] = None
@@ -115,12 +113,6 @@ def _refuse_other_shapes(query: Tensor, prefix: tuple[Tensor, Tensor], own: tupl
             raise TypeError(f"{query.shape[1]} heads attend to {heads} and {after.shape[1]} of keys")
     if own[0].shape[2] != query.shape[2] or query.shape[3] != own[0].shape[3]:
         raise TypeError("keys do not fit the queries")
-
-
-@once
-def _is_plain(eager: Callable) -> bool:
-    """Whether an eager attention function is, to the letter, Llama's, which most architectures copy."""
-    return inspect.getsource(eager) == inspect.getsource(modeling_llama.eager_attention_forward)
 
 
 def through_interface(

@@ -52,13 +52,16 @@ class PrefixWay(NamedTuple):
     first: int | None
 
 
-def way_to_last_tokens(model: PreTrainedModel, ways: Iterable[str], capture: Callable) -> str:
+def way_to_last_tokens(
+    model: PreTrainedModel, ways: Iterable[str], capture: Callable, *, left: bool = True
+) -> str:
     """The first of the ways that is exact for this model.
 
     Args:
         model: a causal language model.
         ways: names of ways, as ``capture`` knows them.
         capture: called with model, way, tokens, mask and layers; returns the last tokens' attention.
+        left: whether there may be padding on the left, which fused causal attention would see.
 
     Raises:
         CaptureError: if none is.
@@ -66,13 +69,14 @@ def way_to_last_tokens(model: PreTrainedModel, ways: Iterable[str], capture: Cal
 
     def tried() -> str:
         ids, mask = _tokens(model, 2, _PREFIX + _SUFFIXES[0]), torch.ones(2, _PREFIX + _SUFFIXES[0]).bool()
-        mask[0, :3], mask[1, -4:] = False, False
+        mask[0, :3], mask[1, -4:] = not left, False
         want = _own(model, ids, mask)[0]
+        usable = [way for way in _usable(model, ways) if way != "sdpa" or not left]
         return _first_exact(
-            model, _usable(model, ways), lambda way: (capture(model, way, ids, mask, range(len(want))), want)
+            model, usable, lambda way: (capture(model, way, ids, mask, range(len(want))), want)
         )
 
-    return _once(model, "last token", tried)
+    return _once(model, "last token, padded on the left" if left else "last token", tried)
 
 
 def way_with_prefix(model: PreTrainedModel, ways: Iterable[str], run: Callable) -> PrefixWay:
@@ -207,8 +211,10 @@ def _logits(model: PreTrainedModel, ids: Tensor, **inputs: Tensor) -> Tensor:
 
 
 def _usable(model: PreTrainedModel, ways: Iterable[str]) -> list[str]:
-    """The ways that may work: without ``AttentionInterface`` in its code there is nothing to look up."""
-    return [way for way in ways if way != "interface" or model._can_set_attn_implementation()]
+    """The ways that may work: without ``AttentionInterface`` in its code there is nothing to look up, and
+    fused causal attention knows no windows."""
+    works = {"interface": model._can_set_attn_implementation(), "sdpa": _by_position(model)}
+    return [way for way in ways if works.get(way, True)]
 
 
 def _by_position(model: PreTrainedModel) -> bool:

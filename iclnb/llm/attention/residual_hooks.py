@@ -18,10 +18,16 @@ from transformers import PreTrainedModel
 from transformers.cache_utils import Cache, DynamicLayer
 
 from iclnb.llm.attention import architectures
-from iclnb.llm.attention.architectures import BlockMask, accepted, attending, eager_of, evaluation
+from iclnb.llm.attention.architectures import (
+    BlockMask,
+    accepted,
+    attending,
+    eager_of,
+    evaluation,
+    is_common,
+)
 from iclnb.llm.attention.head_hooks import head_outputs
 from iclnb.llm.attention.prefix_keys import SharedPrefix
-from iclnb.llm.attention.prefix_pass import _is_plain
 from iclnb.llm.attention.refusals import refusing
 from iclnb.llm.attention.residual_stream import blocks
 
@@ -224,7 +230,7 @@ def _attend(
     mask = run.block(layer, attention_mask.rows(before, total, query))
     kept = run.prefix.keys[layer], run.prefix.values[layer]
     run.own[layer] = key[0], value[0]
-    if query.shape[2] == 1 and _is_plain(eager) and query.shape[-1] == value.shape[-1]:
+    if query.shape[2] == 1 and is_common(eager) and query.shape[-1] == value.shape[-1]:
         output, weights = _shared(query, key, value, kept, mask, settings["scaling"])
     else:
         joined = (

@@ -63,6 +63,27 @@ def test_equals_eager_output_attentions(architecture, padding):
         torch.testing.assert_close(got, want, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize(
+    ("architecture", "padding", "fused"),
+    [
+        ("llama", "none", True), ("llama", "right", True), ("llama", "left", False), ("qwen3", "right", True),
+        ("mistral", "right", False), ("gemma2", "none", False), ("gpt2", "none", False),
+    ],
+)  # fmt: skip
+def test_fused_attention_runs_where_it_gives_the_same(architecture, padding, fused, monkeypatch):
+    model, (ids, mask), queries = tiny.model(architecture, implementation="eager"), batch(padding), []
+    run = torch.nn.functional.scaled_dot_product_attention
+
+    def counted(query, *rest, **settings):
+        queries.append(query.shape[2])
+        return run(query, *rest, **settings)
+
+    last_token_attention(model, ids, mask)  # the probe's own passes are over
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", counted)
+    last_token_attention(model, ids, mask)
+    assert queries == ([ids.shape[1]] * model.config.num_hidden_layers if fused else [])
+
+
 def test_without_mask_and_for_a_single_token():
     model = tiny.model("llama")
     ids, mask = batch("none")

@@ -1,0 +1,90 @@
+"""What a chapter's records say across models: what holds at every size, what changes, what is open."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from iclnb import claims, display
+from iclnb.publish import matrix, pictures_across_models
+from iclnb.publish.matrix import Run
+
+EVERY, NONE, CHANGES, OPEN = (
+    "supported at every size", "not supported at any size", "changing with size", "open at some size",
+)  # fmt: skip
+"""What may become of a claim that was tested on several models; one that changes is not called open."""
+
+_YES, _NO = {claims.SUPPORTED, claims.PROVED}, {claims.NOT_SUPPORTED, claims.CONTRADICTED}
+
+
+def summary(runs: Sequence[Run]) -> str:
+    """The paragraph for a chapter's page, in MyST Markdown; empty with fewer than two models on record.
+
+    Args:
+        runs: of the chapter. Records of the task that most models have are compared; a model with several
+            records of it is represented by the first.
+    """
+    compared = _compared(runs)
+    if len(compared) < 2:
+        return ""
+    rows = {kind: [] for kind in (EVERY, NONE, CHANGES, OPEN)}
+    for id in dict.fromkeys(claim["id"] for run in compared for claim in run.results["claims"]):
+        verdicts = {run.model: claim["verdict"] for run in compared if (claim := _claim(run, id))}
+        if len(verdicts) == len(compared):
+            first = next(filter(None, (_claim(run, id) for run in compared)))
+            rows[outcome(verdicts.values())].append((first, verdicts))
+    counted = ", ".join(f"{len(listed)} {kind}" for kind, listed in rows.items())
+    total = sum(map(len, rows.values()))
+    said = f"**Across models** ({_names(compared)}). Of the {total} claims tested on each: {counted}."
+    parts = [
+        f"**{len(listed)} {kind}**\n\n"
+        + "\n".join(_line(*row, changes=kind in (CHANGES, OPEN)) for row in listed)
+        for kind, listed in rows.items()
+        if listed
+    ]
+    told = "\n\n".join(parts)
+    return f"{said}{_picture(compared)}\n\n:::::{{dropdown}} Claim by claim\n\n{told}\n\n:::::"
+
+
+def outcome(verdicts: Iterable[str]) -> str:
+    """What becomes of a claim with these verdicts, one for each model."""
+    found = set(verdicts)
+    if found & _YES and found & _NO:
+        return CHANGES
+    return EVERY if found <= _YES else NONE if found <= _NO else OPEN
+
+
+def _compared(runs: Sequence[Run]) -> list[Run]:
+    recorded = [run for run in runs if run.recorded and run.model]
+    tasks = Counter(task for _, task in {(run.model, run.task) for run in recorded})
+    if not tasks:
+        return []
+    task = tasks.most_common(1)[0][0]
+    first: dict[str, Run] = {}
+    for run in recorded:
+        if run.task == task:
+            first.setdefault(run.model, run)
+    return sorted(first.values(), key=matrix.order)
+
+
+def _picture(runs: Sequence[Run]) -> str:
+    """The runs whose values hold the shares of a verdict, in one picture."""
+    drawn = [run for run in runs if "share_intervals" in run.results.get("values", {})]
+    if len(drawn) < 2:
+        return ""
+    return f"\n\n```{{raw}} html\n{pictures_across_models.shares(drawn)._repr_html_()}\n```"
+
+
+def _claim(run: Run, id: str) -> Mapping[str, Any] | None:
+    return next((claim for claim in run.results["claims"] if claim["id"] == id), None)
+
+
+def _names(runs: Sequence[Run]) -> str:
+    """The models with their marks, and the task that they share."""
+    models = ", ".join(" ".join([matrix.breakable(run.model), *matrix.badges(run)]) for run in runs)
+    return f"{models}; {display.escape(runs[0].task)}" if runs[0].task else models
+
+
+def _line(claim: Mapping[str, Any], verdicts: Mapping[str, str], *, changes: bool) -> str:
+    whose = "ours" if claim["paper"] == "ours" else f"paper {claim['paper']}"
+    found = "; ".join(f"{matrix.breakable(model)}: *{verdict}*" for model, verdict in verdicts.items())
+    return f"- {display.escape(claim['statement'])} ({whose})" + (f" {found}." if changes else "")

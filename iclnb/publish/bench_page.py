@@ -1,0 +1,269 @@
+"""The book's page on speed and memory: what the recorded benchmark measured, and how cost grows."""
+
+import json
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.stats import linregress
+from scipy.stats import t as student
+
+from iclnb import display
+from iclnb.publish import bench_pictures
+from iclnb.stats import Estimate
+
+OURS, PASS, EAGER = "last_token_attention", "no attention", "transformers, eager"
+SHARED, ONE_BY_ONE = ("shared, float32", "shared, bfloat16"), "one by one, eager"
+
+NAMES = {
+    PASS: "the pass alone, no attention",
+    OURS: "ours: `last_token_attention`",
+    "prefix of all but one": "ours: all but one token shared",
+    "nnsight": "nnsight, last rows saved",
+    EAGER: "🤗 transformers, eager",
+    "TransformerLens": "TransformerLens, patterns cached",
+    SHARED[0]: "ours, float32",
+    SHARED[1]: "ours, bfloat16",
+    ONE_BY_ONE: "🤗 transformers, eager, one by one",
+    "posteriors, batched": "ours, all prompts at once",
+    "posteriors, hmmlearn": "hmmlearn, prompt by prompt",
+    "posteriors, dynamax": "dynamax, prompt by prompt",
+    "sweep, sampled": "ours, sampled prompts",
+    "sweep, exact gradient": "ours, exact gradient",
+    "sweep, PyTorch loop": "PyTorch, a loop over models and heads",
+}
+STEPS = 5000
+"""Of the sweep of paper B."""
+
+
+class Row(NamedTuple):
+    """One way at one size, as :mod:`tests.benchmarks` recorded it.
+
+    Attributes:
+        seconds: of each round, for one test point.
+        megabytes: at the peak, on top of what the process held before.
+        gflop: that one test point needs; ``None`` where it is not counted.
+        difference: of its numbers from those of the first way, at most; ``None`` where there are none.
+        left_out: why it was not measured; ``None`` where it was.
+    """
+
+    experiment: str
+    way: str
+    axis: str
+    size: int
+    seconds: tuple[float, ...]
+    megabytes: float | None
+    gflop: float | None
+    difference: float | None
+    left_out: str | None
+
+    @property
+    def median(self) -> float:
+        """Seconds for one test point."""
+        return statistics.median(self.seconds)
+
+
+def recorded(project: Path) -> Path:
+    """The file that ``make bench`` writes."""
+    return project / "book" / "recorded" / "bench.json"
+
+
+def rows(record: Mapping[str, Any]) -> list[Row]:
+    """All measurements."""
+    found = []
+    for each in record["measurements"]:
+        seconds = tuple(taken / each.get("points", 1) for taken in each["seconds"])
+        values = {name: each.get(name) for name in Row._fields}
+        found.append(Row(**{**values, "seconds": seconds}))
+    return found
+
+
+def exponent(sizes: Sequence[float], costs: Sequence[float]) -> Estimate:
+    """The power p of cost = c sizeᵖ: least squares on logarithms, with Student's 95 % interval.
+
+    The interval says how far the points lie from a power law; two points have none (it is infinite).
+    """
+    fit, free = linregress(np.log(sizes), np.log(costs)), len(sizes) - 2
+    half = student.ppf(0.975, free) * fit.stderr if free else np.inf
+    return Estimate(fit.slope, fit.slope - half, fit.slope + half)
+
+
+def page(project: Path) -> str:
+    """The page in MyST Markdown; without a record one sentence."""
+    place = recorded(project)
+    if not place.is_file():
+        return "# Speed and memory\n\nNo benchmark is recorded in this checkout; `make bench` makes one.\n"
+    record = json.loads(place.read_text(encoding="utf-8"))
+    found = rows(record)
+    parts = ["# Speed and memory", *_machine(record, found), *_capture(found), *_shared(record, found)]
+    parts += [*_theory(record, found), *_growth(found), *_left_out(record, found)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _machine(record: Mapping[str, Any], found: Sequence[Row]) -> Iterator[str]:
+    made, busiest = record["provenance"], max(load[0] for load in record["load"])
+    shared = f", threads a process: {record['threads']}" if record["threads"] else ""
+    peaks = [
+        f"{display.number(peak)} GFLOP/s in {row.way.removeprefix('product, ')}"
+        for row in of(found, "machine")
+        if (peak := rate(row))
+    ]
+    yield display.escape(
+        f"{record['model']} on {made['processor']} ({made['machine']}{shared}), {made['time'][:10]}, "
+        f"revision {str(made['revision'])[:7]}. Matrix products reach {' and '.join(peaks)}. Before and "
+        f"between the experiments the machine's load was {display.number(record['load'][0][0], 2)} to "
+        f"{display.number(busiest, 2)} processes. Each way runs in a process of its own, all take turns, and "
+        f"a time is the median, with the fastest and the slowest in brackets, of "
+        f"{record['rounds']} round{'s' * (record['rounds'] > 1)}. "
+        "Memory is what a run adds, at its peak, to the loaded model."
+    )
+
+
+def rate(row: Row) -> float | None:
+    """GFLOP/s of the fastest round."""
+    return row.gflop / min(row.seconds) if row.gflop and row.seconds else None
+
+
+def of(found: Sequence[Row], experiment: str, size: int | None = None) -> list[Row]:
+    """The measured rows of an experiment, or those of one size."""
+    return [r for r in found if r.experiment == experiment and r.seconds and size in (None, r.size)]
+
+
+def _capture(found: Sequence[Row]) -> Iterator[str]:
+    """The table of one prompt, at 600 and 2000 tokens or at the largest sizes that all ways were timed at."""
+    measured = of(found, "capture")
+    ways = dict.fromkeys(row.way for row in measured)
+    common = [s for s in dict.fromkeys(r.size for r in measured) if len(of(found, "capture", s)) == len(ways)]
+    sizes = [size for size in (600, 2000) if size in common] or common[-2:]
+    at = {(row.way, row.size): row for row in measured}
+    last = sizes[-1]
+    listed = [
+        (
+            display.Author(NAMES[way]),
+            *(display.Author(_time(at[way, size].seconds)) for size in sizes),
+            _ratio(at[way, last], at[PASS, last]),
+            _count(at[way, last].megabytes),
+        )
+        for way in ways
+    ]
+    header = ("way", *(f"{s} tokens, ms" for s in sizes), f"times the pass, {last}", f"MB, {last}")
+    peers = {way: at[way, last].median / at[OURS, last].median for way in ways if way not in (PASS, OURS)}
+    slowest = max(peers, key=peers.get)
+    worst = max((row.difference for row in measured if row.difference is not None), default=None)
+    yield "## Attention of the last token, one prompt"
+    yield (
+        f"With {last} tokens `last_token_attention` takes {_ratio(at[OURS, last], at[PASS, last])} times as "
+        f"long as the pass alone; the slowest other way ({NAMES[slowest]}) takes "
+        f"{display.number(peers[slowest])} times as long as it. No number that was compared differs by more "
+        f"than {display.number(worst, 2)}."
+    )
+    yield display.table(header, listed).data
+    series = {NAMES[way]: [(row.size, row.median) for row in measured if row.way == way] for way in ways}
+    yield f"```{{raw}} html\n{bench_pictures.growth(series)._repr_html_()}\n```"
+
+
+def _time(seconds: Sequence[float]) -> str:
+    """Milliseconds: the median, and the fastest and slowest round."""
+    low, middle, high = (_count(1000 * f(seconds)) for f in (min, statistics.median, max))
+    return f"{middle} [{low}, {high}]"
+
+
+def _count(value: float | None) -> str:
+    """A number with at least its whole part."""
+    return display.number(value) if value is None or value < 100 else f"{value:,.0f}"
+
+
+def _ratio(row: Row, base: Row) -> str:
+    return _count(row.median / base.median)
+
+
+def _shared(record: Mapping[str, Any], found: Sequence[Row]) -> Iterator[str]:
+    yield "## Many questions on the same demonstrations"
+    eager = of(found, "queries")
+    base = next((row for row in eager if row.way == ONE_BY_ONE), None)
+    size = max(row.size for row in eager)
+    peaks = {row.way.removeprefix("product, "): rate(row) for row in of(found, "machine")}
+    ours = [row for row in of(found, "queries", size) if row.way in SHARED]
+    about = record["fixed"]["queries"]
+    yield (
+        f"{about['shown']} demonstrations of {about['tokens']} tokens, {size} queries of "
+        f"{about['suffix']} on average; their demonstrations are read once, and that is counted in."
+    )
+    listed = []
+    for row in ([base] if base else []) + ours:
+        peak = peaks.get(row.way.removeprefix("shared, "))
+        listed.append(
+            (
+                display.Author(NAMES[row.way]),
+                display.Author(_time(row.seconds)),
+                f"{base.median / row.median:.3g}" if base else "n/a",
+                f"{100 * rate(row) / peak:.0f} %" if peak and rate(row) else "",
+                _count(row.megabytes),
+            )
+        )
+    yield display.table(
+        ("way", "a query, ms", "times the throughput", "of the machine's rate", "MB"), listed
+    ).data
+
+
+def _theory(record: Mapping[str, Any], found: Sequence[Row]) -> Iterator[str]:
+    yield "## Theory"
+    posteriors, sweeps = of(found, "prompts"), of(found, "sweep")
+    size = max(row.size for row in posteriors)
+    at = [row for row in posteriors if row.size == size]
+    yield f"Exact posteriors of {size} prompts under {record['fixed']['prompts']['tasks']} tasks:"
+    yield _compared(at, "a prompt, ms", 1)
+    yield f"The sweep of paper B, {STEPS} steps of all its models, from the time of a step:"
+    yield _compared(sweeps, "the sweep, s", STEPS / 1000)
+
+
+def _compared(listed: Sequence[Row], unit: str, times: float) -> str:
+    """A table of ways with their times against the first."""
+    cells = [
+        (
+            display.Author(NAMES[row.way]),
+            display.Author(_time([times * taken for taken in row.seconds])),
+            _ratio(row, listed[0]),
+        )
+        for row in listed
+    ]
+    return display.table(("way", unit, "times ours"), cells).data
+
+
+def _growth(found: Sequence[Row]) -> Iterator[str]:
+    yield "## How cost grows"
+    yield (
+        "The power p of time and of memory in c · sizeᵖ, by least squares on logarithms of the medians, with "
+        "95 % intervals of how well a power law fits. Time is that of all test points together."
+    )
+    listed = []
+    for experiment, way in dict.fromkeys((row.experiment, row.way) for row in found):
+        each = [row for row in of(found, experiment) if row.way == way]
+        if len(each) < 3:
+            continue
+        sizes = [row.size for row in each]
+        counted = [row.median * (row.size if experiment in PER_POINT else 1) for row in each]
+        memory = [row.megabytes for row in each]
+        grows = exponent(sizes, memory) if all(m and m > 0 for m in memory) else None
+        listed.append((each[0].axis, display.Author(NAMES[way]), f"{sizes[0]} to {sizes[-1]}",
+                       exponent(sizes, counted), grows))  # fmt: skip
+    yield display.table(("size", "way", "from, to", "time", "memory"), listed).data
+
+
+PER_POINT = ("queries", "sets", "prompts")
+"""Experiments whose size is a number of test points, or goes with it."""
+
+
+def _left_out(record: Mapping[str, Any], found: Sequence[Row]) -> Iterator[str]:
+    reasons: dict[tuple[str, str], list[int]] = {}
+    for row in found:
+        if row.left_out and row.left_out != "not needed":
+            reasons.setdefault((row.way, row.left_out), []).append(row.size)
+    listed = [(display.Author(NAMES.get(way, way)), ", ".join(map(str, sizes)), why)
+              for (way, why), sizes in reasons.items()]  # fmt: skip
+    listed += [(line, "all", why) for line, why in record.get("not_installed", {}).items()]
+    if listed:
+        yield "## Not measured"
+        yield display.table(("way", "sizes", "why"), listed).data

@@ -1,0 +1,160 @@
+"""The margins of criteria: what each is derived from, and what verdicts become at half and at twice of it."""
+
+import math
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from iclnb import criteria, display
+from iclnb.criteria import Criterion
+from iclnb.errors import IclnbError
+
+FILE = Path("book") / "margins.toml"
+FACTORS = {"half": 0.5, "twice": 2.0}
+DIRECTIONS = (0.0, 1.0)
+"""Bounds that need no reason where none is given: no difference, and no ratio."""
+
+TEXT = """## The margins, and verdicts across them
+
+A criterion asks for more than "not zero": for an effect that a reader would care about. The table says what
+each margin is derived from. A verdict that turns on the choice is one to doubt, so each is computed once more
+with the bound at half and at twice its distance from no effect (of a share the odds are halved and doubled);
+in the tables below, *margin stable* or the other verdict stands under the claim. Claims about a direction,
+with zero (of a ratio, one) as their bound, have no margin."""
+
+
+class Margin(NamedTuple):
+    """One entry of the file.
+
+    Attributes:
+        name: size and unit, in words.
+        claims: patterns of "chapter/id".
+        why: what the margin is derived from.
+        around: value of no effect; ``None`` if the bound itself is what a claim compares with.
+        size: distance of the bounds from it; ``None`` for any.
+        odds: whether it is a share, whose odds are halved and doubled.
+    """
+
+    name: str
+    claims: Sequence[str]
+    why: str
+    around: float | None = None
+    size: float | None = None
+    odds: bool = False
+
+    def fits(self, place: str, criterion: Criterion) -> bool:
+        """Whether the margin is that of the claim at ``place`` ("chapter/id")."""
+        named = any(fnmatchcase(place, pattern) for pattern in self.claims)
+        if not named or self.around is None or self.size is None:
+            return named
+        return all(math.isclose(abs(b - self.around), self.size, rel_tol=1e-3) for b in _bounds(criterion))
+
+    def moved(self, criterion: Criterion, factor: float) -> Criterion:
+        """The criterion with its bounds ``factor`` times as far from no effect."""
+        around = self.around
+
+        def further(bound: float) -> float:
+            if around is None or math.isinf(bound):
+                return bound
+            distance = bound - around
+            if not self.odds:
+                return around + factor * distance
+            odds = factor * abs(distance) / (1 - abs(distance))
+            return around + math.copysign(odds / (1 + odds), distance)
+
+        return Criterion(further(criterion.low), further(criterion.high), criterion.closed)
+
+
+def read(project: Path) -> list[Margin]:
+    """The margins of a checkout; none where it has no such file.
+
+    Raises:
+        IclnbError: if the file is not TOML, or an entry lacks something or has something unknown.
+    """
+    path = project / FILE
+    if not path.is_file():
+        return []
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        return [Margin(**entry) for entry in content["margin"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise IclnbError(f"{path} cannot be read: {error}") from error
+
+
+def of(margins: Sequence[Margin], notebook: str, id: str, criterion: Criterion) -> Margin | None:
+    """The first margin that fits a claim."""
+    return next((margin for margin in margins if margin.fits(f"{notebook}/{id}", criterion)), None)
+
+
+def unexplained(margins: Sequence[Margin], notebook: str, id: str, criterion: Criterion) -> bool:
+    """Whether a claim has a bound other than zero or one for which no reason is given."""
+    directed = all(bound in DIRECTIONS for bound in _bounds(criterion))
+    return not directed and of(margins, notebook, id, criterion) is None
+
+
+def across(margins: Sequence[Margin], notebook: str, claim: Mapping[str, Any]) -> dict[str, str] | None:
+    """The verdicts of a claim of a results file at half and at twice its margin.
+
+    Returns:
+        ``None`` for a claim that is proved, has no margin, no interval, or no control.
+    """
+    if claim.get("proof") or None in (*claim["interval"], claim["control"]):
+        return None
+    criterion = criteria.read(claim["criterion"])
+    margin = of(margins, notebook, claim["id"], criterion)
+    if margin is None or margin.around is None:
+        return None
+    low, high = claim["interval"]
+    return {name: margin.moved(criterion, factor).verdict((low, high)) for name, factor in FACTORS.items()}
+
+
+def lines(margins: Sequence[Margin], notebook: str, claim: Mapping[str, Any]) -> Iterator[str]:
+    """What stands under a claim: that its verdict is stable, or where it changes."""
+    found = across(margins, notebook, claim)
+    if found is None:
+        return
+    changed = {name: verdict for name, verdict in found.items() if verdict != claim["verdict"]}
+    yield from (f"at {name} the margin: {verdict}" for name, verdict in changed.items())
+    if not changed:
+        yield "margin stable"
+
+
+def section(margins: Sequence[Margin], by_notebook: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """The section of the results page (Markdown).
+
+    Args:
+        margins: of the book.
+        by_notebook: the claims of all its runs, as in their results files.
+    """
+    counts: dict[int, Counter[str]] = {i: Counter() for i in range(len(margins))}
+    without = set()
+    for notebook, listed in by_notebook.items():
+        for claim in listed:
+            if claim.get("proof"):
+                continue
+            criterion = criteria.read(claim["criterion"])
+            if unexplained(margins, notebook, claim["id"], criterion):
+                without.add(f"{claim['id']} ({notebook})")
+            elif found := across(margins, notebook, claim):
+                margin = of(margins, notebook, claim["id"], criterion)
+                counts[margins.index(margin)].update(_changes(claim["verdict"], found))
+    rows = [
+        (margin.name, margin.why, *(counts[i][key] for key in ("stable", *FACTORS)))
+        for i, margin in enumerate(margins)
+    ]
+    header = ("margin", "derived from", "verdicts stable", "other at half", "other at twice")
+    table = display.table(header, rows).data if rows else "This book gives no reasons for margins."
+    missing = f"No reason is given for the margins of {display.escape(', '.join(sorted(without)))}."
+    return "\n\n".join([TEXT, table, *([missing] if without else [])])
+
+
+def _changes(verdict: str, found: Mapping[str, str]) -> Iterator[str]:
+    changed = [name for name, other in found.items() if other != verdict]
+    yield from changed or ["stable"]
+
+
+def _bounds(criterion: Criterion) -> list[float]:
+    return [bound for bound in (criterion.low, criterion.high) if math.isfinite(bound)]

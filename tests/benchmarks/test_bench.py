@@ -1,0 +1,95 @@
+"""The benchmark on a tiny model: what it compares agrees, what is missing is said, a page can show it."""
+
+import json
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import tiny
+
+from iclnb.publish import bench_page
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    monkeypatch.syspath_prepend(str(HERE))
+    import bench
+
+    return bench
+
+
+@pytest.fixture
+def model(tmp_path):
+    made = tiny.model("llama", implementation="sdpa")
+    made.save_pretrained(tmp_path / "model")
+    tiny.tokenizers()["llama3"].save_pretrained(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def here(bench, absent):
+    """Contenders of this process, in the place of processes of their own."""
+    import contender
+    import of_models
+    import of_theory
+
+    class Here:
+        def __init__(self, python, way, place, stack):
+            self.way, self.taken, self.versions = way, [], {}
+            self.missing = "not installed" if way in absent else None
+            self.at = None if self.missing else (of_models.WAYS | of_theory.WAYS)[way](place)
+
+        def wait(self):
+            pass
+
+        def work(self, size):
+            return contender.measured(self.at(**size), "cpu")
+
+    return Here
+
+
+@pytest.mark.tiny
+def test_ways_agree_and_what_is_missing_is_said(bench, model, tmp_path, monkeypatch):
+    absent = {"nnsight", "TransformerLens", "posteriors, dynamax", "sweep, PyTorch loop", "sweep, sampled"}
+    monkeypatch.setattr(bench, "Contender", here(bench, absent))
+    settings = {"name": "tiny", "rounds": 1, "limit": 60}
+    record = bench.bench(bench.QUICK, model, Path(sys.executable), **settings)
+    rows = {(row["way"], row["size"]): row for row in record["measurements"]}
+    assert {way for way, _ in rows} == {way for each in bench.QUICK for way in each.ways}
+    for row in rows.values():
+        skipped = row["way"] in absent or row["left_out"] == "not needed"
+        assert bool(row["left_out"]) == skipped and len(row["seconds"]) == (not skipped), row
+    for way in ("transformers, eager", "prefix of all but one"):
+        assert rows[way, 240]["difference"] < 1e-5
+    assert rows["one by one, eager", 8]["difference"] < 1e-5
+    assert 0 < rows["posteriors, hmmlearn", 50]["difference"] < 1e-9
+    place = bench_page.recorded(tmp_path)
+    place.parent.mkdir(parents=True)
+    place.write_text(json.dumps(record | {"not_installed": {}}))
+    assert "not installed" in bench_page.page(tmp_path)
+
+
+def test_what_would_take_too_long_or_too_much_is_left_out(bench):
+    earlier = {"seconds": [10.0], "megabytes": 10.0, "left_out": None}
+    assert bench.too_large(earlier, 2, 41) is None
+    assert bench.too_large(earlier, 2, 39) == "about 40 s a run"
+    assert "memory" in bench.too_large({**earlier, "megabytes": 1e12}, 1, 60)
+    assert bench.too_large({**earlier, "seconds": [], "left_out": "why"}, 1, 60) == "why"
+
+
+def test_a_process_answers_fails_and_says_what_it_lacks(bench, tmp_path):
+    import of_theory
+
+    of_theory.write_prompts(tmp_path, 2, 10)
+    place = {"model": "", "device": "cpu", "scratch": str(tmp_path)}
+    with ExitStack() as stack:
+        crew = [bench.Contender(Path(sys.executable), way, place, stack)
+                for way in ("posteriors, batched", "posteriors, dynamax")]  # fmt: skip
+        for one in crew:
+            one.wait()
+        assert crew[1].missing.startswith("ModuleNotFoundError")
+        reply = crew[0].work({"tasks": 2, "prompts": 10})
+        assert reply["points"] == 10 and reply["seconds"] > 0 and reply["megabytes"] is not None
+        assert "failed" in crew[0].work({"tasks": 3, "prompts": 10})

@@ -1,0 +1,85 @@
+"""The page on speed and memory, from a made-up record; powers against numpy's own least squares."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy.stats import t as student
+
+from iclnb.publish import bench_page
+
+SIZES = (250, 600, 2000)
+
+
+def measured(experiment, way, axis, cost, sizes=SIZES, points=1, **more):
+    for size in sizes:
+        seconds = [cost(size) * part for part in (1.0, 1.1, 0.9)]
+        row = {"experiment": experiment, "way": way, "axis": axis, "size": size, "seconds": seconds}
+        yield row | {"megabytes": size / 2, "points": points, "left_out": None, **more}
+
+
+@pytest.fixture
+def record():
+    rows = [
+        *measured("machine", "product, float32", "width", lambda n: 0.1, (64,), gflop=2.0),
+        *measured("machine", "product, bfloat16", "width", lambda n: 0.05, (64,), gflop=2.0),
+        *measured("capture", "no attention", "tokens", lambda n: n / 1e3),
+        *measured("capture", "last_token_attention", "tokens", lambda n: 1.04 * n / 1e3),
+        *measured("capture", "transformers, eager", "tokens", lambda n: n**2 / 1e6, difference=3e-7),
+        *measured("queries", "shared, float32", "queries", lambda n: n * 0.01, (16, 64), 1, gflop=0.1),
+        *measured("queries", "one by one, eager", "queries", lambda n: 4 * 0.5, (16,), 4),
+        *measured("prompts", "posteriors, batched", "prompts", lambda n: n * 1e-4, (125, 500), 500),
+        *measured("prompts", "posteriors, hmmlearn", "prompts", lambda n: 4.0, (125, 500), 4),
+        *measured("sweep", "sweep, sampled", "batch", lambda n: 0.1, (2048,), 20),
+    ]
+    gone = {"experiment": "capture", "way": "nnsight", "axis": "tokens", "size": 250, "seconds": []}
+    rows.append(gone | {"megabytes": None, "left_out": "No module named 'nn_sight'"})
+    made = {"processor": "A|B", "machine": "Linux, 2 cores", "time": "2026-01-02T", "revision": "abcdefghij"}
+    fixed = {"queries": {"shown": 16, "tokens": 37, "suffix": 27}, "prompts": {"tasks": 8}}
+    about = {"provenance": made, "model": "m", "load": [[0.5], [3.25]], "rounds": 3, "threads": None}
+    return about | {"fixed": fixed, "measurements": rows, "not_installed": {"dynamax==1": "no such wheel"}}
+
+
+def page(tmp_path, record):
+    place = bench_page.recorded(tmp_path)
+    place.parent.mkdir(parents=True)
+    place.write_text(json.dumps(record))
+    return bench_page.page(tmp_path)
+
+
+def row_of(text, name):
+    return next(line for line in text.splitlines() if line.startswith(f"| {name}"))
+
+
+def test_tables_show_medians_spreads_ratios_and_memory(tmp_path, record):
+    text = page(tmp_path, record)
+    assert "| 624 [562, 686] | 2,080 [1,872, 2,288] | 1.04 | 1,000 |" in row_of(text, "ours: `last_token")
+    assert "A\\|B" in text and "0.5 to 3.2" in text and "abcdefg." in text
+    assert "takes 1.04 times as long as the pass alone" in text and "1.92 times as long as it" in text
+    ours = row_of(text, "ours, float32")
+    assert "| 640 [576, 704] | 0.781 |" in ours and "1 %" in ours
+    assert "| 10,000 |" in row_of(text, "hmmlearn, prompt by prompt")
+    assert "| 25 [22.5, 27.5] | 1 |" in row_of(text, "ours, sampled prompts")
+    assert "nn\\_sight" in text and "no such wheel" in text
+
+
+def test_powers_are_those_of_the_costs(tmp_path, record):
+    text = page(tmp_path, record)
+    growth = text.partition("## How cost grows")[2]
+    assert "| 250 to 2000 | 2 [2, 2] | 1 [1, 1] |" in row_of(growth, "tokens | 🤗")
+    assert "| 250 to 2000 | 1 [1, 1] | 1 [1, 1] |" in row_of(growth, "tokens | ours: `last")
+
+
+def test_intervals_of_powers_equal_those_of_another_least_squares():
+    rng = np.random.default_rng(0)
+    sizes = np.array([250, 600, 1000, 2000, 4000, 8000])
+    costs = 1e-3 * sizes**1.3 * np.exp(rng.normal(0, 0.1, 6))
+    found = bench_page.exponent(sizes, costs)
+    line, covariance = np.polyfit(np.log(sizes), np.log(costs), 1, cov=True)
+    half = student.ppf(0.975, 4) * covariance[0, 0] ** 0.5
+    np.testing.assert_allclose(found, (line[0], line[0] - half, line[0] + half), rtol=1e-9)
+    assert np.isinf(bench_page.exponent((1, 2), (1, 2)).high)
+
+
+def test_a_checkout_without_a_record_has_a_page(tmp_path):
+    assert "make bench" in bench_page.page(tmp_path)
