@@ -132,7 +132,8 @@ class _Seen:
         """Inside the block what goes into and out of the final norm at the last token is kept."""
 
         def keep(_: torch.nn.Module, inputs: tuple[Tensor, ...], outputs: Tensor) -> None:
-            if self.heads:  # a pass over queries, not over demonstrations alone
+            reads = len(next(iter(self.heads.values()), ()))
+            if reads > len(self.stream):  # else a pass over earlier tokens alone
                 self.stream.append((inputs[0][:, -1], outputs[:, -1]))
 
         hook = self.path.norm.module.register_forward_hook(keep)
