@@ -192,7 +192,7 @@ def split(
         heads: which ones.
         means: what they write when ablated (:meth:`Path.of_means`).
     """
-    layers, places = np.array(list(heads)).T
+    layers, places = np.array(list(heads), dtype=int).reshape(-1, 2).T
     lost = (whole.heads - means)[..., layers, places, :].sum(-2)
     direct = whole.scale[..., None] * lost
     scale = ((whole.scale / ablated.scale - 1)[..., None]) * _centred(ablated.read)

@@ -97,6 +97,8 @@ def test_the_direct_part_is_what_the_last_residual_stream_loses_by_hand(architec
     assert np.abs(expected).max() > 0.01
     lost = reader.answers(table, WORDING) - reader.answers(table, WORDING, edit=edit)
     np.testing.assert_allclose(sum(split.values()), lost, atol=1e-5)
+    nothing = direct.split(whole, path.written(), [], path.of_means(means))
+    assert all(np.abs(part).max() < 1e-5 for part in nothing.values())
 
 
 def costs(model, head, seed=0):
