@@ -1,5 +1,6 @@
 """The benchmark on a tiny model: what it compares agrees, what is missing is said, a page can show it."""
 
+import gc
 import json
 import sys
 from contextlib import ExitStack
@@ -18,7 +19,9 @@ def bench(monkeypatch):
     monkeypatch.syspath_prepend(str(HERE))
     import bench
 
-    return bench
+    gc.freeze()  # a collection before every run would go through all that the tests have loaded
+    yield bench
+    gc.unfreeze()
 
 
 @pytest.fixture

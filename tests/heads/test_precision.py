@@ -17,14 +17,14 @@ def found():
     weights = {}
     for dtype in ("float32", "bfloat16"):
         reader = Reader(models.load(dtype=dtype, device="cpu"))
-        settings = {"k": 4, "sets": 1, "points": 20, "fresh": 20, "data_seed": 0, "demonstration_seed": 1}
+        settings = {"k": 2, "sets": 1, "points": 16, "fresh": 16, "data_seed": 0, "demonstration_seed": 1}
         drawn = material.draw_material(reader.tokenizer, "movie_snippets", source="packaged", **settings)
         weights[dtype] = reader.kernel_weights(drawn.fresh_prompts, drawn.wording, drawn.truth)
     return weights
 
 
 def test_statistics_agree_within_their_intervals(found):
-    selecting = material.split(20, 0.5, seed=0)
+    selecting = material.split(16, 0.5, seed=0)
     one, other = (agree(part, selecting, permutations=5, seed=0) for part in found.values())
     for statistic in ("accuracy", "best", "performance"):
         estimates = [over(getattr(part, statistic), seed=0) for part in (one, other)]
