@@ -96,7 +96,7 @@
     const scale = { domain: task.words, range: ["var(--iclnb-yes)", "var(--iclnb-no)", "var(--iclnb-other)", "var(--iclnb-open)"] };
     const step = Math.ceil(rows.length / 8), places = rows.map(row => row.position).filter(i => i % step === 0);
     const drawn = chart(`weight (%) by ${text}`, `Weight of each demonstration by its ${text}; the table below has the numbers`, {
-      x: { label: text, ticks: x === "position" ? places : 5, tickFormat: x === "position" ? "d" : undefined }, y: { label: "%", grid: true, zero: true }, color: scale,
+      x: { label: text, ticks: x === "position" ? places : 3, tickFormat: x === "position" ? "d" : undefined }, y: { label: "%", grid: true, zero: true }, color: scale,
       symbol: { domain: task.words, range: ["circle", "square2", "triangle2", "diamond2"] },
       marks: [
         Plot.ruleY([0]),
