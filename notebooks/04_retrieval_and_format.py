@@ -400,7 +400,9 @@ claim(
 # %%
 for method in calibration.METHODS:
     for end, measure, what, criterion in estimates_order.MENDED:
-        found = estimates_order.mended(in_order, measure, method, seed=seed)
+        found = estimates_order.after_less_before(
+            in_order, measure, method, seed=seed
+        )
         said = f"{method.capitalize()} calibration {what}."
         display(results.claim(f"{method}-{end}", said, criterion, found))
 

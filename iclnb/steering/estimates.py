@@ -128,7 +128,7 @@ QUESTIONS = {
     "random-labels-do-little-harm": ("Do random labels do little harm?", "right word, random - right labels"),
     "order-matters": ("Does the order matter?", "pairs of orders answered differently"),
     "last-label-pulls-most": ("Does the last label pull most?", "its pull - that of the others, in nats"),
-    "batch-steadies": ("Does batch calibration mend it?", "pairs answered differently, after - before"),
+    "batch-steadies": ("Does batch calibration fix it?", "pairs answered differently, after - before"),
     "ood-typos-hurt": ("Do typos in the query hurt?", "accuracy, typos - none"),
     "ood-rare-words-hurt": ("Do rare words?", "accuracy, rare words - none"),
     "ood-complex-hurt": ("Do complex sentences?", "accuracy, complex - none"),

@@ -48,7 +48,7 @@ def order(ordered: Ordered, measure: Measure, *, seed: int) -> Evidence:
     return Evidence(value(ordered, measure, seed=seed), 0.0, NO_ORDER)
 
 
-def mended(ordered: Ordered, measure: Measure, method: str, *, seed: int) -> Evidence:
+def after_less_before(ordered: Ordered, measure: Measure, method: str, *, seed: int) -> Evidence:
     """A measure after calibration less before it; the control divides by the priors of another set."""
     before = measure(ordered.raw, ordered)
     after, null = (measure(ordered.calibrated(method, elsewhere=other), ordered) for other in (False, True))

@@ -97,13 +97,13 @@ def biased(sets=8, orders=4, points=40, noise=0.0):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_calibration_mends_a_planted_bias_and_other_prompts_priors_do_not(method):
+def test_calibration_fixes_a_planted_bias_and_other_prompts_priors_do_not(method):
     found = biased()
     assert estimates_order.value(found, estimates_order.accuracy, seed=0).value == pytest.approx(0.5)
     assert estimates_order.value(found, estimates_order.accuracy, method, seed=0).value == 1
     assert estimates_order.value(found, estimates_order.flips, method, seed=0).value == 0
-    steadier = estimates_order.mended(found, estimates_order.flips, method, seed=0)
-    better = estimates_order.mended(found, estimates_order.accuracy, method, seed=0)
+    steadier = estimates_order.after_less_before(found, estimates_order.flips, method, seed=0)
+    better = estimates_order.after_less_before(found, estimates_order.accuracy, method, seed=0)
     assert steadier.estimate.high < -0.1 and steadier.estimate.value < steadier.control - 0.1
     assert better.estimate.value == pytest.approx(0.5) and better.control < 0.3
 
@@ -124,8 +124,8 @@ def test_the_last_label_pulls_what_was_planted():
     pull = estimates_order.order(found, estimates_order.last_label, seed=0)
     # 6 nats at the last place; seen from another place its label is the other one more often
     assert pull.estimate.low > 3 and pull.control == 0
-    mended = estimates_order.value(found, estimates_order.last_label, CONTEXTUAL, seed=0)
-    assert mended.value == pytest.approx(0, abs=1e-9)
+    fixed = estimates_order.value(found, estimates_order.last_label, CONTEXTUAL, seed=0)
+    assert fixed.value == pytest.approx(0, abs=1e-9)
     said = estimates_order.summary({4: found})["k = 4"]
     assert set(said) == {RAW, *METHODS} and said[BATCH]["accuracy"] == 1
 
