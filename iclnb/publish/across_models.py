@@ -32,7 +32,7 @@ def summary(runs: Sequence[Run]) -> str:
         if len(verdicts) == len(compared):
             first = next(filter(None, (_claim(run, id) for run in compared)))
             rows[outcome(verdicts.values())].append((first, verdicts))
-    counted = ", ".join(f"{len(listed)} {kind}" for kind, listed in rows.items())
+    counted = ", ".join(f"{len(listed)} {kind}" for kind, listed in rows.items() if listed)
     total = sum(map(len, rows.values()))
     said = f"**Across models** ({_names(compared)}). Of the {total} claims tested on each: {counted}."
     parts = [
