@@ -17,7 +17,7 @@ _YES, _NO = {claims.SUPPORTED, claims.PROVED}, {claims.NOT_SUPPORTED, claims.CON
 
 
 def summary(runs: Sequence[Run]) -> str:
-    """The paragraph for a chapter's page, in MyST Markdown; empty with fewer than two models on record.
+    """The paragraph for a chapter's page, in MyST Markdown; empty unless two models share a claim.
 
     Args:
         runs: of the chapter. Records of the task that most models have are compared; a model with several
@@ -32,6 +32,8 @@ def summary(runs: Sequence[Run]) -> str:
         if len(verdicts) == len(compared):
             first = next(filter(None, (_claim(run, id) for run in compared)))
             rows[outcome(verdicts.values())].append((first, verdicts))
+    if not any(rows.values()):
+        return ""
     counted = ", ".join(f"{len(listed)} {kind}" for kind, listed in rows.items() if listed)
     total = sum(map(len, rows.values()))
     said = f"**Across models** ({_names(compared)}). Of the {total} claims tested on each: {counted}."

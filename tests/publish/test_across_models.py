@@ -43,6 +43,7 @@ def test_one_model_is_no_ladder():
     assert across_models.summary([]) == ""
     assert across_models.summary([run(SMALL, all=YES), run(SMALL, recorded=False, all=NO)]) == ""
     assert across_models.summary([run(SMALL, all=YES), run(LARGE, task="mnli", all=YES)]) == ""
+    assert across_models.summary([run(SMALL, one=YES), run(LARGE, other=YES)]) == ""
 
 
 def test_a_stale_record_keeps_its_mark():
