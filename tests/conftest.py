@@ -1,6 +1,7 @@
 """Fixtures of the whole suite, and how it is spread over processes."""
 
 import os
+import sys
 
 import pytest
 
@@ -20,6 +21,16 @@ def pytest_collection_modifyitems(items):
     files = list(dict.fromkeys(item.path for item in items))
     slow = {item.path for item in items if item.get_closest_marker("book")}
     items.sort(key=lambda item: (item.path not in slow, files.index(item.path)))
+
+
+@pytest.fixture(autouse=True)
+def gradients():
+    """A test that turns gradients off for the whole process fails, and not some later one."""
+    yield
+    torch = sys.modules.get("torch")
+    if torch is not None and not torch.is_grad_enabled():
+        torch.set_grad_enabled(True)
+        pytest.fail("gradients are off after this test")
 
 
 @pytest.fixture(scope="session")

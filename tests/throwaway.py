@@ -98,7 +98,7 @@ text = json.dumps({"notebook": "NAME", "parameters": {"profile": profile}, "clai
 
 def checkout(folder: Path, notebooks: Mapping[str, str]) -> Path:
     """A checkout in ``folder`` with these notebooks, a copy of the package and of the book's pages."""
-    ignore = shutil.ignore_patterns("__pycache__", "[0-9][0-9]_*")
+    ignore = shutil.ignore_patterns("__pycache__", "[0-9][0-9][a-z_]*")
     for part in ("iclnb", "book"):
         shutil.copytree(ROOT / part, folder / part, ignore=ignore)
     for part in ("_config.yml", "_toc.yml", "requirements.txt"):

@@ -15,8 +15,6 @@ def loaded(place, implementation):
     import torch
     from transformers import AutoModelForCausalLM
 
-    torch.set_grad_enabled(False)
-
     @cache
     def of(layers=None):
         settings = {"attn_implementation": implementation, "dtype": torch.float32, "local_files_only": True}
@@ -26,6 +24,13 @@ def loaded(place, implementation):
 
     of()
     return of
+
+
+def reading(run, *about):
+    """Work that needs no gradients, as what this project does keeps none."""
+    import torch
+
+    return Work(torch.no_grad()(run), *about)
 
 
 def drawn(model, tokens, seed=0):
@@ -50,7 +55,7 @@ def _capture(implementation, work):
         def at(tokens, layers=None):
             model = of(layers)
             ids = drawn(model, tokens)
-            return Work(lambda: work(model, ids))
+            return reading(lambda: work(model, ids))
 
         return at
 
@@ -90,7 +95,7 @@ def lens(place):
         _, kept = bridge.run_with_cache(ids, names_filter=lambda name: name.endswith("attn.hook_pattern"))
         return rows_of([kept[f"blocks.{layer}.attn.hook_pattern"] for layer in layers])
 
-    return lambda tokens: Work(partial(run, drawn(model, tokens)))
+    return lambda tokens: reading(partial(run, drawn(model, tokens)))
 
 
 def nnsight(place):
@@ -107,7 +112,7 @@ def nnsight(place):
                 rows.append(layer.self_attn.output[1][:, :, -1:].clone())
         return rows_of(list(rows))
 
-    return lambda tokens: Work(partial(run, drawn(model, tokens)))
+    return lambda tokens: reading(partial(run, drawn(model, tokens)))
 
 
 def _tokenizer(place):
@@ -128,19 +133,16 @@ def _shared(dtype):
     """:class:`iclnb.llm.reader.Reader` on ``sets`` of ``shown`` demonstrations with ``queries`` each."""
 
     def way(place):
-        import torch
-
         from iclnb.llm import models
         from iclnb.llm.reader import Reader
 
-        torch.set_grad_enabled(False)
         known = models.load(place["model"], device=place["device"], dtype=dtype)
 
         def at(sets, queries, shown, tokens, suffix):
             prefix, lengths = shown * tokens, _suffixes(queries, suffix)
             prompts = [p for s in range(sets) for p in _prompts(known.model, prefix, lengths, (2, s))]
             need = gflop(known.model.config, prefix, lengths)
-            return Work(lambda: _read(Reader(known), prompts), sets * queries, need)
+            return reading(lambda: _read(Reader(known), prompts), sets * queries, need)
 
         return at
 
@@ -179,7 +181,7 @@ def one_by_one(place):
             found = [_eager(model, ids)[:, :, :64] for ids in rows]
             return found[0]
 
-        return Work(run, len(rows))
+        return reading(run, len(rows))
 
     return at
 
