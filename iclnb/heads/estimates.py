@@ -198,6 +198,10 @@ QUESTIONS: Final = {
         "Does the answer need the best heads?",
         "nats lost, beyond random heads of the same layers",
     ),
+    "ablation-direct": (
+        "Do these heads write the answer at the last token themselves?",
+        "nats of the separation that stem from what they write there",
+    ),
     "values-followed": (
         "Does it follow the labels' values?",
         "nats lost when values are swapped",
