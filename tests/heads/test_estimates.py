@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from planted import answering
 
-from iclnb.claims import above
+from iclnb.claims import Claim, above
 from iclnb.heads import correlation, estimates, estimates_causes, estimates_features, probes
 from iclnb.heads.causes import BEST, ELSEWHERE, MIDDLE_VALUES, OTHER_VALUES, RANDOM, WHOLE, Causes
 from iclnb.heads.material import split
 from iclnb.heads.reconstruction import agree
 from iclnb.llm.kernel_weights import KernelWeights
+from iclnb.stats import Estimate
 
 
 @pytest.fixture
@@ -159,3 +160,19 @@ def test_label_contrast_compares_own_with_other_labels(rng):
     got = estimates_features.label_contrast(alike, found, seed=0)
     assert got.value == pytest.approx(np.mean(cells) / alike.mean())
     assert got.low < got.value < got.high
+
+
+def test_the_answer_has_a_line_for_each_question_worded_by_the_verdict():
+    intervals = dict.fromkeys(estimates.QUESTIONS, (0.2, 0.4))
+    intervals |= {"ablation-random": (-0.4, -0.2), "ablation-direct": (np.nan, np.nan)}
+    made = [
+        Claim(name, "A", "5", "", above(0.1), Estimate(sum(ends) / 2, *ends), 0.05, "chance")
+        for name, ends in intervals.items()
+    ]
+    lines = estimates.answer(made, "tiny-1m", True).split("\n")
+    assert lines[0] == "For tiny-1m, which is not shown to be above chance in this task:"
+    said = {line[4:].split("** ")[0]: line.split("** ")[1] for line in lines[2:]}
+    for name, (question, _) in estimates.QUESTIONS.items():
+        word = {"ablation-random": "No.", "ablation-direct": "Undecided."}.get(name, "Yes.")
+        assert said[question].startswith(word) and said[question].endswith("chance: 0.05.")
+    assert "0.3 [0.2, 0.4]" in lines[2]
