@@ -2,13 +2,13 @@
 # # Does Bayesian inference over a prompt become kernel regression?
 #
 # A prompt shows $n$ demonstrations $(x_i, y_i)$ of one task and asks for the label of $x_\text{test}$. If the
-# pre-training corpus is a mixture of hidden Markov models (HMMs), the right answer is a Bayesian posterior.
+# pre-training corpus is a mixture of hidden Markov models (HMMs), the ideal answer is a Bayesian posterior.
 # {cite}`han2025kernel` claim (theorem 1) that this posterior is approached by a kernel regression
 #
 # $$\hat y = \frac{\sum_i e(y_i)\, K(x_\text{test}, x_i)}{\sum_i K(x_\text{test}, x_i)}$$
 #
-# with one particular kernel, and check it on synthetic data (appendix C, table 3). There is no language model
-# in this chapter: everything is computed exactly.
+# with one particular kernel $K$ ($e(y)$ is the unit vector of label $y$), and check it on synthetic data
+# (appendix C, table 3). This chapter uses no language model: posteriors and limits are computed exactly.
 
 # %% tags=["parameters", "hide-input"]
 from iclnb.settings import by_profile
@@ -61,29 +61,29 @@ seed = run.bootstrap_seed
 # %% [markdown]
 # ## What is claimed, and what would refute it
 #
-# - **Theorem 1**: kernel regression with the printed kernel tends to the posterior, up to an error of at most
-#   $\eta^2 \epsilon_\theta$ (and to the posterior itself with a single task). *Refuted by* one HMM, in exact
-#   arithmetic, where it does not.
+# - **Theorem 1**: regression with the kernel that the paper prints tends to the posterior, up to an error of at
+#   most $\eta^2 \epsilon_\theta$ (defined below; zero with a single task). *Refuted by* one HMM, in exact
+#   arithmetic, with a larger error.
 # - *Ours:* **two repaired kernels** have no asymptotic error. This is proved; a limit further than $10^{-6}$ from
 #   the posterior would contradict the proof.
-# - *Ours:* **a fixed bandwidth** does no harm in the limit, and **the bound** says something. *Refuted by* a limit
-#   that is not the posterior; by a bound above 1, the largest error two distributions can have.
-# - *Ours:* **Bayes needs far fewer demonstrations** than any of these kernels, and theory predicts how many each
-#   needs. *Refuted by* a ratio below ten; by a prediction that is off by more than a tenth.
-# - **Kernel regression comes as near to the posterior as table 3 does**: of the printed kernel the paper says so,
-#   of the others we ask. *Refuted by* a distance at the table's last $n$ whose interval lies above the table's.
-# - *Ours:* **table 3 tests in-context inference.** *Refuted by* a posterior that is the same without
-#   demonstrations.
+# - *Ours:* **a fixed bandwidth** does no harm in the limit, and **the bound** excludes something. *Refuted by* a
+#   limit 0.001 or more from the posterior; by a bound of 1 or more, the largest possible error.
+# - *Ours:* **Bayes needs far fewer demonstrations** than any of these kernels, and theory predicts how many a
+#   repaired one needs. *Refuted by* a ratio below ten; by a prediction that is off by more than a tenth.
+# - **Kernel regression comes as near to the posterior as in table 3**: the paper says so of the printed kernel; we
+#   also ask it of others. *Refuted by* a distance at the table's last $n$ whose interval lies above the table's.
+# - *Ours:* **table 3 tests in-context inference.** *Refuted by* a posterior that demonstrations move by less than
+#   0.05 ($L_1$).
 #
-# Controls: the kernel that is blind to $x$ (labels only), and each kernel on labels permuted within the
-# prompt. Intervals are over HMMs, the unit that is drawn independently. Which kernels reproduce table 3, what it
-# says by itself, and why it stops falling at $n = 32$, is in an [appendix](01b_reading_table_3).
+# Controls: the kernel that is blind to $x$ (*labels only*), and non-negative kernels on labels permuted within the
+# prompt. Intervals are over HMMs, the unit that is drawn independently. An [appendix](01b_reading_table_3) asks
+# what table 3 says by itself, what reproduces all of it, and why it stops falling at $n = 32$.
 
 # %% [markdown]
 # ## The exact posterior
 #
-# Tasks share a transition matrix $T$ and an emission matrix $B$ and differ in how they start. With the task
-# drawn from the prior and every demonstration started afresh (the paper's assumption 1),
+# Tasks share a transition matrix $T$ and an emission matrix $B$ and differ in $s_\theta$, the distribution of the
+# first state. With the task drawn from the prior and every demonstration started afresh (assumption 1),
 #
 # $$P(y \mid \text{prompt}) = \sum_\theta P(\theta \mid \text{prompt})\, P(y \mid x_\text{test}, \theta),
 # \qquad
@@ -102,8 +102,8 @@ tiny = HMMMixture(
 tables.posteriors(tiny, demonstration=([1], 0), query=[1], ns=(0, 1, 8))
 
 # %% [markdown]
-# On the right, each row is a distribution over the next observation after the query `[1]`. The more demonstrations end in
-# observation 0, the surer the posterior is of the task that starts in state 0.
+# The last columns are a distribution over the observation that follows the query `[1]`. The more demonstrations
+# end in observation 0, the surer the posterior is of the task that starts in state 0.
 #
 # ## Operators and kernels
 #
@@ -112,16 +112,17 @@ tables.posteriors(tiny, demonstration=([1], 0), query=[1], ns=(0, 1, 8))
 #
 # $$P(x, y \mid \theta) = s_\theta^\top T_x\, p_y, \qquad P(x \mid \theta) = s_\theta^\top T_x \mathbf 1 .$$
 #
-# Write $\varphi(x) = \mathrm{vec}(T_x)$, $p = p_\text{pretrain}$ and
-# $\Sigma_{p} = \sum_x P(x \mid p)\, \varphi(x) \varphi(x)^\top$. Theorem 1 prints the kernel
-# $K(x, x') = \varphi(x)^\top \Sigma_p^{-1} \varphi(x')$. The kernels compared here (`Kernels`):
+# Write $\varphi(x) = \mathrm{vec}(T_x)$, $p = p_\text{pretrain}$ for the mean of the $s_\theta$ under the prior, and
+# $\Sigma_{p} = \sum_x P(x \mid p)\, \varphi(x) \varphi(x)^\top$. Theorem 1 prints the kernel $K(x, x') =
+# \varphi(x)^\top \Sigma_p^{-1} \varphi(x')$; in its bound, $\eta$ is the largest Frobenius norm of a $T_x$ and
+# $\epsilon_\theta$ the spectral radius of $\Sigma_p^{-1} - \Sigma_{s_\theta}^{-1}$. We compare (`Kernels`):
 
 # %%
 tables.kernel_list()
 
 # %% [markdown]
-# When the normaliser $\sum_i K$ is negative the formula divides as printed; when it is zero up to rounding
-# the kernel says nothing, and the regression falls back on label frequencies (`kernel_regression`).
+# A negative normaliser $\sum_i K$ divides as printed; where it is zero up to rounding, the kernel says nothing
+# and the regression falls back on label frequencies (`kernel_regression`).
 #
 # ## Theorem 1: why the printed kernel is biased, and why the repairs are not
 #
@@ -133,7 +134,7 @@ tables.kernel_list()
 #
 # if the denominator is not zero. So the theorem stands or falls with these two expectations. The *joint*
 # probability is linear in $\varphi(x)$: $P(x, y \mid \theta) = a_y^\top \varphi(x)$ with $a_y =
-# \mathrm{vec}(s_\theta p_y^\top)$. With $a = \sum_y a_y$ the two limits are
+# \mathrm{vec}(s_\theta p_y^\top)$. With $a = \sum_y a_y$, kernel regression and the posterior tend to
 #
 # $$
 # \hat y_{\infty}(y) = \frac{a_y^\top \Sigma_0 \Sigma_p^{-1} \varphi(x_\text{test})}
@@ -142,18 +143,18 @@ tables.kernel_list()
 # P(y \mid x_\text{test}, \theta) = \frac{a_y^\top \varphi(x_\text{test})}{a^\top \varphi(x_\text{test})} ,
 # $$
 #
-# where $\Sigma_0 = \sum_x \varphi(x) \varphi(x)^\top$ counts each sequence *once*: the probability of $x$ has
-# been used up by the expectation. They agree where all sequences are equally likely, and where the
-# $\varphi(x)$ are linearly independent, so that the kernel merely looks $x_\text{test}$ up; in general they
+# where $\Sigma_0 = \sum_x \varphi(x) \varphi(x)^\top$ counts each sequence *once*: the probability of $x$ is
+# already in $a_y^\top \varphi(x)$. They agree if all sequences are equally likely, or if the $\varphi(x)$ are
+# linearly independent, so that the kernel merely looks $x_\text{test}$ up among the demonstrations; in general they
 # do not. Two changes make the limit exact, **for every task at once** ([proof](01a_theorem_1_proofs)):
 #
-# - repair (i), *unweighted*: $\Sigma_0$ in the place of $\Sigma_p$;
-# - repair (ii), *ratio*: $\psi = \varphi / P(x \mid p)$ in the place of $\varphi$, whitened by its own second
+# - repair (i), *unweighted*: $\Sigma_0$ in place of $\Sigma_p$;
+# - repair (ii), *ratio*: $\psi = \varphi / P(x \mid p)$ in place of $\varphi$, whitened by its own second
 #   moment under $p$.
 #
 # **A counterexample, in exact fractions.** One task, two states, three observations, two tokens. It starts in
-# state 0, so $p_\text{pretrain} = s_\theta$ and $\epsilon_\theta = 0$; $\Sigma_p$ is invertible; no
-# probability is zero. The theorem's bound then says that the limit is the posterior. (The HMM itself, and a
+# state 0, so $p_\text{pretrain} = s_\theta$ and $\epsilon_\theta = 0$; $\Sigma_p$ is invertible; no transition
+# or emission has probability zero. By the theorem the limit is then the posterior. (The HMM itself, and a
 # worse one, are in the [appendix](01a_theorem_1_proofs).)
 
 # %%
@@ -170,9 +171,9 @@ results.claim(
 )
 
 # %% [markdown]
-# A single task may seem a special case. **Two tasks**, then, one for each start state; the second makes up
-# 1/100,000 of the corpus. Demonstrations come from the first. $\eta^2$ is computed exactly; $\epsilon_\theta$
-# is bounded by row sums and the KL divergence by the total variation distance (Pinsker), both in fractions.
+# A single task may seem a special case. So take **two tasks**, one for each start state; the second makes up
+# 1/100,000 of the corpus, and demonstrations come from the first. $\eta^2$ is computed exactly; $\epsilon_\theta$
+# is bounded from above by row sums, the KL divergence from below by Pinsker's inequality, all in fractions.
 
 # %%
 tables.two_tasks(TWO_TASKS, other=(0, 1))
@@ -190,10 +191,10 @@ results.claim(
 # %% [markdown]
 # ### Error against n on random small HMMs
 #
-# Few tasks, each with a start state of its own, few states and observations, short sequences. All sequences
-# are enumerated, so limits are computed, not sampled. The error is the theorem's $L_\infty$ norm, median over
-# prompts. On the right, for each HMM, the bound $\eta^2 \epsilon_\theta$ beside the limit error that it is
-# meant to bound.
+# These HMMs have few tasks, each with its own start state, few states and observations, and short sequences. All
+# sequences are enumerated, so limits are computed, not sampled. The error is the theorem's $L_\infty$ norm,
+# median over prompts. On the right, for each HMM, the bound $\eta^2 \epsilon_\theta$ stands beside the limit
+# error that it is meant to bound.
 
 # %% tags=["hide-input"]
 small = study.theorem(
@@ -247,19 +248,19 @@ results.claim(
 )
 
 # %% [markdown]
-# Where $\Sigma_p$ is nearly singular, as on these HMMs, its inverse and with it the bound is astronomically
-# large: it then excludes nothing, whatever the kernel does.
+# Where $\Sigma_p$ is nearly singular, its inverse is huge, and so is the bound: it then excludes nothing,
+# whatever the kernel does.
 #
 # ## How many demonstrations does each need?
 #
-# Bayes, and kernel regression with a repaired kernel, both tend to $P(y \mid x_\text{test}, \theta^*)$. What is
-# a kernel worth on the way? The yardstick is to *ignore the demonstrations*: the posterior given $x_\text{test}$
-# alone. How many demonstrations halve its error?
+# Bayes, and regression with a repaired kernel, both tend to $P(y \mid x_\text{test}, \theta^*)$, where $\theta^*$
+# is the true task. How fast? The yardstick is to *ignore the demonstrations*, that is, to answer by the posterior
+# given $x_\text{test}$ alone. How many demonstrations halve its error?
 #
-# **Bayes** has to tell the tasks apart. Its log odds grow by the KL divergence of the tasks with each
-# demonstration, so it needs about $\log(\text{tasks}) / \mathrm{KL}$.
+# **Bayes** has to tell the tasks apart. Each demonstration adds on average the KL divergence between the tasks to
+# its log odds, so it needs about $\log(\text{tasks}) / \mathrm{KL}$.
 #
-# **A kernel** has to average its noise away. As $\hat y$ is a ratio of means, the central limit theorem gives, for
+# **A kernel** has to average out its noise. As $\hat y$ is a ratio of means, the central limit theorem gives, for
 # any fixed kernel with limit $\hat y_\infty$,
 #
 # $$
@@ -268,12 +269,12 @@ results.claim(
 # Z = E_\theta[K(x_\text{test}, x)]
 # $$
 #
-# (`crossing.sharp_variance`), and with it the expected error at every $n$. For repair (ii) the sum is, on average
-# over $x_\text{test}$, at most about the rank of the second moment: the error is near $\sqrt{\mathrm{rank}/n}$,
-# and an error of $e$ takes about $\mathrm{rank}/e^2$ demonstrations.
+# (`crossing.sharp_variance`), and with it the expected error at every $n$: the *sharp law*. For repair (ii) the
+# sum is, on average over $x_\text{test}$, at most about the rank of the second moment: the error is about
+# $\sqrt{\mathrm{rank}/n}$, and an error of $e$ takes about $\mathrm{rank}/e^2$ demonstrations.
 #
-# Nine designs whose sequences are all enumerated differ in the number of tasks, in the states per task (and so in
-# rank) and in the noise on $x$ and $y$ (and so in KL divergence). Errors are $L_1$ distances.
+# Nine designs, all sequences enumerated, differ in the number of tasks, the states per task (and so the rank) and
+# the noise on $x$ and $y$ (and so the KL divergence). Errors are $L_1$ distances to the common limit.
 
 # %% tags=["hide-input"]
 learned = study.learning(
@@ -331,16 +332,16 @@ results.claim(
 tables.by_design(learned)
 
 # %% [markdown]
-# The kernels that need fewest demonstrations are biased: they stop at an error of their own. The table has
+# The kernels that need fewest demonstrations are biased: their error does not fall to zero. Both tables show
 # medians over HMMs.
 #
 # ## The experiment of appendix C
 #
-# 8 tasks, 80 states, 100 observations. The paper leaves open how the HMMs are drawn and how long $x$ is. Our
-# reading: each task is an HMM of 10 states with rows softmax(scale · N(0, 1)), the eight are merged into one,
-# and each task starts anywhere in its block. Scale and bandwidth were chosen because they fit the table
-# with the belief kernel ([other readings](01b_reading_table_3)): of that kernel table 3 is no test, of the others
-# it is.
+# The paper has 8 tasks, 80 states and 100 observations, and leaves open how the HMMs are drawn and how long $x$
+# is. Our reading: each task is an HMM of 10 states with rows softmax(scale · N(0, 1)), the eight are merged into
+# one, and each task starts anywhere in its block of states. Scale and bandwidth were chosen so that the belief
+# kernel fits the table ([other readings](01b_reading_table_3)). So table 3 is no test of that kernel, but it is
+# one of the others.
 
 # %% tags=["hide-input"]
 n_demo = PAPER_DEMONSTRATIONS
@@ -363,8 +364,8 @@ pictures.distances(main, seed=seed)
 tables.distances(main, seed=seed)
 
 # %% [markdown]
-# Mean $L_1$ distance between $\hat y$ and the posterior. The first column is the same for all kernels, as it
-# must be: with one demonstration every kernel cancels. In the limit the printed kernel errs little here:
+# Mean $L_1$ distances between $\hat y$ and the posterior. The first column is the same for all kernels, as it
+# must be: with one demonstration the kernel cancels. In the limit the printed kernel errs little here:
 # sequences of nearly deterministic HMMs have nearly independent $\varphi(x)$, the special case in which
 # theorem 1 is right. Does each kernel come as near as the table says?
 
@@ -406,15 +407,15 @@ results.claim(
 )
 
 # %% [markdown]
-# At these $n$ the error of the whitened kernels, repaired or not, is variance and not bias: their mean is at the
-# mercy of prompts whose normaliser is nearly zero ([how often](01b_reading_table_3)).
+# At these $n$ the error of the whitened kernels, repaired or not, is variance and not bias: the few prompts whose
+# normaliser is nearly zero dominate the mean ([medians](01b_reading_table_3)).
 #
 # ## Does table 3 test in-context inference?
 #
-# Inference is *in-context* if demonstrations change the answer. In the setting of table 3 $x_\text{test}$ may
-# determine the task by itself: the exact posterior is compared with the one without demonstrations. Beside it
-# stands a design that is smaller (every sequence is enumerated), has softer rows, and replaces each token by
-# a uniform one with probability 0.3.
+# Inference is *in-context* only if demonstrations change the answer. In the setting of table 3, $x_\text{test}$
+# may determine the task by itself. So we compare the exact posterior with the one without demonstrations, there
+# and in a *second design*, which is smaller (every sequence is enumerated), has softer rows, and replaces each
+# token by a uniform one with probability 0.3.
 
 # %% tags=["hide-input"]
 noisy_ns = material.powers_of_four(run.noisy_demonstrations)
@@ -449,8 +450,8 @@ results.claim(
 )
 
 # %% [markdown]
-# Where demonstrations move the posterior, is kernel regression nearer to it than the frequencies of the labels,
-# a strong guess in a noisy task? The last column of the table is what would remain with infinitely many
+# Where demonstrations move the posterior, is kernel regression nearer to it than label frequencies, a strong
+# guess in a noisy task? The last column of the table is the distance that would remain with infinitely many
 # demonstrations.
 
 # %%
@@ -485,29 +486,28 @@ pictures.crossing(learned)
 # %% [markdown] tags=["answer"]
 # **What would change this answer**
 #
-# - The HMMs of the paper, should they be published: ours are a reading ([others](01b_reading_table_3)).
+# - The paper's own HMMs, should they be published: ours are one reading ([others](01b_reading_table_3)).
 # - Demonstrations that influence one another: here, as in the theorem, they are independent.
-# - A kernel that adapts to the prompt: all of these are fixed, and the law for their noise holds for no other.
+# - A kernel that adapts to the prompt: all of these are fixed, and the law for their noise holds only for such.
 
 # %% [markdown]
 # ## Prior art
 #
 # {cite}`xie2022explanation` explain in-context learning as Bayesian inference over the HMMs of a mixture, and
-# bound its error as demonstrations grow; {cite}`han2025kernel` take over their setting and put kernel regression
-# beside it. Regression with a kernel, and the variance of a ratio of means, are textbook material. We have not
+# bound its error as demonstrations grow in number; {cite}`han2025kernel` adopt their setting and add kernel
+# regression. Kernel regression and the variance of a ratio of means are textbook material. We have not
 # seen elsewhere the counterexample to theorem 1, the two repairs, or how many demonstrations Bayes and a kernel
-# need on the same prompts; they follow from short calculations. What a transformer does that is trained on such
-# prompts is in an [appendix](01c_trained_transformer).
+# need on the same prompts; they follow from short calculations. An [appendix](01c_trained_transformer) shows
+# what a transformer does that is trained on such prompts.
 #
 # ## Limits
 #
-# - Second moments at 80 states sum over the likely and the drawn sequences; the
+# - Second moments at 80 states are sums over likely and drawn sequences only; the
 #   [appendix](01b_reading_table_3) says what they miss. Elsewhere nothing is missed.
 # - $\log(\text{tasks})/\mathrm{KL}$ is the order of what Bayes needs, not a law with a constant.
 # - The theorem is about independent demonstrations from one task. Delimiters, and demonstrations that
 #   influence one another, are assumed away by the paper's assumption 1, and here too.
-# - At 80 states Σ is singular, so $\epsilon_\theta$ is not defined there; the bound is computed on small HMMs
-#   only.
+# - At 80 states $\Sigma_p$ is singular and $\epsilon_\theta$ undefined; the bound is computed on small HMMs only.
 
 # %% tags=["hide-input"]
 results.values |= {

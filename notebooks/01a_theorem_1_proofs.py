@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Appendix: theorem 1, proved and repaired
 #
-# What [chapter 01](01_posterior_convergence) uses about theorem 1 of {cite}`han2025kernel`, proved, and
-# checked by computer. Notation as there: $P(x, y \mid \theta) = s_\theta^\top T_x p_y$, $\varphi(x) =
+# Proofs of what [chapter 01](01_posterior_convergence) says about theorem 1 of {cite}`han2025kernel`, with checks
+# by computer. Notation as there: $P(x, y \mid \theta) = s_\theta^\top T_x p_y$, $\varphi(x) =
 # \mathrm{vec}(T_x)$, $p = p_\text{pretrain}$ and $\Sigma_{p} = \sum_x P(x \mid p)\, \varphi(x)
 # \varphi(x)^\top$.
 
@@ -45,7 +45,7 @@ seeds = {"hmm_seed": run.hmm_seed, "prompt_seed": run.prompt_seed}
 # $$E_\theta[\mathbf 1_{y}\, \varphi(x)^\top] = \sum_x P(x, y \mid \theta)\, \varphi(x)^\top
 # = a_y^\top \sum_x \varphi(x) \varphi(x)^\top = a_y^\top \Sigma_0 .$$
 #
-# The moment that appears is $\Sigma_0$, in which each sequence counts once.
+# The second moment that appears is $\Sigma_0 = \sum_x \varphi(x) \varphi(x)^\top$: each sequence counts once.
 #
 # ## The printed kernel
 #
@@ -59,9 +59,9 @@ seeds = {"hmm_seed": run.hmm_seed, "prompt_seed": run.prompt_seed}
 # $$
 #
 # The two agree if $\Sigma_0 \Sigma_p^{-1} \varphi(x_\text{test})$ is proportional to $\varphi(x_\text{test})$.
-# That is so in two special cases: if all sequences are equally likely ($\Sigma_p \propto \Sigma_0$), or if the
-# $\varphi(x)$ are linearly independent, for then $K(x, x') = \mathbf 1[x = x'] / P(x)$ merely looks
-# $x_\text{test}$ up among the demonstrations. In general it is not so, even with a single task, where $p =
+# This holds in two special cases: if all sequences are equally likely ($\Sigma_p \propto \Sigma_0$), or if the
+# $\varphi(x)$ are linearly independent, for then $K(x, x') = \mathbf 1[x = x'] / P(x \mid p)$ merely looks
+# $x_\text{test}$ up among the demonstrations. In general it fails, even with a single task, where $p =
 # s_\theta$ and the theorem's $\epsilon_\theta$ is zero.
 #
 # ## The repairs
@@ -87,21 +87,21 @@ seeds = {"hmm_seed": run.hmm_seed, "prompt_seed": run.prompt_seed}
 # - $w(x) = P(x \mid p)$ is repair (ii): with $\psi = \varphi / P(x \mid p)$, $\Sigma_w$ is the second moment
 #   of $\psi$ under $p$, and $K_w$ is $\psi(x_\text{test})^\top \Sigma_\psi^{+} \psi(x)$ up to a factor of
 #   $x_\text{test}$ that cancels.
-# - The printed metric is $w(x) = 1 / P(x \mid p)$, but then each demonstration would have to count
-#   $P(x_i \mid p)$ times: the printed kernel lacks that factor.
+# - The printed kernel has the $\Sigma_w$ of $w(x) = 1 / P(x \mid p)$, but lacks the factor $1 / w(x_i) =
+#   P(x_i \mid p)$ of each demonstration.
 #
 # ## How many demonstrations
 #
-# For a kernel $\psi^\top \Sigma_\psi^{+} \psi'$ with the moment taken under $p$,
+# For a kernel $\psi^\top \Sigma_\psi^{+} \psi'$ with the second moment taken under $p$,
 # $E_p[K(x, x)] = E_p[K(x, x')^2] = \mathrm{tr}(\Sigma_\psi^{+} \Sigma_\psi) = \mathrm{rank}\, \Sigma_\psi$.
 # For repair (ii) also $E_p[K(x, x')] = 1$, because the constant function lies in the span of $\psi$. For
 # demonstrations drawn from $p$ the normaliser $\frac1n \sum_i K$ then has mean one and, averaged over
-# $x_\text{test}$, variance $(\mathrm{rank} - 1)/n$. That average is dominated by rare $x_\text{test}$: for a
-# likely one $K(x_\text{test}, x_\text{test})$ is far below the rank, and so is the $n$ that it needs.
+# $x_\text{test}$, variance $(\mathrm{rank} - 1)/n$. Rare $x_\text{test}$ dominate that average: for a likely one
+# $K(x_\text{test}, x_\text{test})$ is far below the rank, and so is the $n$ that it needs.
 #
 # ## The counterexample and a worse one
 #
-# The HMM of the chapter, without zeros, and the worst among HMMs of its shape whose probabilities are
+# The chapter's HMM, which has no zeros, and the worst of all HMMs of its size whose probabilities are
 # multiples of one third. Both start in state 0. A limit with an entry above one or below zero is not even a
 # distribution.
 
@@ -109,7 +109,7 @@ seeds = {"hmm_seed": run.hmm_seed, "prompt_seed": run.prompt_seed}
 tables.worst_cases({"no zeros": POSITIVE, "thirds": THIRDS})
 
 # %% [markdown]
-# In the same exact arithmetic, both repairs, on these two and on the chapter's two tasks:
+# Both repairs in the same exact arithmetic, on these two HMMs and on the chapter's with two tasks:
 
 # %%
 results.proved(
@@ -125,8 +125,8 @@ results.proved(
 # ## Second moments without inverses
 #
 # `Kernels` whitens through the singular values of $\sqrt{P(x)}\, \varphi(x)$ instead of inverting $\Sigma_p$,
-# which squares them, and reports rank and cut-off. The second moments by exact recursion (without listing
-# sequences) and by the list of all sequences agree:
+# which squares them, and reports rank and cut-off. The second moments, computed by an exact recursion that lists no
+# sequences and by a sum over all sequences, agree:
 
 # %%
 mixture = families.mixture(
@@ -138,11 +138,11 @@ Markdown(f"Largest difference: {display.number(apart, 2)}.")
 # %% [markdown]
 # ## Limits and rate on random small HMMs
 #
-# The HMMs of the chapter: limit errors in the $L_\infty$ norm at $x_\text{test}$ drawn from the task and at the
-# worst, and slopes of the logarithm of the error against that of $n$ (from $n = 1000$ on). By the central limit
-# theorem the error to a kernel's own limit falls like $n^{-1/2}$, for any fixed kernel: a rate that none could
-# miss is no test of a theorem, so it is shown and not claimed. The sharp law with its constant, which could be
-# missed, is judged in the [chapter](01_posterior_convergence).
+# On the chapter's small HMMs: limit errors in the $L_\infty$ norm at the median and at the worst $x_\text{test}$,
+# and slopes of the logarithm of the error against that of $n$ (from $n = 1000$ on). By the central limit
+# theorem, the distance of any fixed kernel from its own limit falls like $n^{-1/2}$. A rate that no kernel can
+# miss is no test of a theorem, so it is shown but not claimed. The sharp law, whose constant could be wrong, is
+# tested in the [chapter](01_posterior_convergence).
 
 # %% tags=["hide-input"]
 small = study.theorem(

@@ -2,9 +2,9 @@
 # # Appendix: what table 3 of paper A measures
 #
 # {cite}`han2025kernel` report the distance between kernel regression and the posterior for 1 to 128
-# demonstrations (appendix C, table 3). They do not say which norm it has, how the HMMs are drawn, or how long
-# $x$ is, and the distance stops falling at $n = 32$. What can be found out from the numbers, and from the
-# experiment of [chapter 01](01_posterior_convergence)?
+# demonstrations (appendix C, table 3). They do not say which norm the distance is, how the HMMs are drawn, or how
+# long $x$ is, and the distance stops falling at $n = 32$. What do the numbers themselves, and the experiment of
+# [chapter 01](01_posterior_convergence), tell us about this?
 
 # %% tags=["parameters", "hide-input"]
 from iclnb.settings import by_profile
@@ -43,9 +43,9 @@ seed = run.bootstrap_seed
 # %% [markdown]
 # ## The norm of the distance
 #
-# At $n = 1$ every kernel cancels: $\hat y = e(y_1)$. If the posterior is nearly one-hot, the distance is then
-# $c\,(1 - \text{accuracy})$ with $c = 2$ for $L_1$, $\sqrt 2$ for $L_2$ and 1 for $L_\infty$. Least squares
-# through the origin over the eight columns:
+# At $n = 1$ the kernel cancels: $\hat y = e(y_1)$. If the posterior is nearly one-hot, the distance is then
+# $c\,(1 - \text{accuracy})$ with $c = 2$ for $L_1$, $\sqrt 2$ for $L_2$ and 1 for $L_\infty$; for larger $n$ this
+# holds if $\hat y$ is nearly one-hot, too. We estimate $c$ by least squares over the eight columns:
 
 # %%
 results.claim(
@@ -63,13 +63,13 @@ Markdown(
 )
 
 # %% [markdown]
-# So the HMMs of the paper are nearly deterministic, and so are those of our reading.
+# This suggests that the paper's HMMs are nearly deterministic, as those of our reading are.
 #
 # ## Which kernels reproduce the table?
 #
-# Over the whole curve, not only at its end. Scale and bandwidth were chosen with the table in view, so for the
-# belief kernel a fit would be a reading and no test (the end of this page has one). For the kernel that
-# the paper prints:
+# Here the whole curve counts, not only its end. Scale and bandwidth were chosen with the table in view, so a fit
+# of the belief kernel would be no test (the end of this page has one). For the kernel that the paper prints it
+# is a test:
 
 # %% tags=["hide-input"]
 n_demo = PAPER_DEMONSTRATIONS
@@ -101,8 +101,8 @@ results.claim(
 )
 
 # %% [markdown]
-# The mean of the printed kernel is at the mercy of prompts whose normaliser is nearly zero, so here are its
-# medians and the share of prompts with a *negative* normaliser:
+# A few prompts whose normaliser is nearly zero can dominate the printed kernel's mean, so here are medians, and
+# the share of prompts with a *negative* normaliser:
 
 # %%
 pictures.medians_and_signs(main, seed=seed)
@@ -122,16 +122,16 @@ Markdown(estimates.rank_and_reach(main))
 # %% [markdown]
 # ## Where does the plateau come from?
 #
-# From $n = 32$ on the table stops falling. Four explanations can be tested.
+# From $n = 32$ on, the table's distance stops falling. Four explanations can be tested.
 #
-# 1. *Kernel regression stops there*: then the ratio of distances at $n = 128$ and $n = 32$ would be near one
-#    for us too, where the rate $n^{-1/2}$ gives one half. Three quarters, midway, is the criterion.
+# 1. *Kernel regression stops there*: then the ratio of the distances at $n = 128$ and $n = 32$ would be near one
+#    for us too, whereas the rate $n^{-1/2}$ gives one half. The criterion is three quarters, midway.
 # 2. *A fixed kernel has a limit of its own*: then that limit would lie at the plateau.
 # 3. *One unlucky HMM*: then a fair share of single HMMs, more than one in five, would stay above the table's
 #    lowest distance from $n = 32$ on.
-# 4. *Another target*: the table's distance may be to the token that was drawn after the query, as a one-hot
-#    distribution, and not to the posterior. Then the noise of the HMM itself, which no method can predict,
-#    remains for any $n$: the distance of the posterior to the drawn answer.
+# 4. *Another target*: the table's distance may be to the token drawn after the query (the *drawn answer*, as a
+#    one-hot distribution), not to the posterior. Then the distance between the posterior and the drawn answer
+#    remains for any $n$: the noise of the HMM itself, which no method can predict.
 
 # %%
 tables.plateaus(main, seed=seed)
@@ -174,8 +174,8 @@ results.claim(
 )
 
 # %% [markdown]
-# The level of the noise depends on how deterministic the HMMs are, so the picture has another scale of their
-# rows beside ours:
+# How large that noise is depends on how deterministic the HMMs are, so the picture also shows rows of twice our
+# scale:
 
 # %% tags=["hide-input"]
 sharper = study.run(
@@ -196,7 +196,7 @@ sharper = study.run(
 pictures.two_targets(main, sharper, run.scale, seed=seed)
 
 # %% [markdown]
-# The accuracy in the table is a test of this explanation that no curve was compared with: is it agreement with
+# The table's accuracy, with which we have compared no curve so far, tests this explanation: is it agreement with
 # the drawn answer, too?
 
 # %%
@@ -224,9 +224,9 @@ results.claim(
 #
 # ## Other readings of appendix C
 #
-# The belief kernel on fewer prompts: accuracy (agreement with the posterior's largest entry), distance, and
-# gap to the table, also with the drawn answer as the target. A reading fits if both accuracy at $n = 1$ and
-# the distances fit.
+# For the belief kernel, on fewer prompts, the table shows accuracy (agreement with the posterior's largest
+# entry), distance, and gap to table 3, also with the drawn answer as the target. A reading fits if both the
+# accuracy at $n = 1$ and the distances fit.
 
 # %% tags=["hide-input"]
 read = study.run_each(
@@ -243,8 +243,8 @@ read = study.run_each(
 tables.readings(read, seed=seed)
 
 # %% [markdown]
-# **Bandwidth** of the belief kernel, and **cut-off** of the whitening behind the printed kernel (in singular
-# values; the default is rounding level). A kernel too wide keeps an error in the limit:
+# Next we vary the **bandwidth** of the belief kernel, and the **cut-off** of the whitening behind the printed
+# kernel (of singular values; by default at the level of rounding). Too wide a kernel keeps an error in the limit:
 
 # %% tags=["hide-input"]
 varied = study.vary_choices(
@@ -263,9 +263,9 @@ tables.choices(varied, seed=seed)
 # %% [markdown]
 # ### A test of the readings
 #
-# Whatever was chosen because it fits table 3 cannot be supported by table 3. So reading (or bandwidth, under our
-# reading) and target (posterior or drawn answer) are chosen again, by $n = 1, 4, 16, 64$ alone, and judged on
-# other HMMs by $n = 2, 8, 32, 128$.
+# Table 3 cannot support what was chosen to fit it. So the reading (or the bandwidth, under our reading) and the
+# target (posterior or drawn answer) are chosen again, by $n = 1, 4, 16, 64$ alone, and judged on other HMMs by
+# $n = 2, 8, 32, 128$. (Our own reading, one of the candidates, was found with the whole table in view.)
 
 # %% tags=["hide-input"]
 widths = {

@@ -3,7 +3,7 @@
 #
 # [Chapter 01](01_posterior_convergence) compares exact Bayesian inference with kernel regression on prompts from
 # hidden Markov models (HMMs). Both are formulas. What does a transformer do that was *trained* on such prompts?
-# Is its prediction nearer to Bayes or to a kernel regression, and do its heads attend like a kernel?
+# Is its prediction nearer to Bayes or to a kernel regression, and does its attention look like a kernel?
 
 # %% tags=["parameters", "hide-input"]
 from iclnb.settings import by_profile
@@ -44,26 +44,26 @@ seed = run.bootstrap_seed
 #
 # Neither paper makes these claims; all are ours.
 #
-# - **Nearer to Bayes than to any kernel regression.** *Refuted by* a ratio of distances that is not below one.
-#   Kernel regressions are noisy with few demonstrations, so that this alone says little. Therefore also:
-# - **It follows Bayes**: its distance to Bayes is less than half of what lies between Bayes and *ignoring* the
-#   demonstrations. *Refuted by* a ratio above one half.
-# - **Some head's attention is a kernel**: it correlates with a kernel of the chapter better, by 0.1, than heads
-#   of random weights do. *Refuted by* a difference below 0.1.
-# - **That head's regression is the prediction**, as paper A finds in language models: the labels, weighted by one
-#   head's attention, come nearer to the prediction than label frequencies do. *Refuted by* a ratio above one.
+# - **The prediction is nearer to Bayes than to any kernel regression.** *Refuted by* a ratio of distances of one
+#   or more. As kernel regressions are noisy with few demonstrations, this alone says little. Hence the next claim.
+# - **It follows Bayes**: its distance to Bayes is less than half of the distance between Bayes and *ignoring* the
+#   demonstrations. *Refuted by* a ratio of one half or more.
+# - **Some head's attention resembles a kernel**: its correlation with a kernel of the chapter is higher, by 0.1,
+#   than that of heads with random weights. *Refuted by* a smaller difference.
+# - **Some head's regression approximates the prediction**, as {cite}`han2025kernel` find in language models: labels
+#   weighted by its attention come nearer to the prediction than label frequencies do. *Refuted by* a ratio of one
+#   or more.
 #
-# The control is the same transformer with random weights, asked in the same way. Heads, and the kernel that they
-# are compared with, are chosen on half of the prompts and judged on the other half; random heads have the same
-# choice.
+# The control is the same transformer with random weights. For each claim the head, and the kernel that it is
+# compared with, are chosen on half of the prompts and judged on the other half; so are those of the control.
 
 # %% [markdown]
 # ## The transformer and its training
 #
-# The HMMs are those of the chapter's second design: 4 tasks of 3 states, 10 observations, sequences of three
+# The HMMs are drawn by the chapter's second design: 4 tasks of 3 states, 10 observations, sequences of three
 # tokens, of which three in ten are replaced. A prompt has two kinds of tokens: demonstrations $(x_i, y_i)$ and
-# queries $(x_i, ?)$. Each sees the demonstrations before its own place and itself, so that one pass answers
-# every query $i$ from the $i$ demonstrations before it. Attention is softmax,
+# queries $(x_i, ?)$, counted from 0. Each attends to itself and to the demonstrations before its place, so that
+# one pass answers every query $i$ from the $i$ demonstrations before it. Attention is softmax,
 #
 # $$
 # a_{ij} = \frac{\exp(q_i^\top k_j / \sqrt{d_h})}{\sum_{j' < i} \exp(q_i^\top k_{j'} / \sqrt{d_h}) +
@@ -71,8 +71,8 @@ seed = run.bootstrap_seed
 # $$
 #
 # followed by a two-layer perceptron, with residual connections and layer normalisation (`transformer.forward`).
-# There are no positions, as demonstrations are exchangeable. It is trained on the label's cross-entropy, on
-# prompts that are drawn anew in each step, one transformer for each HMM mixture (`transformer.train`).
+# Demonstrations have no position embedding, as they are exchangeable. For each HMM mixture one transformer is
+# trained on the cross-entropy of the labels, on prompts drawn anew in each step (`transformer.train`).
 
 # %% tags=["hide-input"]
 found = following.follow(
@@ -92,8 +92,8 @@ Markdown(estimates_transformer.loss(found))
 # %% [markdown]
 # ## Bayes or kernel?
 #
-# Mean $L_1$ distances of the prediction on fresh prompts. *Nearest kernel* takes, for each HMM and $n$, the
-# kernel of the chapter whose regression happens to be nearest.
+# The table shows mean $L_1$ distances of the prediction on fresh prompts. *The nearest kernel* is, for each HMM
+# and $n$, the kernel of the chapter whose regression happens to be nearest.
 
 # %%
 estimates_transformer.along(found)
@@ -120,8 +120,8 @@ results.claim(
 # %% [markdown]
 # ## Are its heads kernels?
 #
-# The correlation is taken within a prompt, over its demonstrations, between a head's attention $a_{Nj}$ of the last
-# query and $K(x_\text{test}, x_j)$. (On the right of the picture above: each kernel with its best head.)
+# The correlation is taken within a prompt, over its demonstrations, between the attention $a_{Nj}$ of the last
+# query and $K(x_\text{test}, x_j)$. (The answer's picture shows, on the right, the best head for each kernel.)
 
 # %%
 results.claim(
@@ -142,10 +142,10 @@ results.claim(
 )
 
 # %% [markdown]
-# A Bayesian has no use for similarity: each demonstration is evidence about the task, whatever $x_\text{test}$ is,
-# and counts by the likelihood of its pair. Attention that spreads over all demonstrations, and carries that
-# evidence in its values, is enough. So a head that resembles a kernel does not show by itself that the prediction
-# is a kernel regression; that is why both are asked.
+# Bayes has no use for similarity: each demonstration is evidence about the task, whatever $x_\text{test}$ is,
+# and counts by the likelihood of its pair. Attention that spreads over all demonstrations and carries this
+# evidence in its values is enough. So a head that resembles a kernel does not by itself show that the prediction
+# is a kernel regression; that is why we ask about both.
 
 # %% tags=["answer", "hide-input"]
 Markdown(estimates_transformer.answer(results.claims))
@@ -156,25 +156,25 @@ pictures_transformer.following(found, seed=seed)
 # %% [markdown] tags=["answer"]
 # **What would change this answer**
 #
-# - Tasks too many to be told apart with so few demonstrations, or never seen in training: then a Bayesian over
+# - Too many tasks to be told apart with so few demonstrations, or tasks never seen in training: then Bayes over
 #   the training tasks is no ideal.
 # - Another size, or text with delimiters and one token per observation: here a demonstration is a single token.
-# - A head that is a kernel of its own, unlike all of the chapter's.
+# - A head that computes a kernel unlike all of the chapter's.
 
 # %% [markdown]
 # ## Limits
 #
-# - One transformer for each HMM mixture: what varies is both together, and a laptop trains few of them.
-# - Nothing here says what a language model does. Its pre-training is no mixture of four HMMs.
+# - There is one transformer for each HMM mixture, so intervals mix the variation of both, and a laptop trains few.
+# - Nothing here says what a language model does. Its pre-training corpus is no mixture of four HMMs.
 
 # %% [markdown]
 # ## Prior art
 #
-# {cite}`xie2022explanation` train transformers on a mixture of HMMs, too, and find that they learn in context;
-# {cite}`muller2022transformers` train them to give the posterior of a prior that prompts are drawn from, and
-# {cite}`garg2022what` on regression, where they come near to least squares. So that training finds Bayes where it
-# can is known. New here, as far as we know, is only the comparison, on the same prompts, with the kernels that
-# paper A proposes.
+# {cite}`xie2022explanation`, too, train transformers on a mixture of HMMs and find that they learn in context;
+# {cite}`muller2022transformers` train them to approximate the posterior under the prior of the prompts, and
+# {cite}`garg2022what` on regression, where they come near to least squares. That training finds Bayes where it
+# can is thus known. New here, as far as we know, is only the comparison, on the same prompts, with the kernels
+# that {cite}`han2025kernel` propose.
 
 # %% tags=["hide-input"]
 results.values |= {

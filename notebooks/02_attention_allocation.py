@@ -1,11 +1,10 @@
 # %% [markdown]
 # # Where does the last token look?
 #
-# In-context learning happens at one position: the last token of the prompt, from which the model answers.
-# Whatever it knows about the demonstrations must have reached it through attention.
-# {cite}`han2025kernel` (section 5.1) look at this row of attention in GPT-J and name three places that it
-# goes to. This notebook measures all three, on a real model and real text, against what a model that has
-# learned nothing would do.
+# A language model answers from one position: the last token of the prompt. Whatever is known there about the
+# demonstrations must have arrived through attention. {cite}`han2025kernel` (section 5.1) look at this row of
+# attention in GPT-J and name three places that it goes to. This chapter measures all three, on a real model
+# and real text, and compares them with a model that has learned nothing.
 
 # %% tags=["parameters", "hide-input"]
 from typing import Optional
@@ -52,8 +51,9 @@ seed = run.sampling_seed
 # %% [markdown]
 # ## What is claimed, and what would refute it
 #
-# 1. **The end of the query** draws attention, mostly in the first layers. *Refuted* if the last tokens of
-#    $x_\text{test}$ get no larger a multiple of their uniform share there than in the other layers.
+# 1. **The end of the query** draws attention, mostly in the first layers. *Refuted* if the last tokens of the
+#    prompt (the end of $x_\text{test}$ and the cue behind it) get no larger a multiple of their uniform share
+#    there than in the other layers.
 # 2. **The first token** of the prompt draws attention. *Refuted* if it gets no more than its uniform share.
 # 3. **The label words** $y_i$ draw attention, in the middle layers. *Refuted* if they get no more than their
 #    uniform share there, or no larger a multiple of it than in the other layers.
@@ -61,13 +61,14 @@ seed = run.sampling_seed
 # The third is the one that matters for kernel regression: a head can only average labels that it attends to.
 # We add a question that the paper leaves open: is it the *labels*, or would any token of a demonstration do?
 #
-# "First" and "middle" are fixed before looking, as the paper's layers over GPT-J's number of layers.
+# A *uniform share* is what a group of tokens would get if all tokens drew the same attention. "First" and
+# "middle" are fixed before looking: the depths, relative to GPT-J's 28 layers, of the layers the paper names.
 
 # %% [markdown]
 # ## Prompts
 #
-# One prompt for each test point, with fresh demonstrations: an interval over prompts is then an interval over
-# demonstration sets. (With one set shared by all test points they would all be a single draw.)
+# Each test point gets one prompt with a fresh draw of demonstrations, so an interval over prompts is also an
+# interval over demonstration sets. (A set shared by all test points would be a single draw.)
 
 # %%
 rows = task_rows(run.task, run.prompts, seed=run.data_seed, source=run.source)
@@ -90,15 +91,15 @@ verbatim(f"The first prompt ends:\n\n{prompts[0].text[-220:]}")
 # %% [markdown]
 # ## Measurement
 #
-# The model is read with the weights $a_{T,1}, \dots, a_{T,T}$ kept that the last token gives to each token of
-# its prompt, in every layer and head. For a group $G$ of tokens (labels, end of the query, first token) the
+# In every layer and head we keep the attention weights $a_{T,1}, \dots, a_{T,T}$ that the last of $T$ tokens
+# gives to the tokens of its prompt. For a group $G$ of tokens (labels, end of the query, first token) the
 # *ratio to uniform* is
 #
 # $$
 # r_G = \frac{\sum_{t \in G} a_{T,t}}{|G| / T},
 # $$
 #
-# averaged over heads: 1 is no preference, however long the prompt. The control is a model of the same
+# averaged over heads: 1 means no preference, however long the prompt is. The control is a model of the same
 # configuration with random weights, on the same prompts.
 
 # %%
@@ -118,7 +119,7 @@ found = estimates.Measured(
 )
 
 # %% [markdown]
-# The paper's "first" and "middle" layers, carried over to this model by relative depth:
+# The paper's "first" and "middle" layers at the same relative depth in this model:
 
 # %%
 layers = len(found.learned.map)
@@ -142,8 +143,8 @@ results = claims.Results("02_attention_allocation", vars(run), data_sources)
 # ## The averaged map
 #
 # Every stretch of text between two labels is rescaled to the same number of positions by linear
-# interpolation, labels keep a position of their own, and the maps are averaged over prompts: one line per
-# head, one block per layer.
+# interpolation, each label keeps a position of its own, and the maps are averaged over prompts. There is one
+# line per head, one block per layer.
 
 # %%
 pictures.averaged_map(
@@ -151,7 +152,7 @@ pictures.averaged_map(
 )
 
 # %% [markdown]
-# One prompt alone, with the heads averaged, shows the single tokens that the average blurs.
+# A single prompt, averaged over heads, shows the tokens that the averaged map blurs.
 
 # %%
 pictures.one_prompt(reader, prompts[0])
@@ -159,9 +160,9 @@ pictures.one_prompt(reader, prompts[0])
 # %% [markdown]
 # ## Depth profiles
 #
-# Lines are means over prompts with their 95 % intervals, crosses the model with random weights. For the
-# labels a stricter control stands on the same axes: as many tokens of the same demonstrations, drawn from
-# their texts $x_i$. A head that reads demonstrations but does not care for labels treats both alike.
+# Lines are means over prompts with 95 % intervals; crosses are the model with random weights. The labels have
+# a stricter control on the same axes: as many tokens of the same demonstrations, drawn at random from their
+# texts $x_i$. A head that attends to demonstrations but not to their labels treats both alike.
 
 # %%
 by_layer = estimates.by_layer(found.learned, seed=seed)
@@ -169,12 +170,13 @@ by_layer_random = estimates.by_layer(found.random, seed=seed)
 pictures.depth_profiles(by_layer, by_layer_random, first=first, middle=middle)
 
 # %% [markdown]
-# The paper's three statements. Where a claim compares layers, the difference is taken prompt by prompt.
+# The paper's three statements. Attention is relative to uniform in all claims; where one compares layers, the
+# difference is taken prompt by prompt.
 
 # %%
 results.claim(
     "query-end-first-layers",
-    "The last tokens of the query draw more attention in the first layers than in the others.",
+    "The last tokens of the prompt draw more attention in the first layers than in the others.",
     claims.above(0),
     estimates.more_than_elsewhere(found, QUERY_END, first, seed=seed),
     paper="A",
@@ -202,18 +204,18 @@ results.claim(
 )
 
 # %% [markdown]
-# Stricter readings. That the end of the query draws more in the first layers does not say that it draws
-# little later. That labels draw attention somewhere says little about the middle layers, and that they draw
-# more than the average token says little about labels: they might draw it as part of a demonstration.
+# The statements can be read more strictly. The end of the query may draw more in the first layers and still
+# draw much later. Labels may draw attention in the middle layers as they do everywhere. And they may draw more
+# than the average token only because they are part of a demonstration.
 
 # %%
 results.claim(
     "query-end-only-first-layers",
-    "Outside the first layers the last tokens of the query draw no more than their uniform share.",
+    "Outside the first layers the last tokens of the prompt draw no more than their uniform share.",
     claims.below(1),
     estimates.share_outside(found, QUERY_END, first, seed=seed),
     paper="A",
-    section="5.1",
+    section="5.1, stricter",
 )
 
 # %%
@@ -223,7 +225,7 @@ results.claim(
     claims.above(0),
     estimates.more_than_elsewhere(found, LABELS, middle, seed=seed),
     paper="A",
-    section="5.1",
+    section="5.1, stricter",
 )
 
 # %%
@@ -237,8 +239,8 @@ results.claim(
 # %% [markdown]
 # ## Robustness: which layers?
 #
-# The paper's window of layers was found on another model. A window of the same width at every depth shows
-# where this model attends to labels, and how much the verdict owes to the choice.
+# The paper's window of layers was found on another model. Moving a window of the same width through all depths
+# shows where this model attends to labels, and how much the verdict depends on the choice.
 
 # %%
 by_window = estimates.windows(found.learned.ratio[LABELS], len(middle))
@@ -261,18 +263,18 @@ pictures.depth_profiles(by_layer, by_layer_random, first=first, middle=middle)
 # %% [markdown] tags=["answer"]
 # **What would change this answer**
 #
-# - A larger model, with heads of its own for labels in the middle layers.
-# - Another window of layers: the paper's was found by looking at GPT-J, and is carried over by depth.
+# - A larger model: it may have heads for labels in its middle layers.
+# - Another window of layers: the paper's was found by looking at GPT-J, and is carried over by relative depth.
 # - More prompts, where a verdict is undecided.
 
 # %% [markdown]
 # ## Limits
 #
 # Attention is not use: a head may look at a label and do nothing with it. Whether such heads act as a kernel
-# is the question of the [next chapter](03_middle_layer_heads). Averages over heads hide that a few heads can
-# carry a layer's attention on labels; the map shows them. Random weights attend almost uniformly, which makes
-# them a weak control; the other tokens of the same demonstrations are the stronger one. The prompts are of
-# one task and one format.
+# is the question of the [next chapter](03_middle_layer_heads). An average over heads hides that a few of them
+# may carry a layer's attention on labels; the map shows them. A model with random weights attends almost
+# uniformly, which makes it a weak control; other tokens of the same demonstrations are the stronger one. All
+# prompts are of one task and one format.
 
 # %% tags=["hide-input"]
 results.values |= {

@@ -1,10 +1,10 @@
 # %% [markdown]
 # # Are the middle-layer heads kernels?
 #
-# If in-context learning is kernel regression, some attention head should weigh demonstrations by their
-# likeness to the query and add up the labels. {cite}`han2025kernel` report such heads in the middle layers of
-# GPT-J: the labels, averaged with the weights of a single head, reproduce most of the model's answers. What
-# would something that is no kernel have scored, and what happens to the answer without these heads?
+# If in-context learning is kernel regression, some attention head should weight demonstrations by their
+# similarity to the query and add up their labels. {cite}`han2025kernel` report such heads in the middle layers
+# of GPT-J: the labels, averaged with the weights of a single head, reproduce most of the model's answers. How
+# well would something that is no kernel have done, and what happens to the answer without these heads?
 
 # %% tags=["parameters", "hide-input"]
 from typing import Optional
@@ -68,35 +68,35 @@ seed = run.sampling_seed
 # %% [markdown]
 # ## What is claimed, and what would refute it
 #
-# Reconstruction is easily had: if all test points share one set of demonstrations, a model that nearly always
-# gives the same answer is reproduced by any head whose weights favour a demonstration with that label. So each
-# measurement of the paper stands here beside its controls.
+# A head can reproduce the answers without being a kernel: if all test points share one set of demonstrations
+# and the model nearly always gives the same answer, any head does so whose weights favour that label. So each
+# measurement of the paper is shown here beside its controls.
 #
-# - **5.2, reconstruction.** The best head's answer is the model's more often than chance. *Refuted, as
-#   measured*, if the model's most frequent answer does as well; *refuted, strictly*, if a head
-#   chosen with permuted labels does as well, or a kernel made of order alone, or if the agreement vanishes on
-#   prompts that the model answers against the last label.
-# - **5.2, depth.** These heads are in the middle layers. *Refuted* if other layers have them too.
+# - **5.2, reconstruction.** The best head gives the model's answer, and the right one, more often than chance.
+#   *Refuted, as measured*, if the most frequent answer does as well; *refuted, strictly*, if any control does:
+#   a head chosen with permuted labels, a head of a model with random weights, or a rule that does not look at
+#   the query. The strict test is repeated on the prompts where the model's answer is not the last label.
+# - **5.2, depth.** These heads are in the middle layers. *Refuted* if heads elsewhere agree as much.
 # - **5.3, similarity.** The weight $a_i$ grows with the prediction similarity
-#   $P(o \mid x_\text{test})^\top P(o \mid x_i)$. *Refuted, strictly*, if nothing is left in the part that
-#   changes with the query, or if another likeness of texts explains it better.
+#   $P(o \mid x_\text{test})^\top P(o \mid x_i)$. *Refuted, as measured*, if it does so as much with the
+#   similarities of other test points; *refuted, strictly*, if nothing is left in the part that changes with
+#   the query, or if another similarity of texts explains it as well.
 # - *Ours:* **cause.** Ablating the best heads costs more than ablating others, and the answer follows the
-#   labels' values. *Refuted* if random heads of the same layers cost as much, or if swapped values change
-#   nothing.
+#   labels' values. *Refuted* if random heads of the same layers, or the best heads of other layers, cost as
+#   much; or if swapped values change nothing, or no more than in other layers.
 #
-# Section 5.4 (keys and values) and table 2 (six tasks) have pages of their own: [here](03a_keys_and_values)
-# and [here](03b_table_2). An effect counts only if it exceeds its control by a margin, which stands in each
-# criterion below: 0.05 of a rate or correlation is what the paper's own 300 held-out points can resolve; 0.1
-# nats of log-odds are the same, as a difference of probabilities where both labels are equally likely. The
-# results page gives every verdict at half and at twice the margin, too.
+# Section 5.4 ([keys and values](03a_keys_and_values)) and [table 2](03b_table_2) (six tasks) have pages of
+# their own. An effect counts only if it exceeds its control by the margin in its criterion: 0.05 of a rate or
+# correlation, which the paper's own 300 held-out points can just resolve, or 0.1 nats of log-odds, which move
+# the difference of two equal probabilities by as much.
 
 # %% [markdown]
 # ## Prompts, shared and fresh
 #
-# *Shared*: every test point under the same few demonstration sets, as in the paper; several sets, because one
-# set is one draw. *Fresh*: for every test point its own draw. Intervals over shared prompts treat the sets as
-# the few units they are. A share of the test points chooses a head, the others judge it (700 and 300 in the
-# paper).
+# *Shared*: every test point is asked under the same few demonstration sets, as in the paper; we draw several
+# sets, because one set is a single draw. *Fresh*: every test point has its own draw. Intervals over shared
+# prompts are over sets and test points, so that few sets give wide ones. Part of the test points chooses the
+# best head, the others judge it (700 and 300 in the paper).
 
 # %% tags=["hide-input"]
 names = ("revision", "device_map", "dtype", "batch_size")
@@ -124,15 +124,15 @@ Markdown(
 # %% [markdown]
 # ## Measurement
 #
-# The last token's attention row of each layer and head is reduced, prompt by prompt, to one weight $a_i$ for
-# each demonstration: the largest attention on a token of $x_i$ or $y_i$
-# (`iclnb.llm.kernel_weights.kernel_weights`; other ways are in the appendix). The head's answer is
+# In each prompt a head's attention from the last token is reduced to one weight $a_i$ for each demonstration:
+# the largest from the start of $x_i$ to the end of $y_i$ (`iclnb.llm.kernel_weights.kernel_weights`; there are
+# [other ways](03a_keys_and_values)). The head's answer is
 #
 # $$
 # \tilde y = \arg\max_c \; \frac{\sum_i a_i \, [y_i = c]}{\sum_i a_i} .
 # $$
 #
-# The control is a model of the same configuration with random weights, read and judged in the same way.
+# The control is a model of the same configuration with random weights, measured and judged in the same way.
 
 # %%
 weights = material.measure(reader, drawn)
@@ -165,9 +165,9 @@ Markdown(
 pictures.reconstruction_maps(found.shared, random.shared)
 
 # %% [markdown]
-# What to compare with: a model that gives one answer throughout, as one with random weights is apt to, is
-# reproduced by any head that favours that label. And if the labels of a set are permuted, what a head attends
-# to no longer has anything to do with what it reads; whatever agreement is left is no evidence.
+# A model that always gives the same answer, as one with random weights tends to, is reproduced by any head that
+# favours that label. And once the labels of a set are permuted, a head's weights no longer belong to the labels
+# they are given; whatever agreement is left is no evidence.
 
 # %%
 results.claim(
@@ -205,12 +205,12 @@ results.claim(
 # %% [markdown]
 # ## Reconstruction with fresh demonstrations
 #
-# Now labels can be permuted in each prompt by itself. The other rivals do not look at the query: the last
+# Now labels can be permuted in each prompt separately. The other rivals do not look at the query: the last
 # label, the majority of labels, a kernel $a_i = \lambda^{k-i}$ that knows only the order, and the best head
-# with its weights averaged over queries. One control is as strong as it is simple: a model with random
-# weights answers with some mixture of the labels that its heads attend to, so its heads reproduce it, and no
-# one would call them kernels. *Prior off* means that model and heads decide after their average answer is
-# taken off (`iclnb.heads.reconstruction.prior`), so that a preference for one label is worth nothing.
+# with its weights averaged over queries. The last control is simple and strong: a model with random weights
+# mixes the labels that its heads attend to, so that they reproduce its answers, and nobody would call them
+# kernels. *Prior off*: the median answer is subtracted before the model or a head decides
+# (`iclnb.heads.reconstruction.prior`), so that a preference for one label gains nothing.
 
 # %%
 tables.rivals(found.fresh, found.fresh_prior_off, seed=seed)
@@ -312,11 +312,11 @@ Markdown(
 # ## What the weights follow
 #
 # The paper correlates $a_i$ with the prediction similarity of query and demonstration, each text run alone.
-# Pooled over all prompts and demonstrations, such a correlation also counts what no kernel needs: a
-# demonstration near the end draws attention whatever the query. The stricter version takes off every
-# demonstration's mean over test points, on both sides: what is left changes with the query alone. Rivals are
-# the cosine of sentence embeddings and the overlap of words (BM25). The null is the correlation of a head
-# chosen and judged with the similarities of other test points.
+# Pooled over all prompts and demonstrations, such a correlation also counts what has nothing to do with a
+# kernel: a demonstration near the end draws attention whatever the query is. The stricter version subtracts
+# each demonstration's mean over test points from weights and similarities; what is left varies only with the
+# query. Rivals are the cosine of sentence embeddings and the overlap of words (BM25). The null is the
+# correlation of a head chosen and judged with the similarities of other test points.
 
 # %%
 similarities = drawn.similarities(reader)
@@ -385,13 +385,14 @@ results.claim(
 # %% [markdown]
 # ## Cause, not only correlation
 #
-# *Ablation.* At the last token the best heads put out, whatever the prompt, what they put out on average.
-# Controls are as many random heads of the same layers, and the best heads of all other layers. The effect is
-# measured by the *separation* of the labels: by how many nats the true label stands above the others once a
-# set's average answer is taken off, so that a shifted preference for one label counts for nothing.
+# *Ablation.* At the last token the outputs of the best heads (those that agree most with the model on the
+# fresh prompts, priors off) are replaced by their averages over prompts. Controls are as many random heads of
+# the same layers, and the best heads of all other layers. The effect is measured by the *separation* of the
+# labels: by how many nats the true label exceeds the others once a set's average answer is subtracted, so that
+# a shifted preference for one label does not count.
 #
-# *Swap.* At the label tokens the values of the classes are swapped, keys stay as they are. A kernel would now
-# add up the wrong labels. For comparison, the same prompts with the labels really written the other way.
+# *Swap.* At the label tokens the values are swapped between the classes; the keys stay as they are. A kernel
+# would now add up the wrong labels. For comparison, the labels are also swapped in the text of the prompts.
 
 # %% tags=["hide-input"]
 intervened = causes.measure(
@@ -429,11 +430,10 @@ results.claim(
 )
 
 # %% [markdown]
-# Why does an ablation cost what it costs? What the heads write at the last token goes straight to the logits
-# (*direct*). Later layers may write something else once it is gone: *self-repair*
-# {cite}`mcgrath2023hydra`, or less against an answer that is not there {cite}`mcdougall2024copy`. And all
-# that was written is divided by the final norm's scale {cite}`rushing2024explorations`. The three parts add
-# up to the total (`iclnb.heads.direct`).
+# Where does the cost of an ablation come from? What the heads write at the last token goes straight to the
+# logits (*direct*). Later layers may then make up for the loss (*self-repair* {cite}`mcgrath2023hydra`), or stop
+# suppressing an answer that is no longer there {cite}`mcdougall2024copy`. And the final norm rescales all that
+# was written {cite}`rushing2024explorations`. The three parts add up to the total (`iclnb.heads.direct`).
 
 # %%
 pictures.ablation_parts(intervened, seed=seed)
@@ -485,18 +485,18 @@ pictures.agreement_by_depth(found, random, middle, seed=seed)
 #
 # - A larger model: see the [results of all models](../book/results). A model at chance has no answer that a
 #   kernel could explain.
-# - More demonstration sets, where a verdict over shared ones is undecided.
-# - A task in which demonstrations matter: where a model answers alike without any, heads that agree with it
-#   may report an answer made elsewhere.
+# - More demonstration sets, where a verdict on shared demonstrations is undecided.
+# - A task in which demonstrations matter: where the model answers the same without any, heads that agree with
+#   it may merely report an answer made elsewhere.
 
 # %% [markdown]
 # ## Limits
 #
 # A head that agrees with the model on fresh prompts may still be one of many through which the answer passes;
 # only the interventions speak about causes, and they act on the last token (ablation) or on what later tokens
-# read (swapped values). Prompts of one task have one format. Permuted labels keep the label counts of each
-# prompt, so that a model that follows the majority is no kernel's credit. Where the model is at chance,
-# agreement with it means little. Key-value heads shared by several heads can only be swapped together.
+# read (swapped values). All prompts have one format. Permuted labels keep the label counts of each prompt, so
+# that a head gets no credit where the model merely follows the majority. Where the model is at chance,
+# agreement with it means little. Where several heads share keys and values, these can only be swapped for all.
 
 # %% tags=["hide-input"]
 costs = estimates_causes.by_intervention(intervened, seed=seed)

@@ -1,10 +1,11 @@
 # %% [markdown]
 # # Appendix: what keys and values at a label hold
 #
-# If a head is a kernel, the keys near a label $y_i$ must hold what its text $x_i$ predicts, and the values
-# which label it is. {cite}`han2025kernel` (section 5.4) read both off with linear probes, best at the label
-# itself. This appendix of [chapter 03](03_middle_layer_heads) repeats that with controls, compares ways to
-# make attention a kernel weight and to read prediction similarity, and shows one prompt token by token.
+# If a head is a kernel, the keys near a label $y_i$ must tell what its text $x_i$ predicts, and the values
+# which label it is. {cite}`han2025kernel` (section 5.4) read both off with linear probes, most accurately at
+# the label itself. Is that so, and was it learned? This appendix of [chapter 03](03_middle_layer_heads)
+# repeats the probes with controls, compares ways to turn attention into a kernel weight and to read prediction
+# similarity, and shows one prompt token by token.
 
 # %% tags=["parameters", "hide-input"]
 from typing import Optional
@@ -62,8 +63,13 @@ seed = run.sampling_seed
 # %% [markdown]
 # ## What is claimed, and what would refute it
 #
-# At the label, keys hold what $x_i$ predicts and values hold $y_i$. *Refuted* if the most frequent target does
-# as well; *refuted, strictly*, if random weights do as well, or other positions.
+# - **5.4, keys and values.** At the label, keys tell what $x_i$ predicts and values tell $y_i$, better than at
+#   the positions around it. *Refuted* if naming the most frequent target does as well, or another position;
+#   *refuted, strictly*, if random weights do as well.
+# - **5.3, similarity.** The heads that agree with the model are those whose weights follow the prediction
+#   similarity. *Refuted* if the correlation of the two maps of heads is not above 0.3.
+#
+# The other margins are the chapter's.
 
 # %% tags=["hide-input"]
 where = {
@@ -95,10 +101,10 @@ Markdown(escape(tasks.summary(origins)))
 # %% [markdown]
 # ## Probes
 #
-# Ridge regression ($\lambda = 0.01$) from the keys around each label to the most likely token after $x_i$
-# alone, and from the values to $y_i$, for every layer, key-value head and position from one before the label
-# to three behind it. Whole demonstration sets are held out. Beside the probe stand its controls: the same
-# probe on shuffled targets {cite}`hewitt2019control`, and on a model with random weights.
+# A probe is a ridge regression ($\lambda = 0.01$) from the keys around each label to the most likely token
+# after $x_i$ alone, or from the values to $y_i$. There is one for every layer, key-value head and position,
+# from one before the label to three behind it. Whole demonstration sets are held out. The controls are the
+# same probe on shuffled targets {cite}`hewitt2019control`, and on a model with random weights.
 
 # %% tags=["hide-input"]
 prompts, texts = material.probe_prompts(
@@ -128,14 +134,14 @@ pictures_appendix.probe_positions(
 )
 
 # %% [markdown]
-# The probe's head is chosen on every other demonstration set and judged on the rest.
+# The best head is chosen on every other demonstration set and judged on the rest.
 
 # %%
 keys, values = zip(*probed.values(), strict=True)
 results.claim(
     "keys-raw",
-    "At the label, the keys of the best head hold what the text predicts better than its most frequent value "
-    "does.",
+    "At the label, what the text predicts can be read off the keys of the best head more often than by naming "
+    "its most frequent value.",
     claims.above(MARGIN),
     estimates_features.beyond_majority(keys[0], seed=seed),
     paper="A",
@@ -145,8 +151,8 @@ results.claim(
 # %%
 results.claim(
     "keys-learned",
-    "At the label, the keys of the best head hold what the text predicts better than those of the best head "
-    "of a model with random weights.",
+    "At the label, what the text predicts can be read off the keys of the best head more often than off those "
+    "of the best head of a model with random weights.",
     claims.above(MARGIN),
     estimates_features.beyond_random(*keys, seed=seed),
     paper="A",
@@ -156,8 +162,8 @@ results.claim(
 # %%
 results.claim(
     "keys-position",
-    "Over all heads, keys at the label hold what the text predicts better than at any of the positions around "
-    "it.",
+    "Over all heads, what the text predicts can be read off the keys more often at the label than at any of the "
+    "positions around it.",
     claims.above(MARGIN),
     estimates_features.beyond_other_positions(*keys, seed=seed),
     paper="A",
@@ -167,7 +173,8 @@ results.claim(
 # %%
 results.claim(
     "values-raw",
-    "At the label, the values of the best head hold the label better than its most frequent value does.",
+    "At the label, the label can be read off the values of the best head more often than by naming the most "
+    "frequent one.",
     claims.above(MARGIN),
     estimates_features.beyond_majority(values[0], seed=seed),
     paper="A",
@@ -177,8 +184,8 @@ results.claim(
 # %%
 results.claim(
     "values-learned",
-    "At the label, the values of the best head hold the label better than those of the best head of a model "
-    "with random weights.",
+    "At the label, the label can be read off the values of the best head more often than off those of the best "
+    "head of a model with random weights.",
     claims.above(MARGIN),
     estimates_features.beyond_random(*values, seed=seed),
     paper="A",
@@ -188,7 +195,8 @@ results.claim(
 # %%
 results.claim(
     "values-position",
-    "Over all heads, values at the label hold the label better than at any of the positions around it.",
+    "Over all heads, the label can be read off the values more often at the label than at any of the positions "
+    "around it.",
     claims.above(MARGIN),
     estimates_features.beyond_other_positions(*values, seed=seed),
     paper="A",
@@ -196,8 +204,8 @@ results.claim(
 )
 
 # %% [markdown]
-# *Selectivity* is a probe's accuracy less that of the same probe on shuffled targets: of the best head at the
-# label,
+# *Selectivity* is a probe's accuracy less that of the same probe on shuffled targets. For the best head at the
+# label:
 
 # %% tags=["hide-input"]
 tables.selectivity(
@@ -212,8 +220,8 @@ tables.selectivity(
 # %% [markdown]
 # ## Other kernel weights
 #
-# The largest attention inside a demonstration is the paper's weight. The sum over the same tokens, and the
-# largest attention on the label word alone, choose these heads (shared demonstrations):
+# The paper's weight is the largest attention inside a demonstration (*maximum*). The sum over the same tokens
+# and the largest attention on the label word alone may choose other heads (shared demonstrations):
 
 # %% tags=["hide-input"]
 weights = material.measure(reader, drawn).shared
@@ -235,10 +243,10 @@ tables.variants(variants)
 # %% [markdown]
 # ## Prediction similarity, read in two ways
 #
-# The paper's similarity $P(o \mid x)^\top P(o \mid x')$ runs each text alone (section 5.3). What follows a
-# review is mostly punctuation, whatever its label. With the cue behind the text the model predicts a label
-# word, so that this reading can succeed where the first cannot. How much more alike is a query to
-# demonstrations of its own label?
+# For the paper's similarity $P(o \mid x)^\top P(o \mid x')$ each text is run alone (section 5.3). What follows
+# a text is mostly punctuation, whatever its label. With the cue (such as "Sentiment:") behind the text the
+# model predicts a label word, so this reading may succeed where the first does not. How much more similar is a
+# query to demonstrations of its own label?
 
 # %%
 readings = drawn.prediction_readings(reader)
@@ -270,8 +278,8 @@ results.claim(
 )
 
 # %% [markdown]
-# Are the heads that agree with the model those whose weights follow the paper's similarity? The two maps of
-# heads are measured on different test points.
+# Are the heads that agree with the model those whose weights follow the paper's similarity? The claims
+# correlate the two maps of heads, which are measured on different test points.
 
 # %% tags=["hide-input"]
 same = partial(
@@ -304,8 +312,8 @@ results.claim(
 # %% [markdown]
 # ## One prompt, token by token
 #
-# The head chosen by the paper's weight, on a prompt with fresh demonstrations. Another layer or head can be
-# chosen in the page.
+# This is the head chosen by the paper's weight, on a prompt with fresh demonstrations. Other layers and heads
+# can be selected on the page.
 
 # %%
 prompt, attention = next(reader.attention(drawn.fresh_prompts))
@@ -325,9 +333,9 @@ pictures_appendix.probe_positions(
 # %% [markdown] tags=["answer"]
 # **What would change this answer**
 #
-# - More demonstration sets: the intervals are over sets that were held out.
-# - Another probe: a ridge regression finds what is linear, and a label token holds its own label in any
-#   model, so that only what exceeds random weights was learned.
+# - More demonstration sets: the intervals are over held-out sets.
+# - Another probe: a ridge regression finds only what is linear. And in any model a label token holds its own
+#   label; only what exceeds random weights was learned.
 
 # %% tags=["hide-input"]
 results.values |= {

@@ -1,10 +1,10 @@
 # %% [markdown]
 # # Appendix: the head explorer
 #
-# What does one attention head weigh in one prompt? This appendix of [chapter 03](03_middle_layer_heads) shows
-# any head of the model on single prompts: the weight of each demonstration beside its position, its label and
-# its similarity to the query. If a head is a kernel, as {cite}`han2025kernel` have it, its weights follow
-# similarity.
+# Does an attention head give weight to the demonstrations that are similar to the query, or to those at certain
+# positions? If a head is a kernel, as {cite}`han2025kernel` propose, its weights follow similarity. This
+# appendix of [chapter 03](03_middle_layer_heads) shows any head of the model on single prompts: the weight of
+# each demonstration beside its position, its label and its similarity to the query.
 
 # %% tags=["parameters", "hide-input"]
 from typing import Optional
@@ -57,15 +57,16 @@ seed = run.sampling_seed
 # %% [markdown]
 # ## What is claimed, and what would refute it
 #
-# In every prompt by itself the weights of a head are ranked, and the share of the variance of these ranks that
-# the ranks of another quantity explain is the square of Spearman's correlation. It is blind to the direction
-# and to the scale, so that nothing is asked of the shape of the kernel.
+# In each prompt separately the weights of a head are ranked. The squared Spearman correlation with another
+# quantity is the share of the variance of these ranks that the ranks of that quantity explain. It ignores sign
+# and scale, so nothing is assumed about the shape of the kernel.
 #
-# - *Ours:* the head that best reproduces the model's answers weighs demonstrations by their position in the
-#   prompt more than by their similarity to the query. *Refuted* if similarity explains as much.
+# - *Ours:* the head that best reproduces the model's answers weights demonstrations by their position in the
+#   prompt more than by their similarity to the query. *Refuted* if what position explains does not exceed what
+#   similarity explains by 0.05.
 #
-# Demonstrations are drawn at random, so position and similarity have nothing to do with each other; and as
-# both shares are too large by the same $1/(k-1)$, their difference is 0 for a head that follows neither.
+# Demonstrations are drawn at random, so position and similarity are independent. By chance each share is
+# $1/(k-1)$ on average, so the difference of the two is 0 on average for a head that follows neither.
 
 # %%
 reader = Reader.load(
@@ -111,8 +112,8 @@ first = explored[0]
 # %% [markdown]
 # ## All heads at a glance
 #
-# The mean over prompts, for every head, of what position and two similarities explain: the paper's, of the
-# model's predictions after each text alone, and that of sentence embeddings.
+# The maps show for every head the mean over prompts of what position and two similarities explain: the paper's,
+# between the model's predictions after each text alone, and that of sentence embeddings.
 
 # %%
 pictures_explorer.followed(first)
@@ -120,7 +121,7 @@ pictures_explorer.followed(first)
 # %%
 results.claim(
     "position-over-prediction",
-    "In the head that best reproduces the model's answers, position explains more of the ranks of the weights "
+    "In the head that best reproduces the model's answers (priors off), position explains more of the ranks of the weights "
     "than prediction similarity does.",
     claims.above(MARGIN),
     estimates_explorer.position_beyond(
@@ -131,7 +132,7 @@ results.claim(
 # %%
 results.claim(
     "position-over-embedding",
-    "In the head that best reproduces the model's answers, position explains more of the ranks of the weights "
+    "In the head that best reproduces the model's answers (priors off), position explains more of the ranks of the weights "
     "than embedding similarity does.",
     claims.above(MARGIN),
     estimates_explorer.position_beyond(
@@ -158,15 +159,15 @@ Markdown(
 # %% [markdown] tags=["answer"]
 # **What would change this answer**
 #
-# - Another model: the menu above holds every recorded run, the [results](../book/results) what they say.
+# - Another model: the menu above has every recorded run, the [results](../book/results) their verdicts.
 # - A head chosen otherwise: the map shows which heads follow similarity, and whether they agree with the model.
 
 # %% [markdown]
 # ## Limits
 #
-# Ranks say nothing of how strongly a head prefers one demonstration. Single prompts are examples; only the
-# claims speak of all prompts. A head that follows position may still add up labels rightly where position does
-# not matter; what heads do to the answer is measured in [chapter 03](03_middle_layer_heads).
+# Ranks say nothing about how strongly a head prefers one demonstration. Single prompts are examples; only the
+# claims are about all prompts. A head that follows position may still contribute to right answers; what heads
+# do to the answer is measured in [chapter 03](03_middle_layer_heads).
 
 # %% tags=["hide-input"]
 results.values |= {"head": first.head, "explorer": page}

@@ -1,12 +1,12 @@
 # %% [markdown]
 # # What steers in-context learning, and would a kernel do the same?
 #
-# Five things decide how well a language model learns from its prompt: which demonstrations are shown, which
+# Five things affect how well a language model learns from its prompt: which demonstrations are shown, which
 # words stand for the labels, whether the labels are right, in what order the demonstrations come, and
-# whether the texts look like those the model knows. {cite}`han2025kernel` (section 4.2) compare kernel
-# regression with these observations. It explains some, they say, and leaves two open. Here all five are
-# measured, and each time kernel regression answers from the very same demonstrations. What the kernel does
-# not do, it does not explain.
+# whether the texts look like those the model knows. {cite}`han2025kernel` (section 4.2) hold the kernel view
+# against these observations. It explains some, they say, and leaves two open. Here all five are measured,
+# and each time kernel regression answers from the very same demonstrations. What the kernel does not do, it
+# does not explain.
 
 # %% tags=["parameters", "hide-input"]
 from typing import Optional
@@ -79,13 +79,13 @@ shares, strengths = material.parts(run.shares), material.parts(run.strengths)
 #
 # 1. demonstrations **near the query** help and distant ones hurt. *Refuted* if the right label word gets no
 #    more probability with the nearest demonstrations than with random ones, or no less with the farthest;
-# 2. **label words and formats** steer the output, and demonstrations draw probability into the set of
-#    labels. *Refuted* if swapping words or changing the format leaves the answers where they are, or the
-#    probability outside the label words does not fall;
+# 2. **label words and formats** steer the output, and demonstrations move probability to the label words.
+#    *Refuted* if the right label is hardly less probable when the words are swapped, if another format changes
+#    few answers, or if the probability of everything but the label words does not fall;
 # 3. labels count: with all of them **flipped** the model should answer wrongly. *Refuted* if the right word
 #    keeps half of the probability;
 # 4. inputs **out of distribution** hurt: typos most, rare words less, complex sentences least. *Refuted*,
-#    kind by kind, if accuracy does not fall.
+#    kind by kind, if accuracy does not fall, or falls no more with typos than with complex sentences.
 #
 # It **does not explain**, the paper says,
 #
@@ -94,20 +94,21 @@ shares, strengths = material.parts(run.shares), material.parts(run.strengths)
 # 6. that the **order** of demonstrations matters: a sum has no order. *Refuted* if two orders seldom get
 #    different answers, or if the last label pulls no more than the others.
 #
-# Where a claim needs a margin it is 0.05, one answer in twenty or as much probability; the
-# [results page](../book/results) says why, and shows the verdicts at half and at twice of it.
+# "Hardly", "few" and "seldom" mean at most 0.05, of probability or of the answers; the
+# [results page](../book/results) says why, and shows the verdicts at half and at twice this margin. Claims of
+# our own follow where they are measured.
 #
-# The control of a claim is, wherever there is one, what kernel regression gives on the same demonstrations.
-# A claim can hold and still not speak for the kernel view, if the kernel does something else. Nor does it
-# say much where the model is **at chance**, with nothing to lose. Such cells are marked.
+# Unless named otherwise, the control of a claim is what kernel regression gives on the same demonstrations.
+# A claim that holds does not speak for the kernel view if the kernel does something else. Nor does it say much
+# where the model is **at chance** and has nothing to lose; such results are marked.
 
 # %% [markdown]
 # ## Two answers to every prompt
 #
 # **The model's** answer is the probability of each label word as the next token, renormalised among the
-# label words. The measure throughout is the probability of the *right* word. It moves where accuracy would
-# need many test points to. Test points are balanced between the classes, so a model that always says the
-# same word has one half.
+# label words. The main measure is the probability of the *right* word, which shows small effects that
+# accuracy shows only with many test points. Test points are balanced between the classes, so a model that
+# gives every query the same answer averages one half.
 #
 # **The kernel's** answer is Nadaraya-Watson regression on the same demonstrations and labels, with a
 # Gaussian kernel on all-MiniLM-L6-v2 embeddings,
@@ -117,8 +118,8 @@ shares, strengths = material.parts(run.shares), material.parts(run.strengths)
 # K(x, x') = \exp\left(-\frac{\lVert x - x' \rVert^2}{2 h^2}\right).
 # $$
 #
-# Its bandwidth $h$ has the least log-loss on rows that are used for nothing else. It rises with the cosine
-# that retrieves demonstrations below, so there it is the retriever's own kernel regression.
+# Its bandwidth $h$ is the one with the least log-loss on rows that are used for nothing else. This kernel rises
+# with the cosine that retrieves demonstrations below, so it is also the retriever's own kernel.
 
 # %% tags=["hide-input"]
 rows = material.draw_rows(
@@ -154,17 +155,17 @@ Markdown(
 # %% [markdown]
 # ## Retrieval
 #
-# For each test point fresh demonstrations are chosen by the cosine of embeddings: random ones, the nearest,
-# or the farthest. Two things would spoil the comparison.
+# Each test point gets its own demonstrations: random ones, or the nearest or the farthest by the cosine of
+# embeddings. Two things would spoil the comparison.
 #
-# - *A few odd rows.* Some texts are far from everything, and "the farthest" would show the same ones in
-#   every prompt. So no row may stand in more than a few prompts: in each of k rounds every test point, in
-#   an order drawn anew, takes the best row that is still free.
-# - *Labels.* Near texts tend to carry the query's own label, so retrieval is a classifier by itself: a model
-#   that repeats the commonest label of its prompt would gain. So every strategy is shown twice, with as many
-#   demonstrations of each label, and with labels as they fall.
+# - *A few odd rows.* Some texts are far from everything, and "the farthest" would be the same ones in every
+#   prompt. So no row may be used in more than a few prompts: in each of $k$ rounds every test point, in an
+#   order drawn anew, takes the best row that is still free.
+# - *Labels.* Near texts tend to have the query's own label, so retrieval is a classifier by itself: a model
+#   that repeats the commonest label of its prompt would gain. So every strategy is measured twice, with equally
+#   many demonstrations of each label (*balanced*), and with labels as they fall.
 #
-# Demonstrations are shuffled, since their order is another matter. Intervals run over test points.
+# Demonstrations are shuffled, since their order is another matter. Intervals are over test points.
 
 # %%
 cosines = retrieval.by_embeddings(study)
@@ -182,9 +183,9 @@ retrieved = study.measure_all(retrievals)
 pictures.retrieval(retrieved, seed=seed)
 
 # %% [markdown]
-# The table has the share of the prompts that the commonest row stands in, the share of demonstrations with
-# the query's own label, how often model and retriever's kernel regression are right, and how often they give
-# the same answer.
+# The table shows the share of the prompts that contain the commonest row, the share of demonstrations with the
+# query's own label, how often the model and the retriever's kernel regression are right, and how often they
+# give the same answer. The first two claims are about labels as they fall, the others about balanced ones.
 
 # %%
 tables.retrieval(retrievals, retrieved, seed=seed)
@@ -196,7 +197,7 @@ random_fallen, nearest_fallen, farthest_fallen = fallen
 # %%
 claim(
     "nearest-demonstrations-help",
-    f"With the {run.k} nearest demonstrations the right label word is more probable than with random ones.",
+    f"Labels as they fall, the right word is more probable with the {run.k} nearest demonstrations than with random ones.",
     claims.above(0),
     estimates.difference(nearest_fallen, random_fallen, seed=seed),
 )
@@ -204,7 +205,7 @@ claim(
 # %%
 claim(
     "farthest-demonstrations-hurt",
-    f"With the {run.k} farthest demonstrations the right label word is less probable than with random ones.",
+    f"Labels as they fall, the right word is less probable with the {run.k} farthest demonstrations than with random ones.",
     claims.below(0),
     estimates.difference(farthest_fallen, random_fallen, seed=seed),
 )
@@ -212,22 +213,24 @@ claim(
 # %%
 results.claim(
     "nearest-help-balanced",
-    "The nearest demonstrations help even with as many of each label.",
+    "With labels balanced, too, the nearest demonstrations make the right word more probable than random ones.",
     claims.above(0),
     estimates.difference(nearest, random, seed=seed),
 )
 
 # %% [markdown]
 # With balanced labels a kernel can only gain through *which* of its demonstrations weigh most. If that is
-# what the model does, its answer should be the retriever's kernel regression, mistakes included. So the next
-# claim asks how often the two agree beyond what follows from both being right: beyond the agreement with the
-# kernel's answers to other queries that have the same label. The [appendix](04a_steering_in_detail) has
-# other retrievers, each with its own kernel, and near demonstrations with random labels.
+# what the model does, its answer should be that of the retriever's kernel regression, mistakes included. So the
+# next claim asks how often the two agree beyond what follows from both tending to be right, that is, beyond
+# the model's agreement with the kernel's answers to other queries of the same label. The
+# [appendix](04a_steering_in_detail) has other retrievers, each with its own kernel, and near demonstrations
+# with random labels.
 
 # %%
 results.claim(
     "kernel-gives-the-models-answer",
-    "The kernel regression of a query gives the model's answer to it more often than that of other queries.",
+    "The kernel regression of a query gives the model's answer to it more often than that of other queries with "
+    "the same right label.",
     claims.above(0),
     estimates.agreement(nearest, seed=seed),
 )
@@ -235,12 +238,12 @@ results.claim(
 # %% [markdown]
 # ## Label words and formats
 #
-# From here on several demonstration sets are drawn, each shared by all test points, and intervals run over
-# sets and points. To the kernel a label is an index: it answers the same whatever the words are. The model
-# is asked with the task's own words, other words of the same meaning, the words swapped between the
+# From here on several demonstration sets are drawn, each shared by all test points, and intervals are over
+# sets and points. To the kernel a label is an index: it gives the same answer whatever the words are. The model
+# is tested with the task's own words, other words of the same meaning, the words swapped between the
 # classes, arbitrary ones, and common words drawn at random; then with other templates and another
-# separator. Everything else stays. With arbitrary words the prompt alone says which is which, so that no
-# knowledge of the task can stand in for the demonstrations.
+# separator. Everything else stays the same. With arbitrary words only the prompt says which is which, so
+# knowledge of the task cannot replace the demonstrations.
 
 # %%
 few = study.first(run.shared_points)
@@ -282,7 +285,7 @@ claim(
 # %%
 results.claim(
     "arbitrary-words-are-learned",
-    "With arbitrary label words the right one is the more probable.",
+    "With arbitrary label words the right one has on average more than half of the label words' probability.",
     claims.above(0.5),
     estimates.right_word(worded[arbitrary], seed=seed),
 )
@@ -307,8 +310,7 @@ claim(
 # ## Random and flipped labels
 #
 # A share of the labels in every demonstration set is replaced: by a label drawn at random, which may be the
-# right one, or by the other label. The replaced places are nested, so that a larger share keeps what a
-# smaller one did. The share is of whole labels, so with few demonstrations it comes in steps.
+# right one, or by the other label. Shares are nested, and rounded to whole labels.
 
 # %%
 noised = few.measure_all(
@@ -346,17 +348,17 @@ results.claim(
 # %% [markdown]
 # ## Order, and what people do about it
 #
-# Sets with as many demonstrations of each label are shown in several orders, all or drawn at random. How
-# often do two orders of one set get different answers? How much more does the last label pull the log-odds
-# than the labels before it? A kernel has neither. Users of language models know the problem as a *bias of the
-# prompt* towards a label word, and divide the probabilities by a prior $\bar p(y)$ that they read off the same
-# prompt:
+# Sets with equally many demonstrations of each label are shown in several orders, all of them or a random
+# choice. How often do two orders of one set get different answers? How much more does the last label pull the
+# log-odds than the labels before it? For a kernel both are zero. In practice the problem is known as a *bias*
+# of the prompt towards a label word, and the remedy is to divide the probabilities by a prior $\bar p(y)$
+# estimated with the same demonstrations:
 #
 # - **contextual** calibration {cite}`zhao2021calibrate`: $\bar p$ is the mean answer to "N/A", "[MASK]" and
 #   an empty text;
-# - **batch** calibration {cite}`zhou2024batch`: the mean answer to the test points, whose labels stay unseen.
-#   (Test points here are balanced, which suits it.)
-# - **domain-context** calibration {cite}`fei2023mitigating`: the mean answer to random words of the task's
+# - **batch** calibration {cite}`zhou2024batch`: the mean answer to the test points, whose labels stay unseen
+#   (that they are balanced here suits it);
+# - **domain-context** calibration {cite}`fei2023mitigating`: the mean answer to random words from the task's
 #   texts.
 
 # %%
@@ -395,7 +397,7 @@ claim(
 
 # %% [markdown]
 # Does calibration make the order matter less, and the answers better? The control divides by the priors of
-# *another set's* prompts: it takes off what the model prefers everywhere, but not what this prompt adds.
+# *another set's* prompts: it removes what the model prefers everywhere, but not what this prompt adds.
 
 # %%
 for method in calibration.METHODS:
@@ -409,11 +411,11 @@ for method in calibration.METHODS:
 # %% [markdown]
 # ## Out of distribution
 #
-# The test points' texts are perturbed by deterministic rules: typos; rare synonyms (WordNet, word counts
-# from books); longer synonyms inside nested frames ("complex"); capitals and punctuation at random.
-# Strength is the share of the words concerned, nested like the label noise. The kernel reads the embeddings
-# of the perturbed texts. The paper's table 1 has the accuracy of GPT-J 6B on SST-2, texts perturbed in the
-# authors' own way. It can only be compared with a model that solves the task when nothing is perturbed.
+# The test points' texts are perturbed by fixed rules with seeded draws: typos; rare synonyms (WordNet, word
+# counts from books); longer synonyms inside nested frames ("complex"); random capitals; added punctuation.
+# Strength is the share of the words changed, nested like the label noise. The kernel uses the embeddings of the
+# perturbed texts. The paper's table 1 has the accuracy of GPT-J 6B on SST-2, with texts perturbed in the
+# authors' own way. Only a model that solves the unperturbed task can be compared with it.
 
 # %%
 perturbed = few.measure_all(
@@ -447,8 +449,8 @@ claim(
 # ## Robustness
 #
 # The probability of the right word and accuracy need not agree: a model can become surer without changing
-# an answer. Here are the main contrasts by both, the accuracy also with the decision threshold at the
-# median log-odds of each condition, which takes off the model's preference for one word.
+# an answer. Here are the main contrasts in both; accuracy is also given with the decision threshold at the
+# median log-odds of each condition, which removes the model's preference for one word.
 
 # %% tags=["hide-input"]
 contrasts = {
@@ -476,26 +478,26 @@ pictures.effects(
 # %% [markdown] tags=["answer"]
 # **What would change this answer**
 #
-# - A larger model: what a small one does not learn from labels, a larger one may. See the
+# - A larger model may learn from labels what a small one does not: see the
 #   [results of all models](../book/results).
-# - A kernel on other features than sentence embeddings: it could agree with the model more often.
+# - A kernel on features other than sentence embeddings: it could agree with the model more often.
 # - More test points and demonstration sets, where a verdict is undecided.
 
 # %% [markdown]
 # ## Limits
 #
 # - The kernel here is a plain one on sentence embeddings, not the one that the theory derives from the
-#   pre-training distribution; that one is out of reach for a language model. It is a weak opponent where
-#   demonstrations are few: a class without one has no vote.
-# - The limit on rows makes "nearest" a little less near. The bandwidth comes from random demonstrations.
+#   pre-training distribution, which cannot be computed for a language model. It is a weak opponent where
+#   demonstrations are few: a class without any has no vote.
+# - The limit on rows makes "nearest" a little less near. The bandwidth was chosen with random demonstrations.
 # - Perturbations follow rules: synonyms are looked up without context, and "complex" wraps fixed frames
-#   around a text, which is not what a human paraphrase does. The paper's table gives one strength of its
-#   own for each kind, so the comparison is by kind, not by strength.
-# - Batch calibration sees few test points here, and as many of each class.
-# - The claims are many; only the results page corrects for that.
+#   around a text, which no human paraphrase does. The paper's table has a single strength of its own for each
+#   kind, so the comparison is by kind, not by strength.
+# - Batch calibration sees few test points here, and equally many of each class.
+# - There are many claims; only the results page corrects for their number.
 # - Two choices were made after a first look at small runs: the criterion of *random-labels-do-little-harm*
 #   was made stricter (from keeping half of the probability to losing less than 0.05), and *order-matters* is
-#   judged by changed answers in the place of shares of variance, which depend on what else varies.
+#   judged by changed answers instead of shares of variance, which depend on what else varies.
 
 # %% tags=["hide-input"]
 results.values |= estimates.summary(

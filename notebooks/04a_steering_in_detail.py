@@ -2,9 +2,9 @@
 # # Appendix: retrieval and perturbations in detail
 #
 # [Chapter 04](04_retrieval_and_format) compares a language model with kernel regression on the same
-# demonstrations. Five questions are left to this appendix. Do near demonstrations help through their
-# labels? Does another retriever's kernel come closer to the model? Does the kernel's answer depend much on
-# its bandwidth? Do the heads that agree best with the model weigh near demonstrations more? What happens
+# demonstrations. Five questions are left to this appendix. Does another retriever's kernel come closer to the
+# model? Do near demonstrations help through their labels? Does the kernel's answer depend much on its
+# bandwidth? Do the heads that agree best with the model give near demonstrations more weight? What happens
 # when the demonstrations rather than the test points are out of distribution?
 
 # %% tags=["parameters", "hide-input"]
@@ -86,8 +86,9 @@ results = claims.Results(
 #
 # Besides the cosine of embeddings, *prediction similarity* $P(o \mid x)^\top P(o \mid x_i)$ (both texts run
 # alone through the model) and lexical overlap (BM25) choose the nearest demonstrations; *diverse* ones have
-# maximal marginal relevance by embeddings. Every prompt has as many of each label. Kernel regression weighs
-# the demonstrations by the retriever's own similarity.
+# maximal marginal relevance by embeddings. Every prompt has equally many of each label. Kernel regression
+# weights the demonstrations by the retriever's own similarity (with embeddings, by the chapter's Gaussian
+# kernel).
 
 # %%
 random, nearest = Retrieved("random"), Retrieved("nearest")
@@ -106,8 +107,8 @@ pictures.retrieval(retrieved, seed=seed)
 tables.retrieval(retrievals, retrieved, seed=seed)
 
 # %% [markdown]
-# Why a limit on how often a row is shown? Without it, the commonest of the farthest rows stands in this
-# share of all prompts:
+# Why limit how often a row is shown? Without a limit, the commonest of the farthest rows is in this share of
+# all prompts:
 
 # %% tags=["hide-input"]
 farthest = [Retrieved("farthest", False, by) for by in alike]
@@ -123,8 +124,8 @@ Markdown("; ".join(f"{by}: {number(share)}" for by, share in shares.items()))
 # %% [markdown]
 # ## Do near demonstrations help through their labels?
 #
-# The nearest demonstrations are shown once more with *random labels*. What is left of their gain then owes
-# nothing to the labels.
+# The nearest demonstrations are shown once more with *random labels*. What remains of their gain is not due to
+# the labels.
 
 # %%
 relabelled = conditions.with_noise(
@@ -133,7 +134,7 @@ relabelled = conditions.with_noise(
 unlabelled = study.measure(Condition(relabelled))
 
 # %% [markdown]
-# The expected calibration error of the answer is mostly noise with few test points.
+# With few test points the expected calibration error in this table is mostly noise.
 
 # %% tags=["hide-input"]
 named = {key.name: each for key, each in retrieved.items()}
@@ -150,9 +151,9 @@ results.claim(
 # %% [markdown]
 # ## Does the kernel's answer depend on its bandwidth?
 #
-# From very narrow, which copies the nearest label, to very wide, which counts labels; the one in the middle
-# was chosen on held-out rows. Shown is the accuracy of kernel regression, last with the cosine itself in the
-# place of the Gaussian kernel. (A negative cosine counts against its label.)
+# The bandwidths are a very narrow one, which copies the nearest label, the one chosen on held-out rows, and a
+# very wide one, which counts labels. The table shows the accuracy of kernel regression; its last row has the
+# cosine itself as the kernel. (A negative cosine counts against its label.)
 
 # %%
 by_embeddings = {key.name: retrievals[key] for key in keys[:3]}
@@ -163,13 +164,13 @@ tables.bandwidths(study, by_embeddings, (0.05, study.bandwidth.value, 3.0))
 #
 # If some heads are the kernel, their weights $a_i$ (the largest attention of the last token inside
 # demonstration $i$) should fall with the distance of $x_i$ from the query. The candidates are heads of the
-# paper's middle layers, by relative depth. Half of the test points choose among them, by how well a head's
-# kernel regression agrees with the model's answers; the other half is looked at. Whether such heads make the
-# answer or report it is the subject of [chapter 03](03_middle_layer_heads).
+# paper's middle layers, by relative depth. Half of the test points choose among them, by how often a head's
+# kernel regression gives the model's answer; the weights are measured on the other half. Whether such heads
+# make the answer or report it is the subject of [chapter 03](03_middle_layer_heads).
 #
 # The *effective number* $1 / \sum_i w_i^2$ of normalised weights says how many demonstrations count. The
-# *effective bandwidth* is the $h$ of the Gaussian kernel whose weights come closest; it is infinite if
-# weights do not fall with distance. Weights permuted inside each prompt are the null.
+# *effective bandwidth* is the $h$ of the Gaussian kernel whose weights come closest; it is infinite if the
+# weights do not fall with distance. Weights permuted within each prompt are the null.
 
 # %%
 widths = head_widths.measure(
@@ -190,7 +191,7 @@ Markdown(
 # %%
 results.claim(
     "best-heads-prefer-the-near",
-    "The best heads weigh demonstrations near the query more than distant ones.",
+    "The best heads of the middle layers weigh demonstrations near the query more than distant ones.",
     claims.below(0),
     estimates.narrowing_of_heads(widths, "random", seed=seed),
     paper="A",
@@ -200,7 +201,7 @@ results.claim(
 # %% [markdown]
 # ## Perturbed demonstrations
 #
-# One text under every perturbation at full strength:
+# This is one text under every perturbation at full strength:
 
 # %%
 words = lexicon.load()
@@ -208,8 +209,8 @@ text = material.joined(study.task, study.queries.rows[:1])[0]
 tables.examples(text, words, seed=run.model_seed)
 
 # %% [markdown]
-# The chapter perturbs the texts of the test points. Here those of the demonstrations alone are perturbed, at
-# full strength; the paper's column is of its own inputs.
+# The chapter perturbs the texts of the test points. Here only those of the demonstrations are perturbed, at
+# full strength; the paper's column is for inputs perturbed in its own way.
 
 # %%
 few = study.first(run.shared_points)

@@ -4,8 +4,8 @@
 # A linear self-attention (LSA) layer can imitate one step of gradient descent (GD) on a regression prompt,
 # if the regression weights have mean zero. {cite}`xie2025initialization` ask what happens when they do not:
 # how many heads does LSA need, how far does it stay from GD, and does a trainable *initial guess* $y_q$
-# repair it? Everything here is a quadratic problem in Gaussian variables, so each question has an exact
-# answer, and trained layers can be judged by it.
+# close the gap? All of this is a quadratic problem in Gaussian variables, so most questions have an exact
+# answer, by which trained layers can be judged.
 
 # %% tags=["parameters", "hide-input"]
 from iclnb.settings import by_profile
@@ -57,14 +57,16 @@ seed = run.evaluation_seed
 # %% [markdown]
 # ## What is claimed, and what would refute it
 #
-# - **At most $d+1$ heads are useful** (section 3 of the paper). Proved; a layer with more heads whose
-#   predictions no layer of $d+1$ heads can make would contradict it.
+# - **At most $d+1$ heads are useful** (section 3 of the paper). Proved; a layer of more heads whose predictions
+#   no layer of $d+1$ heads can make would contradict it.
 # - **A gap to GD persists for $y_q = 0$ and a non-zero prior mean, however many heads** (section 3).
-#   Refuted if the trained gap is not above zero.
-# - **$y_q$-LSA, one head, closes it** (section 4). Refuted if its trained risk stays above that of GD.
-# - **Trained $y_q$-LSA *is* GD** (section 5.2). Refuted if predictions or sensitivities differ.
-# - *Ours:* the gap is $2\|w^*\|^2/(Cd+2)$ with $d$ or more heads and about $2\|w^*\|^2/(CH+2)$ with $H <
-#   d$. Refuted if a search over the weights, or training, finds better ones.
+#   *Refuted if* the trained gap is 0.001 or less.
+# - **$y_q$-LSA, one head, closes it** (section 4). *Refuted if* its trained risk stays 0.1 % or more above GD's.
+# - **Trained $y_q$-LSA *is* GD** (section 5.2). *Refuted if* the sensitivities $\partial\hat y/\partial x_q$ have
+#   a cosine of 0.999 or less; *ours:* if its predictions are not ten times nearer to GD than those of many heads.
+# - *Ours:* the gap is $2\|w^*\|^2/(Cd+2)$ with $d$ or more heads, and with $H < d$ follows a *head law* that tends
+#   to $2\|w^*\|^2/(CH+2)$ as $w^*$ grows. *Refuted if* training misses the first by 2 % or more, or a search over
+#   the weights does not end at the second.
 
 # %% [markdown]
 # ## The layer
@@ -79,22 +81,22 @@ seed = run.evaluation_seed
 #
 # where $M$ masks the query column and the prediction is the last entry of $f(E)$
 # (`layer.LinearSelfAttention`). The guess is $y_q = v^\top x_q$: earlier work fixes $v = 0$, $y_q$-LSA
-# trains it. Let $p_h$ be the last row of $W_{PV}^h$, $U_h = W_{KQ}^h \binom{I}{v^\top}$ and $G = E M
+# trains $v$. Let $p_h$ be the last row of $W_{PV}^h$, $U_h = W_{KQ}^h \binom{I}{v^\top}$ and $G = E M
 # E^\top / C$. Then
 #
 # $$
 # \hat y = \langle T, \; G \otimes x_q \rangle + v^\top x_q, \qquad T = \sum_h p_h \otimes U_h .
 # $$
 #
-# The heads matter only through the coefficient tensor $T$, and the prediction is linear in features that all
-# layers share. This makes exact risks and fast training possible. Whatever $v$ is, the blocks $U_h$ can be
-# anything: **$y_q$-LSA is LSA plus the linear skip $v^\top x_q$**, and a guess adds nothing else.
+# The heads matter only through the coefficient tensor $T$, and the prediction is linear in features that do not
+# depend on the weights. This makes exact risks and fast training possible. Whatever $v$ is, the $U_h$ can be any
+# matrices: **$y_q$-LSA is LSA plus the linear skip $v^\top x_q$**, and the guess adds nothing else.
 #
 # ## How many heads count
 #
 # Unfolded as a $(d+1) \times (d+1)d$ matrix, $T$ is a sum of $H$ matrices of rank 1, and its own rank is at
 # most $d+1$. So **every LSA of $H$ heads makes the same predictions as one of $\min(H, d+1)$ heads**
-# ([proof](05a_lsa_proofs)). The control drops one more head.
+# ([proof](05a_lsa_proofs)). The control drops one head more.
 
 # %%
 results.proved(
@@ -109,32 +111,32 @@ results.proved(
 # %% [markdown]
 # ## How large the gap is
 #
-# In the coordinates $\tilde y = y - w^{*\top}x$ the risk splits in two ([proof](05a_lsa_proofs)): an odd
-# part, in which one step of GD from $w^*$ is the best that can be done, and an even part, in which the
-# constant $w^*$ has to be made. With a free guess $v = w^*$ makes it for nothing. With $y_q = 0$ it has to
-# come from $\operatorname{tr} S$, $S = \frac1C\sum x_i x_i^\top$, which scatters. Hence
+# With shifted labels $\tilde y = y - w^{*\top}x$ the risk splits in two ([proof](05a_lsa_proofs)): a part odd in
+# $w - w^*$, for which one step of GD from $w^*$ is best, and an even part, for which the layer has to produce the
+# constant $w^*$. A free guess $v = w^*$ does so without error. With $y_q = 0$ the constant has to come from
+# $\operatorname{tr} S$, $S = \frac1C\sum x_i x_i^\top$, which varies from prompt to prompt. Hence
 #
 # $$
 # R_{\text{GD}} = R_{y_q} = d(1 - \eta^*), \quad \eta^* = \frac{1}{1 + (d+1)/C}, \qquad
 # R_{\text{LSA}} - R_{\text{GD}} = \frac{2\|w^*\|^2}{Cd+2} .
 # $$
 #
-# The gap is real and small, and it vanishes as $Cd$ grows. It says nothing about attention: a linear skip from
-# the query closes it, and the attention term then does the same step of GD as before.
+# The gap is real, and it vanishes as $Cd$ grows. It says nothing about attention: a linear skip from
+# the query closes it, and the attention term then takes the same step of GD as before.
 #
-# **Fewer heads.** Exactly $d$ heads are needed for this value ([proof](05a_lsa_proofs)). With $H < d$ the
-# constant can be made from $H$ directions of $S$ only:
+# **Fewer heads.** Exactly $d$ heads are needed for this value ([proof](05a_lsa_proofs)). With $H < d$, the
+# constant can come from only $H$ directions of $S$:
 #
 # $$
 # \frac{R_H - R_{\text{GD}}}{\|w^*\|^2} \;\longrightarrow\; \frac{2}{CH+2} \qquad (\|w^*\| \to \infty).
 # $$
 #
-# The limit is proved. For finite $\|w^*\|$ one head tilts its row $p$ between the label and $w^*$, the others
-# read one input direction each, and the best tilt gives $R_H$ (`head_law.head_law_risk`). That layer exists, so
-# the formula is attained; that *no other layer of $H$ heads does better* is a **conjecture**, and a search over
-# all weights is its test.
+# The limit is proved. For finite $\|w^*\|$, let one head tilt its row $p$ between the label and $w^*$ and the
+# others read one input direction each: the best tilt gives the *head law* $R_H$ (`head_law.head_law_risk`). That
+# layer exists, so $R_H$ is attained; that *no other layer of $H$ heads does better* is a **conjecture**, tested by
+# a search over all weights.
 #
-# The exact risks of the best members (`optima.optimal_risk`):
+# The exact risks of the best layers (for $H < d$, the head law; `optima.optimal_risk`):
 
 # %% tags=["hide-input"]
 models = material.sweep_models(run.heads, run.norms, run.d)
@@ -188,13 +190,13 @@ results.claim(
 # %% [markdown]
 # ## Trained layers
 #
-# All heads, norms and seeds train together in one program. Each seed draws its own initial weights and its
-# own direction of $w^*$ (Adam is not invariant under rotations), and each trained layer is judged by its
-# **exact** risk: the error of one batch of 2048 prompts is several times larger than the gap. Three recipes:
+# Each seed draws its own initial weights and its own direction of $w^*$ (Adam is not invariant under rotations).
+# Each trained layer is judged by its **exact** risk: at $\|w^*\| = 1$ the sampling error of one batch of 2048
+# prompts is several times larger than the gap. Three recipes, all with Adam:
 #
-# 1. the paper's: Adam, rate $5\cdot10^{-4}$, 5000 steps of 2048 sampled prompts;
-# 2. the same with the exact gradient of the risk, to separate optimiser from sampling noise;
-# 3. one that converges: exact gradient, a rate ten times larger that falls to zero along a cosine.
+# 1. the paper's rate, steps and batch: $5\cdot10^{-4}$, 5000 steps of 2048 sampled prompts;
+# 2. the same with the exact gradient of the risk, to separate the optimiser from sampling noise;
+# 3. one that converges: the exact gradient, and a rate ten times larger that falls to zero along a cosine.
 
 # %%
 pictures.gap_by_heads(trained, seed=seed)
@@ -220,7 +222,7 @@ results.claim(
 )
 
 # %% [markdown]
-# How far above its own exact optimum does each recipe leave a family? The worst seed is shown, in percent.
+# How far above its exact optimum does each recipe leave each model? The worst seed is shown, in percent.
 
 # %%
 tables.worst_excess(trained)
@@ -237,8 +239,9 @@ results.claim(
 # %% [markdown]
 # ### What the paper does not give
 #
-# The paper states rate, steps and batch, but not the initial weights, the norm of $w^*$ or its direction. So
-# these are varied, with the exact gradient in the place of sampled prompts: the mean excess over GD, in percent.
+# The paper states rate, steps and batch, but not the initial weights, the norm of $w^*$ or its direction. So we
+# vary the scale of the initial weights, over seeds that also draw the direction, with the exact gradient and the
+# largest norm. The table shows the mean excess over GD, in percent.
 
 # %% tags=["hide-input"]
 varied = starts.vary_starts(
@@ -270,7 +273,7 @@ results.claim(
 )
 
 # %% [markdown]
-# The paper's own steps, with our initial weights, are no verdict on the paper; the claim is about our setting.
+# With the paper's number of steps and our initial weights, the next claim is about our setting, not the paper.
 
 # %%
 results.claim(
@@ -284,7 +287,7 @@ results.claim(
 # %% [markdown]
 # ## The gap law over $d$ and $C$
 #
-# The same converged recipe, with $d+1$ heads, for other dimensions and context lengths. On the diagonal the
+# We train $d+1$ heads by the converged recipe for other dimensions and context lengths, too. On the diagonal the
 # trained gap equals $2\|w^*\|^2/(Cd+2)$.
 
 # %% tags=["hide-input"]
@@ -311,10 +314,10 @@ results.claim(
 # %% [markdown]
 # ## $y_q$-LSA is gradient descent
 #
-# **Construction.** $v = w^*$, last row of $W_{PV}$ equal to $(-w^{*\top}, 1)$ and $W_{KQ} = \begin{pmatrix}
-# \Gamma^\top & 0 \\ 0 & 0 \end{pmatrix}$ give $\hat y = w^{*\top}x_q + (b - S w^*)^\top \Gamma^\top x_q$,
-# one step of GD from $w^*$ preconditioned by $\Gamma$ (`gd.gd_layer`). Checked in double precision, with a
-# preconditioner that is not even symmetric:
+# **Construction.** With $b = \frac1C \sum y_i x_i$, the choice $v = w^*$, last row of $W_{PV}$ $(-w^{*\top}, 1)$
+# and $W_{KQ} = \begin{pmatrix} \Gamma^\top & 0 \\ 0 & 0 \end{pmatrix}$ gives $\hat y = w^{*\top}x_q + (b - S
+# w^*)^\top \Gamma^\top x_q$, one step of GD from $w^*$ preconditioned by $\Gamma$ (`gd.gd_layer`). This is checked
+# in double precision, with a preconditioner that is not even symmetric:
 
 # %%
 results.proved(
@@ -327,16 +330,16 @@ results.proved(
 )
 
 # %% [markdown]
-# **Trained weights.** Does training find this construction? The head's scale may move between $p$ and $U$,
-# so $p$ is scaled to end in 1. Shown for the first seed, beside the construction.
+# **Trained weights.** Does training find this construction? Only the product of $p$ and $U$ is determined, so $p$
+# is scaled to end in 1. The picture shows the first seed beside the construction.
 
 # %%
 pictures.trained_head(trained)
 
 # %% [markdown]
 # **Predictions and sensitivities.** On fresh prompts: the root mean square difference of the predictions,
-# the $L_2$ distance of the sensitivities $\partial\hat y/\partial x_q$ and their cosine. The rival is not GD
-# from 0 but many heads without a guess, which come close.
+# the $L_2$ distance of the sensitivities $\partial\hat y/\partial x_q$ and their cosine. The rival to beat is not
+# GD from 0 but many heads without a guess, which come close.
 
 # %%
 beside = agreement.beside_gd(trained, prompts=5000, seed=seed)
@@ -364,17 +367,16 @@ results.claim(
 # %% [markdown]
 # ## What else closes the gap
 #
-# The gap comes from making a constant out of $\operatorname{tr} S$. Whatever supplies a constant removes
-# it:
+# The gap comes from making a constant out of $\operatorname{tr} S$. Whatever supplies a constant removes it:
 #
-# - **A constant coordinate**, tokens $(1, x, y)$: $G$ then has the entry 1, and $T_{11j} = w^*_j$ is the
+# - **A constant coordinate**, tokens $(1, x, y)$: $G$ then has an entry 1, and $T_{11j} = w^*_j$ acts as the
 #   guess. The gap is zero by construction, with two heads.
 # - **RMS-normalised inputs**, $\|x\|^2 = d$: then $\operatorname{tr} S = d$ exactly.
-# - **An unmasked query** is of no help: it adds $x_q x_q^\top/C$ to $S$, so that the constant and the step
+# - **An unmasked query** does not help: it adds $x_q x_q^\top/C$ to $S$, so that the constant and the step
 #   disturb each other through the query's own length.
 #
-# `variants.gap_to_gd` measures the best member with any number of heads, on fresh prompts, against the best
-# step of GD on the same prompts.
+# `variants.gap_to_gd` compares the best layer of any number of heads with the best step of GD, on the same fresh
+# prompts.
 
 # %%
 by_variant = variants.gaps(
@@ -413,13 +415,14 @@ results.claim(
 # %% [markdown]
 # ## Other conditions
 #
-# - **Label noise**: $\tilde c$ then contains $\sigma^2$, one more source of the constant, and the gap shrinks.
-# - **Inputs of covariance $\Lambda$**: the gap is $2\,w^{*\top}\Lambda w^*/(Cd+2)$; it depends on where $w^*$ lies.
+# - **Label noise** of variance $\sigma^2$: the mean of $\tilde y_i^2$ then contains $\sigma^2$, another source of
+#   the constant, and the gap shrinks.
+# - **Inputs of covariance $\Lambda$**: the gap is $2\,w^{*\top}\Lambda w^*/(Cd+2)$; the direction of $w^*$ matters.
 # - **A prior of covariance $\Sigma$**: the gap does not change, since $\Sigma^{-1/2}w^*$ and $\Sigma^{1/2}
 #   \Lambda\Sigma^{1/2}$ take the places of $w^*$ and $\Lambda$.
 # - **More context at test time**: the step $\eta$ is fixed in the weights. For $C'$ examples the risk is $d\,(1 -
-#   2\eta + \eta^2(1 + \tfrac{d+1}{C'}))$, which tends to $d(1-\eta)^2$ and not to 0. Least squares is what Bayes
-#   does from $C' = d$ on, not before.
+#   2\eta + \eta^2(1 + \tfrac{d+1}{C'}))$, which tends to $d(1-\eta)^2$ and not to 0. (Bayes equals least squares
+#   from $C' = d$ on, not before.)
 
 # %%
 lengths = generalisation.other_lengths(trained)
@@ -437,9 +440,9 @@ results.claim(
 
 # %% [markdown]
 # **Other prior means.** The trained guess stores $w^*$. On prompts whose mean is $w^* + \delta$ the error is
-# $(I - \eta^* S)(u + \delta)$, and the risk of $y_q$-LSA becomes $(d + \|\delta\|^2)(1 - \eta^*)$: every
-# unit of $\|\delta\|^2$ costs as much as one dimension. Without a guess, multi-head LSA has stored $w^*$ in
-# its heads.
+# $(I - \eta^* S)(u + \delta)$ with $u \sim N(0, I)$, and the risk of $y_q$-LSA becomes $(d + \|\delta\|^2)(1 -
+# \eta^*)$: every unit of $\|\delta\|^2$ costs as much as one dimension. Multi-head LSA without a guess stores
+# $w^*$ in its heads.
 
 # %%
 means = generalisation.other_means(trained, seed)
@@ -463,21 +466,21 @@ pictures_exact.head_law(**size, norms=law_norms)
 # %% [markdown] tags=["answer"]
 # **What would change this answer**
 #
-# - Weights of $H < d$ heads with less risk than the head law: optimality at finite norm is a conjecture.
-# - Another task: all of this is one linear layer on Gaussian regression; label noise shrinks the gap.
+# - A layer of $H < d$ heads with less risk than the head law: its optimality at finite norm is a conjecture.
+# - Another task: all of this is about one linear layer on Gaussian regression; label noise shrinks the gap.
 # - Tokens that carry a constant, or normalised inputs: then no guess is needed.
 # - Initial weights other than ours, where the paper's recipe is concerned.
 
 # %% [markdown]
 # ## Prior art
 #
-# {cite}`vonoswald2023transformers` build the weights with which one linear layer takes a step of GD.
+# {cite}`vonoswald2023transformers` construct weights with which one linear layer takes a step of GD.
 # {cite}`ahn2023transformers` and {cite}`mahankali2024one` prove that for a prior of mean zero such a
 # (preconditioned) step is the best that the layer can do, and {cite}`zhang2024trained` that training finds it. For
 # a prior mean that is not zero, {cite}`zhang2024incontext` show an error that LSA alone cannot remove, and that
 # an added MLP lets the layer take one step of GD from a learnable start. That overlaps with
 # {cite}`xie2025initialization`, and with the gap here. We have not seen elsewhere the size of the gap for $y_q =
-# 0$ by number of heads, $2\|w^*\|^2/(CH+2)$, the number of heads that is needed, or the reading of the guess as a
+# 0$ by number of heads, $2\|w^*\|^2/(CH+2)$, the number of heads that are needed, or the reading of the guess as a
 # skip; they follow from short calculations and may well be known.
 #
 # ## Limits
@@ -486,10 +489,9 @@ pictures_exact.head_law(**size, norms=law_norms)
 # - The exact results average over prompts from one prior. The gap to GD concerns that average alone, and GD
 #   from $w^*$ is itself far from Bayes when the labels carry little noise
 #   ([references](05b_lsa_beyond)).
-# - With fewer than $d$ heads the values are attained and proved optimal in the limit of a large mean; elsewhere
-#   they are as good as a search that is not convex.
-# - Where sampled prompts were trained on for a single seed, the table says how far that run came and no
-#   more.
+# - With fewer than $d$ heads the values are attained, and proved optimal in the limit of a large mean; elsewhere
+#   their optimality rests on a search that is not convex.
+# - Where training on sampled prompts has a single seed, the table says how far that run came and no more.
 
 # %% tags=["hide-input"]
 results.values |= {

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Appendix: proofs for linear self-attention
 #
-# What [chapter 05](05_yq_lsa) uses, proved, with a check by computer where a formula could be mistyped.
+# Proofs of what [chapter 05](05_yq_lsa) uses, with checks by computer where a formula could be mistyped.
 # Notation as there: $G = EME^\top/C$, $p_h$ the last row of $W_{PV}^h$, $U_h = W_{KQ}^h\binom{I}{v^\top}$.
 
 # %% tags=["parameters", "hide-input"]
@@ -49,7 +49,7 @@ Markdown(f"Largest relative difference between the forms: **{apart:.1e}**.")
 #
 # *Proof.* Unfold $T$ as a $(d+1) \times (d+1)d$ matrix, the first index against the other two. Head $h$
 # adds $p_h \operatorname{vec}(U_h)^\top$, a matrix of rank at most 1. The unfolding has $d+1$ rows, hence
-# rank $r \le d+1$, and its singular value decomposition writes it as $r$ terms of that form: $r$ heads. ∎
+# rank $r \le \min(H, d+1)$, and its singular value decomposition writes it as $r$ such terms: $r$ heads. ∎
 #
 # ## The shift lemma
 #
@@ -64,8 +64,8 @@ Markdown(f"Largest relative difference between the forms: **{apart:.1e}**.")
 # S = \tfrac1C \textstyle\sum x_i x_i^\top, \;\; \tilde b = S u, \;\; \tilde c = u^\top S u .
 # $$
 #
-# Under $u \to -u$ the entry $\tilde b$ is odd, $S$ and $\tilde c$ are even. The cross terms vanish and the
-# risk is the sum of two separate problems:
+# Under $u \to -u$, $\tilde b$ is odd, while $S$ and $\tilde c$ are even. The cross terms vanish, and the risk is
+# the sum of two separate problems:
 #
 # $$
 # \underbrace{E\big\| \Gamma \tilde b - u \big\|^2}_{\text{odd: one step of GD from } w^*} \; + \;
@@ -79,10 +79,10 @@ Markdown(f"Largest relative difference between the forms: **{apart:.1e}**.")
 # \tfrac{d+1}{C})$, and the risk of GD is $d(1-\eta^*)$, whatever $w^*$ is.
 #
 # **Even part.** If $v$ is free, $v = w^*$ and $A = 0$ make it zero: $y_q$-LSA attains exactly the risk of
-# GD, and one head does so. If $v = 0$, the constant $w^*$ has to be made from $S$ and $\tilde c$.
-# Each component of $w^*$ meets the same problem, so the even part is $\|w^*\|^2 \min_a E (a(S, \tilde c) -
+# GD, and one head is enough. If $v = 0$, the constant $w^*$ has to be made from $S$ and $\tilde c$.
+# Each component of $w^*$ poses the same problem, so the even part is $\|w^*\|^2 \min_a E (a(S, \tilde c) -
 # 1)^2$ over linear $a$. First drop $\tilde c$: put $E[\tilde c \mid S] = \operatorname{tr} S$ in its place,
-# which keeps $a$ linear in $S$ and lowers its variance. Then average over rotations, which does not raise the
+# which keeps $a$ linear in $S$ and cannot increase its variance. Then average over rotations, which cannot raise the
 # risk either: $a$ is a multiple of $\operatorname{tr} S$. With $\operatorname{tr} S \sim \chi^2_{Cd}/C$, of
 # mean $d$ and second moment $d^2 + 2d/C$:
 #
@@ -94,7 +94,7 @@ Markdown(f"Largest relative difference between the forms: **{apart:.1e}**.")
 # $\tilde c = u^\top\Lambda^{1/2} S_z \Lambda^{1/2}u$ is not invariant under rotations of $z$: the average over
 # them is not a function of $(S_z, \tilde c)$. The order of the steps matters. $E[\tilde c \mid S_z] =
 # \operatorname{tr}(\Lambda S_z)$ is linear in $S_z$, so $\tilde c$ is dropped first, and what is left depends
-# on $S_z$ alone, which rotations leave as it is distributed. Hence $\Gamma = \big((1 + \tfrac1C)\Lambda +
+# on $S_z$ alone, whose distribution rotations do not change. Hence $\Gamma = \big((1 + \tfrac1C)\Lambda +
 # \tfrac{\operatorname{tr}\Lambda}{C} I\big)^{-1}$ and the gap $2\, w^{*\top}\Lambda w^* / (Cd + 2)$; label noise
 # is covered by `optima.optimal_risk` as well.
 #
@@ -109,10 +109,10 @@ Markdown(f"Largest relative difference between the forms: **{apart:.1e}**.")
 #
 # ## $d$ heads suffice without noise
 #
-# At this optimum $\tilde T$ needs $\Gamma$ and $a$ alone: put $\tilde T_{a,d+1,j} = \eta^* \delta_{aj}$ and
-# $\tilde T_{abj} = \alpha\, \delta_{ab} w^*_j$ for $a, b \le d$. The last row of the unfolding is zero, so
-# its rank is at most $d$. For $w^* = 0$ choose the last row alone: one head. The numerical search over $d$
-# heads must find the value of unlimited heads:
+# At this optimum only $\Gamma$ and $a$ are prescribed, so put $\tilde T_{a,d+1,j} = \eta^* \delta_{aj}$ and
+# $\tilde T_{abj} = \alpha\, \delta_{ab} w^*_j$ for $a, b \le d$, with $\alpha \operatorname{tr} S$ the best
+# $a(S)$. The last row of the unfolding is zero, so its rank is at most $d$. (For $w^* = 0$ use the last row alone:
+# one head.) The numerical search over $d$ heads must find the value of unlimited heads:
 
 # %%
 results.proved(
@@ -128,23 +128,23 @@ results.proved(
 # ## Which heads are needed
 #
 # **Lemma.** *$G$ sees only the parts $A_j$ of $\tilde T_j = (\tilde T_{abj})_{ab}$ that are symmetric in $a, b$.
-# Given the $A_j$, a tensor of $H$ heads with these parts exists just if there is a subspace $Z$ of dimension
-# $d+1-H$ with $z^\top A_j z' = 0$ for all $z, z' \in Z$ and all $j$.*
+# Given the $A_j$, a tensor of $H$ heads with these parts exists if and only if some subspace $Z$ of dimension
+# $d+1-H$ has $z^\top A_j z' = 0$ for all $z, z' \in Z$ and all $j$.*
 #
-# *Proof.* $H$ heads mean rank $H$, so that $z^\top \tilde T_j = 0$ on some $Z$ of that dimension; then $2z^\top A_j
-# z' = z^\top \tilde T_j z' + z'^\top \tilde T_j z = 0$. Conversely let $P$ project on $Z$, and $K_j = A_jP - PA_j$,
+# *Proof.* $H$ heads mean rank at most $H$, so that $z^\top \tilde T_j = 0$ on some such $Z$; then $2z^\top A_j
+# z' = z^\top \tilde T_j z' + z'^\top \tilde T_j z = 0$. Conversely let $P$ project onto $Z$ and $K_j = A_jP - PA_j$,
 # which is antisymmetric. As $PA_jP = 0$, $P(A_j + K_j) = PA_j + PA_jP - PA_j = 0$. ∎
 #
-# The subspaces of one dimension form a compact set, and the risk grows without bound in the $A_j$; so the best
+# The subspaces of a given dimension form a compact set, and the risk grows without bound in the $A_j$; so the best
 # risk of $H$ heads is attained.
 #
-# **$d$ heads are necessary** ($w^* \ne 0$, no noise). The optimum has unique $A_j$, as no quadratic form of a
-# prompt's tokens vanishes always: with $z = (z', \zeta)$, $z^\top A_j z = \alpha w^*_j\|z'\|^2 + \eta^*\zeta z'_j$.
-# With $d-1$ heads $Z$ would have two dimensions, and hold some $z = (z', 0)$ with $z' \ne 0$, so that $\alpha w^*_j
+# **$d$ heads are necessary** ($w^* \ne 0$, no noise). The $A_j$ of the optimum are unique, as no quadratic form is
+# zero on all prompts: with $z = (z', \zeta)$, $z^\top A_j z = \alpha w^*_j\|z'\|^2 + \eta^*\zeta z'_j$.
+# With $d-1$ heads $Z$ would have two dimensions and contain some $z = (z', 0)$ with $z' \ne 0$, so that $\alpha w^*_j
 # \|z'\|^2 = 0$ for all $j$: a contradiction. So $d-1$ heads are strictly worse. ∎
 #
-# **With noise** $\tilde c$ contains $\sigma^2$ and helps to make the constant. Then $d$ heads suffice just if the
-# forms $A_j$ share a real zero, and for a large prior mean there is none: the bound $d+1$ is attained.
+# **With noise** $\tilde c$ contains $\sigma^2$ and helps to make the constant. Then $d$ heads suffice if and only if
+# the forms $A_j$ share a real zero, and for a large prior mean there is none: the bound $d+1$ is attained.
 
 # %%
 results.claim(
@@ -161,9 +161,9 @@ results.claim(
 # ## The head law
 #
 # **The layer behind the formula** ($w^* = m\,e_w$, $H \le d$, no noise). One head has the row $(\sin\theta\, e_w,
-# \cos\theta)$, each other one the row of an input direction $e_i \perp e_w$. The rows of $\tilde G$ that they
-# read are $\sin\theta\, S_{w\cdot} + \cos\theta\, \tilde b$, $\sin\theta\, \tilde b_w + \cos\theta\, \tilde c$,
-# $S_{i\cdot}$ and $\tilde b_i$. With $q = 1 + \tfrac{d+1}C$, least squares gives the risk
+# \cos\theta)$, each of the others that of an input direction $e_i \perp e_w$. They read $\sin\theta\, S_{w\cdot} +
+# \cos\theta\, \tilde b$ and $\sin\theta\, \tilde b_w + \cos\theta\, \tilde c$, and $S_{i\cdot}$ and $\tilde b_i$.
+# With $q = 1 + \tfrac{d+1}C$, least squares gives the risk
 #
 # $$
 # R_H = \min_\theta \; (d-H)\Big(1 - \frac{\cos^2\theta}{q\cos^2\theta + \sin^2\theta/C}\Big) + (H-1)\Big(1 -
@@ -197,14 +197,14 @@ results.claim(
 #
 # If $k > 0$, write $\gamma = \|g\|$. The Schur complement $A_S - gg^\top/4k$ has at most $H-1$ positive
 # eigenvalues, so by Weyl's inequalities the $H$th eigenvalue $x$ of $M$ is at most $e = k + \gamma^2/4k$, and
-# the later ones at most $k$. Its tangent leaves a slack $\tfrac2C(x-\lambda)^2$, which is kept. Times $C/2$, and
-# with $Q = qC = C+d+1$ and $\gamma^2 = 4k(e-k)$, the excess over $r$ is at least
+# the later ones at most $k$. Its tangent leaves a slack $\tfrac2C(x-\lambda)^2$, which we keep. Multiplied by $C/2$,
+# and with $Q = qC = C+d+1$ and $\gamma^2 = 4k(e-k)$, the excess over $r$ is at least
 #
 # $$
 # (x-\lambda)^2 + (d-2)Q\,k^2 + 2Q\,ke - 2\lambda(d-H)\,k, \qquad x \le e, \; k \le e .
 # $$
 #
-# Call it $\Psi(k, e)$ for $x = e$. It is to be shown that the expression is not negative.
+# Call it $\Psi(k, e)$ for $x = e$. We show that the expression is not negative.
 #
 # - $e \le \lambda$: then $(x-\lambda)^2 \ge (e-\lambda)^2$, and it is at least $\Psi(k, e)$.
 # - $k \le \lambda < e$: as it grows with $e$, it is at least $\Psi(k, \lambda)$.

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Appendix: beyond one layer and one step
 #
-# [Chapter 05](05_yq_lsa) compares one layer with one step of gradient descent (GD). Here $L$ layers stand
-# beside $L$ steps, and one step beside predictors that use the whole prompt.
+# [Chapter 05](05_yq_lsa) compares one layer with one step of gradient descent (GD). Are $L$ trained layers $L$
+# steps of GD, then? And how far is one step from the best use of a prompt?
 
 # %% tags=["parameters", "hide-input"]
 from iclnb.settings import by_profile
@@ -29,11 +29,11 @@ seed = run.evaluation_seed
 # %% [markdown]
 # ## $L$ layers and $L$ steps
 #
-# Let the query enter as $-w_0^\top x_q$ and let each layer use $p = (-w_0, 1)$ and $W_{KQ} =
+# Let the query's last entry be $y_q = -w_0^\top x_q$ and let each layer use $p = (-w_0, 1)$ and $W_{KQ} =
 # -\begin{pmatrix}\eta_l I & 0\\ 0 & 0\end{pmatrix}$. By induction the last entry of column $j$ after $l$
-# layers is $y_j - (w_l - w_0)^\top x_j$: $p$ reads the residual $y_j - w_l^\top x_j$, and every column
-# moves by $-\eta_l (\tfrac1C \sum_i r_i x_i)^\top x_j$. The query entry ends as $-w_L^\top x_q$
-# (`gd.gd_stack`).
+# layers is $y_j - (w_l - w_0)^\top x_j$: $p$ reads the residual $r_j = y_j - w_l^\top x_j$, and every column
+# moves by $-\eta_l (\tfrac1C \sum_i r_i x_i)^\top x_j$. The query entry ends as $-w_L^\top x_q$, minus the
+# prediction (`gd.gd_stack`).
 
 # %%
 rates = deep.best_rates(3, **size, seed=run.data_seed)
@@ -46,9 +46,9 @@ results.proved(
 )
 
 # %% [markdown]
-# But is that what a trained stack does? Each stack starts at this construction, with rates tuned to be the
-# best together, and is then trained on sampled prompts. All entries of all weights are free, so a layer may
-# also change the inputs $x_j$ of the next one, which plain GD cannot.
+# But is this what a trained stack does? Each stack starts at this construction, slightly perturbed, with rates
+# that are best together, and is then trained on sampled prompts. All entries of all weights are free, so a layer
+# may also change the inputs $x_j$ of the next one, which plain GD cannot do.
 
 # %%
 stacks = deep.train_stacks(
@@ -71,11 +71,11 @@ results.claim(
 )
 
 # %% [markdown]
-# ## Baselines that see the whole prompt
+# ## Baselines beyond one step
 #
-# One step of GD is far from the best use of a prompt. Without noise Bayes is exact from $C = d$ on. The
-# references, with label noise of standard deviation $\sigma$; intervals over prompts where there is no
-# closed form.
+# One step of GD is not the best use of a prompt: without noise, Bayes is exact from $C = d$ on. The table shows
+# risks under label noise of standard deviation $\sigma$, with intervals over prompts where there is no closed
+# form.
 
 # %%
 tables.references(**size, norm=run.norm, noises=(0.0, 0.5, 1.0), seed=seed)

@@ -3,10 +3,10 @@
 #
 # Linear self-attention that is given a guess of the query's answer can do what gradient descent from that
 # guess does ([chapter 05](05_yq_lsa)). {cite}`xie2025initialization` (section 5.3) carry the idea over to
-# language models: a prompt scores pairs of sentences for similarity, and beside every pair, demonstrations
-# and query alike, stands the prediction of a small model. With it the answers get better. But a good guess
-# can simply be copied. Does the model copy it, improve on it, or correct it by what it got wrong on the
-# demonstrations, as gradient descent would?
+# language models: the model scores pairs of sentences for similarity, and beside every pair in its prompt,
+# demonstrations and query alike, stands the prediction of a small model. They report better answers with it.
+# But a good guess can simply be copied. Does the model copy it, improve on it, or correct it by its errors on
+# the demonstrations, as gradient descent would?
 
 # %% tags=["parameters", "hide-input"]
 from typing import Optional
@@ -71,34 +71,36 @@ run = settings.read(globals())
 # ## What is claimed, and what would refute it
 #
 # 1. **With an initial guess the model scores pairs better than without** (paper, section 5.3). *Refuted* if
-#    answers correlate no better with human scores than without a guess.
+#    answers correlate no better with human scores than without a guess, or have no smaller squared error.
 #
 # We add what the paper leaves open:
 #
 # 2. **The answer is better than the guess itself.** *Refuted* if its error is no smaller than that of the
 #    guess alone.
-# 3. **The answer adds to the guess.** A worse answer may still know something that the guess does not.
-#    *Refuted* if guess and answer together predict held-out pairs no better than the guess does, beyond what
-#    a nonlinear function of the guess would.
-# 4. **The model copies.** *Refuted* if the answer follows the truth, given the guess, more than the guess.
+# 3. **The answer adds to the guess.** Even an answer worse than the guess may hold something that the guess
+#    does not. *Refuted* if guess and answer together predict held-out pairs no better than the guess alone,
+#    beyond what a nonlinear function of the guess would gain.
+# 4. **The model copies.** *Refuted* if the answer follows the truth, given the guess, as much as the guess.
 # 5. **The model uses the guess**: it mixes it with its own reading of the pair. *Refuted* if the answer owes
-#    nothing to what the model says without a guess, or if least squares mix the two as well.
+#    nothing to what the model says without a guess, or if a least-squares mixture of the two does as well.
 # 6. **Bad guesses hurt**: a useless guess is worse than none, and an adversarial one reverses the answers.
-#    *Refuted* if the model checks the guess against what it reads.
+#    *Refuted* if answers to a useless guess correlate with human scores as well as answers to none, or answers
+#    to an adversarial one still correlate positively.
 # 7. **Trust is learned** from the demonstrations. *Refuted* if a useless guess is followed no more where the
 #    demonstrations' guesses are perfect.
 # 8. **The model corrects the guess by the residuals that the demonstrations show**, as gradient descent from
-#    the guess does. *Refuted* if raising the demonstrations' guesses or scores does not move the answer, or
-#    moves it the other way.
+#    the guess does: the answer moves with the query's guess; it falls when the demonstrations' guesses are
+#    raised, and stays when their guesses and scores are raised alike; more than half of a shift of all guesses
+#    is undone; and it leans towards the residuals that are really there. *Refuted*, part by part, otherwise.
 
 # %% [markdown]
 # ## Pairs and guesses
 #
 # Demonstrations come from the train split of the STS benchmark, queries from its test split. The small model
 # is trained as in the paper (Adam, learning rate $10^{-3}$, squared error, 10 epochs, batches of 8) on
-# features $\varphi = (|u - v|,\, u \circ v,\, 1)$ of the two sentence embeddings. It is linear,
-# $g(x) = w_0^\top \varphi(x)$: so it *is* the guess of $y_q$-LSA, and gradient descent from it is known
-# exactly.
+# features $\varphi = (|u - v|,\, u \circ v,\, 1)$ of the two sentence embeddings $u$ and $v$. It is linear,
+# $g(x) = w_0^\top \varphi(x)$, as is the trainable guess of $y_q$-LSA in chapter 05, so what gradient descent
+# from it answers is known exactly.
 #
 # Demonstrations are pairs that the small model has learned from. Its guesses on them would be better than on
 # queries, so a demonstration's guess comes from a model trained without it.
@@ -115,8 +117,8 @@ small = material.small_model(
 Markdown(display.escape(tasks.summary(rows.origins)))
 
 # %% [markdown]
-# The other guesses: word overlap, rescaled to scores by least squares on train; the mean train score, the
-# same for every pair; a random train score; and the adversarial guess $5 - g$.
+# The other guesses are word overlap, rescaled to scores by least squares on the train pairs; the mean train
+# score, the same for every pair; a random train score; and the adversarial guess $5 - g$.
 
 # %%
 guesses = material.all_guesses(
@@ -126,8 +128,8 @@ guesses = material.all_guesses(
 # %% [markdown]
 # ## Prompts
 #
-# A demonstration set is drawn once and shared by all test pairs, and under every guess. Several sets are
-# drawn; every interval below is over sets and pairs.
+# Each demonstration set is shared by all test pairs and all guesses. Several sets are drawn; every interval
+# below is over sets and pairs.
 
 # %%
 shown = material.demonstration_sets(
@@ -162,7 +164,7 @@ condition = material.Condition(shown, rows.train_scores, guesses[SMALL])
 display.verbatim(scorer.prompts(condition, [0])[0, 0].text[-360:])
 
 # %% [markdown]
-# All of it beside the paper's experiment, empty where we found no statement of the paper:
+# Here is the set-up beside the paper's, with a blank where we found no statement in the paper:
 
 # %% tags=["hide-input"]
 tables.set_up(vars(run) | {"chat": chat})
@@ -170,15 +172,15 @@ tables.set_up(vars(run) | {"chat": chat})
 # %% [markdown]
 # ## Answers
 #
-# The model's next token is the first digit of its score. The answer is the expected score
+# The model's next token is the first digit of its score. With $p(d)$ the probability of digit $d$, the answer
+# is the expected score
 #
 # $$
 # \hat y = \sum_{d=0}^{5} \frac{p(d)}{\sum_{d'} p(d')}\, s(d).
 # $$
 #
-# If the demonstrations' scores are whole, $s(d) = d$. If they have decimals, as in the benchmark and by
-# default here, the first digit leaves the score open within one point, and $s(d)$ is the mean of the train
-# scores that begin with $d$.
+# If the demonstrations' scores are whole, $s(d) = d$. If they have decimals, as by default here, the first
+# digit fixes the score only to within one point, and $s(d)$ is the mean of train scores that begin with $d$.
 
 # %%
 compared = comparison.compare(
@@ -186,8 +188,8 @@ compared = comparison.compare(
 )
 
 # %% [markdown]
-# What gradient descent from the small model's guess would answer stands beside them: one step on the same
-# demonstrations, in the same features, at the rate that is best on prompts made of train pairs.
+# The table also has what gradient descent from the small model's guess would answer: one step on the same
+# demonstrations, in the small model's features, at the rate that is best on prompts made of train pairs.
 
 # %%
 residuals = rows.train_scores - guesses[SMALL].train
@@ -203,7 +205,7 @@ descended = descent.one_step(
 tables.accuracy(compared, descended)
 
 # %% [markdown]
-# The paper's claim, in both measures, has a random guess as its control.
+# This is the paper's claim in two measures; the control is a random guess.
 
 # %%
 results.claim(
@@ -237,8 +239,8 @@ results.claim(
 # %% [markdown]
 # ## Copying
 #
-# What does the answer owe to guess and truth together? The slopes are those of
-# $\hat y \sim a + b\, g + c\, y$: a model that copies has $(b, c) = (1, 0)$. The control is the answer given
+# How much does the answer owe to the guess, and how much to the truth? The slopes are those of the regression
+# $\hat y \sim a + b\, g + c\, y$; a model that copies has $(b, c) = (1, 0)$. The control is the answer given
 # *without* a guess.
 
 # %%
@@ -256,11 +258,11 @@ results.claim(
 # %% [markdown]
 # ## Does the answer add to the guess?
 #
-# The truth is regressed on the guess, and on guess and answer, always predicting pairs that the regression
-# has not seen. A gain can mean that the answer knows something about the pair, or that it is a nonlinear
-# function of the guess, which repairs what a straight line misses. So the null permutes answers among pairs
-# of nearly the same guess: the dependence on the guess stays, the link with the pair is lost. For comparison,
-# answers given without any guess are regressed in the same way.
+# The truth is regressed on the guess alone, and on guess and answer; each regression predicts pairs that it has
+# not seen. A gain can mean that the answer holds something about the pair, or only that it is a nonlinear
+# function of the guess and so repairs what a straight line misses. So the null permutes answers among pairs
+# with nearly the same guess: the dependence on the guess stays, the link with the pair is lost. For comparison,
+# answers given without any guess are used in the same way.
 
 # %%
 added = estimates.gains(compared, run.folds)
@@ -278,10 +280,10 @@ results.claim(
 # %% [markdown]
 # ## Does it use the guess, or copy it?
 #
-# The model's *own reading* is its answer without a guess. A model that uses the guess follows both. How well
-# it weighs them shows beside least squares: the truth of held-out pairs is predicted from the guess, from the
-# own reading, from the answer, and from the best mixture of the first two. A copier's error is that of the
-# guess; a model that trusts the guess as far as it deserves reaches the mixture.
+# The model's *own reading* is its answer without a guess. A model that uses the guess follows both. To see how
+# well it weights them, least squares predict the truth of held-out pairs from the guess, from the own reading,
+# from the answer, and from the first two together (the *best mixture*). A copier has the error of the guess; a
+# model that trusts the guess as far as it deserves reaches the mixture.
 
 # %%
 errors = estimates_use.held_out(compared, run.folds)
@@ -308,10 +310,10 @@ results.claim(
 # %% [markdown]
 # ## Good and bad guesses
 #
-# What do the answers do as the quality of the guess goes from useless to perfect? A graded guess is a
-# permutation of the true scores: every grade has the mean and spread of the truth, and only the pairing gets
-# worse. Demonstrations are graded like queries, so a model could learn from them how far the guess can be
-# trusted.
+# How do the answers change as the guess goes from useless to perfect? A graded guess is a permutation of the
+# true scores: every grade has the mean and spread of the truth, and only the pairing gets worse. The
+# demonstrations' guesses have the same grade as the query's, so a model could learn from them how far to trust
+# the guess.
 
 # %%
 grades = material.graded_guesses(rows, run.grades, seed=run.guess_seed)
@@ -338,15 +340,15 @@ results.claim(
 )
 
 # %% [markdown]
-# How much weight do answers give a guess of each grade, and how much does it deserve? A copier gives 1.
+# How much weight do answers give to a guess of each grade, and how much does it deserve? A copier gives 1.
 
 # %%
 pictures.weights(graded, estimates_use.weights(compared, graded))
 
 # %% [markdown]
-# Trust that rises with the grade can be learned from the demonstrations, or the model sees which guesses fit
-# their pair. The *misleading* prompt tells: the query's guess is the useless one of the lowest grade, and the
-# demonstrations' guesses are perfect.
+# If trust rises with the grade, the model may have learned it from the demonstrations, or it may see which
+# guesses fit their pair. The *misleading* prompt tells which: the query's guess is the useless one of the
+# lowest grade, and the demonstrations' guesses are perfect.
 
 # %%
 misled = comparison.compare(
@@ -363,15 +365,15 @@ results.claim(
 # %% [markdown]
 # ## Gradient descent from the guess
 #
-# Let $w_0$ be the small model. One step of gradient descent on the demonstrations predicts
+# Let $w_0$ be the weights of the small model. One step of gradient descent on the demonstrations predicts
 #
 # $$
 # \hat y = g_q + \frac{\eta}{k} \sum_{i=1}^{k} (y_i - g_i)\, \varphi_i^\top \varphi_q ,
 # $$
 #
-# the query's guess plus the demonstrations' **residuals**, weighted by a kernel. [Chapter 05](05_yq_lsa)
-# proves that $y_q$-LSA is this, if its guess is $w_0$; with the features and weights at hand the two agree
-# to rounding:
+# the query's guess plus the demonstrations' **residuals** $y_i - g_i$, weighted by a kernel.
+# [Chapter 05](05_yq_lsa) proves that $y_q$-LSA predicts the same if its guess is that of $w_0$; with the
+# features and weights used here the two agree to rounding:
 
 # %%
 results.claim(
@@ -383,7 +385,7 @@ results.claim(
 )
 
 # %% [markdown]
-# This says how an answer must move, with $\kappa_q = \frac{\eta}{k}\sum_i \varphi_i^\top\varphi_q$:
+# This says how far an answer must move, with $\kappa_q = \frac{\eta}{k}\sum_i \varphi_i^\top\varphi_q$:
 #
 # | raised by one point | gradient descent | copier | ignores guesses |
 # |---|---|---|---|
@@ -392,14 +394,14 @@ results.claim(
 # | all guesses | $1-\kappa_q$ | $1$ | $0$ |
 # | the demonstrations' scores | $\kappa_q$ | $0$ | any |
 #
-# Demonstrations whose guesses are all a point too low should send the answer up. How far depends on the
-# rate, and the rate on what to expect: if guesses err independently, their residuals say little about the
-# query and the best $\eta$ is small; if the guesses of a prompt err together, it pays to follow. Two rates
-# are tuned on train pairs, one for guesses as they are and one for prompts whose residuals share a shift of
-# standard deviation `delta`.
+# Demonstrations whose guesses are all a point too low should raise the answer. How far depends on the rate, and
+# the best rate on how guesses err: if independently, the residuals say little about the query and the best
+# $\eta$ is small; if the guesses of a prompt err together, it is large. Two rates are tuned on train pairs,
+# one for guesses as they are and one for prompts whose residuals share a shift of standard deviation `delta`.
 #
 # An expected score over a broad distribution of digits is drawn towards the middle, which weakens all
-# responses alike; their ratios tell more than their sizes. Only what can move within the scale is moved.
+# responses alike; their ratios tell more than their sizes. Only pairs whose guesses and scores can move
+# within the scale are used.
 
 # %% tags=["hide-input"]
 condition, points = material.movable(
@@ -455,12 +457,11 @@ results.claim(
 )
 
 # %% [markdown]
-# The residuals that the small model really leaves test the same without moving anything: among queries of
-# the same guess, is the answer higher where the kernel-weighted residuals
-# $h_q = \frac1k\sum_i (y_i - g_i)\varphi_i^\top\varphi_q$ are higher? The slope of $\hat y$ on $h_q$, with
-# $g_q$ beside it and within demonstration sets, is $\eta$ for gradient descent. The control permutes the
-# residuals of a set among its demonstrations, which keeps their mean and loses which demonstration was
-# missed by how much.
+# The small model's real residuals test the same without moving anything: among queries with the same guess, is
+# the answer higher where the kernel-weighted residuals
+# $h_q = \frac1k\sum_i (y_i - g_i)\varphi_i^\top\varphi_q$ are higher? The slope of $\hat y$ on $h_q$ in a
+# regression on $g_q$ and $h_q$ within demonstration sets is $\eta$ for gradient descent. The control permutes
+# the residuals of a set among its demonstrations, so that only their mean stays.
 
 # %%
 results.claim(
@@ -477,7 +478,8 @@ results.claim(
 # ## Robustness: how the answer is read
 #
 # The greedy score is $s(\arg\max_d p(d))$. Where little probability falls on digits, the model has not
-# understood the task. Other ways to write guess and score, and plain text, are in an [appendix](06a_writing_the_guess).
+# understood the task. Other ways to write guess and score, in plain text and in the chat template, are in an
+# [appendix](06a_writing_the_guess).
 
 # %%
 tables.reading(compared)
@@ -491,20 +493,20 @@ pictures.accuracy(compared)
 # %% [markdown] tags=["answer"]
 # **What would change this answer**
 #
-# - A language model that knows more about similarity than the sentence encoder behind the guess.
+# - A language model that judges similarity better than the sentence encoder behind the guess.
 # - A guess or scores written differently: the model reads them as text ([appendix](06a_writing_the_guess)).
 # - More demonstration sets or test pairs, where a verdict is undecided.
 
 # %% [markdown]
 # ## Limits
 #
-# - The profile `paper` runs one of the paper's own models.
-# - With scores written in decimals only their first digit is read: the answers are blind to tenths, and part
-#   of any error is this rounding.
-# - Rates of gradient descent are tuned to train pairs; what a language model expects is not known, so the
-#   size of its response decides less than its sign.
-# - Some choices were made after a first look at small runs of this model: one decimal for guess and score
-#   (mixed forms had made larger errors), and what *corrects-common-shift* and *follows-real-residuals*
+# - The profile `paper` runs one of the paper's two models.
+# - With scores written in decimals only the first digit of the answer is read: answers are blind to tenths,
+#   and part of any error is this rounding.
+# - Rates of gradient descent are tuned on train pairs; how a language model expects guesses to err is not
+#   known, so the size of its response decides less than its sign.
+# - Some choices were made after a first look at small runs of the default model: one decimal for guess and
+#   score (mixed forms gave larger errors), and what *corrects-common-shift* and *follows-real-residuals*
 #   measure. Another model is the better judge of them.
 
 # %% tags=["hide-input"]

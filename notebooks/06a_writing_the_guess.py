@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Appendix: how the guess is written
 #
-# [Chapter 06](06_llm_initial_guess) writes a small model's guess beside every pair of sentences, with one
-# decimal, after the sentences. A language model reads it as text. Does it still help in the model's chat
-# template, in another place, or with another precision?
+# [Chapter 06](06_llm_initial_guess) writes a small model's guess behind every pair of sentences, with one
+# decimal. A language model reads it as text. Does it still help in the model's chat template, and how does
+# the answer change with the place and the precision of the guess?
 
 # %% tags=["parameters", "hide-input"]
 from typing import Optional
@@ -82,12 +82,12 @@ results = claims.Results(
 )
 
 # %% [markdown]
-# Train pairs and small model are those of the chapter, drawn from the same seeds; test pairs and demonstration
-# sets are its first ones.
+# Train pairs and small model are those of the chapter; test pairs and demonstration sets are its first ones.
 #
 # ## Chat templates
 #
-# The same prompts as a conversation, a turn for each pair, in the model's own chat template, if it has one.
+# The same prompts are also written as a conversation, one turn per pair, in the model's own chat template, if
+# it has one. That a guess helps there too is *refuted* if answers correlate no better than without one.
 
 # %%
 ways = comparison.by_style(
@@ -112,9 +112,9 @@ results.claim(
 # %% [markdown]
 # ## Place and precision
 #
-# Where guess and scores are written differently (a guess with a decimal, scores without), a model that
-# copies has to round, and copying the first digit does so wrongly. With both whole nothing is lost in
-# reading the answer's first digit.
+# If guess and scores are written differently (a guess with a decimal, scores without), a model that copies
+# has to round, and copying the first digit always rounds down. If both are whole, nothing is lost in reading
+# only the answer's first digit.
 
 # %%
 styles = dict(list(other_styles(style).items())[: run.variants + 1])
@@ -126,8 +126,8 @@ tables.by_style(written)
 # %% [markdown]
 # ## Limits
 #
-# - Few test pairs and demonstration sets: the intervals say how much this decides.
-# - One wording of the guess at a time; the parameter `template` tries others.
+# - There are few test pairs and demonstration sets: the intervals show how much they can decide.
+# - One wording of the guess is used at a time; the parameter `template` tries others.
 
 # %% tags=["hide-input"]
 results.values |= {

@@ -2,11 +2,11 @@
 # # Kernel, induction or report: what do the heads do?
 #
 # Some attention heads reproduce a model's answers when their weights are used as a kernel on the
-# demonstrations ([chapter 03](03_middle_layer_heads)). {cite}`han2025kernel` take them for the kernel
-# regression that in-context learning is. Two other mechanisms would look the same. An *induction head*
+# demonstrations ([chapter 03](03_middle_layer_heads)). {cite}`han2025kernel` see in them the kernel regression by
+# which, they argue, in-context learning works. Two other mechanisms would look the same. An *induction head*
 # {cite}`olsson2022induction` copies what followed an earlier cue, whatever the query says. A head that
-# *reports* looks at the labels that agree with an answer found before, elsewhere. This notebook tells the three
-# apart by causes: it changes what a head receives, and sees what follows.
+# *reports* attends to the labels that agree with an answer found before it, elsewhere in the model. This chapter
+# tells the three apart by intervention: it changes what a head receives and observes what follows.
 
 # %% tags=["parameters", "hide-input"]
 from typing import Optional
@@ -72,22 +72,25 @@ seed = run.sampling_seed
 # %% [markdown]
 # ## What is claimed, and what would refute it
 #
-# The *best heads* are those whose kernel regression gives the model's own answer most often. The claim of
-# the kernel view is that they make it, by the likeness of $x_\text{test}$ with each $x_i$. It is *refuted*
+# The *best heads* are those whose kernel regression gives the model's own answer most often: at most eight, within
+# 0.05 of the best. On the kernel view they produce this answer, and weight each $x_i$ by its likeness to
+# $x_\text{test}$. This is *refuted*
 #
-# 1. if the answer is in the residual stream before these heads: it can be read there, another run's state put
-#    in place there takes its answer along, and hiding all labels from these layers on leaves the answer;
-# 2. if their weights do not follow likeness among demonstrations of *one* label, where labels cannot help;
+# 1. if the answer is in the residual stream before these heads: it can be read there, a state put in there from a
+#    run with other labels brings more than half of that run's answer, and hiding all labels from there on leaves
+#    more than half of the answer;
+# 2. if their weights hardly follow likeness (correlation below 0.1) among demonstrations of *one* label, where
+#    labels cannot help;
 # 3. if the labels matter, and the query does not.
 #
-# On a task that a model can do without demonstrations nothing is left for them to explain. So labels are
-# also *swapped*, and replaced by *arbitrary* words whose mapping is drawn anew for each set.
+# On a task that a model can do without demonstrations, little is left for these heads to do. So labels are also
+# *swapped*, and replaced by *arbitrary* words whose mapping is drawn anew for each set.
 
 # %% [markdown]
 # ## Material
 #
-# Demonstrations are drawn once. Each set is shown with the task's own words and with arbitrary ones, each under
-# two labellings (as drawn, and every label moved on by one), to queries of its own.
+# Demonstrations are drawn once. Each set has its own queries, and is shown with the task's own words and with
+# arbitrary ones, each under two labellings: as drawn, and with every label replaced by the next one.
 
 # %%
 rows = task_rows(
@@ -127,8 +130,8 @@ verbatim(f"A prompt with arbitrary words begins:\n\n{text[:220]}")
 # %% [markdown]
 # ## Measurement
 #
-# Nothing done to the last token changes the tokens before it. These are read once; every intervention is then
-# one more run of the last token on top of them. What is read is kept, so that a second run is short.
+# Nothing done to the last token changes the tokens before it. So the model reads these once, and every
+# intervention is one more pass of the last token alone. Measurements are kept, so that a second run is short.
 
 # %%
 measured = measure(
@@ -155,8 +158,8 @@ results = claims.Results(
 conditions = list(studied.values())
 
 # %% [markdown]
-# Do the answers follow the labels shown? Both labellings count: a model that ignores them is right in half
-# of two-label prompts.
+# Do the answers follow the labels shown? Both labellings count: where there are two labels, a model that ignores
+# those shown is right half of the time.
 
 # %%
 each = {c.name: estimates.follows_demonstrations(c, drawn) for c in conditions}
@@ -171,10 +174,11 @@ estimates.claim_each(
 # %% [markdown]
 # ## The heads, side by side
 #
-# Each head is scored on the same prompts: agreement of its kernel regression with the model's answer (priors
-# off); attention from a repeated random token to what followed it before; attention on label words; whether
-# its own weights $W_O W_V$ copy a label word into the answer; weight on demonstrations that carry the model's
-# answer, beyond their share; correlation of weights with position, and with likeness within one label.
+# Each head has these scores: agreement of its kernel regression with the model's answer (both with *priors off*,
+# that is, minus their means over prompts); attention from a repeated random token to what followed it before;
+# attention on label words; whether its weights $W_O W_V$ copy a label word into the answer (*copying*); weight on
+# demonstrations that carry the model's answer, minus their share (*label-match*); correlation of its attention
+# with position, and with likeness within one label.
 
 # %%
 pictures.heads(studied["own words"])
@@ -197,8 +201,8 @@ estimates.claim_each(
 )
 
 # %% [markdown]
-# A kernel over $x$ gives more weight to what is more like the query. Among demonstrations of one label it must
-# do so without the label's help.
+# A kernel over $x$ gives more weight to what is more like the query. It must do so even among demonstrations of
+# one label. Of three measures of likeness, the one that correlates best counts.
 
 # %%
 each = {c.name: estimates.likeness(c) for c in conditions}
@@ -208,7 +212,6 @@ estimates.claim_each(
     "The best heads' weights follow likeness among demonstrations of one label",
     claims.above(LIKE),
     each,
-    section="5.3",
 )
 
 # %%
@@ -216,7 +219,7 @@ each = {c.name: estimates.induction_heads(c, seed=seed) for c in conditions}
 estimates.claim_each(
     results,
     "induction",
-    "The best heads score higher as induction heads than the others of their layers",
+    "The best heads score higher as induction heads than the heads of their layers do on average",
     claims.above(0),
     each,
 )
@@ -224,8 +227,9 @@ estimates.claim_each(
 # %% [markdown]
 # ## When is the answer there?
 #
-# The *logit lens* sends the residual stream at the last token straight to the unembedding. A linear *probe*,
-# trained on other sets, may find what the lens misses; its control is trained on permuted targets.
+# The *logit lens* sends the residual stream at the last token straight to the unembedding. The answer counts as
+# present at a layer if there, and in all later ones, lens and final answer agree in at least nine of ten prompts.
+# A linear *probe*, trained on other sets, may find what the lens misses; its control is trained on permuted targets.
 
 # %%
 readings = {}
@@ -254,18 +258,19 @@ estimates.claim_each(
 # %% [markdown]
 # ## Which way does it flow?
 #
-# To read is not to cause. At the input of a layer the residual stream $h$ at the last token is replaced by
-# that of another run, and the layers above run on. With $g$ the log-odds of the label words, the answer
-# follows by
+# That an answer can be read does not mean that it is used. So at the input of a layer, the residual stream $h$ at
+# the last token is replaced by that of another run, and later layers run on. With $g$ the log-probabilities of
+# the label words minus their mean, the answer follows the other run to the degree
 #
 # $$
 # \frac{\sum (g_\text{after} - g_\text{before}) \cdot (g_\text{other} - g_\text{before})}
 #      {\sum \lVert g_\text{other} - g_\text{before} \rVert^2},
 # $$
 #
-# 0 if nothing changes and 1 if the other run's answer comes along. The other run has another query, or
-# other labels. Before a kernel head, $h$ holds the query and no label: answers follow the first and not the
-# second. Or tokens are *hidden* from the last one, from a layer on.
+# 0 if nothing changes and 1 if the answer becomes the other run's. The other run has another query, or the other
+# labelling. Before a kernel head, $h$ would hold the query and no label: answers would follow another query's
+# state, but not another labelling's. In a second kind of intervention, tokens are *hidden* from the last one,
+# from some layer on.
 
 # %%
 pictures.flow(runs, conditions, seed=seed)
@@ -285,7 +290,8 @@ each = {c.name: flow.heads_follow(runs, c, seed=seed) for c in conditions}
 estimates.claim_each(
     results,
     "heads-follow",
-    "With another query's state in place, the best heads turn to the labels that they chose for it",
+    "With another query's state in place, the best heads attend to the labels that they attend to in that query's "
+    "own run",
     claims.above(0.5),
     each,
 )
@@ -311,7 +317,7 @@ estimates.claim_each(
 )
 
 # %% [markdown]
-# Where, then, are labels read? Hidden in one window of layers at a time, they leave this much of the answers:
+# Where, then, are labels read? If they are hidden in one window of layers only, this share of the answers is left:
 
 # %% tags=["hide-input"]
 left = {one.name: flow.windows(runs, one.name, seed=seed) for one in conditions}
@@ -327,11 +333,12 @@ table(
 # ## The verdict
 #
 # Two queries of different labels under two labellings give four answers: a 2 x 2 design, whose three effects
-# add up to all that tells answers apart. What the *query* changes whatever the labels is knowledge. What the
-# *labels* change whatever the query is a count or an echo. Their *interaction* is what a kernel over $x$
-# would give. The share of each that comes along with the state before the best heads is *report*; of what is
-# read later, the interaction is a kernel if weights follow likeness, and the labels' effect is induction.
-# One name is given from two thirds on.
+# add up to all that tells answers apart. What the *query* changes under both labellings is prior knowledge. What
+# the *labels* change for both queries is a count or an echo. Their *interaction* (*both*) is what a kernel over $x$
+# would give. The part of each effect that a state put in before the best heads brings along is *report*. Of the
+# rest, the labels' effect is *induction*, the query's is *query read later*, and the interaction is a *kernel over
+# x* if weights follow likeness (correlation of at least 0.1), else *mapping without likeness*. The model gets the
+# name of a share of two thirds or more; if there is none, it is a mixture.
 
 # %%
 pictures.shares(conditions)
@@ -359,10 +366,10 @@ estimates.claim_each(
 # %% [markdown]
 # ## The ceiling of kernel regression
 #
-# The heads may be the wrong place to look. How well can *any* kernel over $x$ predict this model's answers? It
-# may use the states of each text read alone, in any layer, at the end of the text or of its cue, with any
-# bandwidth, or a metric that is learned. Everything is chosen on other sets. The rivals see labels and their
-# order and no text, or the query and no demonstrations.
+# The heads may be the wrong place to look. How well can the best kernel over $x$ that we find predict this model's
+# answers? It compares the model's states on each text read alone, at the end of the text or of its cue; layer,
+# bandwidth, or a learned metric are chosen on other sets. Its rivals see the labels and their order but no text,
+# or the query but no demonstrations.
 
 # %% tags=["hide-input"]
 sizes = {"depths": run.depths, "folds": run.folds}
@@ -399,11 +406,12 @@ estimates.claim_each(
 # %% [markdown]
 # ## Vectors in place of demonstrations
 #
-# Without demonstrations there is nothing to average. {cite:t}`hendel2023task` and {cite:t}`todd2024function`
-# add a vector to a zero-shot prompt instead: here the mean state at the last token, or the mean head outputs,
-# of prompts from one half of the sets, on queries of the other. The controls are the vector of wrong labels
-# and that of another layer. Demonstrations do two things: they say which words are answers (nats), and which of
-# them is right (nats among label words).
+# Without demonstrations there is nothing to average. {cite:t}`hendel2023task` put the state of a prompt with
+# demonstrations into a zero-shot prompt; {cite:t}`todd2024function` add mean head outputs. Here mean states or head
+# outputs at the last token, over one half of the sets, are put in place for queries of the other; or a *vector* is
+# added, the mean state minus that of zero-shot prompts. The controls are the vector of wrong labels and that of
+# another layer. Demonstrations show which words are answers, and which of them is right: gains in log-probability
+# of the right word (nats) measure both, those among the label words (nats among label words) only the second.
 
 # %% tags=["hide-input"]
 tried = {
@@ -448,7 +456,7 @@ pictures.shares(conditions)
 # %% [markdown] tags=["answer"]
 # **What would change this answer**
 #
-# - A larger model, which follows swapped and arbitrary words where this one may not.
+# - A larger model, which may follow swapped and arbitrary words where this one does not.
 # - More sets: intervals are over sets, of which the laptop profile has few.
 # - Another choice of best heads: the verdict is about those that reproduce answers, and other heads may read
 #   labels in earlier layers.
@@ -458,10 +466,10 @@ pictures.shares(conditions)
 #
 # All interventions are at the last token. What label words pass on to later demonstrations, and these to the
 # query, is not cut; hiding everything but the labels shows how much the last token takes from there. The
-# interaction of query and labels is a kernel over $x$ only if weights follow likeness, and likeness is measured
-# in three ways, none of which need be the model's own. A state that is put in place can be corrected above by
-# heads that see the run's own labels: how far answers follow is a lower bound on what was decided, as the
-# logit lens is on what a layer holds.
+# interaction of query and labels counts as a kernel over $x$ only if weights follow likeness, and likeness is
+# measured in three ways, none of which need be the model's own. Later heads that see the run's own labels can
+# correct a state that is put in place: how far answers follow is a lower bound on what was decided, as the logit
+# lens is on what a layer holds.
 
 # %% tags=["hide-input"]
 results.values |= {

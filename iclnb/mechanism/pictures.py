@@ -44,7 +44,7 @@ def shares(conditions: Sequence[Condition]) -> Picture:
     ]
     return Picture(
         figure,
-        alt=f"Of four shares {'; '.join(words)}.",
+        alt=f"Of {len(names)} shares {'; '.join(words)}.",
         caption="Shares of the verdict (95 % intervals over sets). Dotted: from here on one name.",
     )
 

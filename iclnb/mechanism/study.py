@@ -109,16 +109,14 @@ def study(
     context = CONDITIONS[condition][0]
     votes = scores.regression(runs.of("weights", context), material.labels_in(context), material.classes)
     null = float(np.quantile(scores.null(votes, runs.of("answers", context), draws=draws, seed=seed), 0.95))
-    like = {
-        name: stats.interval(scores.over_best(part, heads.agrees), seed=seed)
-        for name, part in heads.likeness.items()
-    }
+    by_set = {name: scores.over_best(part, heads.agrees) for name, part in heads.likeness.items()}
+    like = {name: stats.interval(part, seed=seed) for name, part in by_set.items()}
     nearest = max(like, key=lambda name: np.nan_to_num(like[name].value, nan=-1))
     found = verdict(
         runs,
         condition,
         middle_layer(best),
-        likeness=float(like[nearest].value),
+        likeness=np.stack(list(by_set.values()), axis=1),
         above_null=bool(reached.low > null),
         seed=seed,
     )

@@ -108,7 +108,7 @@ def verdict(
     condition: str,
     layer: int,
     *,
-    likeness: float,
+    likeness: Float[np.ndarray, "sets measures"],
     above_null: bool,
     seed: int,
 ) -> Verdict:
@@ -118,7 +118,8 @@ def verdict(
         runs: what was read.
         condition: whose labellings make the design.
         layer: in which the best heads stand (:func:`iclnb.mechanism.decision.middle_layer`).
-        likeness: correlation of their weights with likeness within one label.
+        likeness: correlation of their weights with each measure of likeness within one label, by set; the
+            measure that correlates best counts, and is chosen anew in every resample.
         above_null: whether they reproduce answers better than the procedure does on permuted answers.
         seed: of the intervals.
     """
@@ -128,9 +129,11 @@ def verdict(
     slopes = (*slope(runs, condition, "labels", layer), *slope(runs, condition, "query", layer))
 
     def shares(*parts: np.ndarray) -> np.ndarray:
-        return shares_of(*(part.mean(0) for part in parts), likeness=likeness)
+        *means, likest = (part.mean(0) for part in parts)
+        return shares_of(*means, likeness=float(likest.max()))
 
-    estimate = stats.interval(*effect, *slopes, statistic=shares, seed=seed)
+    likeness = np.nan_to_num(likeness, nan=-1)
+    estimate = stats.interval(*effect, *slopes, likeness, statistic=shares, seed=seed)
     parts = stats.interval(*effect, statistic=_parts, seed=seed)
     decided = stats.interval(*slopes[:2], statistic=_slope, seed=seed)
     by_name = {name: _held(estimate.at(i)) for i, name in enumerate(SHARES)}

@@ -116,14 +116,15 @@ def summary(**measured: Mapping[Any, Measured]) -> dict[str, dict[str, dict[str,
 QUESTIONS = {
     "nearest-demonstrations-help": ("Do the nearest demonstrations help?", "right word, nearest - random"),
     "nearest-help-balanced": (
-        "And with as many of each label?", "right word, nearest - random"
+        "And with balanced labels?", "right word, nearest - random"
     ),
     "farthest-demonstrations-hurt": ("Do the farthest ones hurt?", "right word, farthest - random"),
     "kernel-gives-the-models-answer": (
-        "Does the retriever's own kernel give the model's answer?", "agreement beyond that both are right"
+        "Does the retriever's own kernel say more about the answer than the right label does?",
+        "agreement beyond that with other queries of the same label"
     ),
     "label-words-steer": ("Do swapped label words mislead?", "right word, swapped - own words"),
-    "arbitrary-words-are-learned": ("Can arbitrary label words be learned?", "right word, foo and bar"),
+    "arbitrary-words-are-learned": ("Can arbitrary label words be learned?", "right word, arbitrary words"),
     "flipped-labels-are-followed": ("Are flipped labels followed?", "right word, all labels flipped"),
     "random-labels-do-little-harm": ("Do random labels do little harm?", "right word, random - right labels"),
     "order-matters": ("Does the order matter?", "pairs of orders answered differently"),

@@ -1,5 +1,8 @@
 """Planted mechanisms are told apart by the chapter's own functions; random weights give none."""
 
+from types import SimpleNamespace
+
+import numpy as np
 import planted
 import pytest
 import torch
@@ -41,3 +44,26 @@ def test_shares_add_up(kernel):
     for one in kernel.conditions.values():
         assert sum(share.value for share in one.verdict.shares.values()) == pytest.approx(1)
         assert sum(share.value for share in one.verdict.effects.values()) == pytest.approx(1)
+
+
+def test_doubt_about_likeness_is_doubt_about_the_kernel(monkeypatch):
+    """Sets whose likeness lies about the bound: the kernel may have no share, or all that it could."""
+    rng, sets = np.random.default_rng(3), 20
+    size = {"query": 0.1, "labels": 0.1, "both": 0.8}
+    found = {name: mean * rng.uniform(0.9, 1.1, sets) for name, mean in size.items()}
+    monkeypatch.setattr(verdict, "effects", lambda first, second: found)
+    monkeypatch.setattr(verdict, "slope", lambda *about: (np.full(sets, 0.01), np.ones(sets)))
+    about = verdict.LIKE + rng.permutation(np.linspace(-0.3, 0.31, sets))
+
+    def share(*measures):
+        runs, likeness = SimpleNamespace(of=lambda *about: None), np.stack(measures, axis=1)
+        made = verdict.verdict(
+            runs, next(iter(verdict.CONDITIONS)), 2, likeness=likeness, above_null=True, seed=1
+        )
+        return made.shares[verdict.KERNEL]
+
+    low, unsure = share(about - 0.6), share(about)
+    sure = share(about - 0.6, np.full(sets, np.nan), about + 0.6)
+    assert low == (0, 0, 0)
+    assert unsure.value == sure.value == pytest.approx(0.99 * 0.8, rel=0.05)
+    assert sure.low > 0.7 and unsure.low < 0.1 and unsure.high > 0.7
