@@ -106,25 +106,6 @@ def medians_and_signs(study: Study, *, seed: int) -> Picture:
 
 
 @figures.picture
-def where_demonstrations_matter(noisy: Study, *, seed: int) -> Picture:
-    """Median distance against n in the second design, beside ignoring the demonstrations."""
-    shown = ("operator cosine", "prediction", "belief", "ratio")
-    lines = {k: noisy.estimate("median", k, seed=seed) for k in shown}
-    controls = {
-        LABELS_ONLY: noisy.estimate("median", LABELS_ONLY, seed=seed),
-        "posterior without demonstrations (mean)": interval(noisy.without, seed=seed),
-    }
-    figure, axes = plt.subplots(figsize=(7, 4))
-    _curves(axes, noisy.ns, lines, controls)
-    axes.set(yscale="log", ylabel="median L1 distance to the posterior")
-    axes.legend(fontsize=8)
-    alt = f"Median distance at n = {noisy.ns[-1]}: {_last({**lines, **controls})}"
-    return Picture(
-        figure, alt, "A design where demonstrations matter. Medians over prompts; bands: 95 % over HMMs."
-    )
-
-
-@figures.picture
 def two_targets(study: Study, sharper: Study, scale: float, *, seed: int) -> Picture:
     """Distance of the belief kernel to the posterior and to the drawn answer, at two scales of the rows."""
     lines = {

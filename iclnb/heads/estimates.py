@@ -19,7 +19,8 @@ MARGIN: Final = 0.05
 """Agreement, accuracy and correlation have to exceed a control by this much to be worth a claim."""
 
 NATS: Final = 0.1
-"""The same for differences of log-odds: about 0.025 of probability where both labels are equally likely."""
+"""The same for differences of log-odds: where both labels are equally likely, their probabilities move 0.05
+apart."""
 
 MAP: Final = 0.3
 """Two maps of heads have to correlate by this much to be called alike: a tenth of the variance."""

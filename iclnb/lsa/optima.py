@@ -1,4 +1,4 @@
-"""Exact population risk of the best member of each family of predictors (proofs in notebook 05)."""
+"""Exact population risk of the best member of each family of predictors (proofs in notebook 05a)."""
 
 import math
 from numbers import Integral
