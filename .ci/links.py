@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = ("*.md", "*.bib", "*.cff", "*.py", "*.toml", "*.yml")
 LINK = re.compile(r"https?://[^\s<>\"'`)\]}|\\]+")
-OURS = ("127.0.0.1", "localhost", "example.", "owner/name", "{", "www.w3.org/2000")
+OURS = ("127.0.0.1", "localhost", "example.", "owner/name", "{", "$", "www.w3.org/2000")
 
 
 def links() -> dict[str, list[str]]:

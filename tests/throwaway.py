@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -103,12 +104,20 @@ def checkout(folder: Path, notebooks: Mapping[str, str]) -> Path:
         shutil.copytree(ROOT / part, folder / part, ignore=ignore)
     for part in ("_config.yml", "_toc.yml", "requirements.txt"):
         shutil.copyfile(ROOT / part, folder / part)
+    set_address(folder / "_config.yml", "")
     (folder / "notebooks").mkdir()
     for name, text in notebooks.items():
         (folder / "notebooks" / f"{name}.py").write_text(
             text.replace("NAME", name).lstrip(), encoding="utf-8"
         )
     return folder
+
+
+def set_address(config: Path, url: str) -> None:
+    """The repository's address in a ``_config.yml``, whatever the fork that is tested has there."""
+    text, lines = re.subn(r"(?m)^(  url:) .*$", rf'\1 "{url}"', config.read_text(encoding="utf-8"))
+    assert lines == 1
+    config.write_text(text, encoding="utf-8")
 
 
 def iclnb(project: Path, *words: str) -> subprocess.CompletedProcess[str]:

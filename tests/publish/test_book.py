@@ -13,7 +13,7 @@ import audit
 import pytest
 import yaml
 from browser import CHROMIUM, served
-from throwaway import NOTEBOOK, ROOT, checkout, command, iclnb
+from throwaway import NOTEBOOK, ROOT, checkout, command, iclnb, set_address
 
 from iclnb.errors import IclnbError
 from iclnb.publish import book, notebooks
@@ -167,8 +167,7 @@ def test_launch_buttons_appear_with_the_repositorys_address_and_lead_to_the_note
     hosts = ("colab.research.google.com", "mybinder.org", "github.com")
     page = (built / "_build" / "html" / f"{chapter}.html").read_text()
     assert not any(host in page for host in hosts)
-    config = built / "_config.yml"
-    config.write_text(config.read_text().replace('url: ""', "url: https://github.com/owner/name"))
+    set_address(built / "_config.yml", "https://github.com/owner/name")
     pages = book.stage(built, built / "build" / "elsewhere")
     index = book._html(pages, built / "build" / "elsewhere-site", built / "build" / "elsewhere-html")
     links = [link for kind, link in references(index.parent / f"{chapter}.html") if kind == "links"]

@@ -4,7 +4,7 @@ import re
 
 import nbformat
 import pytest
-from throwaway import checkout
+from throwaway import checkout, set_address
 
 from iclnb.publish import notebooks, origins, status
 
@@ -92,8 +92,7 @@ def test_the_line_says_what_the_run_was_and_where_the_cell_stands(project):
 
 
 def test_with_the_repositorys_address_the_line_leads_to_the_cell(project):
-    config = project / "_config.yml"
-    config.write_text(config.read_text().replace('url: ""', "url: https://github.com/owner/name/"))
+    set_address(project / "_config.yml", "https://github.com/owner/name/")
     *_, third = lines(page(project, None, None, {"image/png": "aGk="}).cells)
     assert re.search(r"\(https://github\.com/owner/name/blob/main/notebooks/00_why\.py#L\d+-L\d+\)", third)
 
