@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from iclnb import claims, display
-from iclnb.publish import matrix, pictures_across_models
+from iclnb.publish import matrix, papers, pictures_across_models, report
 from iclnb.publish.matrix import Run
 
 EVERY, NONE, CHANGES, OPEN = (
@@ -16,12 +16,13 @@ EVERY, NONE, CHANGES, OPEN = (
 _YES, _NO = {claims.SUPPORTED, claims.PROVED}, {claims.NOT_SUPPORTED, claims.CONTRADICTED}
 
 
-def summary(runs: Sequence[Run]) -> str:
-    """The paragraph for a chapter's page, in MyST Markdown; empty unless two models share a claim.
+def summary(runs: Sequence[Run], ids: Sequence[str] = ()) -> str:
+    """The paragraphs for a chapter's page, in MyST Markdown; empty unless two models share a claim.
 
     Args:
         runs: of the chapter. Records of the task that most models have are compared; a model with several
             records of it is represented by the first.
+        ids: of the claims that answer the chapter's question; they come first.
     """
     compared = _compared(runs)
     if len(compared) < 2:
@@ -36,15 +37,16 @@ def summary(runs: Sequence[Run]) -> str:
         return ""
     counted = ", ".join(f"{len(listed)} {kind}" for kind, listed in rows.items() if listed)
     total = sum(map(len, rows.values()))
-    said = f"**Across models** ({_names(compared)}). Of the {total} claims tested on each: {counted}."
+    answers = [f"- {each}" for each in papers.told(report.rows({"": compared}, {"": ""}), ids)]
+    said = [f"**Across models** ({_names(compared)})"] + ["\n".join(answers)] * bool(answers)
+    said += [f"Of the {total} claims tested on each: {counted}.{_picture(compared)}"]
     parts = [
         f"**{len(listed)} {kind}**\n\n"
         + "\n".join(_line(*row, changes=kind in (CHANGES, OPEN)) for row in listed)
         for kind, listed in rows.items()
         if listed
     ]
-    told = "\n\n".join(parts)
-    return f"{said}{_picture(compared)}\n\n:::::{{dropdown}} Claim by claim\n\n{told}\n\n:::::"
+    return "\n\n".join([*said, ":::::{dropdown} Claim by claim", *parts, ":::::"])
 
 
 def outcome(verdicts: Iterable[str]) -> str:

@@ -19,7 +19,17 @@ from filelock import FileLock, Timeout
 from iclnb import paths
 from iclnb.errors import IclnbError, unknown
 from iclnb.fingerprint import of_modules
-from iclnb.publish import across_models, colab, made_pages, matrix, notebooks, origins, pages, side_by_side
+from iclnb.publish import (
+    across_models,
+    colab,
+    made_pages,
+    matrix,
+    notebooks,
+    origins,
+    pages,
+    papers,
+    side_by_side,
+)
 from iclnb.publish import run as runner
 from iclnb.publish.polish import polish
 from iclnb.publish.side_by_side import Failure, Task
@@ -149,8 +159,10 @@ def stage(project: Path, target: Path) -> Path:
             (folder / part).mkdir()
         titles = {}
         runs = matrix.runs(project, chapters(project))
+        answering = {each.chapter: each.claims for each in papers.read(project).questions}
         for name, listed in runs.items():
-            titles[name] = _stage_notebook(project, name, folder, across_models.summary(listed))
+            across = across_models.summary(listed, answering.get(name, ()))
+            titles[name] = _stage_notebook(project, name, folder, across)
         made_pages.write(project, folder, titles)
     return target
 

@@ -99,7 +99,7 @@ def _run(rows: Sequence[Row]) -> str:
     """One run: its model's size, and a mark for each claim."""
     first = rows[0]
     where = [] if first.recorded else [f"{HERE}, {first.profile}" if first.profile else HERE]
-    name = ", ".join([size(first.model) or "no model", *where])
+    name = ", ".join([papers.size(first.model) or "no model", *where])
     badge = ' <span class="iclnb-badge">stale</span>' if first.stale else ""
     groups = (
         papers.ordered(row for row in rows if not strict(row)),
@@ -117,12 +117,6 @@ def _run(rows: Sequence[Row]) -> str:
     )
 
 
-def size(model: str) -> str:
-    """How large a model is, as its name tells ("135M"), else its name; empty without one."""
-    found = re.search(r"(\d+(?:\.\d+)?)([mb])(?![a-z])", model.lower())
-    return f"{found[1]}{found[2].upper()}" if found else model
-
-
 def _sure(rows: Sequence[Row]) -> str:
     """How many claims are decided, and on how many models they were tested."""
     decided = sum(row.verdict != claims.INCONCLUSIVE for row in rows)
@@ -138,14 +132,19 @@ def _sure(rows: Sequence[Row]) -> str:
 
 
 def _sentence(project: Path, question: Question, rows: Sequence[Row]) -> str:
-    """The chapter's answer in a sentence; where its page gives none, how many claims hold."""
+    """What records of several models found, claim by claim; else a sentence of the chapter's answer.
+
+    Where its page gives none, how many claims hold.
+    """
+    if told := papers.told(rows, question.claims):
+        return " ".join(told)
     path = project / "build" / "executed" / f"{question.chapter}.ipynb"
     if path.is_file() and (text := answer(nbformat.read(path, as_version=4))):
         return sentence(text, question.quote)
     listed = [row for of_run in papers.shown(rows).values() for row in of_run]
     own = [row for row in listed if not strict(row)]
     sizes = sorted({row.model for row in own})
-    on = f" on {', '.join(filter(None, map(size, sizes)))}" if any(sizes) else ""
+    on = f" on {', '.join(filter(None, map(papers.size, sizes)))}" if any(sizes) else ""
     return f"Of the paper's {len(own)} claims{on}: {papers.tally(own)}." if own else "Not run yet."
 
 

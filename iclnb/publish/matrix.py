@@ -159,8 +159,8 @@ def _header(run: Run) -> str:
     return "<br>".join(lines) or "recorded"
 
 
-def badges(run: Run) -> Iterator[str]:
-    """Marks of a run: that it is stale, that its model is at chance."""
+def badges(run: Any) -> Iterator[str]:
+    """Marks of a run, or of a row of its claims: that it is stale, that its model is at chance."""
     if run.stale:
         yield '<span class="iclnb-badge">stale</span>'
     if run.at_chance:

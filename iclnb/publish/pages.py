@@ -23,8 +23,8 @@ def page(
     """The notebook that a page of the book is made from.
 
     Prose may have changed since the run, which is then still up to date, so it comes from the source.
-    Cells tagged ``answer`` stand at the end of a notebook, where their numbers are known, and at the top of
-    its page, in the same order. What records say across models and links to downloads follow them.
+    What records say across models comes first. Cells tagged ``answer`` stand at the end of a notebook, where
+    their numbers are known, and at the top of its page, in the same order; links to downloads follow them.
 
     Args:
         source: the notebook's ``.py`` file.
@@ -41,8 +41,8 @@ def page(
     if not cells or cells[0].cell_type != "markdown" or not cells[0].source.lstrip().startswith("# "):
         raise IclnbError(f"{source} must begin with a Markdown cell whose first line is its title, '# ...'")
     _insert_outputs(source.stem, cells, executed.cells)
-    answer = [cell for cell in cells[1:] if "answer" in _tags(cell)]
-    answer += [_markdown("across-models", across)] if across else []
+    answer = [_markdown("across-models", f"{across}\n\n**This run**")] if across else []
+    answer += [cell for cell in cells[1:] if "answer" in _tags(cell)]
     links = " · ".join(f"{{download}}`{kind} <{file}>`" for file, kind in downloads.items())
     rest = []
     for cell in cells[1:]:

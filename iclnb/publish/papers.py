@@ -1,15 +1,17 @@
 """What the papers say, and which claims of which chapter test it: ``book/papers.toml``."""
 
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from iclnb import claims
+from iclnb import claims, display
 from iclnb.errors import IclnbError
-from iclnb.publish import marks
+from iclnb.publish import marks, matrix
 from iclnb.publish.report import Row
+from iclnb.stats import Estimate
 
 FILE = Path("book") / "papers.toml"
 
@@ -21,11 +23,13 @@ class Question(NamedTuple):
         chapter: name of the notebook that asks it.
         says: what the paper says.
         quote: words of the part of the chapter's answer that the front page quotes; empty for its first.
+        claims: ids of the claims that answer it once several models have records.
     """
 
     chapter: str
     says: str
     quote: str = ""
+    claims: Sequence[str] = ()
 
 
 class Experiment(NamedTuple):
@@ -104,6 +108,39 @@ def ordered(rows: Iterable[Row]) -> list[Row]:
     """Claims by verdict: those that hold, those that do not, those undecided."""
     last = {claims.INCONCLUSIVE: 2, **dict.fromkeys(marks.AGAINST, 1)}
     return sorted(rows, key=lambda row: (last.get(row.verdict, 0), row.verdict))
+
+
+def told(rows: Sequence[Row], ids: Iterable[str]) -> list[str]:
+    """Some claims of one chapter, each with what the records of several models say; empty for fewer.
+
+    Args:
+        rows: of the chapter.
+        ids: of the claims.
+    """
+    speaking = [row for listed in shown(rows).values() for row in listed if row.recorded and row.model]
+    if len({row.model for row in speaking}) < 2:
+        return []
+    of = {id: [row for row in speaking if row.claim == id] for id in ids}
+    return [_told(found) for found in of.values() if found]
+
+
+def _told(rows: Sequence[Row]) -> str:
+    """A claim, and its verdicts with the models' sizes and numbers, in Markdown."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        number = (
+            "" if row.estimate is None else f"({display.cell(Estimate(row.estimate, row.low, row.high))})"
+        )
+        parts = (display.escape(size(row.model)), number, *matrix.badges(row))
+        found.setdefault(row.verdict, []).append(" ".join(filter(None, parts)))
+    listed = "; ".join(f"*{verdict}* on {', '.join(models)}" for verdict, models in found.items())
+    return f"{display.escape(rows[0].statement.removesuffix('.'))}: {listed}."
+
+
+def size(model: str) -> str:
+    """How large a model is, as its name tells ("135M"), else its name; empty without one."""
+    found = re.search(r"(\d+(?:\.\d+)?)([mb])(?![a-z])", model.lower())
+    return f"{found[1]}{found[2].upper()}" if found else model
 
 
 def verdict(rows: Sequence[Row]) -> str:

@@ -87,7 +87,7 @@ def test_one_sentence_of_an_answer(quote, sentence):
     [("smollm2-135m-instruct", "135M"), ("qwen2.5-coder-1.5b-instruct", "1.5B"), ("gpt2", "gpt2"), ("", "")],
 )
 def test_sizes_are_read_from_names(model, size):
-    assert front_page.size(model) == size
+    assert papers.size(model) == size
 
 
 @pytest.fixture
@@ -137,6 +137,23 @@ def test_the_front_page_shows_every_run_that_speaks_and_quotes_the_answer(projec
     assert "09_gone" not in text and "\n\n" not in text.split("```{raw} html\n")[1].split("\n```")[0]
 
 
+def test_records_of_several_models_answer_in_the_place_of_this_run(project):
+    path = project / "book" / "papers.toml"
+    path.write_text(path.read_text().replace('quote = "labels count"', 'claims = ["1", "0", "gone"]'))
+    runs = {"01_a": [run("m-1b", YES, NO), run("m-2b", YES, YES), run("m-3b", NO, NO, recorded=False)]}
+    text = front_page.fill(front_page.PLACE, project, report.rows(runs, TITLES), TITLES)
+    stale = '(1 [0.5, 2]) <span class="iclnb-badge">stale</span>'
+    said = (
+        f"</notebooks/01_a>` it \\<rises\\>: *not supported* on 1B {stale}; *supported* on 2B {stale}. "
+        f"it \\<rises\\>: *supported* on 1B {stale}, 2B {stale}."
+    )
+    assert text.endswith(said)
+    alone = {"01_a": [run("m-1b", YES, NO), run("m-2b", NO, NO, recorded=False)]}
+    assert "*supported* on" not in front_page.fill(
+        front_page.PLACE, project, report.rows(alone, TITLES), TITLES
+    )
+
+
 def test_a_chapter_without_an_answer_says_how_many_claims_hold(project):
     (project / "build" / "executed" / "01_a.ipynb").unlink()
     rows = report.rows({"01_a": [run("m-1b", YES, NO, NO)]}, TITLES)
@@ -171,6 +188,8 @@ def test_the_books_own_file_names_chapters_settings_and_sections_that_exist():
     claims = {}
     for record in records.all_records(ROOT):
         claims.setdefault(record.notebook, []).extend(record.results["claims"])
+    for each in known.questions:
+        assert set(each.claims) <= {claim["id"] for claim in claims[each.chapter]}, each
     for each in known.experiments:
         settings = notebooks.parameters(notebooks.source(ROOT, each.chapter))
         named = re.findall(r"\{(\w+)\}", " ".join(choice for _, choice in each.open))

@@ -58,10 +58,9 @@ def text(cell):
     return cell.source if cell.cell_type == "markdown" else "".join(out.text for out in cell.outputs)
 
 
-def made(path, **options):
-    return pages.page(
-        path, executed(path, **options), RECORD, {"../a.py": "script", "../b.ipynb": "notebook"}
-    )
+def made(path, across="", **options):
+    downloads = {"../a.py": "script", "../b.ipynb": "notebook"}
+    return pages.page(path, executed(path, **options), RECORD, downloads, across)
 
 
 @pytest.mark.parametrize("injected", [False, True])
@@ -80,6 +79,15 @@ def test_the_answer_stands_below_the_question_and_no_output_is_lost(path, inject
     ]
     assert "Settings" in settings.source and "hide-input" in cells[1].metadata.tags
     nbformat.validate(made(path, injected=injected))
+
+
+def test_what_records_say_across_models_comes_before_this_runs_answer(path):
+    cells = made(path, across="Of **three** models two.").cells
+    assert [text(cell) for cell in cells[:3]] == [
+        "# Why so?\n\nThe question.",
+        "Of **three** models two.\n\n**This run**",
+        "of first + 1",
+    ]
 
 
 def test_the_settings_are_those_of_the_record_and_shown_letter_by_letter(path):
