@@ -37,7 +37,7 @@ def summary(runs: Sequence[Run], ids: Sequence[str] = ()) -> str:
         return ""
     counted = ", ".join(f"{len(listed)} {kind}" for kind, listed in rows.items() if listed)
     total = sum(map(len, rows.values()))
-    answers = [f"- {each}" for each in papers.told(report.rows({"": compared}, {"": ""}), ids)]
+    answers = [f"- {each}" for each in papers.told(report.rows({"": compared}, {"": ""}), ids, numbers=True)]
     said = [f"**Across models** ({_names(compared)})"] + ["\n".join(answers)] * bool(answers)
     said += [f"Of the {total} claims tested on each: {counted}.{_picture(compared)}"]
     parts = [

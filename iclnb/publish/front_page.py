@@ -39,7 +39,7 @@ def fill(text: str, project: Path, rows: Sequence[Row], titles: Mapping[str, str
         for q in asked
     ]
     shown = picture(asked, of, titles)
-    made = f"```{{raw}} html\n{shown}\n```\n\n## In one sentence each\n\n" + "\n".join(sentences)
+    made = f"```{{raw}} html\n{shown}\n```\n\n## In short\n\n" + "\n".join(sentences)
     return text.replace(PLACE, made)
 
 
@@ -136,7 +136,7 @@ def _sentence(project: Path, question: Question, rows: Sequence[Row]) -> str:
 
     Where its page gives none, how many claims hold.
     """
-    if told := papers.told(rows, question.claims):
+    if told := papers.told(rows, question.claims, numbers=False):
         return " ".join(told)
     path = project / "build" / "executed" / f"{question.chapter}.ipynb"
     if path.is_file() and (text := answer(nbformat.read(path, as_version=4))):

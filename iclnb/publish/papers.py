@@ -110,28 +110,28 @@ def ordered(rows: Iterable[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: (last.get(row.verdict, 0), row.verdict))
 
 
-def told(rows: Sequence[Row], ids: Iterable[str]) -> list[str]:
+def told(rows: Sequence[Row], ids: Iterable[str], *, numbers: bool) -> list[str]:
     """Some claims of one chapter, each with what the records of several models say; empty for fewer.
 
     Args:
         rows: of the chapter.
         ids: of the claims.
+        numbers: whether estimates and intervals are given, too.
     """
     speaking = [row for listed in shown(rows).values() for row in listed if row.recorded and row.model]
     if len({row.model for row in speaking}) < 2:
         return []
     of = {id: [row for row in speaking if row.claim == id] for id in ids}
-    return [_told(found) for found in of.values() if found]
+    return [_told(found, numbers) for found in of.values() if found]
 
 
-def _told(rows: Sequence[Row]) -> str:
-    """A claim, and its verdicts with the models' sizes and numbers, in Markdown."""
+def _told(rows: Sequence[Row], numbers: bool) -> str:
+    """A claim, and its verdicts with the models' sizes, in Markdown."""
     found: dict[str, list[str]] = {}
     for row in rows:
-        number = (
-            "" if row.estimate is None else f"({display.cell(Estimate(row.estimate, row.low, row.high))})"
-        )
-        parts = (display.escape(size(row.model)), number, *matrix.badges(row))
+        known = numbers and row.estimate is not None
+        number = display.cell(Estimate(row.estimate, row.low, row.high)) if known else ""
+        parts = (display.escape(size(row.model)), number and f"({number})", *matrix.badges(row))
         found.setdefault(row.verdict, []).append(" ".join(filter(None, parts)))
     listed = "; ".join(f"*{verdict}* on {', '.join(models)}" for verdict, models in found.items())
     return f"{display.escape(rows[0].statement.removesuffix('.'))}: {listed}."
