@@ -133,7 +133,8 @@ def verdict(
         return shares_of(*means, likeness=float(likest.max()))
 
     likeness = np.nan_to_num(likeness, nan=-1)
-    estimate = stats.interval(*effect, *slopes, likeness, statistic=shares, seed=seed)
+    # not smooth: where likeness is about its bound, the kernel's share is all or nothing
+    estimate = stats.interval(*effect, *slopes, likeness, statistic=shares, smooth=False, seed=seed)
     parts = stats.interval(*effect, statistic=_parts, seed=seed)
     decided = stats.interval(*slopes[:2], statistic=_slope, seed=seed)
     by_name = {name: _held(estimate.at(i)) for i, name in enumerate(SHARES)}

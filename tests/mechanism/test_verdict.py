@@ -62,8 +62,9 @@ def test_doubt_about_likeness_is_doubt_about_the_kernel(monkeypatch):
         )
         return made.shares[verdict.KERNEL]
 
-    low, unsure = share(about - 0.6), share(about)
+    low, unsure, higher = share(about - 0.6), share(about), share(about + 0.04)
     sure = share(about - 0.6, np.full(sets, np.nan), about + 0.6)
     assert low == (0, 0, 0)
     assert unsure.value == sure.value == pytest.approx(0.99 * 0.8, rel=0.05)
     assert sure.low > 0.7 and unsure.low < 0.1 and unsure.high > 0.7
+    assert higher.value == sure.value and higher.low < 0.1, "no single set decides, yet a redraw may"
