@@ -32,7 +32,7 @@ FORMULAS = """() => [
     .map(e => "MathJax does not understand: " + e.closest("p, div, li, td").textContent.slice(0, 40)),
 ]"""
 ANSWER = """() => {
-  const answer = document.querySelector(".tag_answer .cell_output");
+  const answer = document.querySelector(".iclnb-across, .tag_answer .cell_output");
   return answer && answer.getBoundingClientRect().top + scrollY;
 }"""
 OPEN = """() => {

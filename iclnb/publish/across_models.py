@@ -46,7 +46,8 @@ def summary(runs: Sequence[Run], ids: Sequence[str] = ()) -> str:
         for kind, listed in rows.items()
         if listed
     ]
-    return "\n\n".join([*said, ":::::{dropdown} Claim by claim", *parts, ":::::"])
+    folded = [":::::{dropdown} Claim by claim", *parts, ":::::"]
+    return "\n\n".join(["::::::{container} iclnb-across", *said, *folded, "::::::"])
 
 
 def outcome(verdicts: Iterable[str]) -> str:
