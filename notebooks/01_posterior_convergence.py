@@ -8,7 +8,7 @@
 # $$\hat y = \frac{\sum_i e(y_i)\, K(x_\text{test}, x_i)}{\sum_i K(x_\text{test}, x_i)}$$
 #
 # with one particular kernel $K$ ($e(y)$ is the unit vector of label $y$), and check it on synthetic data
-# (appendix C, table 3). This chapter uses no language model: posteriors and limits are computed exactly.
+# (appendix C, table 3). No language model is needed here.
 
 # %% tags=["parameters", "hide-input"]
 from iclnb.settings import by_profile
