@@ -401,7 +401,7 @@ claim(
 
 # %%
 for method in calibration.METHODS:
-    for end, measure, what, criterion in estimates_order.MENDED:
+    for end, measure, what, criterion in estimates_order.CALIBRATION_AIMS:
         found = estimates_order.after_less_before(
             in_order, measure, method, seed=seed
         )

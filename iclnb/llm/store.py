@@ -32,6 +32,7 @@ _CODE = (
     "iclnb.llm.attention.prefix_pass",
     "iclnb.llm.attention.probe",
     "iclnb.llm.attention.refusals",
+    "iclnb.llm.attention.rounding",
     "iclnb.llm.attention.split_softmax",
     "iclnb.llm.kernel_weights",
     "iclnb.llm.passes",

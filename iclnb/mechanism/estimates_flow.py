@@ -9,7 +9,6 @@ from iclnb.mechanism.flow import kept, places, without_prior
 from iclnb.mechanism.material import CONDITIONS
 from iclnb.mechanism.passes import Runs
 from iclnb.mechanism.study import Condition
-from iclnb.mechanism.verdict import slope
 from iclnb.stats import Estimate
 
 
@@ -25,15 +24,6 @@ def ratio(up: Float[np.ndarray, " sets"], down: Float[np.ndarray, " sets"], *, s
 def decided_before(one: Condition) -> Evidence:
     """How far answers follow the residual stream of the other labelling, put in before the best heads."""
     return Evidence(one.verdict.decided, 0.0, "a residual stream that holds no decision")
-
-
-def follows_query(runs: Runs, one: Condition, *, seed: int) -> Evidence:
-    """How far answers follow another query's residual stream, put in place before the best heads."""
-    return Evidence(
-        ratio(*slope(runs, one.name, "query", one.verdict.layer), seed=seed),
-        0.0,
-        "a residual stream that holds nothing of the query",
-    )
 
 
 def heads_follow(runs: Runs, one: Condition, *, seed: int) -> Evidence:

@@ -55,7 +55,7 @@ def after_less_before(ordered: Ordered, measure: Measure, method: str, *, seed: 
     return Evidence(over(after - before, seed=seed), float(np.nanmean(null - before)), ELSEWHERE)
 
 
-MENDED = (
+CALIBRATION_AIMS = (
     ("steadies", flips, "makes two orders of a set get different answers less often", below(0)),
     ("helps", accuracy, "makes more answers right", above(0)),
 )

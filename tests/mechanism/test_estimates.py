@@ -23,8 +23,10 @@ def test_a_kernel_head_decides_and_a_report_head_comes_after(kernel, report):
     for found, decided in ((kernel, 0), (report, 1)):
         for name, one in found.conditions.items():
             runs = found.measured.runs
-            query = estimates_flow.follows_query(runs, one, seed=0).estimate
-            assert query.value == pytest.approx(1, abs=0.1), "the query is there before the heads in both"
+            query = verdict.slope(runs, one.name, "query", one.verdict.layer)
+            assert estimates_flow.ratio(*query, seed=0).value == pytest.approx(1, abs=0.1), (
+                "the query is there before the heads in both"
+            )
             left = estimates_flow.without_labels(runs, one, seed=0)
             assert left.estimate.value == pytest.approx(decided, abs=0.1)
             lens = {name: decision.lens(found.reader, runs, found.material, name)}

@@ -44,6 +44,7 @@ from iclnb.llm.attention.refusals import (
     require_every_layer,
     require_probabilities,
 )
+from iclnb.llm.attention.rounding import is_judging, require_equal
 from iclnb.llm.attention.split_softmax import last_row
 
 _ENTRY = "iclnb_last_token"
@@ -123,29 +124,47 @@ class _Capture:
 
 _CURRENT: ContextVar[_Capture] = ContextVar("iclnb_capture")
 
+Attended = tuple[Float[Tensor, "batch tokens heads dim"], Float[Tensor, "batch heads tokens"] | None]
+"""What a layer's heads put out, and the attention of each prompt's last token."""
+
 
 def _attend_fused(
     module: torch.nn.Module,
     query: Float[Tensor, "batch heads tokens dim"],
     key: Float[Tensor, "batch kv_heads tokens dim"],
     value: Float[Tensor, "batch kv_heads tokens dim"],
-    attention_mask: None,
+    attention_mask: BlockMask | None,
     **settings: object,
 ) -> tuple[Float[Tensor, "batch tokens heads dim"], None]:
     """Fused causal attention; the last tokens' rows, written out, go to the current capture."""
     capture, layer = _CURRENT.get(), module.layer_idx
     if not is_common(architectures.eager_of(module)):
         raise TypeError(f"the eager attention of {type(module).__name__} is its own")
+    if is_judging():
+        single = query.float(), key.float(), value.float()
+        want = _eager(module, capture.last, *single, attention_mask, **settings)
+        require_equal(_fused(module, capture.last, *single, **settings), want)
+        return _attend(module, query, key, value, attention_mask, **settings)
     if layer in capture.rows:
         raise TypeError(f"layer {layer} attends twice")
-    capture.rows[layer] = None
-    if layer in capture.wanted:
-        last = torch.tensor(capture.last, device=query.device)
-        later = torch.arange(key.shape[2], device=query.device) > last[:, None]
-        unseen = torch.zeros_like(later, dtype=torch.float32).masked_fill(later, -torch.inf)
-        queries = query[torch.arange(len(last), device=query.device), :, last]
-        capture.rows[layer] = last_row(queries, key[0, :, :0], key, unseen, settings["scaling"])
-    return sdpa_attention_forward(module, query, key, value, None, **settings)
+    output, row = _fused(module, capture.last, query, key, value, row=layer in capture.wanted, **settings)
+    capture.rows[layer] = row
+    return output, None
+
+
+def _fused(
+    module: torch.nn.Module, last: list[int], query: Tensor, key: Tensor, value: Tensor, *,
+    row: bool = True, **settings: object,
+) -> Attended:  # fmt: skip
+    """Causal attention of all tokens, and the last tokens' rows written out if asked for."""
+    output, _ = sdpa_attention_forward(module, query, key, value, None, **settings)
+    if not row:
+        return output, None
+    index = torch.tensor(last, device=query.device)
+    later = torch.arange(key.shape[2], device=query.device) > index[:, None]
+    unseen = torch.zeros_like(later, dtype=torch.float32).masked_fill(later, -torch.inf)
+    queries = query[torch.arange(len(last), device=query.device), :, index]
+    return output, last_row(queries, key[0, :, :0], key, unseen, settings["scaling"])
 
 
 def _through_sdpa(
@@ -157,7 +176,8 @@ def _through_sdpa(
 ) -> list[Float[Tensor, "batch heads tokens"]]:
     """One forward pass under :func:`_attend_fused`, to which padding on the right is what comes later."""
     capture, inner = _Capture(last, frozenset(wanted)), body(model)
-    with attending(model, _ENTRY, _attend_fused, lambda **_: None, _CURRENT, capture):
+    mask = BlockMask if is_judging() else lambda **_: None
+    with attending(model, _ENTRY, _attend_fused, mask, _CURRENT, capture):
         inner(input_ids=input_ids, use_cache=False, **accepted(inner, {"logits_to_keep": 1}))
     return [capture.rows[layer] for layer in wanted]
 
@@ -171,16 +191,26 @@ def _attend(
     **settings: object,
 ) -> tuple[Float[Tensor, "batch tokens heads dim"], None]:
     """The module's eager attention, block by block; the last tokens' rows go to the current capture."""
-    capture, outputs, found = _CURRENT.get(), [], {}
-    for start, output, probabilities in in_blocks(module, query, key, value, attention_mask, **settings):
-        outputs.append(output)
-        for prompt, last in enumerate(capture.last):
-            if start <= last < start + output.shape[1]:
-                found[prompt] = probabilities[prompt, :, last - start, : key.shape[2]].clone()
+    capture = _CURRENT.get()
     if module.layer_idx in capture.rows:
         raise TypeError(f"layer {module.layer_idx} attends twice")
-    capture.rows[module.layer_idx] = torch.stack([found[prompt] for prompt in range(len(capture.last))])
-    return torch.cat(outputs, dim=1), None
+    output, row = _eager(module, capture.last, query, key, value, attention_mask, **settings)
+    capture.rows[module.layer_idx] = row
+    return output, None
+
+
+def _eager(
+    module: torch.nn.Module, last: list[int], query: Tensor, key: Tensor, value: Tensor, mask: BlockMask,
+    **settings: object,
+) -> Attended:  # fmt: skip
+    """The module's eager attention by blocks of queries, and the last tokens' rows."""
+    outputs, found = [], {}
+    for start, output, probabilities in in_blocks(module, query, key, value, mask, **settings):
+        outputs.append(output)
+        for prompt, index in enumerate(last):
+            if start <= index < start + output.shape[1]:
+                found[prompt] = probabilities[prompt, :, index - start, : key.shape[2]].clone()
+    return torch.cat(outputs, dim=1), torch.stack([found[prompt] for prompt in range(len(last))])
 
 
 def _through_interface(

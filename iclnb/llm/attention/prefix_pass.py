@@ -1,9 +1,10 @@
 """The two ways to run queries on top of a shared prefix, for architectures that offer one or the other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -23,6 +24,7 @@ from iclnb.llm.attention.architectures import (
 from iclnb.llm.attention.head_hooks import Edit, head_outputs
 from iclnb.llm.attention.prefix_keys import SharedPrefix
 from iclnb.llm.attention.refusals import require_every_layer
+from iclnb.llm.attention.rounding import is_judging, require_equal
 from iclnb.llm.attention.split_softmax import last_row, merged_attention
 
 _ENTRY = "iclnb_shared_prefix"
@@ -49,12 +51,12 @@ _CURRENT: ContextVar[_Batch] = ContextVar("iclnb_shared_prefix")
 class _Mask(BlockMask):
     """The mask of the whole batch, made once and read by every layer."""
 
-    def whole(self, query: Tensor) -> tuple[Float[Tensor, "batch 1 queries tokens"], int, bool]:
-        """The additive mask, how many of its columns are prefix, and whether all the prefix is visible."""
+    def whole(self, query: Tensor) -> tuple[Float[Tensor, "batch 1 queries tokens"], bool]:
+        """The additive mask, and whether all the prefix is visible."""
         if not hasattr(self, "_whole"):
             total, own = self.arguments["kv_length"], query.shape[2]
             mask = self.rows(total - own, total, query)
-            self._whole = mask, total - own, not mask[..., : total - own].any()
+            self._whole = mask, not mask[..., : total - own].any()
         return self._whole
 
 
@@ -88,21 +90,43 @@ def _attend(
         raise TypeError(f"layer {layer} attends twice")
     prefix_key, prefix_value = (part[layer] for part in (batch.prefix.keys, batch.prefix.values))
     _refuse_other_shapes(query, (prefix_key, prefix_value), (key, value))
-    mask, before, visible = attention_mask.whole(query)
-    if visible and is_common(eager) and query.shape[-1] == value.shape[-1]:
-        own, scaling = mask[..., before:], settings["scaling"]
-        output = merged_attention(query, prefix_key, prefix_value, key, value, own, scaling)
-        batch.rows[layer] = None
-        if layer in batch.wanted:
-            batch.rows[layer] = last_row(query[:, :, -1], prefix_key, key, own[:, 0, -1], scaling)
-        return output.transpose(1, 2).contiguous(), None
+    mask, visible = attention_mask.whole(query)
+    parts = query, prefix_key, prefix_value, key, value
+    fused = visible and is_common(eager) and query.shape[-1] == value.shape[-1]
+    if fused and is_judging():
+        single, wide = tuple(part.float() for part in parts), mask.float()
+        require_equal(_merged(single, wide, settings), _joined(module, single, wide, settings))
+        fused = False
+    if fused:
+        output, row = _merged(parts, mask, settings, last=layer in batch.wanted)
+    else:
+        output, row = _joined(module, parts, mask, settings)
+    batch.rows[layer] = row if layer in batch.wanted else None
+    return output, None
+
+
+def _merged(
+    parts: Sequence[Tensor], mask: Tensor, settings: Mapping[str, Any], *, last: bool = True
+) -> tuple[Float[Tensor, "batch tokens heads dim"], Float[Tensor, "batch heads tokens"] | None]:
+    """Attention over prefix and suffixes apart, and the last token's row."""
+    query, prefix_key, _, key, _ = parts
+    own, scaling = mask[..., mask.shape[-1] - key.shape[2] :], settings["scaling"]
+    output = merged_attention(*parts, own, scaling).transpose(1, 2).contiguous()
+    row = last_row(query[:, :, -1], prefix_key, key, own[:, 0, -1], scaling) if last else None
+    return output, row
+
+
+def _joined(
+    module: torch.nn.Module, parts: Sequence[Tensor], mask: Tensor, settings: Mapping[str, Any]
+) -> tuple[Float[Tensor, "batch tokens heads dim"], Float[Tensor, "batch heads tokens"]]:
+    """The module's eager attention over the joined keys, and the last token's row."""
+    query, prefix_key, prefix_value, key, value = parts
     joined = (
         torch.cat([part.expand(len(query), -1, -1, -1), own], dim=2)
         for part, own in ((prefix_key, key), (prefix_value, value))
     )
-    output, probabilities = eager(module, query, *joined, mask, **settings)
-    batch.rows[layer] = probabilities[:, :, -1, : mask.shape[-1]] if layer in batch.wanted else None
-    return output, None
+    output, probabilities = eager_of(module)(module, query, *joined, mask, **settings)
+    return output, probabilities[:, :, -1, : mask.shape[-1]]
 
 
 def _refuse_other_shapes(query: Tensor, prefix: tuple[Tensor, Tensor], own: tuple[Tensor, Tensor]) -> None:

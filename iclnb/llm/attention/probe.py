@@ -6,8 +6,9 @@ An architecture is judged by what it does, not by its name. On a prompt of some 
 - what is captured must equal the model's own ``output_attentions=True`` under eager attention, with padding
   on either side, and under a shared prefix with suffixes of several lengths.
 
-The ways to capture are tried one after another; where none is exact, the model is refused. The outcome is
-kept as long as the model lives and its settings stay.
+The ways to capture are tried one after another; where none is exact, the model is refused. In half precision
+a way is tried with eager attention, and its fused attention is judged apart, in float32
+(:mod:`iclnb.llm.attention.rounding`). The outcome is kept as long as the model lives and its settings stay.
 """
 
 from collections.abc import Callable, Iterable
@@ -26,14 +27,11 @@ from iclnb.llm.attention.refusals import (
     refusing,
     require_every_layer,
 )
+from iclnb.llm.attention.rounding import HALVES, TOLERANCE, judging
 
 _PREFIX, _SUFFIXES = 10, (9, 4, 1)
-_TOLERANCE = 1e-4
-"""Largest difference of a probability that counts as rounding, in float32."""
 _HALF = 0.05
 """Largest mean total variation distance that counts as rounding, in half precision."""
-
-_HALVES = (torch.float16, torch.bfloat16)
 
 _known: WeakKeyDictionary[PreTrainedModel, dict] = WeakKeyDictionary()
 
@@ -157,7 +155,7 @@ def _refuse_what_is_not_causal(model: PreTrainedModel) -> None:
         with implementation(model, name):
             one, other = (_logits(model, row[None])[0].float() for row in ids)
         change = (one - other).abs().amax(dim=1)
-        rounding = _HALF if model.dtype in _HALVES else _TOLERANCE
+        rounding = _HALF if model.dtype in HALVES else TOLERANCE
         if not change[:-1].max() <= rounding * change[-1]:
             raise CaptureError(model, "it is not causal: a later token changes what it says at earlier ones")
 
@@ -167,7 +165,7 @@ def _first_exact(model: PreTrainedModel, ways: Iterable, compare: Callable) -> o
     reasons = []
     for way in ways:
         try:
-            with refusing(model):
+            with refusing(model), judging(model):
                 got, want = compare(way)
                 if got.shape == want.shape and _equal(model, got, want):
                     return way
@@ -180,9 +178,9 @@ def _first_exact(model: PreTrainedModel, ways: Iterable, compare: Callable) -> o
 def _equal(model: PreTrainedModel, got: Tensor, want: Tensor) -> bool:
     """Whether probabilities differ by no more than rounding."""
     difference = (got.float().cpu() - want.float().cpu()).abs()
-    if model.dtype in _HALVES:
+    if model.dtype in HALVES:
         return bool(difference.sum() <= 2 * _HALF * want.float().sum().cpu())
-    return bool(difference.max() <= _TOLERANCE)
+    return bool(difference.max() <= TOLERANCE)
 
 
 def _own(

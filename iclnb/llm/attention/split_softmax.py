@@ -74,9 +74,12 @@ def last_row(
     mask: Float[Tensor, "batch tokens"],
     scaling: float,
 ) -> Float[Tensor, "batch heads keys"]:
-    """The attention probabilities of each prompt's last query over prefix and suffix, in float32."""
-    grouped = query.reshape(len(query), len(prefix_key), -1, query.shape[-1])
-    before = torch.einsum("bkgd,kpd->bkgp", grouped, prefix_key).flatten(1, 2).float()
-    own = torch.matmul(grouped, key.transpose(2, 3)).flatten(1, 2).float()
+    """The attention probabilities of each prompt's last query over prefix and suffix.
+
+    Scores are never rounded to half precision, as they are not inside fused attention.
+    """
+    grouped = query.reshape(len(query), len(prefix_key), -1, query.shape[-1]).float()
+    before = torch.einsum("bkgd,kpd->bkgp", grouped, prefix_key.float()).flatten(1, 2)
+    own = torch.matmul(grouped, key.float().transpose(2, 3)).flatten(1, 2)
     scores = torch.cat([before * scaling, own * scaling + mask[:, None]], dim=-1)
     return torch.softmax(scores, dim=-1)

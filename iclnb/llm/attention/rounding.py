@@ -1,0 +1,45 @@
+"""Half precision: fused attention is judged in float32, on the queries, keys and values a layer is given.
+
+In half precision an architecture's eager attention rounds its scores. Where they are large (Qwen has large
+biases), that changes probabilities by more than a tolerance for mistakes could allow: fused attention, which
+keeps scores in float32, then differs from it by being closer to the truth. So a way to capture is tried with
+eager attention in every layer; beside it, fused attention must give the same numbers as eager attention from
+the same inputs in float32.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+HALVES = (torch.float16, torch.bfloat16)
+TOLERANCE = 1e-4
+"""Largest difference of a probability that counts as rounding, in float32."""
+
+_JUDGING: ContextVar[bool] = ContextVar("iclnb_judging", default=False)
+
+
+@contextmanager
+def judging(model: PreTrainedModel) -> Iterator[None]:
+    """Inside the block, and in half precision alone, layers that could attend fused are judged."""
+    token = _JUDGING.set(model.dtype in HALVES)
+    try:
+        yield
+    finally:
+        _JUDGING.reset(token)
+
+
+def is_judging() -> bool:
+    """Whether fused attention is to be compared with eager attention now, and eager attention to be used."""
+    return _JUDGING.get()
+
+
+def require_equal(fused: Sequence[Tensor], eager: Sequence[Tensor]) -> None:
+    """Raise ``TypeError`` unless both give the same outputs and probabilities up to float32's rounding."""
+    for found, want in zip(fused, eager, strict=True):
+        scale = max(1.0, float(want.abs().max()))
+        if found.shape != want.shape or not (found - want).abs().max() <= TOLERANCE * scale:
+            raise TypeError("fused attention gives other numbers than eager attention from the same inputs")
