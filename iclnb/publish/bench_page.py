@@ -34,6 +34,7 @@ NAMES = {
     "sweep, exact gradient": "ours, exact gradient",
     "sweep, PyTorch loop": "PyTorch, a loop over models and heads",
 }
+LARGER = "larger, "
 STEPS = 5000
 """Of the sweep of paper B."""
 
@@ -206,6 +207,31 @@ def _shared(record: Mapping[str, Any], found: Sequence[Row]) -> Iterator[str]:
     yield display.table(
         ("way", "a query, ms", "times the throughput", "of the machine's rate", "MB"), listed
     ).data
+    yield from _larger(record, found, peaks)
+
+
+def _larger(
+    record: Mapping[str, Any], found: Sequence[Row], peaks: Mapping[str, float | None]
+) -> Iterator[str]:
+    """The same with larger models, where these had been fetched."""
+    measured = of(found, "models")
+    if len(measured) < 2:
+        return
+    yield (
+        f"The same with larger models, {measured[0].size} queries in bfloat16. The smaller a model, the more "
+        "of its time goes to what is not a matrix product."
+    )
+    listed = [
+        (
+            display.Author(f"`{row.way.removeprefix(LARGER) if row.way not in SHARED else record['model']}`"),
+            display.Author(_time(row.seconds)),
+            _count(rate(row)),
+            f"{100 * rate(row) / peaks['bfloat16']:.0f} %" if peaks.get("bfloat16") else "",
+            _count(row.megabytes),
+        )
+        for row in measured
+    ]
+    yield display.table(("model", "a query, ms", "GFLOP/s", "of the machine's rate", "MB"), listed).data
 
 
 def _theory(record: Mapping[str, Any], found: Sequence[Row]) -> Iterator[str]:

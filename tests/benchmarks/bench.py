@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import peers
 import psutil
+from of_models import LARGER
 
 from iclnb import paths
 from iclnb.provenance import provenance
@@ -66,6 +67,7 @@ FULL = (
     Experiment("layers", "layers", (5, 10, 20, 30), CAPTURE[:2], {"tokens": 600}),
     Experiment("queries", "queries", (16, 64, 256, 512), (*SHARED, "one by one, eager"), READ,
                {"one by one, eager": 16}),
+    Experiment("models", "queries", (64,), (SHARED[1], *(f"larger, {name}" for name in LARGER)), READ),
     Experiment("demonstrations", "shown", (4, 8, 16, 32, 64), SHARED, READ),
     Experiment("sets", "sets", (1, 2, 4, 8), SHARED, READ),
     Experiment("prompts", "prompts", (125, 500, 2000), POSTERIORS, {"tasks": 8}),

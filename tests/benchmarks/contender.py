@@ -34,6 +34,10 @@ class Work(NamedTuple):
     gflop: float | None = None
 
 
+class NotHere(Exception):
+    """What a way needs is not on this machine; the message says how to get it."""
+
+
 def measured(work: Work, device: str) -> dict[str, Any]:
     """Seconds of a run, megabytes at its peak above what the process held before, and 64 of its numbers."""
     peak = _Peak(device)
@@ -94,11 +98,12 @@ def main(way: str, place: dict[str, Any]) -> None:
 
     import of_models
     import of_theory
+    from contender import NotHere  # this file is __main__, and the ways import it by its name
 
     try:
         at = (of_models.WAYS | of_theory.WAYS)[way](place)
-    except ImportError as error:
-        say(missing=f"{type(error).__name__}: {error}")
+    except (ImportError, NotHere) as error:
+        say(missing=str(error) if isinstance(error, NotHere) else f"{type(error).__name__}: {error}")
         return
     say(versions={name: _version(name) for name in LIBRARIES if name.replace("-", "_") in sys.modules})
     for line in sys.stdin:

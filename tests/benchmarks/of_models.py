@@ -7,7 +7,10 @@ Each is a function of the place (folder of the model, device) that gives a funct
 from functools import cache, partial
 
 import numpy as np
-from contender import Work
+from contender import NotHere, Work
+
+LARGER = ("qwen2.5-coder-0.5b-instruct", "qwen2.5-coder-1.5b-instruct")
+"""Packaged models that are timed where they have been fetched."""
 
 
 def loaded(place, implementation):
@@ -129,14 +132,19 @@ def _suffixes(queries, suffix):
     return np.random.default_rng(1).integers(suffix // 2, suffix + suffix // 2 + 1, size=queries)
 
 
-def _shared(dtype):
-    """:class:`iclnb.llm.reader.Reader` on ``sets`` of ``shown`` demonstrations with ``queries`` each."""
+def _shared(dtype, larger=None):
+    """:class:`iclnb.llm.reader.Reader` on ``sets`` of ``shown`` demonstrations with ``queries`` each.
+
+    ``larger`` names a packaged model in place of the benchmark's own; it is never fetched for this.
+    """
 
     def way(place):
-        from iclnb.llm import models
+        from iclnb.llm import catalogue, models
         from iclnb.llm.reader import Reader
 
-        known = models.load(place["model"], device=place["device"], dtype=dtype)
+        if larger and not catalogue.is_here(catalogue.card(larger)):
+            raise NotHere(f"not fetched: iclnb fetch {larger}")
+        known = models.load(larger or place["model"], device=place["device"], dtype=dtype)
 
         def at(sets, queries, shown, tokens, suffix):
             prefix, lengths = shown * tokens, _suffixes(queries, suffix)
@@ -219,6 +227,7 @@ WAYS = {
     "TransformerLens": lens,
     "shared, float32": _shared("float32"),
     "shared, bfloat16": _shared("bfloat16"),
+    **{f"larger, {name}": _shared("bfloat16", name) for name in LARGER},
     "one by one, eager": one_by_one,
     "product, float32": _product("float32"),
     "product, bfloat16": _product("bfloat16"),

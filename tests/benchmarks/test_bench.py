@@ -82,17 +82,19 @@ def test_what_would_take_too_long_or_too_much_is_left_out(bench):
     assert bench.too_large({**earlier, "seconds": [], "left_out": "why"}, 1, 60) == "why"
 
 
-def test_a_process_answers_fails_and_says_what_it_lacks(bench, tmp_path):
+def test_a_process_answers_fails_and_says_what_it_lacks(bench, tmp_path, monkeypatch):
     import of_theory
 
+    monkeypatch.setenv("ICLNB_CACHE", str(tmp_path / "cache"))
     of_theory.write_prompts(tmp_path, 2, 10)
     place = {"model": "", "device": "cpu", "scratch": str(tmp_path)}
     with ExitStack() as stack:
-        crew = [bench.Contender(Path(sys.executable), way, place, stack)
-                for way in ("posteriors, batched", "posteriors, dynamax")]  # fmt: skip
+        ways = ("posteriors, batched", "posteriors, dynamax", f"larger, {bench.LARGER[0]}")
+        crew = [bench.Contender(Path(sys.executable), way, place, stack) for way in ways]
         for one in crew:
             one.wait()
         assert crew[1].missing.startswith("ModuleNotFoundError")
+        assert crew[2].missing == f"not fetched: iclnb fetch {bench.LARGER[0]}"
         reply = crew[0].work({"tasks": 2, "prompts": 10})
         assert reply["points"] == 10 and reply["seconds"] > 0 and reply["megabytes"] is not None
         assert "failed" in crew[0].work({"tasks": 3, "prompts": 10})

@@ -28,6 +28,8 @@ def record():
         *measured("capture", "transformers, eager", "tokens", lambda n: n**2 / 1e6, difference=3e-7),
         *measured("queries", "shared, float32", "queries", lambda n: n * 0.01, (16, 64), 1, gflop=0.1),
         *measured("queries", "one by one, eager", "queries", lambda n: 4 * 0.5, (16,), 4),
+        *measured("models", "shared, bfloat16", "queries", lambda n: n * 0.01, (64,), 64, gflop=0.1),
+        *measured("models", "larger, qwen_x", "queries", lambda n: n * 0.05, (64,), 64, gflop=1.0),
         *measured("prompts", "posteriors, batched", "prompts", lambda n: n * 1e-4, (125, 500), 500),
         *measured("prompts", "posteriors, hmmlearn", "prompts", lambda n: 4.0, (125, 500), 4),
         *measured("sweep", "sweep, sampled", "batch", lambda n: 0.1, (2048,), 20),
@@ -60,6 +62,8 @@ def test_tables_show_medians_spreads_ratios_and_memory(tmp_path, record):
     assert "| 640 [576, 704] | 0.781 |" in ours and "1 %" in ours
     assert "| 10,000 |" in row_of(text, "hmmlearn, prompt by prompt")
     assert "| 25 [22.5, 27.5] | 1 |" in row_of(text, "ours, sampled prompts")
+    assert "| 10 [9, 11] | 11.1 | 25 % |" in row_of(text, "`m`")
+    assert "| 50 [45, 55] | 22.2 | 50 % |" in row_of(text, "`qwen_x`")
     assert "nn\\_sight" in text and "no such wheel" in text
 
 
