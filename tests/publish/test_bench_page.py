@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
-from iclnb.publish import bench_page
+from iclnb.publish import bench_page, bench_record
 
 SIZES = (250, 600, 2000)
 
@@ -43,7 +43,7 @@ def record():
 
 
 def page(tmp_path, record):
-    place = bench_page.recorded(tmp_path)
+    place = bench_record.recorded(tmp_path)
     place.parent.mkdir(parents=True)
     place.write_text(json.dumps(record))
     return bench_page.page(tmp_path)
@@ -78,11 +78,11 @@ def test_intervals_of_powers_equal_those_of_another_least_squares():
     rng = np.random.default_rng(0)
     sizes = np.array([250, 600, 1000, 2000, 4000, 8000])
     costs = 1e-3 * sizes**1.3 * np.exp(rng.normal(0, 0.1, 6))
-    found = bench_page.exponent(sizes, costs)
+    found = bench_record.exponent(sizes, costs)
     line, covariance = np.polyfit(np.log(sizes), np.log(costs), 1, cov=True)
     half = student.ppf(0.975, 4) * covariance[0, 0] ** 0.5
     np.testing.assert_allclose(found, (line[0], line[0] - half, line[0] + half), rtol=1e-9)
-    assert np.isinf(bench_page.exponent((1, 2), (1, 2)).high)
+    assert np.isinf(bench_record.exponent((1, 2), (1, 2)).high)
 
 
 def test_a_checkout_without_a_record_has_a_page(tmp_path):
