@@ -8,6 +8,7 @@ from iclnb import claims, display
 from iclnb.publish import forest, margins, matrix, multiplicity, report
 from iclnb.publish.matrix import HERE, Run
 
+STALE = "of them stale"
 INTRODUCTION = """# Results
 
 Every claim of every chapter, model by model: the verdict that the criterion computes, the number that decides
@@ -63,14 +64,15 @@ def _count(runs: Mapping[str, Sequence[Run]]) -> str:
         count = counts.setdefault(_whose(run), Counter())
         count.update(claim["verdict"] for claim in run.results["claims"])
         count["claims"] += len(run.results["claims"])
-        count["stale"] += len(run.results["claims"]) if run.stale else 0
-    failed = claims.CONTRADICTED  # a column only where there is something to see
-    shown = [v for v in claims.VERDICTS if v != failed or any(count[v] for count in counts.values())]
+        count[STALE] += len(run.results["claims"]) if run.stale else 0
+    rare = (claims.CONTRADICTED, STALE)  # a column only where there is something to see
+    shown = [each for each in (*claims.VERDICTS, "claims", STALE)
+             if each not in rare or any(count[each] for count in counts.values())]  # fmt: skip
     rows = [
-        (display.Author(matrix.breakable(name)), *(count[v] for v in (*shown, "claims", "stale")))
+        (display.Author(matrix.breakable(name)), *(count[each] for each in shown))
         for name, count in counts.items()
     ]
-    return f"## Verdicts\n\n{display.table(('runs', *shown, 'claims', 'of them stale'), rows).data}"
+    return f"## Verdicts\n\n{display.table(('runs', *shown), rows).data}"
 
 
 def _whose(run: Run) -> str:
