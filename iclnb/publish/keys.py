@@ -6,7 +6,7 @@ import importlib.metadata
 import os
 import platform
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -41,16 +41,42 @@ def key(project: Path, source: Path, parameters: Mapping[str, Any]) -> dict[str,
         ``code``: the fingerprint of the notebook's code and of every package file that it imports, directly
         or not; ``parameters``; ``versions``: of Python and of the libraries that compute.
     """
-    files = {
-        path.relative_to(project).as_posix(): fingerprint([path]) for path in package_files(project, source)
-    }
     notebook = _notebook(source, parameters.get("profile"))
-    versions = {"python": ".".join(platform.python_version_tuple()[:2])}
+    files = _code(project, source, _stamp(project / PACKAGE, source))
+    python = ".".join(platform.python_version_tuple()[:2])
     return {
-        "code": {source.relative_to(project).as_posix(): notebook, **dict(sorted(files.items()))},
+        "code": {source.relative_to(project).as_posix(): notebook, **files},
         "parameters": dict(parameters),
-        "versions": versions | {name: importlib.metadata.version(name).split("+")[0] for name in PINS},
+        "versions": {"python": python} | {name: _version(importlib.metadata.version, name) for name in PINS},
     }
+
+
+@cache
+def _code(project: Path, source: Path, stamp: str) -> dict[str, str]:
+    """The fingerprint of every package file that ``source`` needs, as the files are at ``stamp``."""
+    files = package_files(project, source)
+    return dict(sorted((path.relative_to(project).as_posix(), fingerprint([path])) for path in files))
+
+
+def _stamp(package: Path, source: Path) -> str:
+    """Changes whenever a file of the package, or ``source``, does: names, sizes and times."""
+    status = source.stat()
+    facts = [(str(source), status.st_size, status.st_mtime_ns), *sorted(_facts(package))]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+
+def _facts(folder: str | Path) -> Iterator[tuple[str, int, int]]:
+    for entry in os.scandir(folder):
+        if entry.is_dir():
+            yield from _facts(entry.path) if entry.name != "__pycache__" else ()
+        else:
+            yield entry.path, entry.stat().st_size, entry.stat().st_mtime_ns
+
+
+@cache
+def _version(find: Callable[[str], str], name: str) -> str:
+    """Of an installed library, without the part that names a build."""
+    return find(name).split("+")[0]
 
 
 def inputs(provenance: Mapping[str, Any]) -> dict[str, str]:
