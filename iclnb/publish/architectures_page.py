@@ -17,7 +17,11 @@ For every causal architecture of transformers {version}, a tiny random model was
 that this package captures was compared with the model's own (eager, `output_attentions`): under both
 attention implementations, with windows, chunks and padding, for prompts with and without a shared prefix.
 *Exact* is within 1e-5 in float32. *Refused* ends in a `CaptureError` that says why. *Not built* could not be
-made so small, or needs a library that is not installed."""
+made so small, or needs a library that is not installed.
+
+In half precision eager attention rounds its scores, by much where they are large. Where fused attention is used
+in its place (architectures whose eager attention is the common one), scores stay in float32, and what is captured
+is nearer to a float32 run than eager attention is."""
 
 
 def page(project: Path) -> str:
