@@ -19,9 +19,9 @@ attention implementations, with windows, chunks and padding, for prompts with an
 *Exact* is within 1e-5 in float32. *Refused* ends in a `CaptureError` that says why. *Not built* could not be
 made so small, or needs a library that is not installed.
 
-In half precision eager attention rounds its scores, by much where they are large. Where fused attention is used
-in its place (architectures whose eager attention is the common one), scores stay in float32, and what is captured
-is nearer to a float32 run than eager attention is."""
+In half precision eager attention rounds its scores, much where they are large. Fused attention, used in its
+place in architectures whose eager attention is the common one, keeps scores in float32, and so does capture;
+there it is compared with eager attention in float32, layer by layer."""
 
 
 def page(project: Path) -> str:
