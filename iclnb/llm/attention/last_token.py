@@ -62,8 +62,9 @@ def last_token_attention(
     The same numbers as ``model(input_ids, attention_mask, output_attentions=True)`` gives under
     ``attn_implementation="eager"`` in evaluation mode, in memory that grows with tokens instead of tokens².
     Positions are those of that same call: pad on the right where a model learned absolute positions (GPT-2),
-    since it counts padding on the left. The first call with a model compares the two on a few tokens
-    (:mod:`iclnb.llm.attention.probe`). A second thread waits.
+    since it counts padding on the left. In half precision fused attention keeps scores in float32, where
+    eager attention rounds them (:mod:`iclnb.llm.attention.rounding`). The first call with a model compares
+    the two on a few tokens (:mod:`iclnb.llm.attention.probe`). A second thread waits.
 
     Args:
         model: a causal language model, whatever its attention implementation, dtype and devices; its modes

@@ -45,8 +45,8 @@ def shared_prefix_attention(
     """Last-token attention and next-token log-probabilities of prompts that share their first tokens.
 
     The same numbers as the full prompts ``prefix + suffix`` give one by one under eager attention, within
-    rounding (1e-5 in float32). For many batches under one prefix call :func:`prepare` once and
-    :func:`attend` for each.
+    rounding (1e-5 in float32; in half precision see :mod:`iclnb.llm.attention.rounding`). For many batches
+    under one prefix call :func:`prepare` once and :func:`attend` for each.
 
     Args:
         model: a causal language model; its modes and settings are the same afterwards.
