@@ -48,7 +48,9 @@ def page(project: Path) -> str:
 
 
 def _machine(record: Mapping[str, Any], found: Sequence[Row]) -> Iterator[str]:
-    made, busiest = record["provenance"], max(load[0] for load in record["load"])
+    runs = record["runs"]
+    loads = [load[0] for run in runs for load in run["load"]]
+    machine = runs[-1]["provenance"]["machine"]
     shared = f", threads a process: {record['threads']}" if record["threads"] else ""
     peaks = [
         f"{display.number(peak)} GFLOP/s in {row.way.removeprefix('product, ')}"
@@ -56,14 +58,24 @@ def _machine(record: Mapping[str, Any], found: Sequence[Row]) -> Iterator[str]:
         if (peak := rate(row))
     ]
     yield display.escape(
-        f"{record['model']} on {made['processor']} ({made['machine']}{shared}), {made['time'][:10]}, "
-        f"revision {str(made['revision'])[:7]}. Matrix products reach {' and '.join(peaks)}. Before and "
-        f"between the experiments the machine's load was {display.number(record['load'][0][0], 2)} to "
-        f"{display.number(busiest, 2)} processes. Each way runs in a process of its own, all take turns, and "
-        f"a time is the median, with the fastest and the slowest in brackets, of "
+        f"{record['model']} on {record['processor']} ({machine}{shared}), {_made(runs)}. "
+        f"Matrix products reach {' and '.join(peaks)}. Before and "
+        f"between the experiments the machine's load was {display.number(min(loads), 2)} to "
+        f"{display.number(max(loads), 2)} processes. Each way runs in a process of its own, all take turns, "
+        f"and a time is the median, with the fastest and the slowest in brackets, of "
         f"{record['rounds']} round{'s' * (record['rounds'] > 1)}. "
         "Memory is what a run adds, at its peak, to the loaded model."
     )
+
+
+def _made(runs: Sequence[Mapping[str, Any]]) -> str:
+    """When, and of which revision; with several runs also what each measured."""
+    said = []
+    for run in runs:
+        made = run["provenance"]
+        about = f"{made['time'][:10]}, revision {str(made['revision'])[:7]}"
+        said.append(f"{about} ({', '.join(run['experiments'])})" if len(runs) > 1 else about)
+    return "; ".join(said)
 
 
 def _capture(found: Sequence[Row]) -> Iterator[str]:
@@ -124,7 +136,8 @@ def _shared(record: Mapping[str, Any], found: Sequence[Row]) -> Iterator[str]:
     about = record["fixed"]["queries"]
     yield (
         f"{about['shown']} demonstrations of {about['tokens']} tokens, {size} queries of "
-        f"{about['suffix']} on average; their demonstrations are read once, and that is counted in."
+        f"{about['suffix']} on average, {about['batch']} in one pass; their demonstrations are read once, "
+        "and that is counted in."
     )
     listed = []
     for row in ([base] if base else []) + ours:
@@ -141,7 +154,22 @@ def _shared(record: Mapping[str, Any], found: Sequence[Row]) -> Iterator[str]:
     yield display.table(
         ("way", "a query, ms", "times the throughput", "of the machine's rate", "MB"), listed
     ).data
+    yield from _batches(record, found)
     yield from _larger(record, found, peaks)
+
+
+def _batches(record: Mapping[str, Any], found: Sequence[Row]) -> Iterator[str]:
+    """Time by the number of queries in one pass."""
+    measured = of(found, "batch")
+    if not measured:
+        return
+    ways = list(dict.fromkeys(row.way for row in measured))
+    at = {(row.way, row.size): display.Author(_time(row.seconds)) for row in measured}
+    yield f"How many queries share a pass, for {record['fixed']['batch']['queries']} queries (ms a query):"
+    listed = [
+        (size, *(at.get((way, size), "") for way in ways)) for size in dict.fromkeys(r.size for r in measured)
+    ]
+    yield display.table(("queries in one pass", *(NAMES[way] for way in ways)), listed).data
 
 
 def _larger(
@@ -201,7 +229,7 @@ def _growth(found: Sequence[Row]) -> Iterator[str]:
     listed = []
     for experiment, way in dict.fromkeys((row.experiment, row.way) for row in found):
         each = [row for row in of(found, experiment) if row.way == way]
-        if len(each) < 3:
+        if len(each) < 3 or experiment == "batch":  # the work is the same
             continue
         sizes = [row.size for row in each]
         counted = [row.median * (row.size if experiment in PER_POINT else 1) for row in each]

@@ -15,74 +15,17 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import peers
 import psutil
-from of_models import LARGER
+from experiments import FULL, PEERS, QUICK, Experiment
 
 from iclnb import paths
 from iclnb.provenance import provenance
 
 HERE = Path(__file__).parent
-PEERS = (
-    "transformers, eager", "nnsight", "TransformerLens", "one by one, eager",
-    "posteriors, hmmlearn", "posteriors, dynamax", "sweep, PyTorch loop",
-)  # fmt: skip
-READ = {"sets": 1, "queries": 64, "shown": 16, "tokens": 37, "suffix": 27}
-"""Prompts of 16 demonstrations of 37 tokens each, and queries of 27 on average."""
-
-
-class Experiment(NamedTuple):
-    """What is measured.
-
-    Attributes:
-        name: of the experiment.
-        axis: which number of the size changes.
-        sizes: its values.
-        ways: that are timed in turn.
-        fixed: the other numbers of the size.
-        most: values up to which a way is measured.
-    """
-
-    name: str
-    axis: str
-    sizes: Sequence[int]
-    ways: Sequence[str]
-    fixed: Mapping[str, int] = {}
-    most: Mapping[str, int] = {}
-
-
-CAPTURE = ("no attention", "last_token_attention", "prefix of all but one")
-SHARED = ("shared, float32", "shared, bfloat16")
-POSTERIORS = ("posteriors, batched", "posteriors, hmmlearn", "posteriors, dynamax")
-SWEEPS = ("sweep, sampled", "sweep, exact gradient", "sweep, PyTorch loop")
-
-FULL = (
-    Experiment("machine", "width", (2048,), ("product, float32", "product, bfloat16")),
-    Experiment(
-        "capture", "tokens", (250, 600, 1000, 2000, 4000, 8000),
-        (*CAPTURE, "nnsight", "transformers, eager", "TransformerLens"),
-    ),
-    Experiment("layers", "layers", (5, 10, 20, 30), CAPTURE[:2], {"tokens": 600}),
-    Experiment("queries", "queries", (16, 64, 256, 512), (*SHARED, "one by one, eager"), READ,
-               {"one by one, eager": 16}),
-    Experiment("models", "queries", (64,), (SHARED[1], *(f"larger, {name}" for name in LARGER)), READ),
-    Experiment("demonstrations", "shown", (4, 8, 16, 32, 64), SHARED, READ),
-    Experiment("sets", "sets", (1, 2, 4, 8), SHARED, READ),
-    Experiment("prompts", "prompts", (125, 500, 2000), POSTERIORS, {"tasks": 8}),
-    Experiment("tasks", "tasks", (2, 4, 8, 16), POSTERIORS, {"prompts": 500}),
-    Experiment("sweep", "batch", (2048,), SWEEPS),
-)  # fmt: skip
-
-QUICK = (
-    Experiment("machine", "width", (512,), ("product, float32", "product, bfloat16")),
-    FULL[1]._replace(sizes=(60, 120, 240)),
-    Experiment("queries", "queries", (8, 16), (*SHARED, "one by one, eager"), {**READ, "shown": 4},
-               {"one by one, eager": 8}),
-    Experiment("prompts", "prompts", (25, 50), POSTERIORS, {"tasks": 2}),
-    Experiment("sweep", "batch", (64,), SWEEPS),
-)  # fmt: skip
+PROJECT = HERE.parents[1]
 
 
 class Contender:
@@ -90,7 +33,7 @@ class Contender:
 
     def __init__(self, python: Path, way: str, place: Mapping[str, Any], stack: ExitStack):
         command = [str(python), str(HERE / "contender.py"), way, json.dumps(place)]
-        environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1]), "HF_HUB_OFFLINE": "1"}
+        environment = {**os.environ, "PYTHONPATH": str(PROJECT), "HF_HUB_OFFLINE": "1"}
         self.errors = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "errors"
         with self.errors.open("w") as errors:
             pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": errors}
@@ -188,10 +131,14 @@ def _told(row: Mapping[str, Any]) -> str:
 
 
 def agree(rows: Sequence[dict[str, Any]]) -> None:
-    """Put in place of each sample its largest difference from that of the first way with one."""
+    """Put in place of each sample its largest difference from that of the first way with one.
+
+    Other models have other numbers: they are not compared.
+    """
     first: dict[tuple, list[float]] = {}
     for row in rows:
-        if sample := row.pop("sample", None):
+        sample = row.pop("sample", None)
+        if sample and not row["way"].startswith("larger, "):
             shown = first.setdefault((row["experiment"], row["size"]), sample)
             row["difference"] = max(abs(a - b) for a, b in zip(sample, shown, strict=True))
 
@@ -215,12 +162,50 @@ def bench(
                 versions |= {one.way: one.versions for one in crew}
             loads.append(list(os.getloadavg()))
     agree(rows)
-    fixed = {e.name: dict(e.fixed) for e in experiments}
-    about = {"provenance": provenance() | {"processor": processor(device)}, "model": name, "device": device}
-    return about | {
-        "load": loads, "rounds": rounds, "threads": os.environ.get("OMP_NUM_THREADS"), "fixed": fixed,
-        "versions": versions, "measurements": rows,
+    run = {"experiments": [e.name for e in experiments], "provenance": provenance(), "load": loads}
+    return set_up(name, device, rounds) | {
+        "runs": [run], "versions": versions, "measurements": rows,
+        "fixed": {e.name: dict(e.fixed) for e in experiments},
     }  # fmt: skip
+
+
+def set_up(name: str, device: str, rounds: int) -> dict[str, Any]:
+    """What all experiments of a record have in common."""
+    threads = os.environ.get("OMP_NUM_THREADS")
+    about = {"model": name, "device": device, "processor": processor(device), "rounds": rounds}
+    return about | {"threads": threads}
+
+
+def recorded(output: Path, now: Mapping[str, Any]) -> dict[str, Any]:
+    """The record of which a part is measured again.
+
+    Raises:
+        SystemExit: there is none, or it was not made on the same machine and in the same way.
+    """
+    if not output.is_file():
+        raise SystemExit(f"no record at {output}: run `make bench` without ONLY")
+    record = json.loads(output.read_text(encoding="utf-8"))
+    for name, value in now.items():
+        if record[name] != value:
+            said = f"{name} of the record: {record[name]}, now: {value}"
+            raise SystemExit(f"{said}; run `make bench` without ONLY, or measure as the record was")
+    return record
+
+
+def renewed(record: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """An earlier record in which the experiments of a new one take the place of theirs."""
+    again = set(new["runs"][0]["experiments"])
+    runs = [
+        run | {"experiments": [e for e in run["experiments"] if e not in again]} for run in record["runs"]
+    ]
+    kept = [row for row in record["measurements"] if row["experiment"] not in again]
+    return {
+        **record,
+        "runs": [*(run for run in runs if run["experiments"]), *new["runs"]],
+        "versions": record["versions"] | new["versions"],
+        "fixed": record["fixed"] | new["fixed"],
+        "measurements": kept + new["measurements"],
+    }
 
 
 def processor(device: str) -> str:
@@ -239,25 +224,31 @@ def main() -> None:
     from iclnb.llm.data import packaged
     from iclnb.llm.places import PACKAGED
 
+    chosen = _arguments()
+    name = "bench.json" if chosen.device == "cpu" else f"bench-{chosen.device}.json"
+    output = chosen.output or PROJECT / ("build" if chosen.quick else "book/recorded") / name
+    sizes, rounds = (QUICK, 1) if chosen.quick else (FULL, 3)
+    about = {"name": PACKAGED, "rounds": chosen.rounds or rounds, "device": chosen.device}
+    earlier = recorded(output, set_up(**about)) if chosen.only else None
+    python, failed = peers.install(PROJECT)
+    wanted = [e for e in sizes if not chosen.only or e.name in ("machine", *chosen.only)]
+    record = bench(wanted, packaged.folder(PACKAGED), python, limit=chosen.limit, **about)
+    record = renewed(earlier, record) if earlier else record
+    with paths.replacing(output) as file:
+        file.write_text(json.dumps(record | {"not_installed": failed}, indent=1) + "\n", encoding="utf-8")
+    print(output)
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes, one round: two minutes")
+    parser.add_argument("--only", nargs="+", choices=[e.name for e in FULL], metavar="EXPERIMENT",
+                        help="measure these (and the machine) again, keep the rest")  # fmt: skip
     parser.add_argument("--output", type=Path, help="default: the record; build/bench.json with --quick")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--rounds", type=int, help="default: 3; 1 with --quick")
     parser.add_argument("--limit", type=float, default=60, help="seconds that a run may take")
-    chosen = parser.parse_args()
-    project = HERE.parents[1]
-    python, failed = peers.install(project)
-    sizes, rounds = (QUICK, 1) if chosen.quick else (FULL, 3)
-    record = bench(
-        sizes, packaged.folder(PACKAGED), python,
-        name=PACKAGED, rounds=chosen.rounds or rounds, limit=chosen.limit, device=chosen.device,
-    )  # fmt: skip
-    name = "bench.json" if chosen.device == "cpu" else f"bench-{chosen.device}.json"
-    output = chosen.output or project / ("build" if chosen.quick else "book/recorded") / name
-    with paths.replacing(output) as file:
-        file.write_text(json.dumps(record | {"not_installed": failed}, indent=1) + "\n", encoding="utf-8")
-    print(output)
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

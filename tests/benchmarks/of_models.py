@@ -133,7 +133,8 @@ def _suffixes(queries, suffix):
 
 
 def _shared(dtype, larger=None):
-    """:class:`iclnb.llm.reader.Reader` on ``sets`` of ``shown`` demonstrations with ``queries`` each.
+    """:class:`iclnb.llm.reader.Reader` on ``sets`` of ``shown`` demonstrations with ``queries`` each,
+    ``batch`` of them in a pass.
 
     ``larger`` names a packaged model in place of the benchmark's own; it is never fetched for this.
     """
@@ -146,11 +147,11 @@ def _shared(dtype, larger=None):
             raise NotHere(f"not fetched: iclnb fetch {larger}")
         known = models.load(larger or place["model"], device=place["device"], dtype=dtype)
 
-        def at(sets, queries, shown, tokens, suffix):
+        def at(sets, queries, shown, tokens, suffix, batch):
             prefix, lengths = shown * tokens, _suffixes(queries, suffix)
             prompts = [p for s in range(sets) for p in _prompts(known.model, prefix, lengths, (2, s))]
             need = gflop(known.model.config, prefix, lengths)
-            return reading(lambda: _read(Reader(known), prompts), sets * queries, need)
+            return reading(lambda: _read(Reader(known, batch_size=batch), prompts), sets * queries, need)
 
         return at
 
@@ -177,7 +178,7 @@ def one_by_one(place):
     """Eager attention of whole prompts: of the first, and of three with lengths spread over all."""
     of = loaded(place, "eager")
 
-    def at(sets, queries, shown, tokens, suffix):
+    def at(sets, queries, shown, tokens, suffix, batch):
         import torch
 
         model, lengths = of(), _suffixes(queries, suffix)

@@ -82,19 +82,55 @@ def test_what_would_take_too_long_or_too_much_is_left_out(bench):
     assert bench.too_large({**earlier, "seconds": [], "left_out": "why"}, 1, 60) == "why"
 
 
+def test_a_part_measured_again_takes_the_place_of_its_own(bench):
+    def record(time, **experiments):
+        run = {"experiments": list(experiments), "provenance": {"time": time}, "load": []}
+        rows = [{"experiment": name, "size": n} for name, sizes in experiments.items() for n in sizes]
+        fixed = {name: {"t": time} for name in experiments}
+        return {"runs": [run], "measurements": rows, "versions": {}, "fixed": fixed, "model": "m"}
+
+    first = record(1, machine=[1], capture=[1, 2], queries=[3])
+    second = bench.renewed(first, record(2, machine=[7], queries=[8, 9]))
+    found = sorted((row["experiment"], row["size"]) for row in second["measurements"])
+    assert found == [("capture", 1), ("capture", 2), ("machine", 7), ("queries", 8), ("queries", 9)]
+    assert [run["experiments"] for run in second["runs"]] == [["capture"], ["machine", "queries"]]
+    assert second["fixed"] == {"machine": {"t": 2}, "capture": {"t": 1}, "queries": {"t": 2}}
+    third = bench.renewed(second, record(3, machine=[1], capture=[1]))
+    assert [run["experiments"] for run in third["runs"]] == [["queries"], ["machine", "capture"]]
+
+
+def test_a_part_is_not_measured_on_another_machine(bench, tmp_path):
+    now = bench.set_up("m", "cpu", 3)
+    with pytest.raises(SystemExit, match=r"no record at .*without ONLY"):
+        bench.recorded(tmp_path / "bench.json", now)
+    (tmp_path / "bench.json").write_text(json.dumps(now | {"processor": "another"}))
+    with pytest.raises(SystemExit, match="processor of the record: another"):
+        bench.recorded(tmp_path / "bench.json", now)
+
+
+def test_other_models_are_not_compared(bench):
+    rows = [
+        {"experiment": "models", "size": 1, "way": way, "sample": [value]}
+        for way, value in (("shared, bfloat16", 1.0), ("larger, qwen", 3.0), ("other", 1.5))
+    ]
+    bench.agree(rows)
+    assert [row.get("difference") for row in rows] == [0, None, 0.5]
+
+
 def test_a_process_answers_fails_and_says_what_it_lacks(bench, tmp_path, monkeypatch):
     import of_theory
+    from of_models import LARGER
 
     monkeypatch.setenv("ICLNB_CACHE", str(tmp_path / "cache"))
     of_theory.write_prompts(tmp_path, 2, 10)
     place = {"model": "", "device": "cpu", "scratch": str(tmp_path)}
     with ExitStack() as stack:
-        ways = ("posteriors, batched", "posteriors, dynamax", f"larger, {bench.LARGER[0]}")
+        ways = ("posteriors, batched", "posteriors, dynamax", f"larger, {LARGER[0]}")
         crew = [bench.Contender(Path(sys.executable), way, place, stack) for way in ways]
         for one in crew:
             one.wait()
         assert crew[1].missing.startswith("ModuleNotFoundError")
-        assert crew[2].missing == f"not fetched: iclnb fetch {bench.LARGER[0]}"
+        assert crew[2].missing == f"not fetched: iclnb fetch {LARGER[0]}"
         reply = crew[0].work({"tasks": 2, "prompts": 10})
         assert reply["points"] == 10 and reply["seconds"] > 0 and reply["megabytes"] is not None
         assert "failed" in crew[0].work({"tasks": 3, "prompts": 10})

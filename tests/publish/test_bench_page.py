@@ -28,6 +28,7 @@ def record():
         *measured("capture", "transformers, eager", "tokens", lambda n: n**2 / 1e6, difference=3e-7),
         *measured("queries", "shared, float32", "queries", lambda n: n * 0.01, (16, 64), 1, gflop=0.1),
         *measured("queries", "one by one, eager", "queries", lambda n: 4 * 0.5, (16,), 4),
+        *measured("batch", "shared, float32", "batch", lambda n: 0.512 / n, (8, 16, 64), 64, gflop=0.1),
         *measured("models", "shared, bfloat16", "queries", lambda n: n * 0.01, (64,), 64, gflop=0.1),
         *measured("models", "larger, qwen_x", "queries", lambda n: n * 0.05, (64,), 64, gflop=1.0),
         *measured("prompts", "posteriors, batched", "prompts", lambda n: n * 1e-4, (125, 500), 500),
@@ -36,9 +37,11 @@ def record():
     ]
     gone = {"experiment": "capture", "way": "nnsight", "axis": "tokens", "size": 250, "seconds": []}
     rows.append(gone | {"megabytes": None, "left_out": "No module named 'nn_sight'"})
-    made = {"processor": "A|B", "machine": "Linux, 2 cores", "time": "2026-01-02T", "revision": "abcdefghij"}
-    fixed = {"queries": {"shown": 16, "tokens": 37, "suffix": 27}, "prompts": {"tasks": 8}}
-    about = {"provenance": made, "model": "m", "load": [[0.5], [3.25]], "rounds": 3, "threads": None}
+    made = {"machine": "Linux, 2 cores", "time": "2026-01-02T", "revision": "abcdefghij"}
+    run = {"experiments": ["machine", "capture"], "provenance": made, "load": [[0.5], [3.25]]}
+    read = {"shown": 16, "tokens": 37, "suffix": 27, "batch": 64}
+    fixed = {"queries": read, "batch": {"queries": 64}, "prompts": {"tasks": 8}}
+    about = {"processor": "A|B", "model": "m", "runs": [run], "rounds": 3, "threads": None}
     return about | {"fixed": fixed, "measurements": rows, "not_installed": {"dynamax==1": "no such wheel"}}
 
 
@@ -65,6 +68,21 @@ def test_tables_show_medians_spreads_ratios_and_memory(tmp_path, record):
     assert "| 10 [9, 11] | 11.1 | 25 % |" in row_of(text, "`m`")
     assert "| 50 [45, 55] | 22.2 | 50 % |" in row_of(text, "`qwen_x`")
     assert "nn\\_sight" in text and "no such wheel" in text
+
+
+def test_batches_have_a_table_and_no_power(tmp_path, record):
+    text = page(tmp_path, record)
+    assert "27 on average, 64 in one pass" in text
+    assert row_of(text, "16 |") == "| 16 | 0.5 [0.45, 0.55] |"
+    assert "batch |" not in text.partition("## How cost grows")[2]
+
+
+def test_parts_measured_later_are_named(tmp_path, record):
+    later = {"machine": "Linux, 2 cores", "time": "2026-03-04T", "revision": "0123456789"}
+    record["runs"].append({"experiments": ["queries"], "provenance": later, "load": [[0.25], [4.5]]})
+    text = page(tmp_path, record)
+    assert "2026-01-02, revision abcdefg (machine, capture); 2026-03-04, revision 0123456 (queries)." in text
+    assert "0.25 to 4.5 processes" in text
 
 
 def test_powers_are_those_of_the_costs(tmp_path, record):
