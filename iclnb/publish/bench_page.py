@@ -53,7 +53,7 @@ def _machine(record: Mapping[str, Any], found: Sequence[Row]) -> Iterator[str]:
     machine = runs[-1]["provenance"]["machine"]
     shared = f", threads a process: {record['threads']}" if record["threads"] else ""
     peaks = [
-        f"{display.number(peak)} GFLOP/s in {row.way.removeprefix('product, ')}"
+        f"{_count(peak)} GFLOP/s in {row.way.removeprefix('product, ')}"
         for row in of(found, "machine")
         if (peak := rate(row))
     ]
@@ -69,13 +69,13 @@ def _machine(record: Mapping[str, Any], found: Sequence[Row]) -> Iterator[str]:
 
 
 def _made(runs: Sequence[Mapping[str, Any]]) -> str:
-    """When, and of which revision; with several runs also what each measured."""
-    said = []
+    """When, and of which revision; with several revisions also what was measured of each."""
+    at: dict[str, list[str]] = {}
     for run in runs:
         made = run["provenance"]
-        about = f"{made['time'][:10]}, revision {str(made['revision'])[:7]}"
-        said.append(f"{about} ({', '.join(run['experiments'])})" if len(runs) > 1 else about)
-    return "; ".join(said)
+        when = f"{made['time'][:10]}, revision {str(made['revision'])[:7]}"
+        at.setdefault(when, []).extend(run["experiments"])
+    return "; ".join(f"{when} ({', '.join(names)})" if len(at) > 1 else when for when, names in at.items())
 
 
 def _capture(found: Sequence[Row]) -> Iterator[str]:
@@ -180,8 +180,9 @@ def _larger(
     if len(measured) < 2:
         return
     yield (
-        f"The same with larger models, {measured[0].size} queries in bfloat16. The smaller a model, the more "
-        "of its time goes to what is not a matrix product."
+        f"The same with larger models, {measured[0].size} queries in bfloat16, "
+        f"{record['fixed']['models']['batch']} in one pass. The smaller a model, the more of its time goes "
+        "to what is not a matrix product."
     )
     listed = [
         (

@@ -8,7 +8,6 @@ predicted to take too long or too much memory is left out, and the record says s
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -19,9 +18,9 @@ from typing import Any
 
 import peers
 import psutil
+import records
 from experiments import FULL, PEERS, QUICK, Experiment
 
-from iclnb import paths
 from iclnb.provenance import provenance
 
 HERE = Path(__file__).parent
@@ -163,61 +162,10 @@ def bench(
             loads.append(list(os.getloadavg()))
     agree(rows)
     run = {"experiments": [e.name for e in experiments], "provenance": provenance(), "load": loads}
-    return set_up(name, device, rounds) | {
+    return records.set_up(name, device, rounds) | {
         "runs": [run], "versions": versions, "measurements": rows,
         "fixed": {e.name: dict(e.fixed) for e in experiments},
     }  # fmt: skip
-
-
-def set_up(name: str, device: str, rounds: int) -> dict[str, Any]:
-    """What all experiments of a record have in common."""
-    threads = os.environ.get("OMP_NUM_THREADS")
-    about = {"model": name, "device": device, "processor": processor(device), "rounds": rounds}
-    return about | {"threads": threads}
-
-
-def recorded(output: Path, now: Mapping[str, Any]) -> dict[str, Any]:
-    """The record of which a part is measured again.
-
-    Raises:
-        SystemExit: there is none, or it was not made on the same machine and in the same way.
-    """
-    if not output.is_file():
-        raise SystemExit(f"no record at {output}: run `make bench` without ONLY")
-    record = json.loads(output.read_text(encoding="utf-8"))
-    for name, value in now.items():
-        if record[name] != value:
-            said = f"{name} of the record: {record[name]}, now: {value}"
-            raise SystemExit(f"{said}; run `make bench` without ONLY, or measure as the record was")
-    return record
-
-
-def renewed(record: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """An earlier record in which the experiments of a new one take the place of theirs."""
-    again = set(new["runs"][0]["experiments"])
-    runs = [
-        run | {"experiments": [e for e in run["experiments"] if e not in again]} for run in record["runs"]
-    ]
-    kept = [row for row in record["measurements"] if row["experiment"] not in again]
-    return {
-        **record,
-        "runs": [*(run for run in runs if run["experiments"]), *new["runs"]],
-        "versions": record["versions"] | new["versions"],
-        "fixed": record["fixed"] | new["fixed"],
-        "measurements": kept + new["measurements"],
-    }
-
-
-def processor(device: str) -> str:
-    """The name of what computes."""
-    if device == "cuda":
-        import torch
-
-        return torch.cuda.get_device_name()
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor()
 
 
 def main() -> None:
@@ -229,13 +177,18 @@ def main() -> None:
     output = chosen.output or PROJECT / ("build" if chosen.quick else "book/recorded") / name
     sizes, rounds = (QUICK, 1) if chosen.quick else (FULL, 3)
     about = {"name": PACKAGED, "rounds": chosen.rounds or rounds, "device": chosen.device}
-    earlier = recorded(output, set_up(**about)) if chosen.only else None
+    earlier = records.recorded(output, records.set_up(**about)) if chosen.only else None
     python, failed = peers.install(PROJECT)
-    wanted = [e for e in sizes if not chosen.only or e.name in ("machine", *chosen.only)]
-    record = bench(wanted, packaged.folder(PACKAGED), python, limit=chosen.limit, **about)
-    record = renewed(earlier, record) if earlier else record
-    with paths.replacing(output) as file:
-        file.write_text(json.dumps(record | {"not_installed": failed}, indent=1) + "\n", encoding="utf-8")
+    part = PROJECT / "build" / f"part-of-{name}"
+    found = None if chosen.quick else records.resumed(part, records.set_up(**about))
+    for experiment in sizes:
+        wanted = not chosen.only or experiment.name in ("machine", *chosen.only)
+        if wanted and not (found and experiment.name in found["fixed"]):
+            new = bench([experiment], packaged.folder(PACKAGED), python, limit=chosen.limit, **about)
+            found = records.renewed(found, new)
+            records.write(part, found)
+    records.write(output, records.renewed(earlier, found) | {"not_installed": failed})
+    part.unlink(missing_ok=True)
     print(output)
 
 

@@ -83,6 +83,8 @@ def test_what_would_take_too_long_or_too_much_is_left_out(bench):
 
 
 def test_a_part_measured_again_takes_the_place_of_its_own(bench):
+    import records
+
     def record(time, **experiments):
         run = {"experiments": list(experiments), "provenance": {"time": time}, "load": []}
         rows = [{"experiment": name, "size": n} for name, sizes in experiments.items() for n in sizes]
@@ -90,22 +92,38 @@ def test_a_part_measured_again_takes_the_place_of_its_own(bench):
         return {"runs": [run], "measurements": rows, "versions": {}, "fixed": fixed, "model": "m"}
 
     first = record(1, machine=[1], capture=[1, 2], queries=[3])
-    second = bench.renewed(first, record(2, machine=[7], queries=[8, 9]))
+    second = records.renewed(first, record(2, machine=[7], queries=[8, 9]))
     found = sorted((row["experiment"], row["size"]) for row in second["measurements"])
     assert found == [("capture", 1), ("capture", 2), ("machine", 7), ("queries", 8), ("queries", 9)]
     assert [run["experiments"] for run in second["runs"]] == [["capture"], ["machine", "queries"]]
     assert second["fixed"] == {"machine": {"t": 2}, "capture": {"t": 1}, "queries": {"t": 2}}
-    third = bench.renewed(second, record(3, machine=[1], capture=[1]))
+    third = records.renewed(second, record(3, machine=[1], capture=[1]))
     assert [run["experiments"] for run in third["runs"]] == [["queries"], ["machine", "capture"]]
 
 
+def test_a_killed_run_goes_on_unless_something_changed(bench, tmp_path, monkeypatch):
+    import records
+
+    now, part = records.set_up("m", "cpu", 3), tmp_path / "part.json"
+    monkeypatch.setattr(records, "provenance", lambda: {"revision": "a"})
+    assert records.resumed(part, now) is None
+    left = now | {"runs": [{"provenance": {"revision": "a"}}], "fixed": {"machine": {}}}
+    part.write_text(json.dumps(left))
+    assert records.resumed(part, now) == left
+    assert records.resumed(part, now | {"rounds": 1}) is None
+    monkeypatch.setattr(records, "provenance", lambda: {"revision": "b"})
+    assert records.resumed(part, now) is None
+
+
 def test_a_part_is_not_measured_on_another_machine(bench, tmp_path):
-    now = bench.set_up("m", "cpu", 3)
+    import records
+
+    now = records.set_up("m", "cpu", 3)
     with pytest.raises(SystemExit, match=r"no record at .*without ONLY"):
-        bench.recorded(tmp_path / "bench.json", now)
+        records.recorded(tmp_path / "bench.json", now)
     (tmp_path / "bench.json").write_text(json.dumps(now | {"processor": "another"}))
     with pytest.raises(SystemExit, match="processor of the record: another"):
-        bench.recorded(tmp_path / "bench.json", now)
+        records.recorded(tmp_path / "bench.json", now)
 
 
 def test_other_models_are_not_compared(bench):

@@ -40,7 +40,7 @@ def record():
     made = {"machine": "Linux, 2 cores", "time": "2026-01-02T", "revision": "abcdefghij"}
     run = {"experiments": ["machine", "capture"], "provenance": made, "load": [[0.5], [3.25]]}
     read = {"shown": 16, "tokens": 37, "suffix": 27, "batch": 64}
-    fixed = {"queries": read, "batch": {"queries": 64}, "prompts": {"tasks": 8}}
+    fixed = {"queries": read, "batch": {"queries": 64}, "models": read, "prompts": {"tasks": 8}}
     about = {"processor": "A|B", "model": "m", "runs": [run], "rounds": 3, "threads": None}
     return about | {"fixed": fixed, "measurements": rows, "not_installed": {"dynamax==1": "no such wheel"}}
 
