@@ -18,8 +18,7 @@ help:
 	@echo "PYTHON=...                              the Python (3.11 or newer) that makes the environment"
 
 book: $(STAMP)
-	$(BIN)/iclnb fetch
-	$(BIN)/iclnb book --profile $(PROFILE)
+	$(BIN)/iclnb book --fetch --profile $(PROFILE)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder

@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from iclnb import claims, display
-from iclnb.publish import matrix, papers, pictures_across_models, report
+from iclnb.publish import drawn, matrix, papers, pictures_across_models, report
 from iclnb.publish.matrix import Run
 
 EVERY, NONE, CHANGES, OPEN = (
@@ -16,13 +17,14 @@ EVERY, NONE, CHANGES, OPEN = (
 _YES, _NO = {claims.SUPPORTED, claims.PROVED}, {claims.NOT_SUPPORTED, claims.CONTRADICTED}
 
 
-def summary(runs: Sequence[Run], ids: Sequence[str] = ()) -> str:
+def summary(runs: Sequence[Run], ids: Sequence[str] = (), pictures: Path | None = None) -> str:
     """The paragraphs for a chapter's page, in MyST Markdown; empty unless two models share a claim.
 
     Args:
         runs: of the chapter. Records of the task that most models have are compared; a model with several
             records of it is represented by the first.
         ids: of the claims that answer the chapter's question; they come first.
+        pictures: the folder where pictures are kept from build to build, if any.
     """
     compared = _compared(runs)
     if len(compared) < 2:
@@ -39,7 +41,7 @@ def summary(runs: Sequence[Run], ids: Sequence[str] = ()) -> str:
     total = sum(map(len, rows.values()))
     answers = [f"- {each}" for each in papers.told(report.rows({"": compared}, {"": ""}), ids, numbers=True)]
     said = [f"**Across models** ({_names(compared)})"] + ["\n".join(answers)] * bool(answers)
-    said += [f"Of the {total} claims tested on each: {counted}.{_picture(compared)}"]
+    said += [f"Of the {total} claims tested on each: {counted}.{_picture(compared, pictures)}"]
     parts = [
         f"**{len(listed)} {kind}**\n\n"
         + "\n".join(_line(*row, changes=kind in (CHANGES, OPEN)) for row in listed)
@@ -71,12 +73,12 @@ def _compared(runs: Sequence[Run]) -> list[Run]:
     return sorted(first.values(), key=matrix.order)
 
 
-def _picture(runs: Sequence[Run]) -> str:
+def _picture(runs: Sequence[Run], pictures: Path | None) -> str:
     """The runs whose values hold the shares of a verdict, in one picture."""
-    drawn = [run for run in runs if "share_intervals" in run.results.get("values", {})]
-    if len(drawn) < 2:
+    told = [run for run in runs if "share_intervals" in run.results.get("values", {})]
+    if len(told) < 2:
         return ""
-    return f"\n\n```{{raw}} html\n{pictures_across_models.shares(drawn)._repr_html_()}\n```"
+    return f"\n\n```{{raw}} html\n{drawn.html(pictures_across_models.shares, told, pictures)}\n```"
 
 
 def _claim(run: Run, id: str) -> Mapping[str, Any] | None:

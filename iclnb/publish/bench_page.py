@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from iclnb import display
-from iclnb.publish import bench_pictures
+from iclnb.publish import bench_pictures, drawn
 from iclnb.publish.bench_record import Row, exponent, of, rate, recorded, rows
 
 OURS, PASS, EAGER = "last_token_attention", "no attention", "transformers, eager"
@@ -42,7 +42,12 @@ def page(project: Path) -> str:
         return "# Speed and memory\n\nNo benchmark is recorded in this checkout; `make bench` makes one.\n"
     record = json.loads(place.read_text(encoding="utf-8"))
     found = rows(record)
-    parts = ["# Speed and memory", *_machine(record, found), *_capture(found), *_shared(record, found)]
+    parts = [
+        "# Speed and memory",
+        *_machine(record, found),
+        *_capture(found, drawn.folder(project)),
+        *_shared(record, found),
+    ]
     parts += [*_theory(record, found), *_growth(found), *_left_out(record, found)]
     return "\n\n".join(parts) + "\n"
 
@@ -78,7 +83,7 @@ def _made(runs: Sequence[Mapping[str, Any]]) -> str:
     return "; ".join(f"{when} ({', '.join(names)})" if len(at) > 1 else when for when, names in at.items())
 
 
-def _capture(found: Sequence[Row]) -> Iterator[str]:
+def _capture(found: Sequence[Row], pictures: Path) -> Iterator[str]:
     """The table of one prompt, at 600 and 2000 tokens or at the largest sizes that all ways were timed at."""
     measured = of(found, "capture")
     ways = dict.fromkeys(row.way for row in measured)
@@ -108,7 +113,7 @@ def _capture(found: Sequence[Row]) -> Iterator[str]:
     )
     yield display.table(header, listed).data
     series = {NAMES[way]: [(row.size, row.median) for row in measured if row.way == way] for way in ways}
-    yield f"```{{raw}} html\n{bench_pictures.growth(series)._repr_html_()}\n```"
+    yield f"```{{raw}} html\n{drawn.html(bench_pictures.growth, series, pictures)}\n```"
 
 
 def _time(seconds: Sequence[float]) -> str:

@@ -22,6 +22,7 @@ from iclnb.fingerprint import of_modules
 from iclnb.publish import (
     across_models,
     colab,
+    drawn,
     made_pages,
     matrix,
     notebooks,
@@ -161,7 +162,7 @@ def stage(project: Path, target: Path) -> Path:
         runs = matrix.runs(project, chapters(project))
         answering = {each.chapter: each.claims for each in papers.read(project).questions}
         for name, listed in runs.items():
-            across = across_models.summary(listed, answering.get(name, ()))
+            across = across_models.summary(listed, answering.get(name, ()), drawn.folder(project))
             titles[name] = _stage_notebook(project, name, folder, across)
         made_pages.write(project, folder, titles)
     return target

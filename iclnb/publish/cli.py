@@ -67,10 +67,15 @@ def run(
     type=click.IntRange(1),
     help="Notebooks that run at a time (default: two, if cores and memory do).",
 )
-def book(profile: str, force: bool, jobs: int | None) -> None:
+@click.option("--fetch", "first", is_flag=True, help="First fetch what `iclnb fetch` does.")
+def book(profile: str, force: bool, jobs: int | None, first: bool) -> None:
     """Run the notebooks that changed and build the book."""
     from iclnb.publish import book as builder
 
+    if first:
+        from iclnb.llm.data import packaged
+
+        packaged.prefetch()
     index = builder.build(paths.checkout(), profile, force=force, jobs=jobs, report=click.echo)
     click.echo(f"the book: {index}")
 

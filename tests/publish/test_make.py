@@ -54,10 +54,10 @@ def test_help_is_the_default_and_names_every_target(project):
 def test_book_installs_once(project):
     done, asked = make(project, "book", "PROFILE=smoke")
     assert done.returncode == 0, done.stderr
-    assert [note.split()[0] for note in asked] == ["-m", "-m", "-m", "fetch", "book"]
-    assert asked[-1] == "book --profile smoke" and "--no-deps" in asked[2]
+    assert [note.split()[0] for note in asked] == ["-m", "-m", "-m", "book"]
+    assert asked[-1] == "book --fetch --profile smoke" and "--no-deps" in asked[2]
     done, asked = make(project, "book")
-    assert asked == ["fetch", "book --profile laptop"]
+    assert asked == ["book --fetch --profile laptop"]
     done, asked = make(project, "test")
     assert len(asked) == 1 and asked[0].startswith("-m pytest -n auto")
     os.utime(project / "requirements.txt", (2**31, 2**31))

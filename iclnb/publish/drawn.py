@@ -1,0 +1,43 @@
+"""Pictures of computed pages, kept from build to build; drawn anew if what they show or the code changed."""
+
+import hashlib
+import inspect
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import iclnb
+from iclnb import paths
+from iclnb.figures import Picture
+from iclnb.fingerprint import fingerprint
+from iclnb.publish import keys
+
+
+def folder(project: Path) -> Path:
+    """Where a checkout keeps pictures."""
+    return project / "build" / "pictures"
+
+
+def html(draw: Callable[[Any], Picture], shown: Any, place: Path | None) -> str:
+    """The picture as it stands in a page.
+
+    Args:
+        draw: a function of the package.
+        shown: its argument: what it shows, as a value whose ``repr`` tells all of it.
+        place: the folder where pictures are kept; ``None`` to draw anew.
+    """
+    if place is None:
+        return draw(shown)._repr_html_()
+    file = place / f"{draw.__name__}-{_key(draw, shown)}.html"
+    if not file.is_file():
+        with paths.replacing(file) as made:
+            made.write_text(draw(shown)._repr_html_(), encoding="utf-8")
+    return file.read_text(encoding="utf-8")
+
+
+def _key(draw: Callable[[Any], Picture], shown: Any) -> str:
+    source = Path(inspect.getfile(inspect.unwrap(draw))).resolve()
+    root = Path(iclnb.__file__).resolve().parents[1]
+    code = fingerprint(sorted({source, *keys.package_files(root, source)}))
+    return hashlib.sha256(f"{code} {version('matplotlib')} {shown!r}".encode()).hexdigest()[:20]
