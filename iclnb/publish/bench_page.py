@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from iclnb import display
-from iclnb.publish import bench_pictures, drawn
+from iclnb.publish import bench_about, bench_pictures, drawn
+from iclnb.publish.bench_about import count
 from iclnb.publish.bench_record import Row, exponent, of, rate, recorded, rows
 
 OURS, PASS, EAGER = "last_token_attention", "no attention", "transformers, eager"
@@ -18,11 +19,11 @@ NAMES = {
     OURS: "ours: `last_token_attention`",
     "prefix of all but one": "ours: all but one token shared",
     "nnsight": "nnsight, last rows saved",
-    EAGER: "🤗 transformers, eager",
+    EAGER: "transformers, eager",
     "TransformerLens": "TransformerLens, patterns cached",
     SHARED[0]: "ours, float32",
     SHARED[1]: "ours, bfloat16",
-    ONE_BY_ONE: "🤗 transformers, eager, one by one",
+    ONE_BY_ONE: "transformers, eager, one by one",
     "posteriors, batched": "ours, all prompts at once",
     "posteriors, hmmlearn": "hmmlearn, prompt by prompt",
     "posteriors, dynamax": "dynamax, prompt by prompt",
@@ -42,53 +43,50 @@ def page(project: Path) -> str:
         return "# Speed and memory\n\nNo benchmark is recorded in this checkout; `make bench` makes one.\n"
     record = json.loads(place.read_text(encoding="utf-8"))
     found = rows(record)
-    parts = [
-        "# Speed and memory",
-        *_machine(record, found),
-        *_capture(found, drawn.folder(project)),
-        *_shared(record, found),
-    ]
-    parts += [*_theory(record, found), *_growth(found), *_left_out(record, found)]
+    parts = ["# Speed and memory", _answer(record, found), *_capture(found, drawn.folder(project))]
+    parts += [*_shared(record, found), *_theory(record, found), *_growth(found)]
+    parts += [*bench_about.left_out(record, found, NAMES), *bench_about.measured(record, found)]
     return "\n\n".join(parts) + "\n"
 
 
-def _machine(record: Mapping[str, Any], found: Sequence[Row]) -> Iterator[str]:
-    runs = record["runs"]
-    loads = [load[0] for run in runs for load in run["load"]]
-    machine = runs[-1]["provenance"]["machine"]
-    shared = f", threads a process: {record['threads']}" if record["threads"] else ""
-    peaks = [
-        f"{_count(peak)} GFLOP/s in {row.way.removeprefix('product, ')}"
-        for row in of(found, "machine")
-        if (peak := rate(row))
+def _answer(record: Mapping[str, Any], found: Sequence[Row]) -> str:
+    """What the tables come to, as a list."""
+    at = {row.way: row for row in of(found, "capture", _sizes(found)[-1])}
+    said = [
+        "`last_token_attention` reads the last token's attention in every layer in "
+        f"{_ratio(at[OURS], at[PASS])} times the time of a pass that reads none ({_sizes(found)[-1]} tokens)"
+        + (f"; eager attention takes {_ratio(at[EAGER], at[PASS])} times." if EAGER in at else ".")
     ]
-    yield display.escape(
-        f"{record['model']} on {record['processor']} ({machine}{shared}), {_made(runs)}. "
-        f"Matrix products reach {' and '.join(peaks)}. Before and "
-        f"between the experiments the machine's load was {display.number(min(loads), 2)} to "
-        f"{display.number(max(loads), 2)} processes. Each way runs in a process of its own, all take turns, "
-        f"and a time is the median, with the fastest and the slowest in brackets, of "
-        f"{record['rounds']} round{'s' * (record['rounds'] > 1)}. "
-        "Memory is what a run adds, at its peak, to the loaded model."
-    )
+    reads = {row.way: row for row in of(found, "queries")}  # of each way the largest size
+    fastest = min((row for row in reads.values() if row.way != ONE_BY_ONE), key=lambda row: row.median)
+    if ONE_BY_ONE in reads:
+        times = f"{reads[ONE_BY_ONE].median / fastest.median:.3g}"
+        said.append(
+            f"Queries on shared demonstrations: {times} times the throughput of eager attention, prompt by "
+            f"prompt (ours in {fastest.way.removeprefix('shared, ')}, the other in float32)."
+        )
+    size = max(row.size for row in of(found, "prompts"))
+    theory = ("Posteriors of HMMs", of(found, "prompts", size)), ("The sweep of paper B", of(found, "sweep"))
+    for what, (ours, *others) in theory:
+        others = [row for row in others if not NAMES[row.way].startswith("ours")]
+        told = [f"{NAMES[row.way]}, takes {_ratio(row, ours)} times as long as ours" for row in others]
+        said += [f"{what}: {'; '.join(told)}."] if told else []
+    said = "\n".join(f"- {each}" for each in said)
+    return f"On {display.escape(record['processor'])}, with {display.escape(record['model'])}:\n\n{said}"
 
 
-def _made(runs: Sequence[Mapping[str, Any]]) -> str:
-    """When, and of which revision; with several revisions also what was measured of each."""
-    at: dict[str, list[str]] = {}
-    for run in runs:
-        made = run["provenance"]
-        when = f"{made['time'][:10]}, revision {str(made['revision'])[:7]}"
-        at.setdefault(when, []).extend(run["experiments"])
-    return "; ".join(f"{when} ({', '.join(names)})" if len(at) > 1 else when for when, names in at.items())
+def _sizes(found: Sequence[Row]) -> list[int]:
+    """Of one prompt: 600 and 2000 tokens, or the two largest sizes that all ways were timed at."""
+    measured = of(found, "capture")
+    ways = {row.way for row in measured}
+    common = [s for s in dict.fromkeys(r.size for r in measured) if len(of(found, "capture", s)) == len(ways)]
+    return [size for size in (600, 2000) if size in common] or common[-2:]
 
 
 def _capture(found: Sequence[Row], pictures: Path) -> Iterator[str]:
-    """The table of one prompt, at 600 and 2000 tokens or at the largest sizes that all ways were timed at."""
-    measured = of(found, "capture")
+    """The table of one prompt, and a picture of its growth."""
+    measured, sizes = of(found, "capture"), _sizes(found)
     ways = dict.fromkeys(row.way for row in measured)
-    common = [s for s in dict.fromkeys(r.size for r in measured) if len(of(found, "capture", s)) == len(ways)]
-    sizes = [size for size in (600, 2000) if size in common] or common[-2:]
     at = {(row.way, row.size): row for row in measured}
     last = sizes[-1]
     listed = [
@@ -96,21 +94,14 @@ def _capture(found: Sequence[Row], pictures: Path) -> Iterator[str]:
             display.Author(NAMES[way]),
             *(display.Author(_time(at[way, size].seconds)) for size in sizes),
             _ratio(at[way, last], at[PASS, last]),
-            _count(at[way, last].megabytes),
+            count(at[way, last].megabytes),
         )
         for way in ways
     ]
     header = ("way", *(f"{s} tokens, ms" for s in sizes), f"times the pass, {last}", f"MB, {last}")
-    peers = {way: at[way, last].median / at[OURS, last].median for way in ways if way not in (PASS, OURS)}
-    slowest = max(peers, key=peers.get)
     worst = max((row.difference for row in measured if row.difference is not None), default=None)
     yield "## Attention of the last token, one prompt"
-    yield (
-        f"With {last} tokens `last_token_attention` takes {_ratio(at[OURS, last], at[PASS, last])} times as "
-        f"long as the pass alone; the slowest other way ({NAMES[slowest]}) takes "
-        f"{display.number(peers[slowest])} times as long as it. No number that was compared differs by more "
-        f"than {display.number(worst, 2)}."
-    )
+    yield f"No number that was compared differs by more than {display.number(worst, 2)}."
     yield display.table(header, listed).data
     series = {NAMES[way]: [(row.size, row.median) for row in measured if row.way == way] for way in ways}
     yield f"```{{raw}} html\n{drawn.html(bench_pictures.growth, series, pictures)}\n```"
@@ -118,17 +109,12 @@ def _capture(found: Sequence[Row], pictures: Path) -> Iterator[str]:
 
 def _time(seconds: Sequence[float]) -> str:
     """Milliseconds: the median, and the fastest and slowest round."""
-    low, middle, high = (_count(1000 * f(seconds)) for f in (min, statistics.median, max))
+    low, middle, high = (count(1000 * f(seconds)) for f in (min, statistics.median, max))
     return f"{middle} [{low}, {high}]"
 
 
-def _count(value: float | None) -> str:
-    """A number with at least its whole part."""
-    return display.number(value) if value is None or value < 100 else f"{value:,.0f}"
-
-
 def _ratio(row: Row, base: Row) -> str:
-    return _count(row.median / base.median)
+    return count(row.median / base.median)
 
 
 def _shared(record: Mapping[str, Any], found: Sequence[Row]) -> Iterator[str]:
@@ -153,7 +139,7 @@ def _shared(record: Mapping[str, Any], found: Sequence[Row]) -> Iterator[str]:
                 display.Author(_time(row.seconds)),
                 f"{base.median / row.median:.3g}" if base else "n/a",
                 f"{100 * rate(row) / peak:.0f} %" if peak and rate(row) else "",
-                _count(row.megabytes),
+                count(row.megabytes),
             )
         )
     yield display.table(
@@ -193,9 +179,9 @@ def _larger(
         (
             display.Author(f"`{row.way.removeprefix(LARGER) if row.way not in SHARED else record['model']}`"),
             display.Author(_time(row.seconds)),
-            _count(rate(row)),
+            count(rate(row)),
             f"{100 * rate(row) / peaks['bfloat16']:.0f} %" if peaks.get("bfloat16") else "",
-            _count(row.megabytes),
+            count(row.megabytes),
         )
         for row in measured
     ]
@@ -248,16 +234,3 @@ def _growth(found: Sequence[Row]) -> Iterator[str]:
 
 PER_POINT = ("queries", "sets", "prompts")
 """Experiments whose size is a number of test points, or goes with it."""
-
-
-def _left_out(record: Mapping[str, Any], found: Sequence[Row]) -> Iterator[str]:
-    reasons: dict[tuple[str, str], list[int]] = {}
-    for row in found:
-        if row.left_out and row.left_out != "not needed":
-            reasons.setdefault((row.way, row.left_out), []).append(row.size)
-    listed = [(display.Author(NAMES.get(way, way)), ", ".join(map(str, sizes)), why)
-              for (way, why), sizes in reasons.items()]  # fmt: skip
-    listed += [(line, "all", why) for line, why in record.get("not_installed", {}).items()]
-    if listed:
-        yield "## Not measured"
-        yield display.table(("way", "sizes", "why"), listed).data

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
+from matplotlib.ticker import NullLocator
 
 from iclnb import figures
 
@@ -16,8 +17,11 @@ def growth(series: Mapping[str, Sequence[tuple[float, float]]]) -> figures.Pictu
     """
     figure, axes = plt.subplots(figsize=(7.0, 4.2))
     for line, (name, points) in zip(figures.SERIES, series.items(), strict=False):
-        axes.plot(*zip(*points, strict=True), label=name.replace("`", "").replace("🤗 ", ""), **line)
+        axes.plot(*zip(*points, strict=True), label=name.replace("`", ""), **line)
     axes.set(xscale="log", yscale="log", xlabel="tokens of the prompt", ylabel="seconds")
+    axes.set_xticks(sorted({size for points in series.values() for size, _ in points}))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
     figure.legend(loc="outside lower center", ncols=2)
     plain = {name.replace("`", ""): dict(points) for name, points in series.items()}
     common = max(set.intersection(*(set(points) for points in plain.values())))
