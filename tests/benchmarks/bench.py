@@ -179,8 +179,8 @@ def main() -> None:
     about = {"name": PACKAGED, "rounds": chosen.rounds or rounds, "device": chosen.device}
     earlier = records.recorded(output, records.set_up(**about)) if chosen.only else None
     python, failed = peers.install(PROJECT)
-    part = PROJECT / "build" / f"part-of-{name}"
-    found = None if chosen.quick else records.resumed(part, records.set_up(**about))
+    part = PROJECT / "build" / f"part-of-{'quick-' * chosen.quick}{name}"
+    found = records.resumed(part, records.set_up(**about))
     for experiment in sizes:
         wanted = not chosen.only or experiment.name in ("machine", *chosen.only)
         if wanted and not (found and experiment.name in found["fixed"]):
