@@ -230,7 +230,9 @@ pictures_appendix.table_2(rows)
 # - A larger model: see the [results of all models](../book/results). Where a model is at chance, the head
 #   reproduces answers that do not solve the task.
 # - Another kernel on the encoders: the paper does not say which one it used.
-# - More prompts, where a verdict is undecided.
+# - More demonstration sets, where a verdict with shared demonstrations is undecided: once sets differ more than
+#   test points do, more points hardly narrow the interval.
+# - More prompts, where a verdict with fresh demonstrations is undecided.
 
 # %% tags=["hide-input"]
 results.values |= {
