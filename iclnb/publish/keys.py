@@ -11,11 +11,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from iclnb.errors import IclnbError
 from iclnb.fingerprint import fingerprint, of_source
+from iclnb.publish import imported
+from iclnb.publish.imported import PACKAGE
 from iclnb.settings import PROFILES
-
-PACKAGE = "iclnb"
 
 PINS = (
     "bm25s", "datasets", "equinox", "gguf", "jax", "numpy", "optax", "scikit-learn", "scipy",
@@ -39,13 +38,15 @@ def key(project: Path, source: Path, parameters: Mapping[str, Any]) -> dict[str,
 
     Returns:
         ``code``: the fingerprint of the notebook's code and of every package file that it imports, directly
-        or not; ``parameters``; ``versions``: of Python and of the libraries that compute.
+        or not, without what a GPU alone runs; ``gpu``: the fingerprint of that; ``parameters``;
+        ``versions``: of Python and of the libraries that compute.
     """
     notebook = _notebook(source, parameters.get("profile"))
-    files = _code(project, source, _stamp(project / PACKAGE, source))
+    stamp = _stamp(project / PACKAGE, source)
     python = ".".join(platform.python_version_tuple()[:2])
     return {
-        "code": {source.relative_to(project).as_posix(): notebook, **files},
+        "code": {source.relative_to(project).as_posix(): notebook, **_code(project, source, stamp)},
+        "gpu": _gpu_code(project, source, stamp),
         "parameters": dict(parameters),
         "versions": {"python": python} | {name: _version(importlib.metadata.version, name) for name in PINS},
     }
@@ -54,8 +55,18 @@ def key(project: Path, source: Path, parameters: Mapping[str, Any]) -> dict[str,
 @cache
 def _code(project: Path, source: Path, stamp: str) -> dict[str, str]:
     """The fingerprint of every package file that ``source`` needs, as the files are at ``stamp``."""
-    files = package_files(project, source)
-    return dict(sorted((path.relative_to(project).as_posix(), fingerprint([path])) for path in files))
+    files = sorted(imported.package_files(project, source))
+    return {path.relative_to(project).as_posix(): imported.fingerprint_of(path) for path in files}
+
+
+@cache
+def _gpu_code(project: Path, source: Path, stamp: str) -> dict[str, str]:
+    """The same of files that have something which a GPU alone runs, and of those that it alone imports."""
+    without = imported.package_files(project, source)
+    files = imported.package_files(project, source, gpu=True)
+    whole = {path: fingerprint([path]) for path in files}
+    chosen = {path for path in files if path not in without or imported.fingerprint_of(path) != whole[path]}
+    return {path.relative_to(project).as_posix(): whole[path] for path in sorted(chosen)}
 
 
 def _stamp(package: Path, source: Path) -> str:
@@ -77,6 +88,13 @@ def _facts(folder: str | Path) -> Iterator[tuple[str, int, int]]:
 def _version(find: Callable[[str], str], name: str) -> str:
     """Of an installed library, without the part that names a build."""
     return find(name).split("+")[0]
+
+
+def complete(key: Key, provenance: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """A key with what is known after the run: its :func:`inputs`, and whether a GPU's code counts."""
+    used = str(provenance.get("model", {}).get("device", "")).startswith("cuda")
+    parts = {part: value for part, value in key.items() if part != "gpu" or used}
+    return {**parts, "inputs": inputs(provenance)}
 
 
 def inputs(provenance: Mapping[str, Any]) -> dict[str, str]:
@@ -119,7 +137,10 @@ def stale(key: Key, stored: Mapping[str, Any], *, drawing: bool = True) -> list[
         A line for each reason: files, parameters, versions, data, models.
     """
     reasons = []
-    for part, change in (("code", "changed"), ("parameters", "differ"), ("versions", "differ")):
+    changes = {"code": "changed", "parameters": "differ", "versions": "differ"}
+    if stored.get("gpu"):
+        changes["gpu"] = "changed"
+    for part, change in changes.items():
         then, now = stored.get(part, {}), key[part]
         names = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
         names = [name for name in names if part != "code" or drawing or not _draws(name)]
@@ -198,57 +219,3 @@ def _of_profile(text: str, profile: str | None) -> str:
         if chooses and profile in PROFILES and len(call.args) == len(PROFILES):
             node.value = call.args[PROFILES.index(profile)]
     return ast.unparse(tree)
-
-
-def package_files(project: Path, source: Path) -> set[Path]:
-    """The files of the checkout's package that ``source`` needs, found through its import statements.
-
-    Imports anywhere in a file count, at its top or inside a function. A package folder brings the files in
-    it that are not Python (tables, lists of hashes).
-    """
-    found: set[Path] = set()
-    known: set[str] = set()
-    waiting = [source]
-    while waiting:
-        here = waiting.pop()
-        names = set(_imports(project, here, here.stat().st_mtime_ns)) - known
-        known |= names
-        new = {path for name in names for path in _module_files(project, name)} - found
-        found |= new
-        waiting += [path for path in new if path.suffix == ".py"]
-    return found
-
-
-@cache
-def _imports(project: Path, path: Path, changed: int) -> tuple[str, ...]:
-    """Dotted names of ours that a file loads, or may load: ``from a import b`` gives ``a`` and ``a.b``."""
-    inside = path.relative_to(project).with_suffix("").parts
-    try:
-        tree = ast.parse(_without_magics(path), filename=str(path))
-    except SyntaxError as error:
-        raise IclnbError(f"{path}, line {error.lineno}: {error.msg}") from error
-    found: list[str] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found += (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = [*inside[: len(inside) - node.level]] if node.level else []
-            module = ".".join([*base, *([node.module] if node.module else [])])
-            found += (f"{module}.{alias.name}" for alias in node.names)
-    ours = (name.split(".") for name in dict.fromkeys(found) if name.split(".")[0] == PACKAGE)
-    return tuple({".".join(parts[:length]) for parts in ours for length in range(1, len(parts) + 1)})
-
-
-def _without_magics(path: Path) -> str:
-    """A file's text with lines that only IPython understands (``%``, ``!``) left empty."""
-    return re.sub(r"^\s*[%!].*$", "", path.read_text(encoding="utf-8-sig"), flags=re.MULTILINE)
-
-
-def _module_files(project: Path, name: str) -> Iterator[Path]:
-    """The files that are loaded for a dotted name: a module, or what a package folder holds."""
-    place = project.joinpath(*name.split("."))
-    if place.is_dir():
-        yield from (p for p in place.iterdir() if p.is_file() and p.suffix not in {".py", ".pyc"})
-        place = place / "__init__"
-    if (module := place.with_suffix(".py")).is_file():
-        yield module

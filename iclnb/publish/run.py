@@ -217,7 +217,7 @@ def _results(name: str, scratch: Path, key: keys.Key, seconds: float) -> str:
         )
     content = json.loads((scratch / "results" / saved[0]).read_text(encoding="utf-8"))
     content["provenance"]["seconds"] = round(seconds, 1)
-    content["key"] = {**key, "inputs": keys.inputs(content["provenance"])}
+    content["key"] = keys.complete(key, content["provenance"])
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 

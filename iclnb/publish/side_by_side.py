@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import psutil
 
 from iclnb.errors import IclnbError
-from iclnb.publish import forking, keys, notebooks, progress
+from iclnb.publish import forking, imported, notebooks, progress
 from iclnb.publish import run as runner
 from iclnb.publish.forking import ForkServer
 from iclnb.publish.kernel import Worker, environment
@@ -94,7 +94,7 @@ def _threads(jobs: int) -> dict[str, str]:
 @contextmanager
 def _server(project: Path, tasks: Sequence[Task], env: Mapping[str, str]) -> Iterator[ForkServer | None]:
     """A process with the libraries that two of the notebooks import at least; none where it is no help."""
-    needed = [keys.package_files(project, notebooks.source(project, task.name)) for task in tasks]
+    needed = [imported.package_files(project, notebooks.source(project, task.name)) for task in tasks]
     if not forking.POSSIBLE or sum(map(bool, needed)) < 2:
         yield None
         return

@@ -19,7 +19,7 @@ from typing import Any
 import peers
 import psutil
 import records
-from experiments import FULL, PEERS, QUICK, Experiment
+from experiments import FULL, GPU, PEERS, QUICK, Experiment
 
 from iclnb.provenance import provenance
 
@@ -32,7 +32,8 @@ class Contender:
 
     def __init__(self, python: Path, way: str, place: Mapping[str, Any], stack: ExitStack):
         command = [str(python), str(HERE / "contender.py"), way, json.dumps(place)]
-        environment = {**os.environ, "PYTHONPATH": str(PROJECT), "HF_HUB_OFFLINE": "1"}
+        known = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
+        environment = {**os.environ, "PYTHONPATH": known, "HF_HUB_OFFLINE": "1"}
         self.errors = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "errors"
         with self.errors.open("w") as errors:
             pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": errors}
@@ -75,18 +76,29 @@ def contenders(ways: Sequence[str], pythons: Mapping[str, Path], place: Mapping[
         yield crew
 
 
-def too_large(earlier: Mapping[str, Any] | None, ratio: float, limit: float) -> str | None:
+def too_large(earlier: Mapping[str, Any] | None, ratio: float, limit: float, device: str) -> str | None:
     """Why the next size is left out, if it is: the last one grown by the square of the ratio of sizes."""
     if not earlier or not earlier["seconds"]:
         return (earlier or {}).get("left_out")
     seconds, memory = min(earlier["seconds"]) * ratio**2, (earlier["megabytes"] or 0) * ratio**2
     if seconds > limit:
         return f"about {seconds:.0f} s a run"
-    free = psutil.virtual_memory().available / 2**20
+    free = _free(device) / 2**20
     return f"about {memory / 1024:.0f} GB of memory" if memory > 0.9 * free else None
 
 
-def measure(experiment: Experiment, crew: Sequence[Contender], rounds: int, limit: float) -> list[dict]:
+def _free(device: str) -> int:
+    """Bytes of memory that nobody uses."""
+    if device == "cpu":
+        return psutil.virtual_memory().available
+    import torch
+
+    return torch.cuda.mem_get_info()[0]
+
+
+def measure(
+    experiment: Experiment, crew: Sequence[Contender], rounds: int, limit: float, device: str
+) -> list[dict]:
     """All sizes of an experiment, each in rounds in which the ways take turns."""
     found, before = [], None
     for value in experiment.sizes:
@@ -95,7 +107,8 @@ def measure(experiment: Experiment, crew: Sequence[Contender], rounds: int, limi
         for one, row in zip(crew, rows, strict=True):
             ratio = value / before if before else 1.0
             past = value > experiment.most.get(one.way, value)
-            why = "not needed" if past else too_large(one.taken[-1] if one.taken else None, ratio, limit)
+            earlier = one.taken[-1] if one.taken else None
+            why = "not needed" if past else too_large(earlier, ratio, limit, device)
             row["left_out"] = one.missing or why
         for turn in range(-1, rounds):  # the first warms up
             for one, row in zip(crew, rows, strict=True):
@@ -144,20 +157,20 @@ def agree(rows: Sequence[dict[str, Any]]) -> None:
 
 def bench(
     experiments: Sequence[Experiment], model: Path, python: Path, *,
-    name: str, rounds: int, limit: float, device: str = "cpu",
+    name: str, rounds: int, limit: float, device: str = "cpu", larger: Sequence[Path] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """The record: what was measured, and on what."""
     import of_theory
 
     loads, rows, versions = [list(os.getloadavg())], [], {}
     with tempfile.TemporaryDirectory() as scratch:
-        place = {"model": str(model), "device": device, "scratch": scratch}
+        place = {"model": str(model), "device": device, "scratch": scratch, "larger": list(map(str, larger))}
         for experiment in experiments:
             if "posteriors, batched" in experiment.ways:
                 for value in experiment.sizes:
                     of_theory.write_prompts(scratch, **{**experiment.fixed, experiment.axis: value})
             with contenders(experiment.ways, {"ours": Path(sys.executable), "peer": python}, place) as crew:
-                rows += measure(experiment, crew, rounds, limit)
+                rows += measure(experiment, crew, rounds, limit, device)
                 versions |= {one.way: one.versions for one in crew}
             loads.append(list(os.getloadavg()))
     agree(rows)
@@ -175,16 +188,21 @@ def main() -> None:
     chosen = _arguments()
     name = "bench.json" if chosen.device == "cpu" else f"bench-{chosen.device}.json"
     output = chosen.output or PROJECT / ("build" if chosen.quick else "book/recorded") / name
-    sizes, rounds = (QUICK, 1) if chosen.quick else (FULL, 3)
-    about = {"name": PACKAGED, "rounds": chosen.rounds or rounds, "device": chosen.device}
+    sizes, rounds = (QUICK, 1) if chosen.quick else (FULL if chosen.device == "cpu" else GPU, 3)
+    model = chosen.model or packaged.folder(PACKAGED)
+    about = {
+        "name": chosen.model.name if chosen.model else PACKAGED,
+        "rounds": chosen.rounds or rounds,
+        "device": chosen.device,
+    }
     earlier = records.recorded(output, records.set_up(**about)) if chosen.only else None
-    python, failed = peers.install(PROJECT)
+    python, failed = (chosen.python, {}) if chosen.python else peers.install(PROJECT)
     part = PROJECT / "build" / f"part-of-{'quick-' * chosen.quick}{name}"
     found = records.resumed(part, records.set_up(**about))
     for experiment in sizes:
         wanted = not chosen.only or experiment.name in ("machine", *chosen.only)
         if wanted and not (found and experiment.name in found["fixed"]):
-            new = bench([experiment], packaged.folder(PACKAGED), python, limit=chosen.limit, **about)
+            new = bench([experiment], model, python, limit=chosen.limit, larger=chosen.larger, **about)
             found = records.renewed(found, new)
             records.write(part, found)
     records.write(output, records.renewed(earlier, found) | {"not_installed": failed})
@@ -199,6 +217,11 @@ def _arguments() -> argparse.Namespace:
                         help="measure these (and the machine) again, keep the rest")  # fmt: skip
     parser.add_argument("--output", type=Path, help="default: the record; build/bench.json with --quick")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--model", type=Path, metavar="FOLDER",
+                        help="a model with its tokeniser; default: the packaged one")  # fmt: skip
+    parser.add_argument("--larger", type=Path, nargs="+", default=[], metavar="FOLDER",
+                        help="models in place of packaged ones of the same names")  # fmt: skip
+    parser.add_argument("--python", type=Path, help="of the peers; default: .venv-bench, made if missing")
     parser.add_argument("--rounds", type=int, help="default: 3; 1 with --quick")
     parser.add_argument("--limit", type=float, default=60, help="seconds that a run may take")
     return parser.parse_args()

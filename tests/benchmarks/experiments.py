@@ -56,6 +56,18 @@ FULL = (
     Experiment("sweep", "batch", (2048,), SWEEPS),
 )  # fmt: skip
 
+_MANY = {**READ, "batch": 512}
+GPU = (
+    FULL[0]._replace(sizes=(8192,)),
+    *FULL[1:3],
+    Experiment("queries", "queries", (64, 512, 2048), (*SHARED, "one by one, eager"), _MANY,
+               {"one by one, eager": 64}),
+    FULL[4]._replace(sizes=(1024,), fixed=_MANY),
+    Experiment("batch", "batch", (16, 64, 256, 1024), SHARED, {**READ, "queries": 1024}),
+    Experiment("sets", "sets", (1, 2, 4, 8), SHARED, {**_MANY, "queries": 512}),
+)  # fmt: skip
+"""Of a GPU, which is busy only with many queries at once; theory is computed on the processor."""
+
 QUICK = (
     Experiment("machine", "width", (512,), ("product, float32", "product, bfloat16")),
     FULL[1]._replace(sizes=(60, 120, 240)),

@@ -5,6 +5,7 @@ Each is a function of the place (folder of the model, device) that gives a funct
 """
 
 from functools import cache, partial
+from pathlib import Path
 
 import numpy as np
 from contender import NotHere, Work
@@ -136,16 +137,18 @@ def _shared(dtype, larger=None):
     """:class:`iclnb.llm.reader.Reader` on ``sets`` of ``shown`` demonstrations with ``queries`` each,
     ``batch`` of them in a pass.
 
-    ``larger`` names a packaged model in place of the benchmark's own; it is never fetched for this.
+    ``larger`` names a packaged model in place of the benchmark's own; it is never fetched for this. A
+    folder of the place's ``larger`` with that name is read instead.
     """
 
     def way(place):
         from iclnb.llm import catalogue, models
         from iclnb.llm.reader import Reader
 
-        if larger and not catalogue.is_here(catalogue.card(larger)):
+        own = {Path(folder).name: folder for folder in place.get("larger", ())}
+        if larger and larger not in own and not catalogue.is_here(catalogue.card(larger)):
             raise NotHere(f"not fetched: iclnb fetch {larger}")
-        known = models.load(larger or place["model"], device=place["device"], dtype=dtype)
+        known = models.load(own.get(larger, larger) or place["model"], device=place["device"], dtype=dtype)
 
         def at(sets, queries, shown, tokens, suffix, batch):
             prefix, lengths = shown * tokens, _suffixes(queries, suffix)

@@ -76,10 +76,10 @@ def test_ways_agree_and_what_is_missing_is_said(bench, model, tmp_path, monkeypa
 
 def test_what_would_take_too_long_or_too_much_is_left_out(bench):
     earlier = {"seconds": [10.0], "megabytes": 10.0, "left_out": None}
-    assert bench.too_large(earlier, 2, 41) is None
-    assert bench.too_large(earlier, 2, 39) == "about 40 s a run"
-    assert "memory" in bench.too_large({**earlier, "megabytes": 1e12}, 1, 60)
-    assert bench.too_large({**earlier, "seconds": [], "left_out": "why"}, 1, 60) == "why"
+    assert bench.too_large(earlier, 2, 41, "cpu") is None
+    assert bench.too_large(earlier, 2, 39, "cpu") == "about 40 s a run"
+    assert "memory" in bench.too_large({**earlier, "megabytes": 1e12}, 1, 60, "cpu")
+    assert bench.too_large({**earlier, "seconds": [], "left_out": "why"}, 1, 60, "cpu") == "why"
 
 
 def test_a_part_measured_again_takes_the_place_of_its_own(bench):

@@ -8,7 +8,7 @@ import tiny
 import torch
 
 from iclnb.llm import memory
-from iclnb.llm.attention import last_token_attention, shared_prefix_attention
+from iclnb.llm.attention import last_token_attention, on_gpu, prefix, shared_prefix_attention
 from iclnb.llm.models import LoadedModel
 from iclnb.llm.prompts import Prompt, Span
 from iclnb.llm.reader import Reader
@@ -70,6 +70,52 @@ def test_a_shared_prefix_equals_eager(architecture, dtype):
     assert (rows.cpu() - want).abs().max() <= TOLERANCE[dtype]
     scale = 1 if dtype == torch.float32 else logs.abs().max()
     assert (found.cpu() - logs).abs().max() <= 10 * TOLERANCE[dtype] * scale
+
+
+@pytest.mark.parametrize("padding", ["left", "right"])
+def test_padded_suffixes_come_back_where_they_were(padding):
+    """Suffixes of three lengths, and no attention asked for."""
+    ids, mask = prompts((20, 11, 15))
+    if padding == "left":
+        ids, mask = ids.flip(1), mask.flip(1)
+    model, before = tiny.model("llama").eval().cuda(), torch.arange(3, 24)
+    rows, logs = shared_prefix_attention(model, before, ids, mask)
+    for i, real in enumerate(mask.bool()):
+        whole = torch.cat([before, ids[i, real]])[None]
+        want, log = eager(model, whole, torch.ones_like(whole))
+        seen = torch.cat([torch.ones_like(before).bool(), real])
+        assert (rows[:, i, :, seen] - want[:, 0]).abs().max() <= 1e-5
+        assert not rows[:, i, :, ~seen].any()
+        assert (logs[i] - log[0]).abs().max() <= 1e-4
+    none, again = prefix.attend(model, prefix.prepare(model, before), ids, mask, attention=False)
+    assert none is None and torch.equal(again, logs)
+
+
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("dim", [8, 64, 80, 128])
+@pytest.mark.parametrize("tokens", [1, 31, 700])
+def test_the_kernels_equal_attention_in_float64(half, dim, tokens):
+    generator = torch.Generator("cuda").manual_seed(0)
+    made = [torch.randn(1, 3, n, dim, generator=generator, device="cuda") for n in (tokens, 999, 999)]
+    for dtype, tolerance in ((half, 2e-2), (torch.float32, 1e-5)):
+        query, key, value = (each.to(dtype) for each in made)
+        scores = query.double() @ key.double().transpose(2, 3) * 0.2
+        output, lse = on_gpu.fused(query, key, value, 0.2)
+        assert output.dtype == dtype and lse.dtype == torch.float32
+        assert (lse - scores.logsumexp(-1)).abs().max() <= 1e-4
+        assert (output - scores.softmax(-1) @ value.double()).abs().max() <= tolerance
+
+
+def test_common_architectures_take_the_kernel(monkeypatch, dtype):
+    """Otherwise a change in the library would make everything slow without a word."""
+    taken, plain = [], on_gpu.fused
+    monkeypatch.setattr(on_gpu, "fused", lambda *parts: taken.append(plain(*parts)) or taken[-1])
+    ids, mask = prompts()
+    for architecture in ("llama", "qwen2", "qwen3", "phi"):
+        model = tiny.model(architecture).eval().to("cuda", dtype)
+        taken.clear()
+        shared_prefix_attention(model, ids[0, :20], ids[:, 20:], mask[:, 20:])
+        assert len(taken) >= 3 and None not in taken, architecture
 
 
 def queries(count):

@@ -10,7 +10,7 @@ import pytest
 from throwaway import ROOT
 
 from iclnb.llm import models
-from iclnb.publish import keys
+from iclnb.publish import imported, keys
 
 FILES = {
     "iclnb/__init__.py": "__version__ = '0'\n",
@@ -65,9 +65,9 @@ def test_defaults_of_other_profiles_do_not_count(project, chosen, stale):
 
 
 def test_the_imported_files_are_found_through_every_kind_of_import(project):
-    found = keys.package_files(project, project / "notebooks" / "01_n.py")
+    found = imported.package_files(project, project / "notebooks" / "01_n.py")
     assert {path.relative_to(project).as_posix() for path in found} == NEEDED
-    found = keys.package_files(project, project / "notebooks" / "02_m.py")
+    found = imported.package_files(project, project / "notebooks" / "02_m.py")
     assert {path.relative_to(project).as_posix() for path in found} == {
         "iclnb/__init__.py",
         "iclnb/lsa/__init__.py",
@@ -97,6 +97,35 @@ def test_words_and_layout_make_nothing_stale(project):
     assert reasons(project, before) == []
     notebook.write_text(notebook.read_text().replace("import json", "import json\n\n# %%\n1"))
     assert reasons(project, before) == ["code changed: notebooks/01_n.py"]
+
+
+GUARDED = """
+def f(tensor):
+    if tensor.is_cuda:
+        from iclnb import unused
+        return unused
+{rest}
+"""
+
+
+@pytest.mark.parametrize("rest", ["", "    return 1", "    else:\n        return 1"])
+def test_what_a_gpu_alone_runs_counts_only_for_results_of_a_gpu(project, rest):
+    module, unused = project / "iclnb" / "a.py", project / "iclnb" / "unused.py"
+    plain = rest.replace("    else:\n    ", "") or "    pass"
+    module.write_text(f"def f(tensor):\n{plain}\n")
+    before = keys.complete(key(project), {"model": {"device": "cpu", "source": "hub"}})
+    module.write_text(GUARDED.format(rest=rest))
+    assert reasons(project, before) == []
+    of_gpu = keys.complete(key(project), {"model": {"device": "cuda:0", "source": "hub"}})
+    assert reasons(project, of_gpu) == []
+    unused.write_text("x = 1\n")
+    assert reasons(project, before) == []
+    assert reasons(project, of_gpu) == ["gpu changed: iclnb/unused.py"]
+    module.write_text(module.read_text().replace("return unused", "return unused.x"))
+    assert reasons(project, before) == []
+    assert reasons(project, of_gpu) == ["gpu changed: iclnb/a.py, iclnb/unused.py"]
+    module.write_text(module.read_text().replace("tensor.is_cuda", "tensor.is_cpu"))
+    assert reasons(project, before) == ["code changed: iclnb/a.py, iclnb/unused.py"]
 
 
 def test_cells_with_magics_count_as_they_are(project):
@@ -184,5 +213,5 @@ def test_python_itself_loads_no_package_file_that_the_key_leaves_out(tmp_path, i
     (tmp_path / "notebooks").mkdir()
     source = tmp_path / "notebooks" / "01_n.py"
     source.write_text(imports)
-    found = {str(path.resolve()) for path in keys.package_files(tmp_path, source)}
+    found = {str(path.resolve()) for path in imported.package_files(tmp_path, source)}
     assert set(loaded) and set(loaded) <= found

@@ -52,7 +52,12 @@ def _part(
     mask: Float[Tensor, "batch 1 queries keys"] | None,
     scaling: float,
 ) -> Part:
-    """One part, by the CPU's flash attention, which also gives the log-sum-exp; elsewhere written out."""
+    """One part, by fused attention that also gives the log-sum-exp; where there is none, written out."""
+    if query.is_cuda:
+        from iclnb.llm.attention import on_gpu
+
+        found = on_gpu.fused(query, key, value, scaling) if mask is None else None
+        return found or _written_out(query, key, value, mask, scaling)
     if query.device.type == "cpu":
         return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
             query, key, value, attn_mask=mask, scale=scaling

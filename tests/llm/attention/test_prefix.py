@@ -10,6 +10,8 @@ from iclnb.llm.attention import (
     CaptureError,
     architectures,
     attend,
+    on_gpu,
+    prefix,
     prefix_pass,
     prepare,
     shared_prefix_attention,
@@ -128,6 +130,20 @@ def test_written_out_equals_the_flash_kernel():
         strict=True,
     ):
         torch.testing.assert_close(got, want, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("side", ["left", "right", "none"])
+def test_rows_placed_at_once_are_those_placed_one_by_one(side):
+    """What a GPU does, done here."""
+    lengths = torch.tensor([4, 4, 4] if side == "none" else [3, 1, 4])
+    real = torch.arange(4) < lengths[:, None]
+    real = real.flip(1) if side == "left" else real
+    order = torch.argsort(real.long(), dim=1, stable=True)
+    rows = torch.rand(2, 3, 5, 6 + 4, generator=torch.Generator().manual_seed(0))
+    rows[..., 6:] *= torch.gather(real, 1, order)[None, :, None]  # padding is attended to by none
+    found = on_gpu.placed(list(rows), order, 6)
+    for i, length in enumerate(lengths.tolist()):
+        assert torch.equal(found[:, i], prefix._placed(list(rows), i, order[i], length, 6))
 
 
 def test_most_architectures_take_the_merged_way(monkeypatch):
