@@ -105,7 +105,7 @@ def measure(
         size = {**experiment.fixed, experiment.axis: value}
         rows = [_empty(experiment, one, value) for one in crew]
         for one, row in zip(crew, rows, strict=True):
-            ratio = value / before if before else 1.0
+            ratio = value / before if before and experiment.axis != "batch" else 1.0  # there, less work
             past = value > experiment.most.get(one.way, value)
             earlier = one.taken[-1] if one.taken else None
             why = "not needed" if past else too_large(earlier, ratio, limit, device)
@@ -164,7 +164,8 @@ def bench(
 
     loads, rows, versions = [list(os.getloadavg())], [], {}
     with tempfile.TemporaryDirectory() as scratch:
-        place = {"model": str(model), "device": device, "scratch": scratch, "larger": list(map(str, larger))}
+        place = {"model": str(model), "device": device, "dtype": records.DTYPES[device], "scratch": scratch}
+        place["larger"] = [str(folder) for folder in larger]
         for experiment in experiments:
             if "posteriors, batched" in experiment.ways:
                 for value in experiment.sizes:

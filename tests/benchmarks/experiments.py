@@ -59,7 +59,7 @@ FULL = (
 _MANY = {**READ, "batch": 512}
 GPU = (
     FULL[0]._replace(sizes=(8192,)),
-    *FULL[1:3],
+    FULL[1],
     Experiment("queries", "queries", (64, 512, 2048), (*SHARED, "one by one, eager"), _MANY,
                {"one by one, eager": 64}),
     FULL[4]._replace(sizes=(1024,), fixed=_MANY),

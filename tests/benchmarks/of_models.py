@@ -15,13 +15,14 @@ LARGER = ("qwen2.5-coder-0.5b-instruct", "qwen2.5-coder-1.5b-instruct")
 
 
 def loaded(place, implementation):
-    """A function that gives the model with its first layers alone, or with all of them, in float32."""
+    """A function that gives the model, all of it or its first layers, in the dtype of the place."""
     import torch
     from transformers import AutoModelForCausalLM
 
     @cache
     def of(layers=None):
-        settings = {"attn_implementation": implementation, "dtype": torch.float32, "local_files_only": True}
+        settings = {"attn_implementation": implementation, "local_files_only": True}
+        settings["dtype"] = getattr(torch, place["dtype"])
         changes = {} if layers is None else {"num_hidden_layers": layers}
         model = AutoModelForCausalLM.from_pretrained(place["model"], **settings, **changes)
         return model.eval().to(place["device"])

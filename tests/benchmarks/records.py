@@ -12,12 +12,15 @@ from experiments import FULL
 from iclnb import paths
 from iclnb.provenance import provenance
 
+DTYPES = {"cpu": "float32", "cuda": "bfloat16"}
+"""In which one prompt is read: as models are loaded there, if nothing else is said."""
+
 
 def set_up(name: str, device: str, rounds: int) -> dict[str, Any]:
     """What all experiments of a record have in common."""
     threads = os.environ.get("OMP_NUM_THREADS")
     about = {"model": name, "device": device, "processor": processor(device), "rounds": rounds}
-    return about | {"threads": threads}
+    return about | {"threads": threads, "dtype": DTYPES[device]}
 
 
 def recorded(output: Path, now: Mapping[str, Any]) -> dict[str, Any]:

@@ -91,6 +91,13 @@ def test_padded_suffixes_come_back_where_they_were(padding):
     assert none is None and torch.equal(again, logs)
 
 
+def test_one_prompt_without_padding_equals_eager(dtype):
+    ids, mask = prompts((33,))
+    model = tiny.model("llama").eval().to("cuda", dtype)
+    want, _ = eager(model, ids, mask)
+    assert (last_token_attention(model, ids) - want).abs().max() <= TOLERANCE[dtype]
+
+
 @pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("dim", [8, 64, 80, 128])
 @pytest.mark.parametrize("tokens", [1, 31, 700])

@@ -161,6 +161,10 @@ def _fused(
     output, _ = sdpa_attention_forward(module, query, key, value, None, **settings)
     if not row:
         return output, None
+    if query.is_cuda:
+        from iclnb.llm.attention import on_gpu
+
+        return output, on_gpu.last_rows(query, key, last, settings["scaling"])
     index = torch.tensor(last, device=query.device)
     later = torch.arange(key.shape[2], device=query.device) > index[:, None]
     unseen = torch.zeros_like(later, dtype=torch.float32).masked_fill(later, -torch.inf)

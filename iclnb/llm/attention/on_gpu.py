@@ -1,13 +1,18 @@
-"""What a GPU does in its own way: attention with its log-sum-exp, and rows that go to the processor at once.
+"""What a GPU does in its own way: attention with its log-sum-exp, and rows of all layers fetched at once.
 
 Nothing here runs on a processor. Callers stand under ``if tensor.is_cuda:``, by which results made on a
 processor stay as they were when this changes (:mod:`iclnb.publish.imported`).
 """
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.backends import cuda
+from transformers import PreTrainedModel
+
+from iclnb.llm.attention.refusals import require_probabilities
 
 Part = tuple[Float[Tensor, "batch heads tokens dim"], Float[Tensor, "batch heads tokens"]]
 """Attention output over some of the keys, and the log-sum-exp of the scores there."""
@@ -41,12 +46,39 @@ def fused(
     return None
 
 
+def last_rows(
+    query: Float[Tensor, "batch heads tokens dim"],
+    key: Float[Tensor, "batch kv_heads tokens dim"],
+    last: Sequence[int],
+    scaling: float,
+) -> Float[Tensor, "batch heads tokens"]:
+    """The attention of each prompt's last token under a causal mask, in float32, in few kernels.
+
+    Args:
+        query, key: of all tokens.
+        last: the place of each prompt's last token; what comes later is padding.
+        scaling: factor of the scores.
+    """
+    tokens = key.shape[2]
+    if all(index == tokens - 1 for index in last):
+        own, later = query[:, :, -1], None
+    else:
+        index = torch.tensor(last, device=query.device)
+        own = query[torch.arange(len(last), device=query.device), :, index]
+        later = torch.arange(tokens, device=query.device) > index[:, None]
+    grouped = own.unflatten(1, (key.shape[1], -1)).float()
+    scores = torch.matmul(grouped, key.float().transpose(2, 3)).mul_(scaling)
+    if later is not None:
+        scores.masked_fill_(later[:, None, None], -torch.inf)
+    return scores.softmax(-1).flatten(1, 2)
+
+
 def placed(
     rows: list[Float[Tensor, "batch heads tokens"]],
     order: Int[Tensor, "batch suffix"],
     before: int,
 ) -> Float[Tensor, "layers batch heads keys"]:
-    """Rows of all layers with each suffix's tokens where the caller has them, copied from the GPU at once.
+    """Rows of all layers with each suffix's tokens where the caller has them.
 
     Args:
         rows: of each layer, over the prefix and the last columns of the suffixes as they were run.
@@ -54,7 +86,7 @@ def placed(
         before: tokens of the prefix.
 
     Returns:
-        In float32, on the device of ``order``; zero at padding.
+        In float32, on the device of the first layer; zero at padding.
     """
     device = rows[0].device
     run = torch.stack([layer.float().to(device) for layer in rows])
@@ -62,6 +94,33 @@ def placed(
     found[..., :before] = run[..., :before]
     place = before + order[:, order.shape[1] - (run.shape[3] - before) :].to(device)
     found.scatter_(3, place[None, :, None].expand_as(run[..., before:]), run[..., before:])
-    if order.is_cuda:
-        return found
-    return torch.empty(found.shape, pin_memory=found.is_cuda).copy_(found)
+    return found
+
+
+def results(
+    model: PreTrainedModel,
+    rows: list[Float[Tensor, "batch heads tokens"]],
+    logits: Float[Tensor, "batch 1 vocabulary"],
+    order: Int[Tensor, "batch suffix"],
+    before: int,
+) -> tuple[Float[Tensor, "layers batch heads keys"] | None, Float[Tensor, "batch vocabulary"]]:
+    """Checked rows (``None`` for those of no layers) and log-probabilities, on the device of ``order``.
+
+    Args:
+        model: that gave them; errors name it.
+        rows, order, before: as in :func:`placed`.
+        logits: of the last token.
+    """
+    said = _fetched(torch.log_softmax(logits[:, -1].float(), dim=-1), order.device)
+    if not rows:
+        return None, said
+    found = placed(rows, order, before)
+    require_probabilities(model, found)
+    return _fetched(found, order.device), said
+
+
+def _fetched(found: Tensor, device: torch.device) -> Tensor:
+    """The same on ``device``; to a processor in one copy to memory that the GPU writes directly."""
+    if device.type != "cpu":
+        return found.to(device)
+    return torch.empty(found.shape, dtype=found.dtype, pin_memory=True).copy_(found)

@@ -152,15 +152,16 @@ def _attend(
         for rows, longest in _together(way, lengths):
             with refusing(model) if edit is None else nullcontext():  # what an edit raises is its own
                 own, logits = _run(model, way, prefix, ids[rows, -longest:], lengths[rows], edit, wanted)
-            log_probabilities = torch.log_softmax(logits[:, -1].float(), dim=-1).to(ids.device)
             if logits.is_cuda:
                 from iclnb.llm.attention import on_gpu
 
-                if wanted:
-                    own = on_gpu.placed(own, order[rows], len(prefix.input_ids))
+                own, said = on_gpu.results(model, own, logits, order[rows], len(prefix.input_ids))
+                if len(rows) == len(ids):
+                    return own, said
                 for i, row in enumerate(rows.tolist()):
-                    logs[row], captured[row] = log_probabilities[i], own[:, i] if wanted else None
+                    logs[row], captured[row] = said[i], own[:, i] if wanted else None
                 continue
+            log_probabilities = torch.log_softmax(logits[:, -1].float(), dim=-1).to(ids.device)
             for i, row in enumerate(rows.tolist()):
                 logs[row] = log_probabilities[i]
                 if wanted:

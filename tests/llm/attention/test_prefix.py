@@ -146,6 +146,16 @@ def test_rows_placed_at_once_are_those_placed_one_by_one(side):
         assert torch.equal(found[:, i], prefix._placed(list(rows), i, order[i], length, 6))
 
 
+@pytest.mark.parametrize("last", [[8, 8], [8, 3]])
+def test_last_rows_as_a_gpu_takes_them_equal_a_causal_softmax(last):
+    generator = torch.Generator().manual_seed(0)
+    query, key = (torch.randn(2, heads, 9, 4, generator=generator) for heads in (6, 2))
+    scores = (query @ key.repeat_interleave(3, 1).transpose(2, 3)).double() * 0.4
+    want = scores.masked_fill(torch.ones(9, 9).triu(1).bool(), -torch.inf).softmax(-1)
+    want = torch.stack([want[i, :, row] for i, row in enumerate(last)])
+    torch.testing.assert_close(on_gpu.last_rows(query, key, last, 0.4).double(), want, atol=1e-6, rtol=0)
+
+
 def test_most_architectures_take_the_merged_way(monkeypatch):
     """Otherwise a change in the library would make everything slow without a word."""
     taken = []
