@@ -11,7 +11,8 @@ STAMP := .venv/installed
 help:
 	@echo "make book [PROFILE=smoke|laptop|paper]  run the notebooks that changed, build _build/html/index.html"
 	@echo "make test                               run every test"
-	@echo "make bench [QUICK=1] [ONLY=experiments] time this package beside its peers; record it unless QUICK"
+	@echo "make bench [QUICK=1] [ONLY=experiments] [DEVICE=cuda]"
+	@echo "                                        time this package beside its peers; record it unless QUICK"
 	@echo "make lock                               pin requirements.txt from pyproject.toml"
 	@echo "make clean                              remove the built book and the results of runs"
 	@echo "make distclean                          also remove the environment"
@@ -25,7 +26,7 @@ test: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/iclnb fetch
-	$(BIN)/python tests/benchmarks/bench.py $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+	$(BIN)/python tests/benchmarks/bench.py $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(DEVICE),--device $(DEVICE))
 
 # Made last, so that an interrupted installation leaves none and goes on where it stopped.
 $(STAMP): requirements.txt pyproject.toml

@@ -1,4 +1,4 @@
-"""The book's page on speed and memory: what the recorded benchmark measured, and how cost grows."""
+"""The book's pages on speed and memory: what the recorded benchmarks measured, and how cost grows."""
 
 import json
 import statistics
@@ -36,14 +36,19 @@ STEPS = 5000
 """Of the sweep of paper B."""
 
 
-def page(project: Path) -> str:
-    """The page in MyST Markdown; without a record one sentence."""
-    place = recorded(project)
+TITLES = {"cpu": "# Speed and memory", "cuda": "# Speed and memory on a GPU"}
+COMMANDS = {"cpu": "make bench", "cuda": "make bench DEVICE=cuda"}
+
+
+def page(project: Path, device: str = "cpu") -> str:
+    """The page of a device in MyST Markdown; without a record one sentence."""
+    place = recorded(project, device)
     if not place.is_file():
-        return "# Speed and memory\n\nNo benchmark is recorded in this checkout; `make bench` makes one.\n"
+        said = f"No benchmark is recorded in this checkout; `{COMMANDS[device]}` makes one."
+        return f"{TITLES[device]}\n\n{said}\n"
     record = json.loads(place.read_text(encoding="utf-8"))
     found = rows(record)
-    parts = ["# Speed and memory", _answer(record, found), *_capture(found, drawn.folder(project))]
+    parts = [TITLES[device], _answer(record, found), *_capture(record, found, drawn.folder(project))]
     parts += [*_shared(record, found), *_theory(record, found), *_growth(found)]
     parts += [*bench_about.left_out(record, found, NAMES), *bench_about.measured(record, found)]
     return "\n\n".join(parts) + "\n"
@@ -51,11 +56,18 @@ def page(project: Path) -> str:
 
 def _answer(record: Mapping[str, Any], found: Sequence[Row]) -> str:
     """What the tables come to, as a list."""
-    at = {row.way: row for row in of(found, "capture", _sizes(found)[-1])}
+    at = {(row.way, row.size): row for row in of(found, "capture")}
+    sizes = dict.fromkeys([_sizes(found)[-1], max(size for _, size in at)])
+    against = {
+        way: ", ".join(
+            f"{_ratio(at[way, n], at[PASS, n])} times with {n} tokens" for n in sizes if (way, n) in at
+        )
+        for way in (OURS, EAGER)
+    }
     said = [
-        "`last_token_attention` reads the last token's attention in every layer in "
-        f"{_ratio(at[OURS], at[PASS])} times the time of a pass that reads none ({_sizes(found)[-1]} tokens)"
-        + (f"; eager attention takes {_ratio(at[EAGER], at[PASS])} times." if EAGER in at else ".")
+        "Time to read the last token's attention in every layer, against a pass that reads none: "
+        f"`last_token_attention` {against[OURS]}"
+        + (f"; eager attention {against[EAGER]}." if against[EAGER] else ".")
     ]
     reads = {row.way: row for row in of(found, "queries")}  # of each way the largest size
     fastest = min((row for row in reads.values() if row.way != ONE_BY_ONE), key=lambda row: row.median)
@@ -63,11 +75,11 @@ def _answer(record: Mapping[str, Any], found: Sequence[Row]) -> str:
         times = f"{reads[ONE_BY_ONE].median / fastest.median:.3g}"
         said.append(
             f"Queries on shared demonstrations: {times} times the throughput of eager attention, prompt by "
-            f"prompt (ours in {fastest.way.removeprefix('shared, ')}, the other in float32)."
+            f"prompt (ours in {fastest.way.removeprefix('shared, ')}, the other in {record['dtype']})."
         )
-    size = max(row.size for row in of(found, "prompts"))
+    size = max((row.size for row in of(found, "prompts")), default=None)
     theory = ("Posteriors of HMMs", of(found, "prompts", size)), ("The sweep of paper B", of(found, "sweep"))
-    for what, (ours, *others) in theory:
+    for what, (ours, *others) in filter(lambda each: each[1], theory):
         others = [row for row in others if not NAMES[row.way].startswith("ours")]
         told = [f"{NAMES[row.way]}, takes {_ratio(row, ours)} times as long as ours" for row in others]
         said += [f"{what}: {'; '.join(told)}."] if told else []
@@ -83,25 +95,32 @@ def _sizes(found: Sequence[Row]) -> list[int]:
     return [size for size in (600, 2000) if size in common] or common[-2:]
 
 
-def _capture(found: Sequence[Row], pictures: Path) -> Iterator[str]:
+def _capture(record: Mapping[str, Any], found: Sequence[Row], pictures: Path) -> Iterator[str]:
     """The table of one prompt, and a picture of its growth."""
     measured, sizes = of(found, "capture"), _sizes(found)
     ways = dict.fromkeys(row.way for row in measured)
     at = {(row.way, row.size): row for row in measured}
-    last = sizes[-1]
+    last, largest = sizes[-1], max(row.size for row in measured)
+    shown = list(dict.fromkeys([*sizes, largest]))
     listed = [
         (
             display.Author(NAMES[way]),
-            *(display.Author(_time(at[way, size].seconds)) for size in sizes),
+            *(display.Author(_time(at[way, size].seconds)) if (way, size) in at else "" for size in shown),
             _ratio(at[way, last], at[PASS, last]),
-            count(at[way, last].megabytes),
+            *(count(at[way, size].megabytes) if (way, size) in at else "" for size in (last, largest)),
         )
         for way in ways
     ]
-    header = ("way", *(f"{s} tokens, ms" for s in sizes), f"times the pass, {last}", f"MB, {last}")
+    header = ("way", *(f"{s} tokens, ms" for s in shown), f"times the pass, {last}", f"MB, {last}")
+    header += (f"MB, {largest}",)
     worst = max((row.difference for row in measured if row.difference is not None), default=None)
     yield "## Attention of the last token, one prompt"
-    yield f"No number that was compared differs by more than {display.number(worst, 2)}."
+    rounds = record["dtype"] != "float32"
+    yield f"No number that was compared differs by more than {display.number(worst, 2)}" + (
+        f": eager attention rounds its scores to {record['dtype']}, fused attention and ours do not."
+        if rounds
+        else "."
+    )
     yield display.table(header, listed).data
     series = {NAMES[way]: [(row.size, row.median) for row in measured if row.way == way] for way in ways}
     yield f"```{{raw}} html\n{drawn.html(bench_pictures.growth, series, pictures)}\n```"
@@ -189,8 +208,10 @@ def _larger(
 
 
 def _theory(record: Mapping[str, Any], found: Sequence[Row]) -> Iterator[str]:
-    yield "## Theory"
     posteriors, sweeps = of(found, "prompts"), of(found, "sweep")
+    if not posteriors:  # computed on the processor alone
+        return
+    yield "## Theory"
     size = max(row.size for row in posteriors)
     at = [row for row in posteriors if row.size == size]
     yield f"Exact posteriors of {size} prompts under {record['fixed']['prompts']['tasks']} tasks:"

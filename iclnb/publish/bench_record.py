@@ -39,9 +39,9 @@ class Row(NamedTuple):
         return statistics.median(self.seconds)
 
 
-def recorded(project: Path) -> Path:
+def recorded(project: Path, device: str = "cpu") -> Path:
     """The file that ``make bench`` writes."""
-    return project / "book" / "recorded" / "bench.json"
+    return project / "book" / "recorded" / ("bench.json" if device == "cpu" else f"bench-{device}.json")
 
 
 def rows(record: Mapping[str, Any]) -> list[Row]:

@@ -35,6 +35,7 @@ def write(project: Path, folder: Path, titles: Mapping[str, str]) -> None:
         "book/reproduction.md": reproduction_page.page(project, titles, runs, rows),
         "book/architectures.md": architectures_page.page(project),
         "book/benchmark.md": bench_page.page(project),
+        "book/benchmark_gpu.md": bench_page.page(project, "cuda"),
         "downloads/claims.json": report.as_json(rows),
         "downloads/claims.csv": report.as_csv(rows),
     }

@@ -41,7 +41,14 @@ def record():
     run = {"experiments": ["machine", "capture"], "provenance": made, "load": [[0.5], [3.25]]}
     read = {"shown": 16, "tokens": 37, "suffix": 27, "batch": 64}
     fixed = {"queries": read, "batch": {"queries": 64}, "models": read, "prompts": {"tasks": 8}}
-    about = {"processor": "A|B", "model": "m", "runs": [run], "rounds": 3, "threads": None}
+    about = {
+        "processor": "A|B",
+        "model": "m",
+        "runs": [run],
+        "rounds": 3,
+        "threads": None,
+        "dtype": "float32",
+    }
     return about | {"fixed": fixed, "measurements": rows, "not_installed": {"dynamax==1": "no such wheel"}}
 
 
@@ -58,9 +65,11 @@ def row_of(text, name):
 
 def test_tables_show_medians_spreads_ratios_and_memory(tmp_path, record):
     text = page(tmp_path, record)
-    assert "| 624 [562, 686] | 2,080 [1,872, 2,288] | 1.04 | 1,000 |" in row_of(text, "ours: `last_token")
+    assert "| 624 [562, 686] | 2,080 [1,872, 2,288] | 1.04 | 1,000 | 1,000 |" in row_of(
+        text, "ours: `last_token"
+    )
     assert "A\\|B" in text and "0.5 to 3.2" in text and "abcdefg." in text
-    assert "in every layer in 1.04 times" in text and "(2000 tokens); eager attention takes 2 times." in text
+    assert "`last_token_attention` 1.04 times with 2000 tokens; eager attention 2 times with 2000" in text
     assert "0.781 times the throughput of eager" in text
     assert "HMMs: hmmlearn, prompt by prompt, takes 10,000 times as long as ours." in text
     ours = row_of(text, "ours, float32")
@@ -70,6 +79,28 @@ def test_tables_show_medians_spreads_ratios_and_memory(tmp_path, record):
     assert "| 10 [9, 11] | 11.1 | 25 % |" in row_of(text, "`m`")
     assert "| 50 [45, 55] | 22.2 | 50 % |" in row_of(text, "`qwen_x`")
     assert "nn\\_sight" in text and "no such wheel" in text
+
+
+def test_the_largest_size_is_shown_of_those_that_reached_it(tmp_path, record):
+    more = measured("capture", "no attention", "tokens", lambda n: n / 1e3, (8000,))
+    record["measurements"] = [*more, *record["measurements"]]
+    text = page(tmp_path, record)
+    assert "| 8,000 [7,200, 8,800] | 1 | 1,000 | 4,000 |" in row_of(text, "the pass alone")
+    assert "| 2,080 [1,872, 2,288] |  | 1.04 | 1,000 |  |" in row_of(text, "ours: `last_token")
+
+
+def test_a_gpu_has_a_page_of_its_own_without_theory(tmp_path, record):
+    assert "make bench DEVICE=cuda" in bench_page.page(tmp_path, "cuda")
+    place = bench_record.recorded(tmp_path, "cuda")
+    place.parent.mkdir(parents=True)
+    record["dtype"] = "bfloat16"
+    theory = ("prompts", "sweep")
+    record["measurements"] = [r for r in record["measurements"] if r["experiment"] not in theory]
+    place.write_text(json.dumps(record))
+    text = bench_page.page(tmp_path, "cuda")
+    assert text.startswith("# Speed and memory on a GPU") and "Theory" not in text and "HMM" not in text
+    assert "rounds its scores to bfloat16" in text and "the other in bfloat16" in text
+    assert "No benchmark" in bench_page.page(tmp_path)
 
 
 def test_batches_have_a_table_and_no_power(tmp_path, record):
