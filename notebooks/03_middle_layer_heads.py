@@ -388,11 +388,11 @@ results.claim(
 # *Ablation.* At the last token the outputs of the best heads (those that agree most with the model on the
 # fresh prompts, priors off) are replaced by their averages over prompts. Controls are as many random heads of
 # the same layers, and the best heads of all other layers. The effect is measured by the *separation* of the
-# labels: by how many nats the true label exceeds the others once a set's average answer is subtracted, so that
-# a shifted preference for one label does not count.
+# labels: by how many nats the true label exceeds the others once a set's average answer is subtracted (a shifted
+# preference for one label does not count).
 #
-# *Swap.* At the label tokens the values are swapped between the classes; the keys stay as they are. A kernel
-# would now add up the wrong labels. For comparison, the labels are also swapped in the text of the prompts.
+# *Swap.* At the label tokens the values are swapped between the classes; keys stay. A kernel would now add up the
+# wrong labels. Heads that share keys swap together. For comparison, labels are swapped in the prompts' text, too.
 
 # %% tags=["hide-input"]
 intervened = causes.measure(
@@ -492,11 +492,11 @@ pictures.agreement_by_depth(found, random, middle, seed=seed)
 # %% [markdown]
 # ## Limits
 #
-# A head that agrees with the model on fresh prompts may still be one of many through which the answer passes;
-# only the interventions speak about causes, and they act on the last token (ablation) or on what later tokens
-# read (swapped values). All prompts have one format. Permuted labels keep the label counts of each prompt, so
-# that a head gets no credit where the model merely follows the majority. Where the model is at chance,
-# agreement with it means little. Where several heads share keys and values, these can only be swapped for all.
+# A head that agrees with the model on fresh prompts may be one of many through which the answer passes; only the
+# interventions speak about causes, and they act on the last token or on what later tokens read. Their intervals
+# hold for the heads chosen: in Qwen2.5-Coder-1.5B many agree equally often, half as many prompts chose others, and
+# the cost of ablating those had the other sign. All prompts have one format. Permuted labels keep each prompt's
+# label counts, so that no head gets credit for the majority. Where the model is at chance, agreement means little.
 
 # %% tags=["hide-input"]
 costs = estimates_causes.by_intervention(intervened, seed=seed)
