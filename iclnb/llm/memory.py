@@ -27,7 +27,7 @@ def queries_at_once(model: PreTrainedModel, *, prefix: int, suffix: int, most: i
 def bytes_per_query(model: PreTrainedModel, *, prefix: int, suffix: int) -> int:
     """Memory that a query takes in a pass: activations of one layer, rows of all, log-probabilities.
 
-    Attention scores are counted as written out in float32, as they are outside the CPU.
+    Attention scores are counted as written out in float32, as they are where no kernel gives log-sum-exps.
     """
     config, size = model.config.get_text_config(decoder=True), model.dtype.itemsize
     width, heads = config.hidden_size, config.num_attention_heads
