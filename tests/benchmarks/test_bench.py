@@ -74,6 +74,25 @@ def test_ways_agree_and_what_is_missing_is_said(bench, model, tmp_path, monkeypa
     assert "not installed" in bench_page.page(tmp_path)
 
 
+@pytest.mark.tiny
+def test_a_gpu_has_experiments_of_its_own_with_a_model_of_ones_own(bench, model, monkeypatch):
+    """Here on the processor, and small; a folder takes the place of a larger model that was not fetched."""
+    from of_models import LARGER
+
+    monkeypatch.setattr(
+        bench, "Contender", here(bench, {"nnsight", "TransformerLens", f"larger, {LARGER[1]}"})
+    )
+    larger = model.rename(model.parent / LARGER[0])
+    fixed = {"sets": 1, "queries": 3, "shown": 1, "tokens": 5, "suffix": 3, "batch": 2}
+    small = [
+        e._replace(sizes=(8,), fixed={n: v for n, v in fixed.items() if n in e.fixed}) for e in bench.GPU
+    ]
+    record = bench.bench(small, larger, Path(sys.executable), name="m", rounds=1, limit=60, larger=[larger])
+    left = {row["way"] for row in record["measurements"] if row["left_out"]}
+    assert left == {"nnsight", "TransformerLens", f"larger, {LARGER[1]}"}
+    assert {row["experiment"] for row in record["measurements"]} == {e.name for e in bench.GPU}
+
+
 def test_what_would_take_too_long_or_too_much_is_left_out(bench):
     earlier = {"seconds": [10.0], "megabytes": 10.0, "left_out": None}
     assert bench.too_large(earlier, 2, 41, "cpu") is None
