@@ -116,6 +116,7 @@ def test_what_a_gpu_alone_runs_counts_only_for_results_of_a_gpu(project, rest):
     before = keys.complete(key(project), {"model": {"device": "cpu", "source": "hub"}})
     module.write_text(GUARDED.format(rest=rest))
     assert reasons(project, before) == []
+    before = keys.complete(key(project), {"model": {"device": "cpu", "source": "hub"}})
     of_gpu = keys.complete(key(project), {"model": {"device": "cuda:0", "source": "hub"}})
     assert reasons(project, of_gpu) == []
     unused.write_text("x = 1\n")

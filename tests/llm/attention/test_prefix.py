@@ -136,11 +136,11 @@ def test_written_out_equals_the_flash_kernel():
 def test_rows_placed_at_once_are_those_placed_one_by_one(side):
     """What a GPU does, done here."""
     lengths = torch.tensor([4, 4, 4] if side == "none" else [3, 1, 4])
-    real = torch.arange(4) < lengths[:, None]
+    real = torch.arange(5 if side == "right" else 4) < lengths[:, None]  # five: a column of padding alone
     real = real.flip(1) if side == "left" else real
     order = torch.argsort(real.long(), dim=1, stable=True)
     rows = torch.rand(2, 3, 5, 6 + 4, generator=torch.Generator().manual_seed(0))
-    rows[..., 6:] *= torch.gather(real, 1, order)[None, :, None]  # padding is attended to by none
+    rows[..., 6:] *= torch.gather(real, 1, order)[None, :, None, -4:]  # padding is attended to by none
     found = on_gpu.placed(list(rows), order, 6)
     for i, length in enumerate(lengths.tolist()):
         assert torch.equal(found[:, i], prefix._placed(list(rows), i, order[i], length, 6))
