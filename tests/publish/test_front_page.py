@@ -216,6 +216,7 @@ def test_the_front_page_has_one_place_for_its_picture_and_everything_is_written(
     made_pages.write(project, folder, TITLES)
     assert json.loads((folder / "downloads" / "claims.json").read_text())[0]["verdict"] == YES
     names = {path.stem for path in (folder / "book").iterdir()}
-    assert names == {"introduction", "results", "reproduction", "architectures", "benchmark", "_assets"}
+    pages = {"introduction", "results", "reproduction", "architectures", "benchmark", "benchmark_gpu"}
+    assert names == {*pages, "_assets"}
     scripts = folder / "book" / "_assets" / "explorer"
     assert [path.name for path in scripts.iterdir()] == ["runs.js"], "no record holds what the explorer shows"
