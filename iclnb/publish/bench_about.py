@@ -1,5 +1,6 @@
 """What the page on speed and memory says about the benchmark itself: the machine, what was left out."""
 
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -57,3 +58,14 @@ def left_out(record: Mapping[str, Any], found: Sequence[Row], titles: Mapping[st
 def count(value: float | None) -> str:
     """A number with at least its whole part."""
     return display.number(value) if value is None or value < 100 else f"{value:,.0f}"
+
+
+def milliseconds(seconds: Sequence[float]) -> str:
+    """Milliseconds: the median, and the fastest and slowest round."""
+    low, middle, high = (count(1000 * f(seconds)) for f in (min, statistics.median, max))
+    return f"{middle} [{low}, {high}]"
+
+
+def ratio(row: Row, base: Row) -> str:
+    """How many times the time of another way."""
+    return count(row.median / base.median)

@@ -1,40 +1,28 @@
 """The book's pages on speed and memory: what the recorded benchmarks measured, and how cost grows."""
 
 import json
-import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from iclnb import display
-from iclnb.publish import bench_about, bench_pictures, drawn
-from iclnb.publish.bench_about import count
-from iclnb.publish.bench_record import Row, exponent, of, rate, recorded, rows
+from iclnb.publish import bench_about, bench_capture, drawn
+from iclnb.publish.bench_about import count, milliseconds, ratio
+from iclnb.publish.bench_record import (
+    LARGER,
+    NAMES,
+    ONE_BY_ONE,
+    SHARED,
+    Row,
+    exponent,
+    of,
+    rate,
+    recorded,
+    rows,
+)
 
-OURS, PASS, EAGER = "last_token_attention", "no attention", "transformers, eager"
-SHARED, ONE_BY_ONE = ("shared, float32", "shared, bfloat16"), "one by one, eager"
-
-NAMES = {
-    PASS: "the pass alone, no attention",
-    OURS: "ours: `last_token_attention`",
-    "prefix of all but one": "ours: all but one token shared",
-    "nnsight": "nnsight, last rows saved",
-    EAGER: "transformers, eager",
-    "TransformerLens": "TransformerLens, patterns cached",
-    SHARED[0]: "ours, float32",
-    SHARED[1]: "ours, bfloat16",
-    ONE_BY_ONE: "transformers, eager, one by one",
-    "posteriors, batched": "ours, all prompts at once",
-    "posteriors, hmmlearn": "hmmlearn, prompt by prompt",
-    "posteriors, dynamax": "dynamax, prompt by prompt",
-    "sweep, sampled": "ours, sampled prompts",
-    "sweep, exact gradient": "ours, exact gradient",
-    "sweep, PyTorch loop": "PyTorch, a loop over models and heads",
-}
-LARGER = "larger, "
 STEPS = 5000
 """Of the sweep of paper B."""
-
 
 TITLES = {"cpu": "# Speed and memory", "cuda": "# Speed and memory on a GPU"}
 COMMANDS = {"cpu": "make bench", "cuda": "make bench DEVICE=cuda"}
@@ -48,7 +36,11 @@ def page(project: Path, device: str = "cpu") -> str:
         return f"{TITLES[device]}\n\n{said}\n"
     record = json.loads(place.read_text(encoding="utf-8"))
     found = rows(record)
-    parts = [TITLES[device], _answer(record, found), *_capture(record, found, drawn.folder(project))]
+    parts = [
+        TITLES[device],
+        _answer(record, found),
+        *bench_capture.tables(record, found, drawn.folder(project)),
+    ]
     parts += [*_shared(record, found), *_theory(record, found), *_growth(found)]
     parts += [*bench_about.left_out(record, found, NAMES), *bench_about.measured(record, found)]
     return "\n\n".join(parts) + "\n"
@@ -56,84 +48,27 @@ def page(project: Path, device: str = "cpu") -> str:
 
 def _answer(record: Mapping[str, Any], found: Sequence[Row]) -> str:
     """What the tables come to, as a list."""
-    at = {(row.way, row.size): row for row in of(found, "capture")}
-    sizes = dict.fromkeys([_sizes(found)[-1], max(size for _, size in at)])
-    against = {
-        way: ", ".join(
-            f"{_ratio(at[way, n], at[PASS, n])} times with {n} tokens" for n in sizes if (way, n) in at
-        )
-        for way in (OURS, EAGER)
-    }
-    said = [
-        "Time to read the last token's attention in every layer, against a pass that reads none: "
-        f"`last_token_attention` {against[OURS]}"
-        + (f"; eager attention {against[EAGER]}." if against[EAGER] else ".")
-    ]
+    said = [bench_capture.answer(found)]
     reads = {row.way: row for row in of(found, "queries")}  # of each way the largest size
     fastest = min((row for row in reads.values() if row.way != ONE_BY_ONE), key=lambda row: row.median)
     if ONE_BY_ONE in reads:
         times = f"{reads[ONE_BY_ONE].median / fastest.median:.3g}"
         said.append(
             f"Queries on shared demonstrations: {times} times the throughput of eager attention, prompt by "
-            f"prompt (ours in {fastest.way.removeprefix('shared, ')}, the other in {record['dtype']})."
+            f"prompt ({_in(fastest.way.removeprefix('shared, '), record['dtype'])})."
         )
     size = max((row.size for row in of(found, "prompts")), default=None)
     theory = ("Posteriors of HMMs", of(found, "prompts", size)), ("The sweep of paper B", of(found, "sweep"))
     for what, (ours, *others) in filter(lambda each: each[1], theory):
         others = [row for row in others if not NAMES[row.way].startswith("ours")]
-        told = [f"{NAMES[row.way]}, takes {_ratio(row, ours)} times as long as ours" for row in others]
+        told = [f"{NAMES[row.way]}, takes {ratio(row, ours)} times as long as ours" for row in others]
         said += [f"{what}: {'; '.join(told)}."] if told else []
     said = "\n".join(f"- {each}" for each in said)
     return f"On {display.escape(record['processor'])}, with {display.escape(record['model'])}:\n\n{said}"
 
 
-def _sizes(found: Sequence[Row]) -> list[int]:
-    """Of one prompt: 600 and 2000 tokens, or the two largest sizes that all ways were timed at."""
-    measured = of(found, "capture")
-    ways = {row.way for row in measured}
-    common = [s for s in dict.fromkeys(r.size for r in measured) if len(of(found, "capture", s)) == len(ways)]
-    return [size for size in (600, 2000) if size in common] or common[-2:]
-
-
-def _capture(record: Mapping[str, Any], found: Sequence[Row], pictures: Path) -> Iterator[str]:
-    """The table of one prompt, and a picture of its growth."""
-    measured, sizes = of(found, "capture"), _sizes(found)
-    ways = dict.fromkeys(row.way for row in measured)
-    at = {(row.way, row.size): row for row in measured}
-    last, largest = sizes[-1], max(row.size for row in measured)
-    shown = list(dict.fromkeys([*sizes, largest]))
-    listed = [
-        (
-            display.Author(NAMES[way]),
-            *(display.Author(_time(at[way, size].seconds)) if (way, size) in at else "" for size in shown),
-            _ratio(at[way, last], at[PASS, last]),
-            *(count(at[way, size].megabytes) if (way, size) in at else "" for size in (last, largest)),
-        )
-        for way in ways
-    ]
-    header = ("way", *(f"{s} tokens, ms" for s in shown), f"times the pass, {last}", f"MB, {last}")
-    header += (f"MB, {largest}",)
-    worst = max((row.difference for row in measured if row.difference is not None), default=None)
-    yield "## Attention of the last token, one prompt"
-    rounds = record["dtype"] != "float32"
-    yield f"No number that was compared differs by more than {display.number(worst, 2)}" + (
-        f": eager attention rounds its scores to {record['dtype']}, fused attention and ours do not."
-        if rounds
-        else "."
-    )
-    yield display.table(header, listed).data
-    series = {NAMES[way]: [(row.size, row.median) for row in measured if row.way == way] for way in ways}
-    yield f"```{{raw}} html\n{drawn.html(bench_pictures.growth, series, pictures)}\n```"
-
-
-def _time(seconds: Sequence[float]) -> str:
-    """Milliseconds: the median, and the fastest and slowest round."""
-    low, middle, high = (count(1000 * f(seconds)) for f in (min, statistics.median, max))
-    return f"{middle} [{low}, {high}]"
-
-
-def _ratio(row: Row, base: Row) -> str:
-    return count(row.median / base.median)
+def _in(ours: str, other: str) -> str:
+    return f"both in {ours}" if ours == other else f"ours in {ours}, the other in {other}"
 
 
 def _shared(record: Mapping[str, Any], found: Sequence[Row]) -> Iterator[str]:
@@ -155,7 +90,7 @@ def _shared(record: Mapping[str, Any], found: Sequence[Row]) -> Iterator[str]:
         listed.append(
             (
                 display.Author(NAMES[row.way]),
-                display.Author(_time(row.seconds)),
+                display.Author(milliseconds(row.seconds)),
                 f"{base.median / row.median:.3g}" if base else "n/a",
                 f"{100 * rate(row) / peak:.0f} %" if peak and rate(row) else "",
                 count(row.megabytes),
@@ -174,7 +109,7 @@ def _batches(record: Mapping[str, Any], found: Sequence[Row]) -> Iterator[str]:
     if not measured:
         return
     ways = list(dict.fromkeys(row.way for row in measured))
-    at = {(row.way, row.size): display.Author(_time(row.seconds)) for row in measured}
+    at = {(row.way, row.size): display.Author(milliseconds(row.seconds)) for row in measured}
     yield f"How many queries share a pass, for {record['fixed']['batch']['queries']} queries (ms a query):"
     listed = [
         (size, *(at.get((way, size), "") for way in ways)) for size in dict.fromkeys(r.size for r in measured)
@@ -197,7 +132,7 @@ def _larger(
     listed = [
         (
             display.Author(f"`{row.way.removeprefix(LARGER) if row.way not in SHARED else record['model']}`"),
-            display.Author(_time(row.seconds)),
+            display.Author(milliseconds(row.seconds)),
             count(rate(row)),
             f"{100 * rate(row) / peaks['bfloat16']:.0f} %" if peaks.get("bfloat16") else "",
             count(row.megabytes),
@@ -225,8 +160,8 @@ def _compared(listed: Sequence[Row], unit: str, times: float) -> str:
     cells = [
         (
             display.Author(NAMES[row.way]),
-            display.Author(_time([times * taken for taken in row.seconds])),
-            _ratio(row, listed[0]),
+            display.Author(milliseconds([times * taken for taken in row.seconds])),
+            ratio(row, listed[0]),
         )
         for row in listed
     ]

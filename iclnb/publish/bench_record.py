@@ -1,4 +1,4 @@
-"""The recorded benchmark: its measurements for one test point, rates and powers."""
+"""The recorded benchmark: its ways, its measurements for one test point, rates and powers."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -10,6 +10,28 @@ from scipy.stats import linregress
 from scipy.stats import t as student
 
 from iclnb.stats import Estimate
+
+OURS, PASS, EAGER = "last_token_attention", "no attention", "transformers, eager"
+SHARED, ONE_BY_ONE = ("shared, float32", "shared, bfloat16"), "one by one, eager"
+
+NAMES = {
+    PASS: "the pass alone, no attention",
+    OURS: "ours: `last_token_attention`",
+    "prefix of all but one": "ours: all but one token shared",
+    "nnsight": "nnsight, last rows saved",
+    EAGER: "transformers, eager",
+    "TransformerLens": "TransformerLens, patterns cached",
+    SHARED[0]: "ours, float32",
+    SHARED[1]: "ours, bfloat16",
+    ONE_BY_ONE: "transformers, eager, one by one",
+    "posteriors, batched": "ours, all prompts at once",
+    "posteriors, hmmlearn": "hmmlearn, prompt by prompt",
+    "posteriors, dynamax": "dynamax, prompt by prompt",
+    "sweep, sampled": "ours, sampled prompts",
+    "sweep, exact gradient": "ours, exact gradient",
+    "sweep, PyTorch loop": "PyTorch, a loop over models and heads",
+}
+LARGER = "larger, "
 
 
 class Row(NamedTuple):

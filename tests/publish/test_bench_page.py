@@ -65,9 +65,8 @@ def row_of(text, name):
 
 def test_tables_show_medians_spreads_ratios_and_memory(tmp_path, record):
     text = page(tmp_path, record)
-    assert "| 624 [562, 686] | 2,080 [1,872, 2,288] | 1.04 | 1,000 | 1,000 |" in row_of(
-        text, "ours: `last_token"
-    )
+    assert "| 624 [562, 686] | 2,080 [1,872, 2,288] | 1.04 |" in row_of(text, "ours: `last_token")
+    assert "| 300 | 1,000 |" in row_of(text.partition("Memory in MB")[2], "ours: `last_token")
     assert "A\\|B" in text and "0.5 to 3.2" in text and "abcdefg." in text
     assert "`last_token_attention` 1.04 times with 2000 tokens; eager attention 2 times with 2000" in text
     assert "0.781 times the throughput of eager" in text
@@ -85,8 +84,20 @@ def test_the_largest_size_is_shown_of_those_that_reached_it(tmp_path, record):
     more = measured("capture", "no attention", "tokens", lambda n: n / 1e3, (8000,))
     record["measurements"] = [*more, *record["measurements"]]
     text = page(tmp_path, record)
-    assert "| 8,000 [7,200, 8,800] | 1 | 1,000 | 4,000 |" in row_of(text, "the pass alone")
-    assert "| 2,080 [1,872, 2,288] |  | 1.04 | 1,000 |  |" in row_of(text, "ours: `last_token")
+    assert "| 8,000 [7,200, 8,800] | 1 |" in row_of(text, "the pass alone")
+    assert "| 2,080 [1,872, 2,288] |  | 1.04 |" in row_of(text, "ours: `last_token")
+    memory = text.partition("Memory in MB")[2]
+    assert "| 1,000 | 4,000 |" in row_of(memory, "the pass alone")
+    assert "| 1,000 |  |" in row_of(memory, "ours: `last_token")
+
+
+def test_a_pass_that_takes_as_long_with_more_tokens_is_explained(tmp_path, record):
+    assert "starting one kernel" not in page(tmp_path, record)
+    for row in record["measurements"]:
+        if row["way"] == "no attention":
+            row["seconds"] = [1.0, 1.1, 0.9]
+    bench_record.recorded(tmp_path).write_text(json.dumps(record))
+    assert "(the power 0 of their number)" in bench_page.page(tmp_path)
 
 
 def test_a_gpu_has_a_page_of_its_own_without_theory(tmp_path, record):
@@ -99,7 +110,7 @@ def test_a_gpu_has_a_page_of_its_own_without_theory(tmp_path, record):
     place.write_text(json.dumps(record))
     text = bench_page.page(tmp_path, "cuda")
     assert text.startswith("# Speed and memory on a GPU") and "Theory" not in text and "HMM" not in text
-    assert "rounds its scores to bfloat16" in text and "the other in bfloat16" in text
+    assert "rounds its scores to bfloat16" in text and "(ours in float32, the other in bfloat16)" in text
     assert "No benchmark" in bench_page.page(tmp_path)
 
 
