@@ -99,7 +99,7 @@ def _free(device: str) -> int:
 def measure(
     experiment: Experiment, crew: Sequence[Contender], rounds: int, limit: float, device: str
 ) -> list[dict]:
-    """All sizes of an experiment, each in rounds in which the ways take turns."""
+    """All sizes of an experiment, each in rounds in which the ways take turns; memory in runs of its own."""
     found, before = [], None
     for value in experiment.sizes:
         size = {**experiment.fixed, experiment.axis: value}
@@ -119,7 +119,18 @@ def measure(
         found += rows
         before = value
         print(f"{experiment.name}, {experiment.axis} = {value}: " + ", ".join(map(_told, rows)), flush=True)
+    if device == "cpu":
+        _measure_memory(experiment, crew)
     return found
+
+
+def _measure_memory(experiment: Experiment, crew: Sequence[Contender]) -> None:
+    """The memory of every size that was timed, once more: it slows what is timed."""
+    for one in crew:
+        for row in one.taken:
+            if row["seconds"]:
+                size = {**experiment.fixed, experiment.axis: row["size"], "memory": True}
+                row["megabytes"] = one.work(size).get("megabytes")
 
 
 def _empty(experiment: Experiment, one: Contender, value: int) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """One way to do a piece of work, in a process of its own: it works when asked to, and says what that took.
 
 ``python contender.py WAY '{"model": FOLDER, ...}'`` prints a line of JSON when it is ready, then answers each
-line of its standard input, a size, with time, memory and a sample of what came out. It imports nothing of
-this project unless its way does, so that peers run in an environment of their own.
+line of its standard input, a size, with time, memory and a sample of what came out; ``{"memory": true, ...}``
+is a run for its memory alone. It imports nothing of this project unless its way does, so that peers run in an
+environment of their own.
 """
 
 import contextlib
@@ -48,6 +49,19 @@ def measured(work: Work, device: str) -> dict[str, Any]:
     sample = [] if found is None else [float(x) for x in found.reshape(-1)[:: -(-found.size // 64)]]
     about = {"points": work.points, "gflop": work.gflop}
     return {"seconds": seconds, "megabytes": peak.megabytes(), "sample": sample, **about}
+
+
+def give_back_at_once() -> None:
+    """From now on large blocks go back to the system when they are freed, so that a peak is what is in use.
+
+    By default glibc keeps freed blocks, more of them the larger they were; a run is a little slower without.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL("libc.so.6").mallopt(_MMAP_THRESHOLD, 2**20)
+
+
+_MMAP_THRESHOLD = -3
+"""M_MMAP_THRESHOLD of malloc.h."""
 
 
 class _Peak:
@@ -107,8 +121,11 @@ def main(way: str, place: dict[str, Any]) -> None:
         return
     say(versions={name: _version(name) for name in LIBRARIES if name.replace("-", "_") in sys.modules})
     for line in sys.stdin:
+        size = json.loads(line)
+        if size.pop("memory", False):
+            give_back_at_once()
         try:
-            reply = measured(at(**json.loads(line)), place["device"])
+            reply = measured(at(**size), place["device"])
         except (RuntimeError, MemoryError) as error:  # as PyTorch says that memory is short
             reply = {"failed": " ".join(f"{type(error).__name__}: {error}".split())[:200]}
         say(**reply)

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -48,6 +49,7 @@ def here(bench, absent):
             pass
 
         def work(self, size):
+            size.pop("memory", None)
             return contender.measured(self.at(**size), "cpu")
 
     return Here
@@ -154,6 +156,30 @@ def test_other_models_are_not_compared(bench):
     assert [row.get("difference") for row in rows] == [0, None, 0.5]
 
 
+BLOCKS = """
+import contender, numpy as np
+from contender import Work
+
+def run():
+    np.ones(30 * 2**17)  # freed: glibc now keeps blocks up to this size
+    block = None
+    for megabytes in range(10, 26):
+        block = np.ones(megabytes * 2**17)  # while the one before is there
+
+print(contender.measured(Work(run), "cpu")["megabytes"])
+contender.give_back_at_once()
+print(contender.measured(Work(run), "cpu")["megabytes"])
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").is_file(), reason="needs the peak of Linux's /proc")
+def test_the_peak_of_a_run_for_memory_is_what_was_in_use_at_once():
+    command = [sys.executable, "-c", BLOCKS]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=HERE, check=True)
+    usual, exact = map(float, done.stdout.split())
+    assert 48 < exact < 52 < usual, "24 and 25 MB at once"
+
+
 def test_a_process_answers_fails_and_says_what_it_lacks(bench, tmp_path, monkeypatch):
     import of_theory
     from of_models import LARGER
@@ -168,6 +194,7 @@ def test_a_process_answers_fails_and_says_what_it_lacks(bench, tmp_path, monkeyp
             one.wait()
         assert crew[1].missing.startswith("ModuleNotFoundError")
         assert crew[2].missing == f"not fetched: iclnb fetch {LARGER[0]}"
+        crew[0].work({"tasks": 2, "prompts": 10, "memory": True})
         reply = crew[0].work({"tasks": 2, "prompts": 10})
         assert reply["points"] == 10 and reply["seconds"] > 0 and reply["megabytes"] is not None
         assert "failed" in crew[0].work({"tasks": 3, "prompts": 10})
