@@ -29,6 +29,7 @@ from iclnb.publish import (
     origins,
     pages,
     papers,
+    records,
     side_by_side,
 )
 from iclnb.publish import run as runner
@@ -95,7 +96,17 @@ def _changed(project: Path, profile: str, force: bool, report: Callable[[str], N
             tasks.append(Task(name, parameters, f"profile {profile} ({'; '.join(reasons)})"))
         else:
             report(f"{name}: up to date")
-    return tasks
+    seconds = _seconds(project) if tasks else {}
+    return [task._replace(seconds=seconds.get(task.name, 0.0)) for task in tasks]
+
+
+def _seconds(project: Path) -> dict[str, float]:
+    """What each notebook took in its fastest recorded run."""
+    found: dict[str, float] = {}
+    for record in records.all_records(project):
+        taken = record.seconds or 0.0
+        found[record.notebook] = min(taken, found.get(record.notebook, taken))
+    return found
 
 
 def _raise(failures: Sequence[Failure], ran: int) -> None:

@@ -39,13 +39,16 @@ def package_files(project: Path, source: Path, *, gpu: bool = False) -> set[Path
 @cache
 def _imports(project: Path, path: Path, changed: int, gpu: bool) -> tuple[str, ...]:
     """Dotted names of ours that a file loads, or may load: ``from a import b`` gives ``a`` and ``a.b``."""
-    inside = path.relative_to(project).with_suffix("").parts
+    inside, text = path.relative_to(project).with_suffix("").parts, _without_magics(path)
+    guarded = ".is_cuda" in text
+    if gpu and not guarded:
+        return _imports(project, path, changed, False)
     try:
-        tree = ast.parse(_without_magics(path), filename=str(path))
+        tree = ast.parse(text, filename=str(path))
     except SyntaxError as error:
         raise IclnbError(f"{path}, line {error.lineno}: {error.msg}") from error
     found: list[str] = []
-    for node in ast.walk(tree if gpu else _OnProcessors().visit(tree)):
+    for node in ast.walk(_OnProcessors().visit(tree) if guarded and not gpu else tree):
         if isinstance(node, ast.Import):
             found += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

@@ -31,11 +31,13 @@ class Task(NamedTuple):
         name: the notebook.
         parameters: values for its parameters, as :func:`iclnb.publish.notebooks.check` gives them.
         why: words for the line that says that it runs.
+        seconds: how long it may take, in whatever measure: only the order of chapters goes by it.
     """
 
     name: str
     parameters: Mapping[str, Any]
     why: str = ""
+    seconds: float = 0.0
 
 
 class Failure(NamedTuple):
@@ -61,7 +63,8 @@ def run_all(
     """Run notebooks, each in a fresh process; one that fails, fails alone.
 
     Those of a chapter (the same two digits in front) run one after another, since an appendix reads what its
-    chapter measured. Each line of progress is about one notebook.
+    chapter measured. The chapter that may take longest starts first, so that none is left alone at the end.
+    Each line of progress is about one notebook.
 
     Args:
         project: the checkout.
@@ -77,8 +80,9 @@ def run_all(
         chapters.setdefault(task.name[:2], []).append(task)
     jobs = max(1, min(jobs or at_a_time(), len(chapters)))
     env = _threads(jobs)
+    longest_first = sorted(chapters.values(), key=lambda chapter: -sum(task.seconds for task in chapter))
     with _server(project, tasks, env) as server:
-        crew = _Crew(project, chapters.values(), env, server, report)
+        crew = _Crew(project, longest_first, env, server, report)
         crew.run(jobs)
     order = [task.name for task in tasks]
     return sorted(crew.failures, key=lambda failure: order.index(failure.name))

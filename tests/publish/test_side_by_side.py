@@ -99,6 +99,27 @@ def test_one_job_and_the_parts_of_a_chapter_run_one_after_another(project, names
     ]
 
 
+def test_the_chapter_that_may_take_longest_starts_first(project):
+    names = write(project, n00_a=QUICK, n01_b=QUICK, n01a_c=QUICK, n02_d=QUICK)
+    lines = []
+    tasks = [Task(name, {}, "", seconds) for name, seconds in zip(names, (3, 2, 2, 1), strict=True)]
+    assert side_by_side.run_all(project, tasks, jobs=1, report=lines.append) == []
+    begun = [line.split(":")[0] for line in lines if line.endswith("running")]
+    assert begun == ["01_b", "01a_c", "00_a", "02_d"]
+
+
+def test_a_book_begins_with_what_took_longest_in_its_records(project):
+    write(project, n00_a=QUICK, n01_b=QUICK)
+    for name, model, seconds in (("00_a", "m", 5), ("00_a", "n", 70), ("01_b", "m", 60)):
+        record = project / "book" / "recorded" / name / model / "paper.json"
+        record.parent.mkdir(parents=True)
+        content = {"notebook": name, "parameters": {}, "key": {"parameters": {}}, "values": {}, "claims": []}
+        record.write_text(json.dumps(content | {"provenance": {"seconds": seconds}}))
+    assert book._seconds(project) == {"00_a": 5, "01_b": 60}
+    tasks = book._changed(project, "smoke", False, lambda line: None)
+    assert [(task.name, task.seconds) for task in tasks] == [("00_a", 5), ("01_b", 60)]
+
+
 def test_failures_hide_no_other_and_are_told_in_the_order_of_the_book(project):
     """The first to be told is the last to fail: it waits for the other."""
     late = quick(MEET, "01_b").replace("if fail:", 'raise KeyError("late")\nif fail:')
