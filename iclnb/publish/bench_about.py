@@ -26,9 +26,18 @@ def measured(record: Mapping[str, Any], found: Sequence[Row]) -> Iterator[str]:
         f"between the experiments the machine's load was {display.number(min(loads), 2)} to "
         f"{display.number(max(loads), 2)} processes. Each way runs in a process of its own, all take turns, "
         f"and a time is the median, with the fastest and the slowest in brackets, of "
-        f"{record['rounds']} round{'s' * (record['rounds'] > 1)}. "
-        "Memory is what a run adds, at its peak, to the loaded model."
+        f"{record['rounds']} round{'s' * (record['rounds'] > 1)}. " + _memory(record)
     )
+
+
+def _memory(record: Mapping[str, Any]) -> str:
+    """What the numbers of memory are, and which were measured in another way than the rest."""
+    said = "Memory is what a run adds, at its peak, to the loaded model"
+    if record["device"] != "cpu":
+        return f"{said}, as PyTorch counts it."
+    timed = [name for run in record["runs"] if not run.get("memory_apart") for name in run["experiments"]]
+    said += ", in a run of its own, in which freed blocks go back to the system at once"
+    return f"{said} (of {', '.join(timed)}: in the timed runs)." if timed else f"{said}."
 
 
 def _made(runs: Sequence[Mapping[str, Any]]) -> str:

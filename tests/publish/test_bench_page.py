@@ -42,6 +42,7 @@ def record():
     read = {"shown": 16, "tokens": 37, "suffix": 27, "batch": 64}
     fixed = {"queries": read, "batch": {"queries": 64}, "models": read, "prompts": {"tasks": 8}}
     about = {
+        "device": "cpu",
         "processor": "A|B",
         "model": "m",
         "runs": [run],
@@ -127,6 +128,20 @@ def test_parts_measured_later_are_named(tmp_path, record):
     text = page(tmp_path, record)
     assert "2026-01-02, revision abcdefg (machine, capture); 2026-03-04, revision 0123456 (queries)." in text
     assert "0.25 to 4.5 processes" in text
+
+
+def test_it_says_how_memory_was_measured(tmp_path, record):
+    assert "at once (of machine, capture: in the timed runs)." in page(tmp_path, record)
+    later = {**record["runs"][0], "experiments": ["queries"], "memory_apart": True}
+    record["runs"].append(later)
+    place = bench_record.recorded(tmp_path)
+    place.write_text(json.dumps(record))
+    assert "at once (of machine, capture: in the timed runs)." in bench_page.page(tmp_path)
+    record["runs"] = [later]
+    place.write_text(json.dumps(record))
+    assert "go back to the system at once." in bench_page.page(tmp_path)
+    place.write_text(json.dumps({**record, "device": "cuda"}))
+    assert "as PyTorch counts it." in bench_page.page(tmp_path)
 
 
 def test_powers_are_those_of_the_costs(tmp_path, record):
