@@ -494,7 +494,7 @@ pictures.agreement_by_depth(found, random, middle, seed=seed)
 #
 # A head that agrees with the model on fresh prompts may be one of many through which the answer passes; only the
 # interventions speak about causes, and they act on the last token or on what later tokens read. Their intervals
-# hold for the heads chosen: in Qwen2.5-Coder-1.5B many agree equally often, fewer prompts chose others, and
+# hold for the heads chosen: in Qwen2.5-Coder-1.5B many agree about as often, fewer prompts chose others, and
 # the cost of ablating those had the other sign. All prompts have one format. Permuted labels keep each prompt's
 # label counts, so that no head gets credit for the majority. Where the model is at chance, agreement means little.
 

@@ -32,8 +32,8 @@ def answer(found: Sequence[Row]) -> str:
     if power.high < 0.5:
         grown = display.number(round(power.value, 2) + 0.0)  # no minus before a zero
         said += (
-            f" The pass itself takes hardly longer with more tokens (the power {grown} of their number): "
-            "most of its time goes to starting one kernel after another."
+            f" The pass itself takes hardly longer with more tokens (the power {grown} of their number), "
+            "as where starting kernels takes longer than running them."
         )
     return said
 

@@ -103,6 +103,38 @@ def test_what_would_take_too_long_or_too_much_is_left_out(bench):
     assert bench.too_large({**earlier, "seconds": [], "left_out": "why"}, 1, 60, "cpu") == "why"
 
 
+class Quick:
+    """A contender that does nothing and says what it took."""
+
+    def __init__(self, seconds):
+        self.way, self.missing, self.taken, self.sizes, self.seconds = "w", None, [], [], seconds
+
+    def work(self, size):
+        self.sizes.append(size)
+        taken = 1.0 if size.get("memory") else 2.0
+        return {"seconds": self.seconds, "megabytes": taken, "points": 1, "gflop": None, "sample": []}
+
+
+@pytest.mark.parametrize(("axis", "left_out"), [("tokens", "about 400 s a run"), ("batch", None)])
+def test_more_in_a_pass_is_no_more_work(bench, axis, left_out):
+    experiment = bench.Experiment("e", axis, (1, 10), ("w",))
+    rows = bench.measure(experiment, [Quick(4.0)], 1, 60, "cpu")
+    assert [row["left_out"] for row in rows] == [None, left_out]
+
+
+def test_memory_is_that_of_a_last_run_of_its_own_except_on_a_gpu(bench, monkeypatch):
+    import torch
+
+    experiment, (ours, gpu) = bench.Experiment("e", "n", (1, 2), ("w",)), (Quick(0.1), Quick(0.1))
+    assert [row["megabytes"] for row in bench.measure(experiment, [ours], 2, 60, "cpu")] == [1.0, 1.0]
+    assert ours.sizes[-2:] == [{"n": 1, "memory": True}, {"n": 2, "memory": True}] and len(ours.sizes) == 8
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (2**30, 2**40))
+    assert [row["megabytes"] for row in bench.measure(experiment, [gpu], 2, 60, "cuda")] == [2.0, 2.0]
+    assert not any("memory" in size for size in gpu.sizes)
+    earlier = {"seconds": [0.1], "megabytes": 1000.0}
+    assert bench.too_large(earlier, 1, 60, "cuda") == "about 1 GB of memory"
+
+
 def test_a_part_measured_again_takes_the_place_of_its_own(bench):
     import records
 

@@ -14,16 +14,13 @@ from transformers import PreTrainedModel
 
 from iclnb.llm.attention.refusals import require_probabilities
 
-Part = tuple[Float[Tensor, "batch heads tokens dim"], Float[Tensor, "batch heads tokens"]]
-"""Attention output over some of the keys, and the log-sum-exp of the scores there."""
-
 
 def fused(
     query: Float[Tensor, "batch heads tokens dim"],
     key: Float[Tensor, "batch heads keys dim"],
     value: Float[Tensor, "batch heads keys dim"],
     scaling: float,
-) -> Part | None:
+) -> tuple[Float[Tensor, "batch heads tokens dim"], Float[Tensor, "batch heads tokens"]] | None:
     """Attention to all keys by a kernel that also gives the log-sum-exp and writes out no scores.
 
     Flash attention (Dao 2023) in half precision, memory-efficient attention (Rabe and Staats 2021) otherwise.
