@@ -51,7 +51,14 @@ def measured(work: Work, device: str) -> dict[str, Any]:
     return {"seconds": seconds, "megabytes": peak.megabytes(), "sample": sample, **about}
 
 
-def give_back_at_once() -> None:
+def answer(at: Callable[..., Work], size: dict[str, Any], device: str) -> dict[str, Any]:
+    """:func:`measured`, of a size as it was asked for: with ``memory``, for its memory alone."""
+    if size.pop("memory", False):
+        _give_back_at_once()
+    return measured(at(**size), device)
+
+
+def _give_back_at_once() -> None:
     """From now on large blocks go back to the system when they are freed, so that a peak is what is in use.
 
     By default glibc keeps freed blocks, more of them the larger they were; a run is a little slower without.
@@ -121,11 +128,8 @@ def main(way: str, place: dict[str, Any]) -> None:
         return
     say(versions={name: _version(name) for name in LIBRARIES if name.replace("-", "_") in sys.modules})
     for line in sys.stdin:
-        size = json.loads(line)
-        if size.pop("memory", False):
-            give_back_at_once()
         try:
-            reply = measured(at(**size), place["device"])
+            reply = answer(at, json.loads(line), place["device"])
         except (RuntimeError, MemoryError) as error:  # as PyTorch says that memory is short
             reply = {"failed": " ".join(f"{type(error).__name__}: {error}".split())[:200]}
         say(**reply)

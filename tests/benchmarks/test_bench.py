@@ -84,6 +84,7 @@ def test_a_gpu_has_experiments_of_its_own_with_a_model_of_ones_own(bench, model,
     monkeypatch.setattr(
         bench, "Contender", here(bench, {"nnsight", "TransformerLens", f"larger, {LARGER[1]}"})
     )
+    monkeypatch.setenv("ICLNB_CACHE", str(model.parent / "cache"))  # where nothing has been fetched
     larger = model.rename(model.parent / LARGER[0])
     fixed = {"sets": 1, "queries": 3, "shown": 1, "tokens": 5, "suffix": 3, "batch": 2}
     small = [
@@ -198,9 +199,8 @@ def run():
     for megabytes in range(10, 26):
         block = np.ones(megabytes * 2**17)  # while the one before is there
 
-print(contender.measured(Work(run), "cpu")["megabytes"])
-contender.give_back_at_once()
-print(contender.measured(Work(run), "cpu")["megabytes"])
+for size in ({}, {"memory": True}):
+    print(contender.answer(lambda: Work(run), size, "cpu")["megabytes"])
 """
 
 
