@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import tiny
 
+from iclnb.llm import models
 from iclnb.publish import bench_page, bench_record
 
 HERE = Path(__file__).parent
@@ -78,13 +79,16 @@ def test_ways_agree_and_what_is_missing_is_said(bench, model, tmp_path, monkeypa
 
 @pytest.mark.tiny
 def test_a_gpu_has_experiments_of_its_own_with_a_model_of_ones_own(bench, model, monkeypatch):
-    """Here on the processor, and small; a folder takes the place of a larger model that was not fetched."""
+    """Here on the processor, and small; a folder takes the place of a larger model, which is not looked for."""
     from of_models import LARGER
 
     monkeypatch.setattr(
         bench, "Contender", here(bench, {"nnsight", "TransformerLens", f"larger, {LARGER[1]}"})
     )
-    monkeypatch.setenv("ICLNB_CACHE", str(model.parent / "cache"))  # where nothing has been fetched
+    plain = models.load
+    monkeypatch.setattr(
+        models, "load", lambda name, **how: plain(str(Path(name).resolve(strict=True)), **how)
+    )
     larger = model.rename(model.parent / LARGER[0])
     fixed = {"sets": 1, "queries": 3, "shown": 1, "tokens": 5, "suffix": 3, "batch": 2}
     small = [
