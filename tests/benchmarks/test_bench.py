@@ -79,7 +79,7 @@ def test_ways_agree_and_what_is_missing_is_said(bench, model, tmp_path, monkeypa
 
 @pytest.mark.tiny
 def test_a_gpu_has_experiments_of_its_own_with_a_model_of_ones_own(bench, model, monkeypatch):
-    """Here on the processor, and small; a folder takes the place of a larger model, which is not looked for."""
+    """Here on the processor, and small; a folder takes the place of a larger model of its name."""
     from of_models import LARGER
 
     monkeypatch.setattr(
