@@ -13,6 +13,9 @@ from iclnb.stats import Estimate
 _SPECIAL = re.compile(r"^[#+:%(=-]|[\\`*_{}\[\]<>|$~&]")
 _NUMBERED = re.compile(r"^(\d{1,9})([.)])(?=\s|$)")
 
+DUST = 1e-12
+"""What is left of rounding in numbers of ordinary size: shown as 0."""
+
 
 class Author(str):
     """Text of ours, in Markdown: shown as it is. Any other text is data and is escaped."""
@@ -23,11 +26,70 @@ def escape(text: object) -> str:
     return _NUMBERED.sub(r"\1\\\2", _SPECIAL.sub(r"\\\g<0>", " ".join(str(text).split())))
 
 
-def number(value: float | None, digits: int = 3) -> str:
-    """A number with ``digits`` significant digits; ``n/a`` where there is none."""
+def number(value: float | None, digits: int = 3, dust: float = DUST) -> str:
+    """A number with ``digits`` significant digits; ``n/a`` where there is none.
+
+    Args:
+        value: to be shown.
+        digits: significant digits.
+        dust: what is smaller than this is shown as 0; give 0 for numbers that are small on purpose, such as
+            deviations from a proof.
+    """
     if value is None or not math.isfinite(value):
         return "n/a"
-    return f"{value:.{digits}g}"
+    if abs(value) < dust or value == 0:
+        return "0"
+    text = f"{value:.{digits}g}"
+    return f"{float(text):.0f}" if "e+" in text and abs(float(text)) < 1e6 else text
+
+
+def interval_text(value: float, low: float, high: float, bounds: Iterable[float] = (0,)) -> str:
+    """An estimate and its interval with as many digits as the interval resolves: ``0.31 [0.19, 0.41]``.
+
+    Half the interval's width is taken for the uncertainty and rounded as the Particle Data Group does: two
+    digits up to 354, else one, and at most four digits of the largest number. What rounds to nothing is 0.
+    An interval without width is shown as its value.
+
+    Args:
+        value: the estimate.
+        low: lower end of the interval; ``nan`` or infinite where there is none.
+        high: upper end.
+        bounds: numbers that decide something, as a criterion's. Where the interval does not hold one of them,
+            rounding never makes it seem to: the number keeps the digits that show its side.
+    """
+    value, low, high = numbers = [0.0 if abs(x) < DUST else float(x) for x in (value, low, high)]
+    known = [x for x in numbers if math.isfinite(x)]
+    half = (max(known, default=0) - min(known, default=0)) / (2 if len(known) == 3 else 1)
+    if len(known) == 3 and half <= DUST * max(map(abs, known)):
+        return number(value)
+    decimals = _decimals(half, max(map(abs, known))) if half else None
+    excluded = [bound for bound in bounds if low > bound or high < bound]
+    middle, start, end = (_rounded(x, decimals, excluded) for x in numbers)
+    return f"{middle} [{start}, {end}]"
+
+
+def _decimals(half: float, largest: float) -> int:
+    """Decimals that an uncertainty of ``half`` resolves, for numbers up to ``largest``."""
+    exponent = math.floor(math.log10(half))
+    kept = 2 if half / 10.0**exponent < 3.55 else 1
+    return min(kept - 1 - exponent, 3 - math.floor(math.log10(largest)))
+
+
+def _rounded(x: float, decimals: int | None, bounds: Iterable[float]) -> str:
+    """The number to so many decimals (tens if negative), or more where it would seem to reach a bound."""
+    if decimals is None or not math.isfinite(x):
+        return number(x)
+    rounded, digits = round(x, decimals), 0
+    while any(np.sign(rounded - bound) != np.sign(x - bound) for bound in bounds):
+        digits += 1
+        rounded = float(f"{x:.{digits}g}")
+    if rounded == 0:
+        return "0"
+    if digits:
+        return number(x, digits)
+    if decimals <= 5 and abs(rounded) < 1e6:
+        return f"{rounded:.{max(decimals, 0)}f}"
+    return f"{rounded:.{max(decimals + math.floor(math.log10(abs(rounded))), 0)}e}"
 
 
 def cell(value: object) -> str:
@@ -35,8 +97,7 @@ def cell(value: object) -> str:
     if isinstance(value, Author):
         return str(value)
     if isinstance(value, Estimate):
-        low, high = number(float(value.low)), number(float(value.high))
-        return f"{number(float(value.value))} [{low}, {high}]"
+        return interval_text(*map(float, value))
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if isinstance(value, int | np.integer):

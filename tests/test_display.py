@@ -113,10 +113,13 @@ def test_text_of_ours_is_markdown():
     assert {"em_open", "strong_open", "math_inline"} <= inline and "table_open" in blocks
 
 
-@given(st.floats(allow_nan=False, allow_infinity=False), st.integers(1, 8))
+FLOATS = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(FLOATS, st.integers(1, 8))
 def test_a_number_is_rounded_as_decimal_arithmetic_rounds_it(value, digits):
     context = Context(prec=digits, rounding=ROUND_HALF_EVEN, Emin=-400, Emax=400)
-    assert Decimal(display.number(value, digits)) == context.create_decimal(Decimal(value))
+    assert Decimal(display.number(value, digits, dust=0)) == context.create_decimal(Decimal(value))
 
 
 @pytest.mark.parametrize(
@@ -124,12 +127,53 @@ def test_a_number_is_rounded_as_decimal_arithmetic_rounds_it(value, digits):
     [
         (None, "n/a"), (math.nan, "n/a"), (-math.inf, "n/a"), (0.12345, "0.123"), (np.float32(0.5), "0.5"),
         (12345, "12345"), (np.int64(7), "7"), (True, "yes"), (np.bool_(False), "no"), ("a|b", r"a\|b"),
-        (exact(0.25), "0.25 [0.25, 0.25]"), (Estimate(1 / 3, -1 / 3, math.nan), "0.333 [-0.333, n/a]"),
-        (Estimate(*np.array([[0.1], [0.05], [0.2]])).at(0), "0.1 [0.05, 0.2]"), (0.0, "0"), (2.0, "2"),
+        (exact(0.25), "0.25"), (Estimate(1 / 3, -1 / 3, math.nan), "0.3 [-0.3, n/a]"), (12345.0, "12300"),
+        (Estimate(*np.array([[0.1], [0.05], [0.2]])).at(0), "0.10 [0.05, 0.20]"), (0.0, "0"), (2.0, "2"),
+        (-3.7e-17, "0"), (-0.0, "0"), (2e9, "2e+09"), (math.nan, "n/a"),
     ],
 )  # fmt: skip
 def test_values_in_cells(value, shown):
     assert display.cell(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("estimate", "shown"),
+    [
+        # the three examples of the Particle Data Group's introduction: 0.827 +- 0.119, 0.367 and 0.957
+        ((0.827, 0.708, 0.946), "0.83 [0.71, 0.95]"), ((0.827, 0.46, 1.194), "0.8 [0.5, 1.2]"),
+        ((0.827, -0.13, 1.784), "0.8 [-0.1, 1.8]"),
+        ((-3.7e-17, -0.247, 0.247), "0 [-0.25, 0.25]"), ((9.71e-17, 0, 1.49e-16), "0"),
+        ((0.003, -0.25, 0.25), "0 [-0.25, 0.25]"), ((1, 1, 1), "1"),
+        ((3.2e-7, 1.1e-7, 5.3e-7), "3.2e-07 [1.1e-07, 5.3e-07]"), ((1234, 1110, 1361), "1230 [1110, 1360]"),
+        ((2e9, 1e9, 3e9), "2.0e+09 [1.0e+09, 3.0e+09]"),
+        ((0.97300001, 0.973, 0.97300003), "0.9730 [0.9730, 0.9730]"), ((5, -math.inf, 6), "5.0 [n/a, 6.0]"),
+        ((1 / 3, math.nan, math.nan), "0.333 [n/a, n/a]"), ((math.nan,) * 3, "n/a [n/a, n/a]"),
+    ],
+)  # fmt: skip
+def test_an_interval_says_how_many_digits_there_are(estimate, shown):
+    assert display.interval_text(*estimate) == shown
+
+
+def test_rounding_never_carries_an_interval_over_a_bound():
+    assert display.interval_text(0.5, 0.004, 0.9) == "0.5 [0.004, 0.9]"
+    assert display.interval_text(0.5, -0.004, 0.9) == "0.5 [0, 0.9]"
+    assert display.interval_text(0.9, 0.52, 1.3) == "0.9 [0.5, 1.3]"
+    assert display.interval_text(0.9, 0.52, 1.3, bounds=[0.5]) == "0.9 [0.52, 1.3]"
+
+
+@given(st.tuples(*[st.floats(-1e9, 1e9)] * 3), st.lists(st.floats(-2, 2), max_size=2))
+def test_any_interval_shown_is_near_the_one_measured_and_on_the_same_side(estimate, bounds):
+    low, value, high = sorted(estimate)
+    text = display.interval_text(value, low, high, bounds)
+    if "[" not in text:
+        assert high - low <= 2e-12 * max(1, abs(low), abs(high))
+        return
+    numbers = [float(part.strip("[],")) for part in text.split()]
+    for shown, measured in zip(numbers, (value, low, high), strict=True):
+        # within a fifth of the interval's half width, or of the four digits of its largest number
+        assert abs(shown - measured) <= max(0.15 * (high - low), 5.01e-4 * max(abs(low), abs(high)))
+    for bound in bounds:
+        assert not (low - 1e-12 > bound >= numbers[1]) and not (high + 1e-12 < bound <= numbers[2])
 
 
 def test_a_row_of_another_length_is_refused():

@@ -80,7 +80,7 @@ def test_the_answer_follows_the_verdicts():
     ]
     for line, words in zip(lines, expected, strict=True):
         assert words in line
-    assert "2.5 [2, 3]" in lines[0]
+    assert "2.5 [2.0, 3.0]" in lines[0]
 
 
 def test_pictures_say_what_they_show():

@@ -5,6 +5,7 @@ import pytest
 from matplotlib.colors import to_rgba
 
 from iclnb import figures
+from iclnb.display import interval_text
 from iclnb.heads import estimates, pictures, pictures_appendix
 from iclnb.heads.causes import BEST, RANDOM, WHOLE, Causes
 from iclnb.heads.direct import PARTS
@@ -162,7 +163,7 @@ def test_costs_stand_in_the_row_of_their_intervention():
         assert low < cost < high and set(interval.get_ydata()) == {row}
         control = to_rgba(figures.CONTROL["color"])
         assert (to_rgba(point.get_color()) == control) == (name == RANDOM)
-        assert f"{name} {cost:.3g} [" in made.alt
+        assert f"{name} {interval_text(cost, low, high)}" in made.alt
     assert set(axes.lines[4].get_xdata()) == {0}
 
 
@@ -183,7 +184,7 @@ def test_parts_of_ablations_stand_beside_their_total():
             interval, point = axes.lines[8 * row + 2 * i : 8 * row + 2 * i + 2]
             assert point.get_xdata()[0] == pytest.approx(value) and abs(point.get_ydata()[0] - row) < 0.5
             low, high = interval.get_xdata()
-            assert low < value < high and f"{part} {value:.3g} [" in made.alt
+            assert low < value < high and f"{part} {interval_text(value, low, high)}" in made.alt
     assert {text.get_text() for text in made.figure.legends[0].get_texts()} == {*names}
     unsplit = pictures.ablation_parts(Causes(answers, truth, [], {}, "its norm is odd"), seed=0)
     assert "its norm is odd" in unsplit.caption and len(unsplit.figure.axes[0].lines) == 5

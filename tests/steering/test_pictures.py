@@ -75,7 +75,7 @@ def test_orders_has_a_line_for_each_calibration():
     rows = cells(tables.calibrated(found[4], seed=0))
     assert [row[0] for row in rows] == [RAW, *METHODS]
     right_in_all = found[4].raw.correct.mean()
-    assert rows[0][1].startswith(f"{right_in_all:.3g} [")
+    assert rows[0][1].startswith(f"{right_in_all:.2f} [")
 
 
 def test_wordings_at_chance_say_so():
@@ -89,7 +89,7 @@ def test_wordings_at_chance_say_so():
     assert names == ["own", "foo (at chance)"] and "foo (at chance) 0.5" in picture.alt
     rows = cells(tables.table_1({(kind, 1.0): found["foo"] for kind in KINDS}, found["own"], seed=0))
     assert [row[3] for row in rows] == ["yes"] + ["at chance"] * len(KINDS)
-    assert rows[0][1] == f"{TABLE_1['none']:.3g}" and rows[0][2].startswith("1 [")
+    assert rows[0][1] == f"{TABLE_1['none']:.3g}" and rows[0][2] == "1"
 
 
 def test_wordings_stand_in_their_rows():
@@ -156,8 +156,8 @@ def test_widths_has_heads_null_and_kernel():
 def test_tables_have_a_line_for_every_case():
     one, other = measured(2, 5), measured(2, 5)
     (row,) = cells(tables.contrasts({"a - b": (one, other)}, seed=0))
-    assert row[1].split(" ")[0].lstrip("\\") == f"{right(one.model) - right(other.model):.3g}"
-    assert row[2].split(" ")[0].lstrip("\\") == f"{one.model.correct.mean() - other.model.correct.mean():.3g}"
+    assert row[1].split(" ")[0].lstrip("\\") == f"{right(one.model) - right(other.model):.2f}"
+    assert row[2].split(" ")[0].lstrip("\\") == f"{one.model.correct.mean() - other.model.correct.mean():.2f}"
     (row,) = cells(tables.accuracy({"a": one}))
     assert row[1:3] == [f"{one.model.correct.mean():.3g}", f"{right(one.model):.3g}"]
     assert row[4:] == ["0.2", f"{one.kernel.correct.mean():.3g}"]
