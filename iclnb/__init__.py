@@ -9,7 +9,7 @@ The package by subject, each part importing only from the lines above it:
 - ``llm``: language models, their data, prompts and attention (PyTorch)
 - a room for each chapter, of the same anatomy (``material``, measurements, ``estimates``, ``pictures``):
   ``bayes`` (01), ``allocation`` (02), ``heads`` (03), ``steering`` (04), ``lsa`` (05, JAX), ``guess`` (06)
-- ``publish``: runs the notebooks, builds the book, the command line ``iclnb``
+- ``run``, ``records``, ``site``, ``cli``: run notebooks, keep long runs, build the book, the command line
 
 Importing ``iclnb`` loads none of them.
 """

@@ -11,7 +11,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported: the others 
 
 def pytest_xdist_auto_num_workers(config):
     """Of `-n auto`: one more than `iclnb book` runs notebooks, as tests often wait; on one core none."""
-    from iclnb.publish.side_by_side import at_a_time
+    from iclnb.run.run_many import at_a_time
 
     return at_a_time() + 1 if at_a_time() > 1 else 0
 

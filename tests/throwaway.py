@@ -126,7 +126,7 @@ def iclnb(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def command(*words: str) -> list[str]:
-    return [sys.executable, "-c", "from iclnb.publish.cli import main; main()", *words]
+    return [sys.executable, "-m", "iclnb.cli", *words]
 
 
 def outputs(path: Path) -> str:

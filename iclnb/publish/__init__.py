@@ -1,1 +1,1 @@
-"""Running notebooks, building the book, and the command line ``iclnb``."""
+"""When a result is stale, and the records of the repository."""

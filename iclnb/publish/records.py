@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from iclnb.errors import IclnbError
-from iclnb.publish import keys, notebooks, run
-from iclnb.publish.kernel import Worker
+from iclnb.publish import keys
+from iclnb.run import notebooks, run_one
+from iclnb.run.worker import Worker
 from iclnb.settings import PROFILES
 
 FOLDER = Path("book") / "recorded"
@@ -89,12 +90,12 @@ def label(project: Path, record: Path) -> str:
     return " / ".join(record.with_suffix("").relative_to(project / FOLDER).parts)
 
 
-def outputs(project: Path, record: Path) -> run.Outputs:
+def outputs(project: Path, record: Path) -> run_one.Outputs:
     """What a recorded run writes: the record, and below ``build`` the executed notebook."""
     place, build = record.relative_to(project / FOLDER), project / "build"
     notebook = place.with_suffix(".ipynb")
     lock = build / f".lock-recorded-{_file_name(place.with_suffix('').as_posix())}."  # begins no other's
-    return run.Outputs(record, build / "recorded" / notebook, build / "failed" / notebook, lock)
+    return run_one.Outputs(record, build / "recorded" / notebook, build / "failed" / notebook, lock)
 
 
 def make(
@@ -108,14 +109,14 @@ def make(
     """Run a notebook and write its record; the results of ordinary runs stay as they are.
 
     Raises:
-        IclnbError: as :func:`iclnb.publish.run.run`, and where ``iclnb/`` or ``notebooks/`` differ from the
+        IclnbError: as :func:`iclnb.run.run_one.run`, and where ``iclnb/`` or ``notebooks/`` differ from the
             last commit, unless ``allow_changes``: the recorded revision would not be the code that ran.
     """
     if not allow_changes:
         check_committed(project)
     target = path(project, cell)
     to = outputs(project, target)
-    run.run(project, cell.notebook, cell.parameters, to=to, time_limit=time_limit, worker=worker)
+    run_one.run(project, cell.notebook, cell.parameters, to=to, time_limit=time_limit, worker=worker)
     return target
 
 

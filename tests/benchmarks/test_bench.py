@@ -11,7 +11,7 @@ import pytest
 import tiny
 
 from iclnb.llm import models
-from iclnb.publish import bench_page, bench_record
+from iclnb.site import bench_page, bench_record
 
 HERE = Path(__file__).parent
 

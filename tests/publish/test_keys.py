@@ -202,7 +202,7 @@ def test_local_data_that_takes_the_place_of_packaged_rows(project, stored):
 
 @pytest.mark.parametrize(
     "imports",
-    ["from iclnb import claims, figures", "import iclnb.publish.book", "from iclnb import settings"],
+    ["from iclnb import claims, figures", "import iclnb.site.book", "from iclnb import settings"],
 )
 def test_python_itself_loads_no_package_file_that_the_key_leaves_out(tmp_path, imports):
     listing = (

@@ -23,7 +23,7 @@ from transformers import logging
 
 from iclnb.llm.attention import CaptureError, attend, last_token_attention, prepare
 from iclnb.paths import replacing
-from iclnb.publish import architectures_page
+from iclnb.site import architectures_page
 
 LIMIT = 120
 """Seconds for one architecture."""

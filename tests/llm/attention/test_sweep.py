@@ -9,7 +9,7 @@ import pytest
 from llm.attention import configurations
 from throwaway import ROOT
 
-from iclnb.publish import architectures_page
+from iclnb.site import architectures_page
 
 EXACT = [
     "llama", "gpt2", "gpt_neo", "gptj", "opt", "bloom", "falcon", "mpt", "roberta", "xglm", "bart", "mvp",

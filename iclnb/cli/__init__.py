@@ -1,0 +1,147 @@
+"""The command line ``iclnb``: run a notebook, build the book, list what there is, fetch what is needed."""
+
+import sys
+from pathlib import Path
+
+import click
+
+import iclnb
+from iclnb import paths
+from iclnb.cli import model_commands, new_chapter, record_commands, report_commands
+from iclnb.errors import IclnbError
+from iclnb.settings import PROFILES
+
+OPTIONS = {"context_settings": {"help_option_names": ["-h", "--help"]}}
+
+
+@click.group(**OPTIONS)
+@click.version_option(iclnb.__version__, prog_name="iclnb")
+def commands() -> None:
+    """How in-context learning works, as a book that runs."""
+
+
+@commands.command(**OPTIONS)
+@click.argument("name")
+@click.option(
+    "-p", "--parameter", "given", nargs=2, multiple=True, metavar="KEY VALUE",
+    help="Set a parameter of the notebook; may be given many times. `iclnb list` shows them.",
+)  # fmt: skip
+@click.option("--record", is_flag=True, help="Write the results to book/recorded/, which is versioned.")
+@click.option("--allow-changes", is_flag=True, help="With --record: in spite of uncommitted changes.")
+@click.option(
+    "--output", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+    help="Put the executed notebook and its results here instead of build/.",
+)  # fmt: skip
+@click.option("--time-limit", type=float, metavar="SECONDS", help="Stop a cell that takes longer.")
+def run(
+    name: str,
+    given: tuple[tuple[str, str], ...],
+    record: bool,
+    allow_changes: bool,
+    output: Path | None,
+    time_limit: float | None,
+) -> None:
+    """Run the notebook NAME; old results stay whole unless every cell succeeds."""
+    from iclnb.publish import records
+    from iclnb.run import notebooks, run_one
+
+    if record and output:
+        raise click.UsageError("--record chooses the place of its results; leave out --output")
+    project = paths.checkout()
+    source = notebooks.source(project, name)
+    values = notebooks.check(source.stem, notebooks.parameters(source), given)
+    if record:
+        limits = {"allow_changes": allow_changes, "time_limit": time_limit}
+        path = records.make(project, records.Cell(source.stem, values), **limits)
+    else:
+        to = run_one.outputs(project, source.stem, output)
+        path = run_one.run(project, source.stem, values, to=to, time_limit=time_limit)
+    click.echo(path)
+
+
+@commands.command(**OPTIONS)
+@click.option("--profile", type=click.Choice(PROFILES), default="laptop", show_default=True)
+@click.option("--force", is_flag=True, help="Run every notebook, changed or not.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    help="Notebooks that run at a time (default: two, if cores and memory do).",
+)
+@click.option("--fetch", "first", is_flag=True, help="First fetch what `iclnb fetch` does.")
+def book(profile: str, force: bool, jobs: int | None, first: bool) -> None:
+    """Run the notebooks that changed and build the book."""
+    from iclnb.site import book as builder
+
+    if first:
+        from iclnb.llm.data import packaged
+
+        packaged.prefetch()
+    index = builder.build(paths.checkout(), profile, force=force, jobs=jobs, report=click.echo)
+    click.echo(f"the book: {index}")
+
+
+@commands.command("list", **OPTIONS)
+def list_() -> None:
+    """Show the notebooks with their titles and parameters."""
+    from iclnb.run import notebooks
+
+    project = paths.checkout()
+    for name in notebooks.names(project):
+        source = notebooks.source(project, name)
+        click.echo(f"{name}: {notebooks.title(notebooks.read(source))}")
+        for parameter in notebooks.parameters(source).values():
+            click.echo(f"    {parameter}")
+
+
+@commands.command(**OPTIONS)
+@click.argument("names", nargs=-1)
+def pair(names: tuple[str, ...]) -> None:
+    """Make notebooks/NAME.ipynb from notebooks/NAME.py, without outputs (default: for all)."""
+    from iclnb.run import notebooks
+
+    project = paths.checkout()
+    for name in names or notebooks.names(project):
+        click.echo(notebooks.write_pair(project, name))
+
+
+commands.add_command(model_commands.fetch)
+commands.add_command(model_commands.models)
+
+
+@commands.command(**OPTIONS)
+@click.option("--clear", is_flag=True, help="Remove all measurements; models and texts stay.")
+def cache(clear: bool) -> None:
+    """Show what the cache folder holds: measurements, models and texts, with their sizes."""
+    from iclnb.records import cache as kept
+
+    if clear:
+        click.echo(kept.clear())
+        return
+    click.echo(paths.cache_dir())
+    sizes: dict[str, int] = {}
+    for each in kept.contents():
+        click.echo(f"  {each}")
+        sizes[each.kind] = sizes.get(each.kind, 0) + each.size
+    click.echo(", ".join(f"{kind} {kept.megabytes(size)}" for kind, size in sizes.items()) or "empty")
+
+
+commands.add_command(record_commands.status)
+commands.add_command(record_commands.sweep)
+commands.add_command(report_commands.report)
+commands.add_command(new_chapter.new)
+
+
+def main() -> None:
+    """Entry point: an error that a user can fix is shown as one message, without a traceback."""
+    try:
+        status = commands(standalone_mode=False)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        click.echo("iclnb: interrupted; earlier results are as they were", err=True)
+        status = 130
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except IclnbError as error:
+        click.echo(f"iclnb: {error}", err=True)
+        status = 1
+    sys.exit(status or 0)

@@ -1,0 +1,90 @@
+"""``iclnb new``: the files of a new chapter, from a template that runs and passes the tests."""
+
+import keyword
+import re
+from pathlib import Path
+
+import click
+
+from iclnb import paths
+from iclnb.cli import chapter_template as template
+from iclnb.errors import IclnbError
+
+HELP = {"context_settings": {"help_option_names": ["-h", "--help"]}}
+
+
+@click.command(**HELP)
+@click.argument("name")
+def new(name: str) -> None:
+    """Make the chapter NAME (such as 08_my_question): notebook and pair, folder in iclnb, test.
+
+    It is entered in _toc.yml after the other questions, has one claim, and runs as it is.
+    """
+    for path in make(paths.checkout(), name):
+        click.echo(path)
+    click.echo(f"next: iclnb run {name} -p profile smoke; then replace the question by yours")
+
+
+def make(project: Path, name: str) -> list[Path]:
+    """Write a new chapter; nothing that exists is changed but the table of contents.
+
+    Args:
+        project: the checkout.
+        name: ``NN_words``: its number, and words that become the name of its folder in the package.
+
+    Returns:
+        The files written, relative to the checkout.
+
+    Raises:
+        IclnbError: if the name is not of that form, the number or the folder is taken, or the table of
+            contents has no part of questions.
+    """
+    number, room = _parts(project, name)
+    files = {
+        f"iclnb/{room}/__init__.py": template.INIT,
+        f"iclnb/{room}/material.py": template.MATERIAL,
+        f"iclnb/{room}/estimates.py": template.ESTIMATES,
+        f"iclnb/{room}/pictures.py": template.PICTURES,
+        f"notebooks/{name}.py": template.NOTEBOOK,
+        f"tests/{room}/test_estimates.py": template.TEST,
+    }
+    stands_for = {"NAME": name, "ROOM": room, "NUMBER": number}
+    filled = {
+        place: re.sub("NAME|ROOM|NUMBER", lambda word: stands_for[word[0]], text)
+        for place, text in files.items()
+    }
+    filled["_toc.yml"] = _entered((project / "_toc.yml").read_text(encoding="utf-8"), name)
+    for place, text in filled.items():
+        with paths.replacing(project / place) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    from iclnb.run import notebooks
+
+    pair = notebooks.write_pair(project, name)
+    return [*map(Path, filled), pair.relative_to(project)]
+
+
+def _parts(project: Path, name: str) -> tuple[str, str]:
+    """Number and folder of a chapter's name, both of which must be free."""
+    form = re.fullmatch(r"(\d\d)_([a-z][a-z0-9]*(?:_[a-z0-9]+)*)", name)
+    if not form or keyword.iskeyword(form[2]):
+        raise IclnbError(
+            f"{name!r} is no name for a chapter: it should be two digits and lower-case words, as "
+            "08_my_question"
+        )
+    number, room = form.groups()
+    if taken := sorted((project / "notebooks").glob(f"{number}_*.py")):
+        raise IclnbError(f"number {number} is taken by {taken[0].name}; choose another")
+    for place in (project / "iclnb" / room, project / "iclnb" / f"{room}.py", project / "tests" / room):
+        if place.exists():
+            raise IclnbError(f"{place.relative_to(project)} exists already; choose other words than {room!r}")
+    return number, room
+
+
+def _entered(toc: str, name: str) -> str:
+    """The table of contents with the chapter after the last question; comments and layout stay."""
+    found = re.search(r"- caption: Questions\n(?P<indent> *)chapters:\n(?P<files>(?: *- file: .*\n?)+)", toc)
+    if not found:
+        raise IclnbError("_toc.yml has no part 'Questions' with chapters; add the chapter by hand")
+    indent = re.match(" *", found["files"])[0]
+    files = found["files"].rstrip("\n")
+    return toc[: found.start("files")] + f"{files}\n{indent}- file: notebooks/{name}\n" + toc[found.end() :]

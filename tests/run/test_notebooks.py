@@ -1,0 +1,229 @@
+"""Notebooks, their parameters and their pairs."""
+
+import json
+import re
+from typing import Optional
+
+import jupytext
+import nbformat
+import papermill.cli
+import pytest
+from throwaway import NOTEBOOK, QUICK, ROOT, checkout, iclnb
+
+from iclnb.errors import IclnbError
+from iclnb.run import notebooks
+from iclnb.settings import ByProfile, parse, read
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    return checkout(tmp_path_factory.mktemp("checkout"), {"00_mean": NOTEBOOK, "01_quick": QUICK})
+
+
+@pytest.fixture(scope="module")
+def known(project):
+    return notebooks.parameters(project / "notebooks" / "00_mean.py")
+
+
+def test_parameters_are_those_of_the_tagged_cell(known):
+    found = [(p.name, p.annotation, p.default, p.help) for p in known.values()]
+    assert found == [
+        ("profile", "str", "laptop", "smoke, laptop or paper"),
+        ("k", "int", ByProfile(10, 100, 1000), "draws"),
+        ("scale", "float", 1.0, "standard deviation of a draw"),
+        ("loud", "bool", False, "say more"),
+        ("seed", "int", 0, "seeds the draws"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("k", "8", 8), ("k", "-1", -1), ("scale", "2", 2.0), ("scale", "1e-3", 0.001),
+        ("loud", "true", True), ("loud", "False", False), ("profile", "smoke", "smoke"), ("seed", "0", 0),
+    ],
+)  # fmt: skip
+def test_values_take_the_annotated_type(known, key, text, value):
+    found = notebooks.check("00_mean", known, [(key, text)])
+    assert found == {key: value} and type(found[key]) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("key", "text"), [("k", "eight"), ("k", "8.5"), ("seed", "None"), ("loud", "1"), ("scale", "wide")]
+)
+def test_a_value_of_another_type_is_refused_with_the_parameters_help(known, key, text):
+    with pytest.raises(IclnbError, match=f"'{text}'") as refusal:
+        notebooks.check("00_mean", known, [(key, text)])
+    assert known[key].help in str(refusal.value)
+
+
+def source(folder, *lines):
+    """A notebook's source, its parameters cell made of ``lines`` (from line 5 on)."""
+    path = folder / "00_it.py"
+    cell = "\n".join(lines)
+    path.write_text(f'# %% [markdown]\n# # Title\n\n# %% tags=["parameters"]\n{cell}\n', encoding="utf-8")
+    return path
+
+
+def test_optional_and_quoted_strings_are_read(tmp_path):
+    lines = ("n: Optional[int] = None", 'name: str | None = "a # b"  # why', "bare = 3")
+    known = notebooks.parameters(source(tmp_path, *lines))
+    assert (known["name"].default, known["name"].help) == ("a # b", "why")
+    given = [("n", "none"), ("name", "None"), ("bare", "4")]
+    assert notebooks.check("x", known, given) == {"n": None, "name": None, "bare": 4}
+    assert notebooks.check("x", known, [("name", "12")]) == {"name": "12"}
+
+
+def test_defaults_of_every_profile_are_read_however_they_are_written(tmp_path):
+    known = notebooks.parameters(
+        source(
+            tmp_path,
+            "%load_ext autoreload",
+            "from iclnb import settings",
+            "from iclnb.settings import by_profile",
+            "a: int = by_profile(",
+            "    1, 2_000, -3",
+            ")  # help below",
+            "b: str = settings.by_profile(paper='p', smoke='s', laptop='l')",
+        )
+    )
+    assert known["a"].default == ByProfile(1, 2000, -3) and known["a"].help == "help below"
+    assert str(known["a"]) == "a: int = 1 (smoke), 2000 (laptop), -3 (paper)  # help below"
+    assert [known["b"].under(profile) for profile in ("smoke", "laptop", "paper")] == ["s", "l", "p"]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("k: int = 2 * 4", "k must be a literal"),
+        ("k: int = by_profile(1, 2)", "by_profile"),
+        ("k: int = by_profile(1, 2, size)", "k must be a literal"),
+        ("k: int = len('abc')", "k must be a literal"),
+        ("k: int = = 3", "invalid syntax"),
+    ],
+)
+def test_what_cannot_be_known_without_running_is_refused_with_file_and_line(tmp_path, line, problem):
+    path = source(tmp_path, "profile: str = 'smoke'", "", line)
+    with pytest.raises(IclnbError, match=rf"{re.escape(str(path))}, line 7: .*{problem}"):
+        notebooks.parameters(path)
+
+
+def test_a_byte_order_mark_changes_nothing(tmp_path):
+    path = source(tmp_path, "k: int = 3  # draws")
+    plain, text = notebooks.read(path), path.read_text()
+    path.write_text(text, encoding="utf-8-sig")
+    assert notebooks.read(path) == plain and notebooks.parameters(path)["k"].default == 3
+
+
+def test_values_equal_to_the_profiles_default_change_nothing(known):
+    assert notebooks.changed(known, {"k": 100, "scale": 1.0}) == {}
+    assert notebooks.changed(known, {"k": 100, "profile": "smoke"}) == {"k": 100, "profile": "smoke"}
+    assert notebooks.changed(known, {"k": 10, "profile": "smoke"}) == {"profile": "smoke"}
+
+
+TEXTS = [
+    "8", "-1", "8.5", "1e3", "1_000", " 8 ", "inf", "nan", "true", "True", "FALSE", "None", "none", "", "x",
+    "12", "0x1",
+]  # fmt: skip
+KINDS = ("int", "float", "bool", "str", "Optional[int]", "Optional[float]", "Optional[str]", "int | str")
+
+
+@pytest.mark.parametrize("annotation", KINDS)
+@pytest.mark.parametrize("text", TEXTS)
+def test_papermill_gives_the_same_value_or_is_refused(annotation, text):
+    """`papermill -p` guesses a type before the notebook sees the value."""
+    kinds = notebooks.Parameter("x", annotation, None, "").kinds
+    evaluated = eval(annotation, {"Optional": Optional})
+    guessed = papermill.cli._resolve_type(text)
+    try:
+        by_papermill = read({"__annotations__": {"x": evaluated}, "x": guessed}).x
+    except IclnbError:
+        return
+    assert repr(by_papermill) == repr(parse("x", kinds, text))
+
+
+def test_a_type_that_no_command_line_can_give_is_refused(tmp_path):
+    known = notebooks.parameters(source(tmp_path, "sizes: list[int] = [1, 2]"))
+    with pytest.raises(IclnbError, match=r"list\[int\]"):
+        notebooks.check("x", known, [("sizes", "[3]")])
+
+
+def test_the_command_refuses_an_unknown_parameter_and_runs_nothing(project):
+    done = iclnb(project, "run", "00_mean", "-p", "kk", "8")
+    assert done.returncode != 0 and "did you mean 'k'?" in done.stderr
+    for listed in (
+        "profile: str",
+        "k: int = 10 (smoke), 100 (laptop), 1000 (paper)  # draws",
+        "seeds the draws",
+    ):
+        assert listed in done.stderr
+    assert "Traceback" not in done.stderr and not (project / "build").exists()
+
+
+def test_the_command_refuses_unknown_names_and_profiles(project):
+    done = iclnb(project, "run", "00_meen")
+    assert done.returncode != 0 and "did you mean '00_mean'?" in done.stderr and "01_quick" in done.stderr
+    done = iclnb(project, "run", "00_mean", "-p", "profile", "huge")
+    assert done.returncode != 0 and "laptop, paper, smoke" in done.stderr
+    done = iclnb(project.parent, "list")
+    assert done.returncode != 0 and "checkout" in done.stderr
+
+
+def test_list_shows_titles_and_parameters(project):
+    done = iclnb(project / "book", "list")  # from anywhere in the checkout
+    assert done.returncode == 0
+    assert "00_mean: Does a mean converge?" in done.stdout and "01_quick: Quick" in done.stdout
+    assert "seed: int = 0  # seeds the draws" in done.stdout
+
+
+def test_equal_defaults_are_listed_once(tmp_path):
+    known = notebooks.parameters(source(tmp_path, "k: int = by_profile(4, 16, 16)"))
+    assert str(known["k"]) == "k: int = 4 (smoke), 16 (laptop, paper)"
+
+
+@pytest.mark.parametrize("page", ["README.md", "book/how_to_run.md"])
+def test_the_commands_that_pages_show_name_notebooks_and_parameters_that_there_are(page):
+    text = (ROOT / page).read_text(encoding="utf-8").replace("\\\n", " ")
+    commands = re.findall(r"(?:iclnb run|papermill) (?:notebooks/)?(0\w+)(?:\.ipynb)?([^\n`#]*)", text)
+    assert commands
+    for name, options in commands:
+        known = notebooks.parameters(notebooks.source(ROOT, name))
+        notebooks.check(name, known, re.findall(r"-p (\S+) (\S+)", options))
+
+
+def test_pair_is_jupytexts_conversion_and_is_written_once(project):
+    path = notebooks.write_pair(project, "00_mean")
+    assert contents(path) == contents(project / "notebooks" / "00_mean.py")
+    nbformat.validate(nbformat.read(path, as_version=4))
+    before = path.stat().st_mtime_ns
+    assert notebooks.write_pair(project, "00_mean").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("name", notebooks.names(ROOT))
+def test_every_notebook_is_paired_and_has_no_outputs(name):
+    source, pair = (ROOT / "notebooks" / f"{name}{ending}" for ending in (".py", ".ipynb"))
+    assert pair.is_file(), f"`iclnb pair {name}` makes it"
+    assert contents(pair) == contents(source), f"{name} was edited; `iclnb pair {name}` makes the pair"
+    notebook = json.loads(pair.read_text(encoding="utf-8"))
+    assert notebook["metadata"]["kernelspec"]["name"] == "python3"
+    assert not any(cell.get("outputs") or cell.get("execution_count") for cell in notebook["cells"])
+
+
+def test_no_pair_is_left_without_its_source():
+    pairs = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
+    assert pairs == set(notebooks.names(ROOT))
+
+
+def contents(path):
+    """Type, text and tags of every cell, by jupytext itself, but for the one for Colab; ids do not count."""
+    cells = [cell for cell in jupytext.read(path).cells if cell.get("id") != "install-in-colab"]
+    return [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in cells]
+
+
+@pytest.mark.parametrize("name", notebooks.names(ROOT))
+def test_every_notebook_checks_the_types_that_papermill_gives(name):
+    """Right below its parameters cell, before anything uses them."""
+    cells = notebooks.read(ROOT / "notebooks" / f"{name}.py").cells
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    place = next(i for i, cell in enumerate(code) if "parameters" in cell.metadata.get("tags", ()))
+    assert "settings.read(globals())" in code[place + 1].source

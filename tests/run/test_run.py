@@ -1,0 +1,181 @@
+"""Running notebooks: the right interpreter, and old results whole whatever happens."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+from throwaway import NOTEBOOK, QUICK, alive, checkout, command, iclnb, listed, made, outputs, wait_for
+
+from iclnb.errors import IclnbError
+from iclnb.publish import records
+from iclnb.run import notebooks, run_one
+from iclnb.site import book
+
+WAIT = """Path("started").write_text(str(os.getpid()))
+if fail:
+    import time; time.sleep(300)
+"""
+SLOW = QUICK.replace("if fail:", WAIT + "if fail:")
+
+
+@pytest.fixture
+def project(tmp_path):
+    return checkout(tmp_path, {"00_quick": QUICK, "01_slow": SLOW})
+
+
+def word(path):
+    return json.loads(path.read_text(encoding="utf-8"))["values"]["word"]
+
+
+def test_runs_this_interpreter_whatever_kernels_are_installed(project, monkeypatch):
+    kernel = project / "jupyter" / "kernels" / "python3"
+    kernel.mkdir(parents=True)
+    broken = {"argv": ["/bin/false"], "display_name": "another Python", "language": "python"}
+    (kernel / "kernel.json").write_text(json.dumps(broken))
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(project / "jupyter"))  # looked up before all others
+    monkeypatch.setenv("PATH", "/nowhere")
+    executed = run_one.run(project, "00_quick", {"word": "given"})
+    assert outputs(executed).splitlines()[:2] == [sys.executable, str(project)]
+    assert word(project / "build" / "results" / "00_quick.json") == "given"
+    assert str(project / "build") not in executed.read_text()
+
+
+def test_plain_papermill_runs_the_pair(project):
+    with socket.socket() as server, socket.socket() as client:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        if client.connect_ex(server.getsockname()):
+            pytest.skip("papermill's own kernels need a loopback network")
+    path = project / "notebooks" / "02_mean.py"
+    path.write_text(NOTEBOOK.replace("00_mean", "02_mean"))
+    pair = notebooks.write_pair(project, "02_mean")
+    given = ["-p", "k", "7", "-p", "profile", "smoke"]
+    words = [sys.executable, "-m", "papermill", str(pair), "out.ipynb", *given]
+    environment = {name: value for name, value in os.environ.items() if name != "ICLNB_RESULTS"}
+    done = subprocess.run(words, cwd=project, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((project / "build" / "results" / "02_mean.json").read_text())
+    assert found["parameters"] == {"profile": "smoke", "k": 7, "scale": 1.0, "loud": False, "seed": 0}
+    assert "The running mean of 7 draws" in (project / "out.ipynb").read_text()
+
+
+def test_a_failing_cell_leaves_old_results_whole_and_is_shown(project):
+    first = iclnb(project, "run", "00_quick", "-p", "word", "second", "-p", "profile", "smoke")
+    assert first.returncode == 0 and first.stdout.strip().endswith("00_quick.ipynb")
+    before = made(project)
+    assert word(project / "build" / "results" / "00_quick.json") == "second"
+    done = iclnb(project, "run", "00_quick", "-p", "fail", "true")
+    assert done.returncode == 1
+    assert 'raise RuntimeError("the middle cell " + "fails")' in done.stderr
+    assert "RuntimeError: the middle cell fails" in done.stderr
+    assert made(project) == before
+    failed = project / "build" / "failed" / "00_quick.ipynb"
+    assert str(failed) in done.stderr and "RuntimeError" in failed.read_text()
+    assert listed(project / "build") == {"executed", "results", "failed"}
+
+
+def test_output_chooses_another_place(project):
+    assert iclnb(project / "book", "run", "00_quick", "--output", "mine").returncode == 0
+    assert listed(project / "book" / "mine") == {"00_quick.ipynb", "00_quick.json"}
+    assert not listed(project / "build")
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
+def test_a_killed_run_leaves_old_results_whole_and_no_kernel(project, number, status):
+    run_one.run(project, "01_slow", {})
+    before = made(project, "01_slow")
+    (project / "started").unlink()
+    process = subprocess.Popen(
+        command("run", "01_slow", "-p", "fail", "True"),
+        cwd=project,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.default_int_handler
+        ),  # a shell's job ignores it
+    )
+    kernel = int(wait_for(lambda: (project / "started").is_file() and (project / "started").read_text()))
+    process.send_signal(number)
+    assert process.wait(timeout=60) == status, process.stderr.read()
+    process.stderr.close()
+    assert made(project, "01_slow") == before
+    assert wait_for(lambda: not alive(kernel)), "the kernel outlived its run"
+    run_one.run(project, "01_slow", {"word": "again"})
+    assert word(project / "build" / "results" / "01_slow.json") == "again"
+
+
+def test_a_notebook_that_kills_its_kernel_is_reported(project):
+    path = project / "notebooks" / "00_quick.py"
+    path.write_text(path.read_text().replace("if fail:", "if fail:\n    os._exit(1)\nif fail:"))
+    with pytest.raises(IclnbError, match=r"Python died.*memory.*failed/00_quick\.ipynb"):
+        run_one.run(project, "00_quick", {"fail": True})
+    assert (project / "build" / "failed" / "00_quick.ipynb").is_file()
+
+
+def test_results_under_another_name_are_refused(project):
+    path = project / "notebooks" / "00_quick.py"
+    path.write_text(path.read_text().replace('"00_quick.json"', '"02_other.json"'))
+    with pytest.raises(IclnbError, match=r"saved 02_other\.json instead of 00_quick\.json"):
+        run_one.run(project, "00_quick", {})
+    assert not (project / "build" / "results").exists()
+
+
+def test_record_writes_the_versioned_results_alone_and_only_from_a_commit(project):
+    def git(*words):
+        identity = ["-c", "user.name=someone", "-c", "user.email=someone@example.org"]
+        subprocess.run(["git", "-C", str(project), *identity, *words], check=True, capture_output=True)
+
+    with pytest.raises(IclnbError, match="not a git checkout"):
+        records.make(project, records.Cell("00_quick", {}))
+    git("init")
+    git("add", "notebooks", "iclnb")
+    git("commit", "-m", "all")
+    done = iclnb(project, "run", "00_quick", "--record", "-p", "word", "kept")
+    assert done.returncode == 0, done.stderr
+    recorded = project / "book" / "recorded" / "00_quick" / "laptop.json"
+    assert word(recorded) == "kept"
+    assert not (project / "build" / "results").exists() and not (project / "build" / "executed").exists()
+    before = recorded.read_bytes()
+    with (project / "notebooks" / "00_quick.py").open("a") as source:
+        source.write("\n# %%\n1 + 1\n")
+    done = iclnb(project, "run", "00_quick", "--record")
+    assert (
+        done.returncode == 1 and "notebooks/00_quick.py" in done.stderr and "--allow-changes" in done.stderr
+    )
+    assert recorded.read_bytes() == before
+    assert iclnb(project, "run", "00_quick", "--record", "--allow-changes").returncode == 0
+    assert word(recorded) == "first"
+
+
+def test_the_book_runs_only_what_changed_and_goes_on_where_it_stopped(project, monkeypatch):
+    """The HTML is left out here; `test_publish_book` builds it."""
+    monkeypatch.setattr(book, "_html", lambda pages, output, target: target)
+    toc = {"00_quick": False, "01_slow": False}
+    (project / "_toc.yml").write_text(
+        "format: jb-book\nroot: book/introduction\nchapters:\n"
+        + "".join(f"- file: notebooks/{name}\n" for name in toc)
+    )
+    second = project / "notebooks" / "01_slow.py"
+    good = second.read_text()
+    second.write_text(good.replace("if fail:", 'raise KeyError("broken")\nif fail:', 1))
+
+    def build(**options):
+        lines = []
+        book.build(project, "smoke", report=lines.append, **options)
+        begun = (line for line in lines if re.search(": (running|up to date)", line))
+        return sorted(re.sub("[,(].*", "", line) for line in begun)
+
+    with pytest.raises(IclnbError, match="broken"):
+        build()
+    second.write_text(good)
+    assert build() == ["00_quick: up to date", "01_slow: running"]
+    assert build() == ["00_quick: up to date", "01_slow: up to date"]
+    (project / "build" / "results" / "00_quick.json").write_text("{}")
+    assert build() == ["00_quick: running", "01_slow: up to date"]
+    assert build(force=True) == ["00_quick: running", "01_slow: running"]
+    with pytest.raises(IclnbError, match="smoke"):
+        book.build(project, "smok", report=print)

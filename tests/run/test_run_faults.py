@@ -1,0 +1,131 @@
+"""Runs that meet a full disk, folders that cannot be written, cells that never end, and each other."""
+
+import json
+import subprocess
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+from filelock import FileLock
+from throwaway import QUICK, checkout, command, iclnb
+
+from iclnb.errors import IclnbError
+from iclnb.run import run_one
+from iclnb.site import book
+
+LARGE = QUICK.replace('"values": {"word": word}', '"values": {"word": word * 2_000_000}')
+ENDLESS = QUICK.replace("if fail:", "if fail:\n    import time; time.sleep(300)\nif fail:")
+WRITES = """Path("runs").mkdir(exist_ok=True)
+mine = Path("runs") / str(os.getpid())
+mine.touch()
+import time; time.sleep(1)
+assert len(list(Path("runs").iterdir())) == 1, "two runs at once"
+mine.unlink()
+if fail:
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    together = QUICK.replace("if fail:\n", WRITES)
+    return checkout(
+        tmp_path, {"00_quick": QUICK, "01_large": LARGE, "02_endless": ENDLESS, "03_together": together}
+    )
+
+
+@contextmanager
+def small_disk(folder, size):
+    """A file system of a few bytes at ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    words = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    if subprocess.run(words, capture_output=True, check=False).returncode:
+        pytest.skip("a small file system can only be mounted as root")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_ends_in_one_message_and_old_results_stay(project):
+    mine = project / "mine"
+    with small_disk(mine, "1m"):
+        assert iclnb(project, "run", "00_quick", "--output", "mine").returncode == 0
+        (mine / "01_large.json").write_text("old")
+        before = {path.name: path.read_bytes() for path in mine.iterdir()}
+        done = iclnb(project, "run", "01_large", "--output", "mine")
+        assert done.returncode == 1 and "Traceback" not in done.stderr
+        assert "could not be written" in done.stderr and "free some space" in done.stderr
+        assert {path.name: path.read_bytes() for path in mine.iterdir()} == before
+
+
+def test_a_folder_that_cannot_be_written_ends_in_one_message(project):
+    (project / "build").write_text("in the way")
+    for words, message in {
+        ("run", "00_quick"): "could not be written",
+        ("book",): "cannot be written",
+    }.items():
+        done = iclnb(project, *words)
+        assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_cell_that_never_ends_is_stopped_at_the_limit(project):
+    run_one.run(project, "02_endless", {})
+    before = (project / "build" / "results" / "02_endless.json").read_bytes()
+    start = time.monotonic()
+    done = iclnb(project, "run", "02_endless", "-p", "fail", "true", "--time-limit", "2")
+    assert done.returncode == 1 and "limit of 2 s" in done.stderr and time.monotonic() - start < 100
+    assert (project / "build" / "results" / "02_endless.json").read_bytes() == before
+    assert (project / "build" / "failed" / "02_endless.ipynb").is_file()
+    run_one.run(project, "02_endless", {}, time_limit=60)
+    assert not (project / "build" / "failed" / "02_endless.ipynb").exists()
+
+
+def test_two_runs_of_a_notebook_wait_for_each_other(project):
+    words = command("run", "03_together")
+    both = [subprocess.Popen(words, cwd=project, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    errors = [process.communicate()[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], errors
+    assert json.loads((project / "build" / "results" / "03_together.json").read_text())["values"]
+
+
+def test_a_second_build_of_the_book_waits_for_the_first(project, monkeypatch):
+    (project / "_toc.yml").write_text("format: jb-book\nroot: book/introduction\n")
+    monkeypatch.setattr(book, "_html", lambda sources, output, target: target)
+    (project / "build").mkdir()
+    lines, begun = [], threading.Event()
+
+    def report(line):
+        lines.append(line)
+        begun.set()
+
+    with FileLock(project / "build" / ".lock-book"):
+        second = threading.Thread(target=book.build, args=(project, "smoke"), kwargs={"report": report})
+        second.start()
+        assert begun.wait(30) and second.is_alive()
+        assert lines == ["another `iclnb book` is at work here; waiting for it"]
+    second.join(30)
+    assert lines[1:] == ["building the pages"] and (project / "build" / "site-source").is_dir()
+
+
+def test_the_next_run_removes_what_a_killed_one_left(project):
+    for folder in (
+        "build/.00_quick-dead",
+        "build/results/.00_quick.json-dead",
+        "build/executed/.00_quick.ipynb-dead",
+    ):
+        (project / folder).mkdir(parents=True)
+        (project / folder / "part").write_text("half")
+    other = project / "build" / "results" / ".01_large.json-alive"
+    other.mkdir()
+    run_one.run(project, "00_quick", {})
+    assert not list((project / "build").rglob(".00_quick*")) and other.is_dir()
+
+
+def test_a_kernel_out_of_memory_is_reported(project):
+    path = project / "notebooks" / "00_quick.py"
+    kill = "if fail:\n    import signal; os.kill(os.getpid(), signal.SIGKILL)\nif fail:"
+    path.write_text(path.read_text().replace("if fail:", kill))
+    with pytest.raises(IclnbError, match="perhaps for lack of memory"):
+        run_one.run(project, "00_quick", {"fail": True})
+    assert not (project / "build" / "results").exists()

@@ -1,0 +1,191 @@
+"""The whole book in the smoke profile, built with warnings as errors, its pages opened in a browser."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import urllib.parse
+from html.parser import HTMLParser
+
+import audit
+import pytest
+import yaml
+from browser import CHROMIUM, served
+from throwaway import NOTEBOOK, ROOT, checkout, command, iclnb, set_address
+
+from iclnb.errors import IclnbError
+from iclnb.run import notebooks
+from iclnb.site import book
+
+pytestmark = pytest.mark.book
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A copy of the checkout, with one more notebook, and its book."""
+    sources = {name: (ROOT / "notebooks" / f"{name}.py").read_text() for name in notebooks.names(ROOT)}
+    project = checkout(tmp_path_factory.mktemp("checkout"), {"00_mean": NOTEBOOK, **sources})
+    if (ROOT / "book" / "recorded").is_dir():
+        shutil.copytree(ROOT / "book" / "recorded", project / "book" / "recorded", dirs_exist_ok=True)
+    toc = yaml.safe_load((project / "_toc.yml").read_text())
+    toc["parts"].insert(0, {"caption": "Test", "chapters": [{"file": "notebooks/00_mean"}]})
+    (project / "_toc.yml").write_text(yaml.safe_dump(toc))
+    environment = {name: value for name, value in os.environ.items() if name != "ICLNB_RESULTS"}
+    done = subprocess.run(
+        command("book", "--profile", "smoke"), cwd=project, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"the book: {project / '_build' / 'html' / 'index.html'}" in done.stdout
+    return project
+
+
+def pages(project):
+    """Every chapter and page of the table of contents, as HTML files."""
+    toc = json.dumps(yaml.safe_load((project / "_toc.yml").read_text()))
+    files = re.findall(r'"(?:root|file)": "([^"]+)"', toc)
+    return [project / "_build" / "html" / f"{file}.html" for file in files]
+
+
+class Elements(HTMLParser):
+    """All start tags of a page with their attributes."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.found = []
+        self.feed(page.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+
+
+def references(page):
+    """What a page loads, and what it links to."""
+    for tag, attributes in Elements(page).found:
+        loaded = attributes.get("src") or (attributes.get("href") if tag == "link" else None)
+        if loaded:
+            yield "loads", loaded
+        elif tag == "a" and attributes.get("href"):
+            yield "links", attributes["href"]
+
+
+def test_every_page_is_there_and_every_local_reference_leads_somewhere(built):
+    assert len(pages(built)) >= 5
+    for page in [*pages(built), built / "_build" / "html" / "index.html"]:
+        for _, reference in references(page):
+            parts = urllib.parse.urlsplit(reference)
+            if not parts.scheme and parts.path:
+                target = page.parent / urllib.parse.unquote(parts.path)
+                assert target.exists(), f"{page.name} refers to {reference}"
+
+
+def test_no_page_loads_anything_from_another_host(built):
+    html = built / "_build" / "html"
+    for page in html.rglob("*.html"):
+        for kind, reference in references(page):
+            if kind == "loads":
+                assert not re.match(r"(https?:)?//", reference), f"{page.name} loads {reference}"
+    for sheet in html.rglob("*.css"):
+        foreign = re.findall(r"""(?:url\(|@import)\s*['"]?(?:https?:)?//[^'")]*""", sheet.read_text())
+        assert not foreign, f"{sheet.name}: {foreign}"
+
+
+def test_every_figure_says_what_it_shows(built):
+    for page in pages(built):
+        images = [attributes for tag, attributes in Elements(page).found if tag == "img"]
+        assert all((image.get("alt") or "").strip() for image in images), f"{page.name}: an image without alt"
+    chapter = built / "_build" / "html" / "notebooks" / "00_mean.html"
+    alts = [attributes.get("alt") for tag, attributes in Elements(chapter).found if tag == "img"]
+    assert "The running mean of 10 draws" in alts
+
+
+def test_chapters_can_be_downloaded(built):
+    for name in book.chapters(built):
+        page = built / "_build" / "html" / "notebooks" / f"{name}.html"
+        links = [reference for kind, reference in references(page) if kind == "links"]
+        found = {link.rpartition("/")[2]: page.parent / link for link in links if "_downloads" in link}
+        assert set(found) == {f"{name}.py", f"{name}.ipynb", f"{name}-executed.ipynb", f"{name}.json"}
+        results = (built / "build" / "results" / f"{name}.json").read_bytes()
+        assert found[f"{name}.json"].read_bytes() == results
+        assert found[f"{name}.py"].read_bytes() == (built / "notebooks" / f"{name}.py").read_bytes()
+        counts = [
+            sum(len(cell.get("outputs", [])) for cell in json.loads(found[file].read_text())["cells"])
+            for file in (f"{name}.ipynb", f"{name}-executed.ipynb")
+        ]
+        assert counts[0] == 0 < counts[1]
+
+
+def test_no_page_shows_a_path_of_this_machine(built):
+    for page in pages(built):
+        text = page.read_text(encoding="utf-8")
+        assert not [place for place in (str(built), sys.prefix, str(ROOT)) if place in text], page.name
+
+
+def test_every_chapter_leaves_claims_that_can_be_judged(built):
+    verdicts = {"supported", "not supported", "inconclusive", "proved and checked"}
+    for name in book.chapters(built):
+        content = json.loads((built / "build" / "results" / f"{name}.json").read_text())
+        assert set(content) == {"notebook", "parameters", "claims", "values", "provenance", "key"}
+        assert content["notebook"] == name and content["parameters"]["profile"] == "smoke"
+        assert content["claims"] and content["provenance"]["seconds"] > 0
+        for claim in content["claims"]:
+            assert {"id", "paper", "section", "statement", "criterion", "control_is"} <= set(claim)
+            low, high = claim["interval"]
+            assert (low is None) == (high is None) and (low is None or low <= high)
+            undefined = claim["estimate"] is None and claim["verdict"] == "inconclusive"  # no prompt counts
+            assert isinstance(claim["control"], int | float) or undefined
+            assert claim["verdict"] in verdicts
+        page = (built / "_build" / "html" / "book" / "results.html").read_text()
+        title = notebooks.title(notebooks.read(built / "notebooks" / f"{name}.py"))
+        assert page.count(title) >= 2
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")
+def test_every_page_serves_every_reader_without_a_network(built):
+    html = built / "_build" / "html"
+    with served(html) as address, audit.browser() as browser:
+        for page in pages(built):
+            assert audit.audit(browser, f"{address}/{page.relative_to(html)}") == [], page.name
+
+
+def test_no_page_is_heavier_than_a_reader_should_wait_for(built):
+    weights = {page.name: page.stat().st_size for page in pages(built)}
+    assert max(weights.values()) <= audit.BUDGET, weights
+
+
+def test_a_second_build_runs_nothing_again(built):
+    before = {path: path.stat().st_mtime_ns for path in (built / "build" / "executed").iterdir()}
+    done = iclnb(built, "book", "--profile", "smoke")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("up to date") == len(before) + 1, "every notebook, and the pages"
+    assert "running" not in done.stdout
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_launch_buttons_appear_with_the_repositorys_address_and_lead_to_the_notebook(built):
+    chapter = "notebooks/00_mean"
+    hosts = ("colab.research.google.com", "mybinder.org", "github.com")
+    page = (built / "_build" / "html" / f"{chapter}.html").read_text()
+    assert not any(host in page for host in hosts)
+    set_address(built / "_config.yml", "https://github.com/owner/name")
+    pages = book.stage(built, built / "build" / "elsewhere")
+    index = book._html(pages, built / "build" / "elsewhere-site", built / "build" / "elsewhere-html")
+    links = [link for kind, link in references(index.parent / f"{chapter}.html") if kind == "links"]
+    assert f"https://colab.research.google.com/github/owner/name/blob/main/{chapter}.ipynb" in links
+    assert f"https://mybinder.org/v2/gh/owner/name/main?urlpath=tree/{chapter}.ipynb" in links
+    assert "https://github.com/owner/name" in links
+
+
+def test_a_warning_fails_the_build_and_leaves_the_old_pages(tmp_path):
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    (pages / "_config.yml").write_text("title: t\nonly_build_toc_files: true\n")
+    (pages / "_toc.yml").write_text("format: jb-book\nroot: intro\n")
+    (pages / "intro.md").write_text("# Title\n\n{ref}`nowhere`\n")
+    old = tmp_path / "_build" / "html" / "index.html"
+    old.parent.mkdir(parents=True)
+    old.write_text("old")
+    with pytest.raises(IclnbError, match="nowhere"):
+        book._html(pages, tmp_path / "build" / "site", old.parent)
+    assert old.read_text() == "old"

@@ -1,0 +1,84 @@
+"""Corrections for many claims, against their definitions tried out on every subset."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from markdown_it import MarkdownIt
+
+from iclnb.site.results import multiplicity
+from iclnb.site.results import runs as all_runs
+
+
+def tables(text):
+    """Every table, row by row."""
+    found = []
+    for token in MarkdownIt("commonmark").enable("table").parse(text):
+        if token.type == "table_open":
+            found.append([])
+        elif token.type == "tr_open":
+            found[-1].append([])
+        elif token.type == "inline" and found and token.level >= 4:
+            found[-1][-1].append("".join(child.content for child in token.children))
+    return found
+
+
+P_VALUES = np.array([0.001, 0.04, 0.013, 0.5, 0.013, 0.02, 0.9])
+
+
+def test_holm_is_bonferroni_on_every_subset():
+    """Closed testing: a hypothesis falls when every set that holds it falls, by its smallest p-value."""
+    everyone = range(len(P_VALUES))
+    subsets = [set(s) for size in range(1, 8) for s in combinations(everyone, size)]
+    for i in everyone:
+        worst = max(len(s) * min(P_VALUES[list(s)]) for s in subsets if i in s)
+        assert multiplicity.holm(P_VALUES)[i] == pytest.approx(min(worst, 1))
+    assert list(multiplicity.holm([0.02])) == [0.02]
+
+
+def test_benjamini_hochberg_by_its_definition():
+    """The smallest level at which the procedure rejects it: some k p-values are at most k q / n."""
+    adjusted = multiplicity.CORRECTIONS["Benjamini-Hochberg"](P_VALUES)
+    for p, found in zip(P_VALUES, adjusted, strict=True):
+        levels = [len(P_VALUES) * q / (q >= P_VALUES).sum() for q in P_VALUES if q >= p]
+        assert found == pytest.approx(min(levels))
+
+
+def run(recorded, *claimed, old=()):
+    """A run with claims of those names, papers, verdicts and p-values."""
+    fields = ("id", "paper", "verdict", "p_value")
+    listed = [dict(zip(fields, claim, strict=True)) for claim in claimed]
+    listed += [{"id": id, "paper": "A", "verdict": "supported"} for id in old]
+    return all_runs.Run(recorded, "", "", {"claims": listed}, (), False)
+
+
+CLAIMED = (
+    ("sure", "A", "supported", 1e-6),
+    ("likely", "A", "not supported", 0.015),
+    ("lucky", "ours", "supported", 0.045),
+    ("open", "ours", "inconclusive", 0.6),
+    ("exact", "ours", "supported", None),
+    ("theorem", "B", "proved and checked", None),
+)
+
+
+def test_the_section_counts_what_is_left_by_paper():
+    """Of four p-values Benjamini-Hochberg asks 0.0125, 0.025, 0.0375 in turn; Holm 0.0125, 0.0167, 0.025."""
+    text = multiplicity.section([run(False, *CLAIMED), run(True, CLAIMED[2], old=("x", "y"))])
+    (table,) = tables(text)
+    assert table == [
+        ["runs", "paper", "claims tested", "at 95 %", "Benjamini-Hochberg", "Holm"],
+        ["this machine", "A", "2", *["1 supported, 1 not"] * 3],
+        ["this machine", "ours", "2", "1 supported, 0 not", *["0 supported, 0 not"] * 2],
+        ["recorded", "ours", "1", *["1 supported, 0 not"] * 3],
+    ]
+    lines = [line for line in text.splitlines() if line.startswith("- ")]
+    assert lines == [
+        "- *this machine*: not left after Benjamini-Hochberg: lucky.",
+        "- *this machine*: not left after Holm: lucky.",
+        "- *recorded*: 2 claims of older records have no p-value and are left out.",
+    ]
+
+
+def test_without_p_values_there_is_no_table():
+    assert "No run has a claim" in multiplicity.section([]) and not tables(multiplicity.section([]))

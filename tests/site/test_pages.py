@@ -1,0 +1,129 @@
+"""One chapter as a page: the answer first, prose as it is now, the settings that were used, every output."""
+
+import nbformat
+import pytest
+from markdown_it import MarkdownIt
+
+from iclnb.errors import IclnbError
+from iclnb.run import notebooks
+from iclnb.site import pages
+
+SOURCE = """# %% [markdown]
+# # Why so?
+#
+# The question.
+
+# %% tags=["parameters", "hide-input"]
+k: int = 4  # draws | of a *coin*
+name: str = "a"  # who
+gone: int = 0  # not in the record
+
+# %%
+first = k
+
+# %% tags=["answer", "hide-input"]
+first + 1
+
+# %% [markdown]
+# ## Method
+
+# %% [markdown] tags=["answer"]
+# What would change it.
+
+# %%
+last = 3
+"""
+RECORD = {"parameters": {"k": 8, "name": "x_y | <b>", "else": 1}}
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "00_why.py"
+    path.write_text(SOURCE)
+    return path
+
+
+def executed(path, *, injected=False):
+    """The notebook as papermill leaves it, an output in each code cell that names its source."""
+    notebook = notebooks.read(path)
+    if injected:
+        cell = nbformat.v4.new_code_cell("k = 8", metadata={"tags": ["injected-parameters"]})
+        notebook.cells.insert(2, cell)
+    for count, cell in enumerate(cell for cell in notebook.cells if cell.cell_type == "code"):
+        cell.execution_count = count + 1
+        cell.outputs = [nbformat.v4.new_output("stream", text=f"of {cell.source.splitlines()[-1]}")]
+    return notebook
+
+
+def text(cell):
+    return cell.source if cell.cell_type == "markdown" else "".join(out.text for out in cell.outputs)
+
+
+def made(path, across="", **options):
+    downloads = {"../a.py": "script", "../b.ipynb": "notebook"}
+    return pages.page(path, executed(path, **options), RECORD, downloads, across)
+
+
+@pytest.mark.parametrize("injected", [False, True])
+def test_the_answer_stands_below_the_question_and_no_output_is_lost(path, injected):
+    cells = made(path, injected=injected).cells
+    settings = cells.pop(5)
+    assert [text(cell) for cell in cells] == [
+        "# Why so?\n\nThe question.",
+        "of first + 1",
+        "What would change it.",
+        "Download: {download}`script <../a.py>` · {download}`notebook <../b.ipynb>`",
+        "of gone: int = 0  # not in the record",
+        "of first = k",
+        "## Method",
+        "of last = 3",
+    ]
+    assert "Settings" in settings.source and "hide-input" in cells[1].metadata.tags
+    nbformat.validate(made(path, injected=injected))
+
+
+def test_what_records_say_across_models_comes_before_this_runs_answer(path):
+    cells = made(path, across="Of **three** models two.").cells
+    assert [text(cell) for cell in cells[:3]] == [
+        "# Why so?\n\nThe question.",
+        "Of **three** models two.\n\n**This run**",
+        "of first + 1",
+    ]
+
+
+def test_the_settings_are_those_of_the_record_and_shown_letter_by_letter(path):
+    folded = made(path).cells[5].source
+    assert folded.startswith(":::::{dropdown}") and folded.endswith(":::::")
+    tokens = MarkdownIt("commonmark").enable("table").parse(folded.split("\n\n")[1])
+    cells = ["".join(child.content for child in token.children) for token in tokens if token.children]
+    assert [tuple(cells[i : i + 3]) for i in range(0, len(cells), 3)] == [
+        ("setting", "value", "meaning"),
+        ("k", "8", "draws | of a *coin*"),
+        ("name", "x_y | <b>", "who"),
+    ]
+
+
+def test_values_that_could_be_mistaken_are_quoted(path):
+    known = notebooks.parameters(path)
+    values = ["None", "", None, True, 0.5, "word"]
+    shown = [pages.settings(known, {"k": value}).splitlines()[4].split(" | ")[1] for value in values]
+    assert shown == ["'None'", "''", "None", "True", "0.5", "word"]
+
+
+def test_prose_is_that_of_the_source_and_code_that_of_the_run(path):
+    ran = executed(path)
+    edited = SOURCE.replace("The question.", "A better question.")
+    path.write_text(edited.replace("# ## Method", "# ## New\n\n# %% [markdown]\n# more"))
+    cells = pages.page(path, ran, RECORD, {}).cells
+    assert cells[0].source == "# Why so?\n\nA better question."
+    assert [text(cell) for cell in cells][-3:] == ["## New", "more", "of last = 3"]
+
+
+def test_a_page_of_another_notebook_or_without_a_title_is_refused(path):
+    ran = executed(path)
+    path.write_text(SOURCE + "\n# %%\nmore = 1\n")
+    with pytest.raises(IclnbError, match=r"00_why has 5 code cells, and 4 when it was run"):
+        pages.page(path, ran, RECORD, {})
+    path.write_text(SOURCE.replace("# # Why so?\n#\n", ""))
+    with pytest.raises(IclnbError, match="must begin with a Markdown cell"):
+        pages.page(path, ran, RECORD, {})
