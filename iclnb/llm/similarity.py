@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from iclnb.llm.demonstrations import Demonstrations
-from iclnb.llm.models import ENCODER, load_encoder
+from iclnb.llm.loading.models import ENCODER, load_encoder
 from iclnb.llm.reader import Reader
 
 

@@ -41,7 +41,7 @@ _CODE = (
 """What a measurement depends on, besides the versions of torch and transformers."""
 
 _IDENTITY = ("source", "sha256", "revision", "dtype", "random_weights_seed", "device")
-"""What pins weights (:attr:`iclnb.llm.models.LoadedModel.origin`)."""
+"""What pins weights (:attr:`iclnb.llm.loaded.LoadedModel.origin`)."""
 
 
 class Contents(NamedTuple):

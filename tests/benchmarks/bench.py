@@ -196,7 +196,7 @@ def bench(
 
 def main() -> None:
     from iclnb.llm.data import packaged
-    from iclnb.llm.places import PACKAGED
+    from iclnb.llm.loading.places import PACKAGED
 
     chosen = _arguments()
     name = "bench.json" if chosen.device == "cpu" else f"bench-{chosen.device}.json"

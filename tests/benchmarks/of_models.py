@@ -143,7 +143,8 @@ def _shared(dtype, larger=None):
     """
 
     def way(place):
-        from iclnb.llm import catalogue, models
+        from iclnb.llm import models
+        from iclnb.llm.loading import catalogue
         from iclnb.llm.reader import Reader
 
         own = {Path(folder).name: folder for folder in place.get("larger", ())}

@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from iclnb.errors import IclnbError
-from iclnb.llm import models, places
 from iclnb.llm.data import gguf
+from iclnb.llm.loading import models, places
 
 pytestmark = pytest.mark.tiny
 
@@ -194,7 +194,7 @@ def test_a_killed_conversion_leaves_nothing_half_made(tmp_path, cache):
     oracle = gguf_files.write(file)
     program = f"""
         import os, signal
-        from iclnb.llm import models
+        from iclnb.llm.loading import models
         from iclnb.llm.data import gguf
         real = gguf.convert
         def convert(*arguments):
@@ -216,7 +216,7 @@ def test_two_processes_convert_once(tmp_path):
     gguf_files.write(file)
     program = textwrap.dedent(f"""
         import pathlib, time
-        from iclnb.llm import models
+        from iclnb.llm.loading import models
         from iclnb.llm.data import gguf
         real = gguf.convert
         def convert(*arguments):

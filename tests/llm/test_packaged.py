@@ -17,7 +17,7 @@ import pytest
 from archives import add, lines
 
 from iclnb.errors import IclnbError
-from iclnb.llm.data import entries, packaged, unpack
+from iclnb.llm.data import cache_entries, packaged, unpack
 from iclnb.llm.data.download import Distribution
 
 
@@ -118,7 +118,7 @@ def test_a_file_in_the_way(at_hand):
 
 
 def test_large_files_are_hashed_by_prefetch(at_hand, monkeypatch):
-    monkeypatch.setattr(entries, "_HASHED_UP_TO", 3)
+    monkeypatch.setattr(cache_entries, "_HASHED_UP_TO", 3)
     folder = packaged.folder("note")
     (folder / "note.txt").write_text("b note\n")
     without_pip(monkeypatch)

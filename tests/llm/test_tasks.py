@@ -252,7 +252,7 @@ def test_packaged_tasks(name):
 
 @pytest.mark.packaged
 def test_default_label_words_are_single_distinct_tokens():
-    from iclnb.llm import models
+    from iclnb.llm.loading import models
 
     tokenizer = models.load().tokenizer
     for task in tasks.TASKS.values():

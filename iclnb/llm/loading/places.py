@@ -9,8 +9,8 @@ from typing import Any
 from huggingface_hub import hf_hub_download
 
 from iclnb.errors import IclnbError
-from iclnb.llm import hub_gguf
-from iclnb.llm.data import gguf, joined, packaged
+from iclnb.llm.data import gguf, packaged, split_models
+from iclnb.llm.loading import hub_gguf
 
 PACKAGED = "smollm2-135m-instruct"
 
@@ -28,7 +28,7 @@ PINNED = {
     "HuggingFaceTB/SmolLM2-135M-Instruct": "12fd25f77366fa6b3b4b768ec3050bf629380bac",
     "HuggingFaceTB/SmolLM2-360M": "f8027fd0eaeea54caa13c31d31b9fdc459c38b49",
     "HuggingFaceTB/SmolLM2-1.7B": "effd688a12921b4cc83e3312b6feb579f70f9c71",
-    **{model.repository: model.revision for model in joined.JOINED.values()},
+    **{model.repository: model.revision for model in split_models.SPLIT.values()},
 }
 """Models of the hub and the commit that is loaded unless ``revision`` says otherwise."""
 
@@ -39,7 +39,7 @@ class Place:
 
     Attributes:
         arguments: that let 🤗 transformers find it.
-        origin: what pins it (:attr:`iclnb.llm.models.LoadedModel.origin`), as far as it is known by now.
+        origin: what pins it (:attr:`iclnb.llm.loaded.LoadedModel.origin`), as far as it is known by now.
         dtype: its own precision, where it is kept in one that a load should not change by itself.
     """
 
@@ -55,7 +55,7 @@ def find(name: str, revision: str | None) -> Place:
         IclnbError: unknown name, a revision of what has none, a file or folder that is no model, or a
             packaged model that cannot be fetched.
     """
-    is_packaged = name == PACKAGED or name in joined.JOINED
+    is_packaged = name == PACKAGED or name in split_models.SPLIT
     local = not is_packaged and _is_local(name)
     if revision is not None and (local or is_packaged):
         raise IclnbError(f"{name} is not on the hub and has no revision; leave revision out")
@@ -73,7 +73,7 @@ def find(name: str, revision: str | None) -> Place:
     )
 
 
-def settle(place: Place) -> Place:
+def resolve_revision(place: Place) -> Place:
     """A place on the hub at the commit that its revision names now, its GGUF file fetched and converted.
 
     Raises:
@@ -110,8 +110,8 @@ def _is_local(name: str) -> bool:
 
 
 def _packaged(name: str) -> Place:
-    if name in joined.JOINED:
-        return _converted(joined.folder(name), {"source": "packaged", **joined.origin(name)})
+    if name in split_models.SPLIT:
+        return _converted(split_models.folder(name), {"source": "packaged", **split_models.origin(name)})
     origin = {"source": "packaged", "name": name, **packaged.revision(name)}
     return Place(_arguments(packaged.folder(name), local_files_only=True), origin)
 
@@ -149,7 +149,7 @@ def _commit(name: str, revision: str) -> str:
 def _kinds(name: str) -> str:
     lines = [
         f"unknown model {name!r}. A model is one of:",
-        f"- packaged: {', '.join([PACKAGED, *joined.JOINED])}",
+        f"- packaged: {', '.join([PACKAGED, *split_models.SPLIT])}",
         "- local: a folder with config.json and *.safetensors, written with a path separator, or a GGUF file",
         f"- hub: {', '.join(PINNED)}",
     ]

@@ -16,8 +16,8 @@ from huggingface_hub.errors import GatedRepoError
 from safetensors.torch import load_file
 
 from iclnb.errors import IclnbError
-from iclnb.llm import checkpoint, models
 from iclnb.llm.data import hub_access, packaged
+from iclnb.llm.loading import checkpoint, models, places
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +154,7 @@ def test_unknown_names(tmp_path):
     for name in ("gpt-9", "some/model"):
         with pytest.raises(IclnbError) as error:
             models.load(name)
-        for part in (repr(name), "packaged: smollm2-135m-instruct", "local: a folder", *models.PINNED):
+        for part in (repr(name), "packaged: smollm2-135m-instruct", "local: a folder", *places.PINNED):
             assert part in str(error.value)
         assert ("revision='<commit>'" in str(error.value)) == ("/" in name)
     with pytest.raises(IclnbError, match=r"expected a folder with config\.json"):
@@ -191,7 +191,7 @@ def hub(monkeypatch, folder):
 @pytest.mark.tiny
 def test_hub_models_are_pinned_and_safe(hub):
     loaded = models.load("EleutherAI/gpt-j-6b", device="cpu")
-    pinned = models.PINNED["EleutherAI/gpt-j-6b"]
+    pinned = places.PINNED["EleutherAI/gpt-j-6b"]
     assert {call[:3] for call in hub} == {
         (auto, "EleutherAI/gpt-j-6b", pinned)
         for auto in ("AutoConfig", "AutoTokenizer", "AutoModelForCausalLM")
@@ -211,7 +211,7 @@ def test_a_branch_is_loaded_from_the_commit_that_it_names(folder, tmp_path):
     (repository / "refs" / "main").write_text(commit)
     program = """
         from iclnb.errors import IclnbError
-        from iclnb.llm import models
+        from iclnb.llm.loading import models
         loaded = models.load("some/model", revision="main", device="cpu", random_weights_seed=1)
         print(loaded.origin["revision"], models.load("some/model", revision="c" * 40).origin["name"])
         try:
@@ -249,13 +249,13 @@ def test_hub_failures(monkeypatch, cause, advice):
 
 
 def test_every_pinned_revision_is_a_commit():
-    assert all(len(revision) == 40 and int(revision, 16) for revision in models.PINNED.values())
+    assert all(len(revision) == 40 and int(revision, 16) for revision in places.PINNED.values())
 
 
 @pytest.mark.packaged
 def test_packaged_model_reads_english():
     model, tokenizer, origin = vars(models.load(device="cpu")).values()
-    assert (origin["source"], origin["sha256"]) == ("packaged", packaged.revision(models.PACKAGED)["sha256"])
+    assert (origin["source"], origin["sha256"]) == ("packaged", packaged.revision(places.PACKAGED)["sha256"])
     prompt = tokenizer("The capital of France is", return_tensors="pt")
     with torch.no_grad():
         assert tokenizer.decode(model(**prompt).logits[0, -1].argmax()) == " Paris"
@@ -273,7 +273,7 @@ def test_nothing_asks_the_network_once_fetched():
             tried.append(arguments)
             raise OSError("network is off")
         socket.getaddrinfo = socket.socket.connect = refuse
-        from iclnb.llm import models
+        from iclnb.llm.loading import models
         from iclnb.llm.data import packaged, tasks
         import numpy as np
         packaged.download = refuse

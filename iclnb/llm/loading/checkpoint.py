@@ -17,8 +17,8 @@ from transformers import (
 )
 
 from iclnb.errors import IclnbError
-from iclnb.llm import weights
 from iclnb.llm.data.progress import bars_on_a_terminal
+from iclnb.llm.loading import weights
 
 
 def read(

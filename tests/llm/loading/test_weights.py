@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from iclnb.errors import IclnbError
-from iclnb.llm import models, weights
+from iclnb.llm.loading import models, weights
 
 pytestmark = pytest.mark.tiny
 

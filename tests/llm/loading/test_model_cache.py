@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from iclnb.llm import kept, models
-from iclnb.llm.models import LoadedModel
+from iclnb.llm.loaded import LoadedModel
+from iclnb.llm.loading import model_cache, models
 
 
 @pytest.fixture
@@ -17,22 +17,22 @@ def loads(monkeypatch):
         return LoadedModel(object(), None, {"name": name, **where})
 
     monkeypatch.setattr(models, "load", load)
-    monkeypatch.setattr(kept, "_KEPT", type(kept._KEPT)())
+    monkeypatch.setattr(model_cache, "_KEPT", type(model_cache._KEPT)())
     return calls
 
 
 def test_without_the_setting_every_call_loads(loads, monkeypatch):
     monkeypatch.delenv("ICLNB_KEEP_MODELS", raising=False)
-    assert kept.load("a").model is not kept.load("a").model and len(loads) == 2
+    assert model_cache.load("a").model is not model_cache.load("a").model and len(loads) == 2
 
 
 def test_the_same_arguments_give_the_same_model_and_others_another(loads, monkeypatch):
     monkeypatch.setenv("ICLNB_KEEP_MODELS", "2")
-    first = kept.load("a", dtype="bfloat16", device_map=None)
+    first = model_cache.load("a", dtype="bfloat16", device_map=None)
     first.origin["changed"] = "by a notebook"
-    again = kept.load("a", device_map=None, dtype="bfloat16")
+    again = model_cache.load("a", device_map=None, dtype="bfloat16")
     assert again.model is first.model and "changed" not in again.origin
-    control = kept.load("a", dtype="bfloat16", device_map=None, random_weights_seed=2)
+    control = model_cache.load("a", dtype="bfloat16", device_map=None, random_weights_seed=2)
     assert control.model is not first.model and len(loads) == 2
 
 
@@ -42,6 +42,6 @@ def test_those_asked_for_last_are_kept(loads, monkeypatch):
     held = []
     for number, name in enumerate(order):
         before = len(loads)
-        kept.load(str(name))
+        model_cache.load(str(name))
         assert (len(loads) == before) == (name in held), number
         held = [*(other for other in held if other != name), name][-2:]

@@ -22,7 +22,7 @@ SST2, STSB = tasks.TASKS["sst2"].hub, tasks.TASKS["stsb"].hub
 ASK = """
 import hashlib, json, sys
 from iclnb.errors import IclnbError
-from iclnb.llm import models
+from iclnb.llm.loading import models
 from iclnb.llm.data import tasks
 
 def model(name, **where):
@@ -164,7 +164,7 @@ def test_a_hub_out_of_reach_is_said_at_once(hub, ask):
     program = """
         import time
         from iclnb.errors import IclnbError
-        from iclnb.llm import models
+        from iclnb.llm.loading import models
         from iclnb.llm.data import hub_access, tasks
         hub_access.SECONDS /= 10  # a server that never answers is waited for, each time
         for ask in (

@@ -5,8 +5,8 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import Any
 
-from iclnb.llm import models
-from iclnb.llm.models import LoadedModel
+from iclnb.llm.loaded import LoadedModel
+from iclnb.llm.loading import models
 
 _KEPT: OrderedDict[str, LoadedModel] = OrderedDict()
 

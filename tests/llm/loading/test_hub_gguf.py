@@ -17,7 +17,7 @@ FIRST, SECOND = "a" * 40, "b" * 40
 ASK = """
 import json, sys
 from iclnb.errors import IclnbError
-from iclnb.llm import models
+from iclnb.llm.loading import models
 for name, where in json.loads(sys.argv[1]):
     try:
         loaded = models.load(name, device="cpu", **where)
@@ -125,7 +125,7 @@ def test_a_damaged_download_and_an_unpinned_one(ask, tmp_path):
 
 
 def test_names_are_taken_apart():
-    from iclnb.llm import hub_gguf
+    from iclnb.llm.loading import hub_gguf
 
     assert hub_gguf.split("owner/name:folder/file.gguf") == ("owner/name", "folder/file.gguf")
     assert hub_gguf.split("owner/name") == ("owner/name", None)
