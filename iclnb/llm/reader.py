@@ -17,7 +17,6 @@ from iclnb.llm.label_words import Continuations, continuations
 from iclnb.llm.limits import check_readable, padding_id
 from iclnb.llm.loaded import LoadedModel
 from iclnb.llm.loading import model_cache, models
-from iclnb.llm.loading.places import PACKAGED
 from iclnb.llm.passes import Alter, Passes, Reading
 from iclnb.llm.prompts import Prompt, Wording, collate, tokenise
 from iclnb.llm.store import Arrays, Store
@@ -44,7 +43,7 @@ class Reader:
         self._passes = Passes(loaded, batch_size)
 
     @classmethod
-    def load(cls, name: str = PACKAGED, *, batch_size: int = 16, **where: Any) -> "Reader":
+    def load(cls, name: str = models.PACKAGED, *, batch_size: int = 16, **where: Any) -> "Reader":
         """A reader of a model by name that keeps its measurements (:class:`iclnb.llm.store.Store`).
 
         Further arguments and errors as :func:`iclnb.llm.models.load`; ``FASTEST`` is the default ``dtype``.
