@@ -7,12 +7,19 @@ A notebook's cell tagged ``parameters`` has one line for each setting::
     revision: Optional[str] = None  # commit of a hub model that is not pinned
 
 papermill replaces values, ``iclnb run`` and ``iclnb list`` read the same lines, and the cell below calls
-:func:`read`, which checks every value and gives the settings of the chosen profile.
+:func:`read`, which checks every value and gives the settings of the chosen profile. What is declared is read
+from the cell's text, never from ``__annotations__``: in Python 3.14 a notebook has none, and before it they
+hold the names of IPython's startup files, too.
 """
 
-import types
-import typing
-from collections.abc import Mapping
+import ast
+import difflib
+import io
+import re
+import tokenize
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -39,43 +46,125 @@ class Settings(SimpleNamespace):
     """One attribute for each setting, in order; ``vars`` of it is what a record keeps."""
 
 
+@dataclass(frozen=True)
+class Parameter:
+    """One line of a notebook's parameters cell: ``name: annotation = default  # help``.
+
+    ``default`` is a value, or a :class:`ByProfile` with one for each profile.
+    """
+
+    name: str
+    annotation: str
+    default: Any
+    help: str
+
+    def __str__(self) -> str:
+        line = f"{self.name}: {self.annotation} = {self._defaults()}"
+        return f"{line}  # {self.help}" if self.help else line
+
+    def under(self, profile: str) -> Any:
+        """The default under one of :data:`PROFILES`."""
+        return getattr(self.default, profile) if isinstance(self.default, ByProfile) else self.default
+
+    @property
+    def kinds(self) -> set[str]:
+        """Names of the types that a value may have; ``None`` for the type of ``None``."""
+        return _kinds(ast.parse(self.annotation, mode="eval").body)
+
+    def _defaults(self) -> str:
+        if not isinstance(self.default, ByProfile):
+            return repr(self.default)
+        groups: dict[str, list[str]] = {}
+        for profile, value in self.default._asdict().items():
+            groups.setdefault(repr(value), []).append(profile)
+        return ", ".join(f"{value} ({', '.join(profiles)})" for value, profiles in groups.items())
+
+
+def declared(cell: str, where: object = "the parameters cell", first: int = 1) -> dict[str, Parameter]:
+    """The settings that a parameters cell declares, in order.
+
+    Read from the syntax tree, so that nothing runs; lines that only IPython understands are skipped.
+
+    Args:
+        cell: its source.
+        where: what it is called in messages.
+        first: the number of its first line there.
+
+    Raises:
+        IclnbError: with the line, if the cell is not Python, or a default is not a literal.
+    """
+    text = re.sub(r"^\s*[%!?].*$", "", cell, flags=re.MULTILINE)
+    try:
+        body = ast.parse(text).body
+    except SyntaxError as error:
+        raise IclnbError(f"{where}, line {first + (error.lineno or 1) - 1}: {error.msg}") from error
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    comments = {t.start[0]: t.string.lstrip("# ") for t in tokens if t.type == tokenize.COMMENT}
+    found = {}
+    for node in body:
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(target, ast.Name):
+            try:
+                default = _default(node.value)
+            except ValueError as error:
+                raise IclnbError(
+                    f"{where}, line {first + node.lineno - 1}: the default of {target.id} must be a literal, "
+                    f"or by_profile(...) of three literals, not {ast.unparse(node.value)}"
+                ) from error
+            kind = ast.unparse(node.annotation) if isinstance(node, ast.AnnAssign) else type(default).__name__
+            helps = [comments[line] for line in range(node.lineno, node.end_lineno + 1) if line in comments]
+            found[target.id] = Parameter(target.id, kind, default, " ".join(helps))
+    return found
+
+
 def read(namespace: Mapping[str, Any]) -> Settings:
     """The settings of a notebook, from its variables.
 
     Args:
-        namespace: ``globals()`` of the notebook, right below its parameters cell: every name annotated up to
-            then is a setting.
+        namespace: ``globals()`` of the notebook, below its parameters cell. What that cell declares is read
+            from the cells run so far, which IPython keeps there, or from the file of a script.
 
     Returns:
         Every setting with its value under the chosen profile, of the annotated type.
 
     Raises:
-        IclnbError: if the profile is unknown, or a value is not of the annotated type. Text is read as
-            ``iclnb run -p`` reads it, so that ``false`` means the same in both.
+        IclnbError: if no cell declares ``profile``, if the profile is unknown, if papermill was given a
+            parameter that is not declared, or if a value is not of its type. Text is read as ``iclnb run -p``
+            reads it, so that ``false`` means the same in both.
     """
-    kinds = {name: kinds_of(annotation) for name, annotation in namespace["__annotations__"].items()}
-    values = {name: namespace.get(name) for name in kinds}
-    profile = values.get("profile", PROFILES[0])
+    cells = _cells(namespace)
+    at = max((i for i, cell in enumerate(cells) if _DECLARES.search(cell)), default=None)
+    if at is None:
+        raise IclnbError("no cell that was run declares `profile: str = ...`; run the parameters cell first")
+    known = declared(cells[at])
+    for cell in cells[at + 1 :]:
+        for name in _GIVEN.findall(cell) if cell.startswith("# Parameters\n") else ():
+            if name not in known:
+                raise unknown_parameter(name, known)
+    values = {name: namespace.get(name) for name in known}
+    profile = values["profile"]
     if profile not in PROFILES:
         raise unknown("profile", profile, PROFILES)
     chosen = {
         name: getattr(value, profile) if isinstance(value, ByProfile) else value
         for name, value in values.items()
     }
-    return Settings(**{name: checked(name, kinds[name], value) for name, value in chosen.items()})
+    return Settings(**{name: checked(name, known[name].kinds, value) for name, value in chosen.items()})
 
 
-def kinds_of(annotation: Any) -> set[str]:
-    """Names of the types in ``X``, ``X | Y`` or ``Optional[X]``; ``None`` for the type of ``None``."""
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        return {kind for part in typing.get_args(annotation) for kind in kinds_of(part)}
-    if annotation in (None, type(None)):
-        return {"None"}
-    return {getattr(annotation, "__name__", str(annotation))}
+def unknown_parameter(name: str, known: Mapping[str, Parameter]) -> IclnbError:
+    """The error for a parameter that a notebook does not have: it lists those that it has."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    guess = f" (did you mean {close[0]!r}?)" if close else ""
+    listed = "\n".join(f"  {each}" for each in known.values()) or "  (none)"
+    return IclnbError(f"unknown parameter {name!r}{guess}; this notebook's parameters are:\n{listed}")
 
 
 def checked(name: str, kinds: set[str], value: Any) -> Any:
-    """The value, if it is of one of the kinds; text is parsed, a whole number may stand for a float.
+    """The value, if it is of one of the kinds.
+
+    Text is parsed, and a whole number may stand for a float. For text, a whole number or a truth value may
+    stand, since papermill takes ``-p layers 2`` for a number; of others the text that was typed is not known.
 
     Raises:
         IclnbError: for any other value.
@@ -90,7 +179,12 @@ def checked(name: str, kinds: set[str], value: Any) -> Any:
             raise IclnbError(f"{name} is too large for a float") from error
     if kind in kinds or kinds - _READERS.keys():  # other types are the notebook's own affair
         return value
-    raise IclnbError(f"{name} is {value!r}, a value of type {kind}; expected {' or '.join(sorted(kinds))}")
+    if "str" in kinds and kind in {"bool", "int"}:
+        return str(value)
+    hint = "; papermill takes text that looks like a number with -r" if "str" in kinds and value else ""
+    raise IclnbError(
+        f"{name} is {value!r}, a value of type {kind}; expected {' or '.join(sorted(kinds))}{hint}"
+    )
 
 
 def parse(name: str, kinds: set[str], text: str) -> Any:
@@ -98,7 +192,7 @@ def parse(name: str, kinds: set[str], text: str) -> Any:
 
     Args:
         name: of the setting, for the message.
-        kinds: from :func:`kinds_of`: of ``None``, ``bool``, ``int``, ``float`` and ``str``.
+        kinds: of :attr:`Parameter.kinds`: ``None``, ``bool``, ``int``, ``float`` and ``str``.
         text: as typed on a command line.
 
     Raises:
@@ -116,6 +210,48 @@ def parse(name: str, kinds: set[str], text: str) -> Any:
             except ValueError:
                 continue
     raise IclnbError(f"{text!r} is not a value for {name}; expected {' or '.join(sorted(kinds))}")
+
+
+_DECLARES = re.compile(r"^profile\s*:", re.MULTILINE)
+_GIVEN = re.compile(r"^(\w+) = ", re.MULTILINE)  # as papermill writes the parameters that it was given
+
+
+def _cells(namespace: Mapping[str, Any]) -> list[str]:
+    """The sources of the cells that a notebook ran so far, or of a script's cells."""
+    if namespace.get("__file__"):  # also under %run
+        return re.split(r"^# %%.*\n", Path(namespace["__file__"]).read_text("utf-8-sig"), flags=re.MULTILINE)
+    return list(namespace.get("In", ()))
+
+
+def _default(node: ast.expr | None) -> Any:
+    """The value of a default; ``ValueError`` where it can only be known by running the notebook."""
+    if not isinstance(node, ast.Call):
+        return None if node is None else ast.literal_eval(node)
+    if ast.unparse(node.func) not in {"by_profile", "settings.by_profile"}:
+        raise ValueError(ast.unparse(node))
+    named = {word.arg: ast.literal_eval(word.value) for word in node.keywords}
+    try:
+        return by_profile(*map(ast.literal_eval, node.args), **named)
+    except TypeError as error:
+        raise ValueError(str(error)) from error
+
+
+def _kinds(annotation: ast.expr) -> set[str]:
+    """Names of the types in ``X``, ``X | Y``, ``Optional[X]`` and ``Union[X, Y]``."""
+    if isinstance(annotation, ast.BinOp) and isinstance(annotation.op, ast.BitOr):
+        return _kinds(annotation.left) | _kinds(annotation.right)
+    if isinstance(annotation, ast.Subscript):
+        kind = ast.unparse(annotation.value).rpartition(".")[2]
+        if kind == "Optional":
+            return {"None"} | _kinds(annotation.slice)
+        if kind == "Union":
+            return set().union(*map(_kinds, _parts(annotation.slice)))
+    kind = ast.unparse(annotation)
+    return {"None" if kind == "NoneType" else kind}
+
+
+def _parts(index: ast.expr) -> Iterable[ast.expr]:
+    return index.elts if isinstance(index, ast.Tuple) else [index]
 
 
 def _none(text: str) -> None:

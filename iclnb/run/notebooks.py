@@ -4,15 +4,10 @@ The source of a notebook is ``notebooks/NN_name.py`` (jupytext, py:percent). The
 from the source and never read here, so a stale pair cannot be run.
 """
 
-import ast
 import copy
 import difflib
 import hashlib
-import io
-import re
-import tokenize
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,43 +16,9 @@ from nbformat import NotebookNode
 
 from iclnb import paths, settings
 from iclnb.errors import IclnbError, unknown
-from iclnb.settings import PROFILES, ByProfile
+from iclnb.settings import PROFILES, Parameter
 
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One line of a notebook's parameters cell: ``name: annotation = default  # help``.
-
-    ``default`` is a value, or a :class:`iclnb.settings.ByProfile` with one for each profile.
-    """
-
-    name: str
-    annotation: str
-    default: Any
-    help: str
-
-    def __str__(self) -> str:
-        line = f"{self.name}: {self.annotation} = {self._defaults()}"
-        return f"{line}  # {self.help}" if self.help else line
-
-    def under(self, profile: str) -> Any:
-        """The default under one of :data:`iclnb.settings.PROFILES`."""
-        return getattr(self.default, profile) if isinstance(self.default, ByProfile) else self.default
-
-    @property
-    def kinds(self) -> set[str]:
-        """Names of the types that a value may have."""
-        return _kinds(ast.parse(self.annotation, mode="eval").body)
-
-    def _defaults(self) -> str:
-        if not isinstance(self.default, ByProfile):
-            return repr(self.default)
-        groups: dict[str, list[str]] = {}
-        for profile, value in self.default._asdict().items():
-            groups.setdefault(repr(value), []).append(profile)
-        return ", ".join(f"{value} ({', '.join(profiles)})" for value, profiles in groups.items())
 
 
 def names(project: Path) -> list[str]:
@@ -135,56 +96,14 @@ def title(notebook: NotebookNode) -> str:
 def parameters(path: Path) -> dict[str, Parameter]:
     """The parameters of a notebook's source, in order, from its cell tagged ``parameters``.
 
-    Read from the syntax tree, so that nothing runs; lines that only IPython understands are skipped.
-
     Raises:
         IclnbError: with the line, if the cell is not Python, or a default is not a literal.
     """
-    cell = next((cell for cell in read(path).cells if "parameters" in cell.metadata.get("tags", ())), None)
-    if cell is None:
-        return {}
-    text = re.sub(r"^\s*[%!?].*$", "", cell.source, flags=re.MULTILINE)
-    try:
-        body = ast.parse(text).body
-    except SyntaxError as error:
-        raise IclnbError(f"{_line(path, cell.source, error.lineno or 1)}: {error.msg}") from error
-    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
-    comments = {t.start[0]: t.string.lstrip("# ") for t in tokens if t.type == tokenize.COMMENT}
-    found = {}
-    for node in body:
-        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(target, ast.Name):
-            try:
-                default = _default(node.value)
-            except ValueError as error:
-                where = _line(path, cell.source, node.lineno)
-                raise IclnbError(
-                    f"{where}: the default of {target.id} must be a literal, or by_profile(...) of three "
-                    f"literals, not {ast.unparse(node.value)}"
-                ) from error
-            kind = ast.unparse(node.annotation) if isinstance(node, ast.AnnAssign) else type(default).__name__
-            helps = [comments[line] for line in range(node.lineno, node.end_lineno + 1) if line in comments]
-            found[target.id] = Parameter(target.id, kind, default, " ".join(helps))
-    return found
-
-
-def _default(node: ast.expr | None) -> Any:
-    """The value of a default; ``ValueError`` where it can only be known by running the notebook."""
-    if not isinstance(node, ast.Call):
-        return None if node is None else ast.literal_eval(node)
-    if ast.unparse(node.func) not in {"by_profile", "settings.by_profile"}:
-        raise ValueError(ast.unparse(node))
-    named = {word.arg: ast.literal_eval(word.value) for word in node.keywords}
-    try:
-        return settings.by_profile(*map(ast.literal_eval, node.args), **named)
-    except TypeError as error:
-        raise ValueError(str(error)) from error
-
-
-def _line(path: Path, cell: str, line: int) -> str:
-    """Where a line of a cell stands in the notebook's source."""
-    before, _, _ = path.read_text(encoding="utf-8-sig").partition(cell)
-    return f"{path}, line {before.count(chr(10)) + line}"
+    for cell in read(path).cells:
+        if "parameters" in cell.metadata.get("tags", ()):
+            before, _, _ = path.read_text(encoding="utf-8-sig").partition(cell.source)
+            return settings.declared(cell.source, path, before.count("\n") + 1)
+    return {}
 
 
 def check(name: str, known: Mapping[str, Parameter], given: Iterable[tuple[str, str]]) -> dict[str, Any]:
@@ -205,10 +124,7 @@ def check(name: str, known: Mapping[str, Parameter], given: Iterable[tuple[str, 
     values = {}
     for key, text in given:
         if key not in known:
-            listed = "\n".join(f"  {each}" for each in known.values()) or "  (none)"
-            raise IclnbError(
-                f"{name} has no parameter {key!r}{_guess(key, known)}; its parameters are:\n{listed}"
-            )
+            raise settings.unknown_parameter(key, known)
         try:
             values[key] = settings.parse(key, known[key].kinds, text)
         except IclnbError as error:
@@ -227,13 +143,3 @@ def changed(known: Mapping[str, Parameter], values: Mapping[str, Any]) -> dict[s
 def _guess(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f" (did you mean {close[0]!r}?)" if close else ""
-
-
-def _kinds(annotation: ast.expr) -> set[str]:
-    """Names of the types in ``X``, ``X | Y``, ``Optional[X]``."""
-    if isinstance(annotation, ast.BinOp) and isinstance(annotation.op, ast.BitOr):
-        return _kinds(annotation.left) | _kinds(annotation.right)
-    if isinstance(annotation, ast.Subscript) and ast.unparse(annotation.value).endswith("Optional"):
-        return {"None"} | _kinds(annotation.slice)
-    kind = ast.unparse(annotation)
-    return {"None" if kind == "NoneType" else kind}
