@@ -102,7 +102,7 @@ def checkout(folder: Path, notebooks: Mapping[str, str]) -> Path:
     ignore = shutil.ignore_patterns("__pycache__", "[0-9][0-9][a-z_]*")
     for part in ("iclnb", "book"):
         shutil.copytree(ROOT / part, folder / part, ignore=ignore)
-    for part in ("_config.yml", "_toc.yml", "requirements.txt"):
+    for part in ("_config.yml", "_toc.yml", "requirements.txt", "pyproject.toml"):
         shutil.copyfile(ROOT / part, folder / part)
     set_address(folder / "_config.yml", "")
     (folder / "notebooks").mkdir()

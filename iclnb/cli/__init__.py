@@ -96,12 +96,15 @@ def list_() -> None:
 @commands.command(**OPTIONS)
 @click.argument("names", nargs=-1)
 def pair(names: tuple[str, ...]) -> None:
-    """Make notebooks/NAME.ipynb from notebooks/NAME.py, without outputs (default: for all)."""
+    """Bring notebooks/NAME.py and NAME.ipynb to the content of the newer (default: of all notebooks).
+
+    This is `jupytext --sync`; outputs are left out.
+    """
     from iclnb.run import notebooks
 
     project = paths.checkout()
-    for name in names or notebooks.names(project):
-        click.echo(notebooks.write_pair(project, name))
+    for path in notebooks.pair(project, names or notebooks.names(project)):
+        click.echo(path)
 
 
 commands.add_command(model_commands.fetch)

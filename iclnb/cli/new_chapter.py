@@ -59,7 +59,7 @@ def make(project: Path, name: str) -> list[Path]:
             temporary.write_text(text, encoding="utf-8")
     from iclnb.run import notebooks
 
-    pair = notebooks.write_pair(project, name)
+    (pair,) = notebooks.pair(project, [name])
     return [*map(Path, filled), pair.relative_to(project)]
 
 

@@ -6,7 +6,7 @@ from itertools import groupby
 
 import click
 
-from iclnb import display, paths
+from iclnb import paths
 from iclnb.errors import IclnbError
 
 HELP = {"context_settings": {"help_option_names": ["-h", "--help"]}}
@@ -46,6 +46,7 @@ def lines(rows: Sequence, width: int) -> list[str]:
         rows: :class:`iclnb.site.results.claim_rows.Row` of all runs.
         width: of the terminal.
     """
+    from iclnb import display
     from iclnb.site.summary import marks
 
     width, found = max(width, 40), []

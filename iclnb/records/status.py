@@ -47,16 +47,19 @@ def everything(project: Path) -> Iterator[Status]:
 
 def of_notebook(project: Path, name: str) -> Status:
     """The last run of a notebook on this machine, whatever its parameters were."""
-    to = run_one.outputs(project, name)
+    to, source = run_one.outputs(project, name), notebooks.source(project, name)
     stored = run_one.stored_results(to)
     seconds = stored["provenance"].get("seconds") if stored else None
     if to.failed.is_file():
         return Status(name, FAILED, [_failed(project, to, bool(stored))], seconds)
     if stored is None:
         damaged = ["the files of its run are damaged, or of an earlier version"]
-        return Status(name, STALE, damaged, None) if to.results.is_file() else Status(name, NEVER, [], None)
-    key = keys.key(project, notebooks.source(project, name), stored["key"]["parameters"])
-    reasons = keys.stale(key, stored["key"])
+        state, reasons = (STALE, damaged) if to.results.is_file() else (NEVER, [])
+        return Status(name, state, [*reasons, *notebooks.edited_pair(source)], None)
+    reasons = [
+        *notebooks.edited_pair(source),
+        *keys.stale(keys.key(project, source, stored["key"]["parameters"]), stored["key"]),
+    ]
     return Status(name, STALE if reasons else FRESH, reasons, seconds)
 
 

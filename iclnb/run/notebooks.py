@@ -1,7 +1,7 @@
 """The notebooks of a checkout: which there are, their titles, their parameters, their paired files.
 
-The source of a notebook is ``notebooks/NN_name.py`` (jupytext, py:percent). The ``.ipynb`` beside it is made
-from the source and never read here, so a stale pair cannot be run.
+The source of a notebook is ``notebooks/NN_name.py`` (py:percent), which jupytext pairs with the ``.ipynb``
+beside it. Runs read the source; :func:`edited_pair` says where the other file has an edit that it lacks.
 """
 
 import copy
@@ -66,22 +66,49 @@ def _parsed(text: str) -> NotebookNode:
     return jupytext.reads(text, fmt="py:percent")
 
 
-def write_pair(project: Path, name: str) -> Path:
-    """Make ``notebooks/<name>.ipynb`` from the source, without outputs; returns its path.
+def edited_pair(source: Path) -> list[str]:
+    """A sentence if the ``.ipynb`` beside a source has a later edit that the source lacks; none if not."""
+    pair = source.with_suffix(".ipynb")
+    if not pair.is_file() or pair.stat().st_mtime_ns <= source.stat().st_mtime_ns or same_cells(source, pair):
+        return []
+    return [
+        f"{pair.name} was edited after {source.name} and differs from it; `iclnb pair {source.stem}` brings "
+        f"the edit over (or delete {pair.name}, and it is made again)"
+    ]
 
-    Once ``_config.yml`` has the repository's address, a cell that installs the package in Colab comes second.
+
+def same_cells(*paths: Path) -> bool:
+    """Whether notebook files of any kind have the same cells: kinds, texts and tags."""
+    import jupytext
+
+    found = [
+        [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in jupytext.read(path).cells]
+        for path in paths
+    ]
+    return all(cells == found[0] for cells in found)
+
+
+def pair(project: Path, names: Iterable[str]) -> list[Path]:
+    """`jupytext --sync`: of each notebook's two files the newer one decides; outputs are left out.
+
+    Returns:
+        The ``.ipynb`` files.
     """
     import nbformat
+    from jupytext.cli import jupytext
 
-    from iclnb.run import colab
-
-    path = source(project, name)
-    text = nbformat.writes(colab.with_install(read(path), project)) + "\n"
-    target = path.with_suffix(".ipynb")
-    if not target.is_file() or target.read_text(encoding="utf-8") != text:
-        with paths.replacing(target) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    return target
+    sources = [source(project, name) for name in names]
+    jupytext(["--quiet", "--sync", "--set-kernel", "python3", *map(str, sources)])
+    pairs = [path.with_suffix(".ipynb") for path in sources]
+    for path in pairs:
+        notebook = nbformat.read(path, as_version=4)
+        ran = [cell for cell in notebook.cells if cell.get("outputs") or cell.get("execution_count")]
+        for cell in ran:
+            cell.outputs, cell.execution_count = [], None
+        if ran:
+            with paths.replacing(path) as temporary:
+                nbformat.write(notebook, temporary)
+    return pairs
 
 
 def title(notebook: NotebookNode) -> str:

@@ -78,10 +78,12 @@ def run(
 
     Raises:
         IclnbError: if a cell fails (the message shows the cell and the error, and where the notebook
-            is kept for a look) or takes longer than ``time_limit``, if the notebook saves no results, or
-            if a folder cannot be written.
+            is kept for a look) or takes longer than ``time_limit``, if the notebook saves no results, if its
+            pair has an edit that the source lacks, or if a folder cannot be written.
     """
     source = notebooks.source(project, name)
+    for edited in notebooks.edited_pair(source):
+        raise IclnbError(edited)
     name = source.stem
     to = to or outputs(project, name)
     with _PARSING:
@@ -134,7 +136,8 @@ def why_stale(project: Path, name: str, parameters: Mapping[str, Any]) -> list[s
     if stored is None:
         return ["damaged, made by an older version, or notebook and results are not of one run"]
     chosen = notebooks.changed(notebooks.parameters(source), parameters)
-    return keys.stale(keys.key(project, source, chosen), stored["key"])
+    key = keys.key(project, source, chosen)
+    return [*notebooks.edited_pair(source), *keys.stale(key, stored["key"])]
 
 
 def stored_results(to: Outputs) -> dict[str, Any] | None:

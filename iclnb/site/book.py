@@ -20,15 +20,12 @@ from iclnb import paths
 from iclnb.errors import IclnbError, unknown
 from iclnb.fingerprint import of_modules
 from iclnb.publish import records
-from iclnb.run import colab, notebooks, run_many, run_one
+from iclnb.run import notebooks, run_many, run_one
 from iclnb.run.run_many import Failure, Task
 from iclnb.settings import PROFILES
-from iclnb.site import computed_pages, origins, pages, picture_cache
-from iclnb.site.accessibility import correct
+from iclnb.site import accessibility, computed_pages, origins, pages, picture_cache, repository
 from iclnb.site.results import runs as all_runs
 from iclnb.site.summary import across_models, papers
-
-LAUNCH = {"binderhub_url": "https://mybinder.org", "colab_url": "https://colab.research.google.com"}
 
 
 def build(
@@ -156,7 +153,8 @@ def stage(project: Path, target: Path) -> Path:
     with paths.replacing(target) as folder:
         shutil.copytree(project / "book", folder / "book", ignore=shutil.ignore_patterns("recorded"))
         shutil.copyfile(project / "_toc.yml", folder / "_toc.yml")
-        config = configuration(yaml.safe_load((project / "_config.yml").read_text(encoding="utf-8")))
+        config = yaml.safe_load((project / "_config.yml").read_text(encoding="utf-8"))
+        config = repository.configuration(config)
         (folder / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
         for part in ("notebooks", "downloads"):
             (folder / part).mkdir()
@@ -170,25 +168,13 @@ def stage(project: Path, target: Path) -> Path:
     return target
 
 
-def configuration(config: dict[str, Any]) -> dict[str, Any]:
-    """Jupyter Book's settings, with everything that follows from ``repository: url``.
-
-    Once that address is set, pages have a button for the repository, and notebooks for Binder and Colab.
-    """
-    repository = {"branch": "main", "path_to_book": "", **config.get("repository", {})}
-    url = repository["url"] = repository.get("url") or ""
-    html = {**config.get("html", {}), "use_repository_button": bool(url), "use_issues_button": bool(url)}
-    launch = LAUNCH if url else dict.fromkeys(LAUNCH, "")
-    return {**config, "repository": repository, "html": html, "launch_buttons": {**launch, "thebe": False}}
-
-
 def _stage_notebook(project: Path, name: str, folder: Path, across: str) -> str:
     """Put one chapter's page and its downloads in place; returns its title."""
     source = notebooks.source(project, name)
     executed = project / "build" / "executed" / f"{name}.ipynb"
     results = project / "build" / "results" / f"{name}.json"
     record = json.loads(results.read_text(encoding="utf-8"))
-    plain = colab.with_install(notebooks.read(source), project)
+    plain = repository.for_colab(notebooks.read(source), repository.read(project))
     downloads = {
         f"{name}.ipynb": "notebook",
         f"{name}-executed.ipynb": "notebook with outputs",
@@ -209,7 +195,8 @@ def _stage_notebook(project: Path, name: str, folder: Path, across: str) -> str:
 def _content(sources: Path) -> str:
     """A hash of all that the pages are made from: their sources, Jupyter Book, and what is done after it."""
     files = sorted(path for path in sources.rglob("*") if path.is_file())
-    parts = [of_modules(["iclnb.site.book", "iclnb.site.accessibility"]), version("jupyter-book")]
+    modules = [f"iclnb.site.{name}" for name in ("book", "accessibility", "repository")]
+    parts = [of_modules(modules), version("jupyter-book")]
     parts += [
         f"{path.relative_to(sources)} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files
     ]
@@ -236,7 +223,16 @@ def _html(sources: Path, output: Path, target: Path) -> Path:
             + "\n".join(warnings[:20] or lines[-20:])
             + f"\nAll of it: {log}"
         )
-    correct(output / "_build" / "html")
+    _correct(output / "_build" / "html", repository.read(sources))
     with paths.replacing(target) as temporary:
         (output / "_build" / "html").rename(temporary)
     return target / "index.html"
+
+
+def _correct(html: Path, address: repository.Repository) -> None:
+    """What is changed in every page that Jupyter Book made."""
+    for page in html.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        changed = repository.colab_links(accessibility.correct(text), address)
+        if changed != text:
+            page.write_text(changed, encoding="utf-8")

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-import yaml
 from nbformat import NotebookNode
 
 from iclnb import display
 from iclnb.records import status
 from iclnb.run import notebooks
+from iclnb.site import repository
 from iclnb.site.results.runs import HERE
 
 
@@ -29,7 +29,8 @@ def mark(page: NotebookNode, project: Path, name: str, results: Mapping[str, Any
     """
     source = notebooks.source(project, name)
     lines = dict(_lines(source))
-    address, state = _address(project), status.of_notebook(project, name).state
+    address = repository.read(project).file(f"notebooks/{name}.py")
+    state = status.of_notebook(project, name).state
     facts = described(results, state)
     cells = []
     for cell in page.cells:
@@ -92,20 +93,12 @@ def _lines(source: Path) -> Iterator[tuple[str, tuple[int, int]]]:
             start = found + len(cell.source)
 
 
-def _address(project: Path) -> str:
-    """The address of the folder of notebooks in the repository; empty where it has none yet."""
-    path = project / "_config.yml"
-    repository = yaml.safe_load(path.read_text(encoding="utf-8")).get("repository") or {}
-    url = (repository.get("url") or "").rstrip("/")
-    return f"{url}/blob/{repository.get('branch') or 'main'}/notebooks" if url else ""
-
-
 def _cell_link(address: str, name: str, lines: tuple[int, int] | None) -> str:
-    """The cell in the repository, else in the script to download."""
+    """The cell in the repository, at the source's ``address``, else in the script to download."""
     if lines is None:
         return f"{{download}}`source <../downloads/{name}.py>`"
     first, last = lines
     said = f"line {first}" if first == last else f"lines {first} to {last}"
     if address:
-        return f"[source, {said}]({address}/{name}.py#L{first}-L{last})"
+        return f"[source, {said}]({address}#L{first}-L{last})"
     return f"{{download}}`source <../downloads/{name}.py>`, {said}"

@@ -15,7 +15,8 @@ from IPython.core.inputtransformer2 import TransformerManager
 from throwaway import NOTEBOOK, ROOT, checkout, set_address
 
 import iclnb
-from iclnb.run import colab, notebooks
+from iclnb.run import notebooks
+from iclnb.site import repository
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 URL = "https://github.com/owner/name"
@@ -110,12 +111,14 @@ def project(tmp_path):
 
 
 def test_in_colab_the_second_cell_installs_this_repositorys_package(project):
-    notebook = notebooks.read(project / "notebooks" / "00_mean.py")
-    assert len(colab.with_install(notebook, project).cells) == len(notebook.cells)
+    source = project / "notebooks" / "00_mean.py"
+    plain = notebooks.read(source)
+    assert repository.for_colab(notebooks.read(source), repository.read(project)) == plain
     set_address(project / "_config.yml", f"{URL}/")
-    made = nbformat.read(notebooks.write_pair(project, "00_mean"), as_version=4)
+    made = repository.for_colab(notebooks.read(source), repository.read(project))
     nbformat.validate(made)
-    cell = made.cells[1]
+    cell = made.cells.pop(1)
+    assert made == plain, "the pair in the repository has no such cell"
     code = TransformerManager().transform_cell(cell.source)
     asked = []
     shell = type("Shell", (), {"run_line_magic": lambda self, *words: asked.append(words)})()
@@ -129,10 +132,26 @@ def test_in_colab_the_second_cell_installs_this_repositorys_package(project):
     assert asked == [("pip", f'install --quiet "iclnb @ git+{URL}@main"')]
 
 
-def test_a_runs_own_notebook_has_no_such_cell(project):
-    set_address(project / "_config.yml", f"{URL}/")
-    cells = notebooks.read(project / "notebooks" / "00_mean.py").cells
-    assert not [cell for cell in cells if "colab" in cell.source]
+def test_the_workflow_puts_the_notebooks_for_colab_on_the_branch_that_buttons_lead_to(tmp_path):
+    workflow = yaml.safe_load((ROOT / ".github/workflows/publish.yml").read_text(encoding="utf-8"))
+    steps = [step["run"] for step in workflow["jobs"]["colab"]["steps"] if "run" in step]
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    remote, first = tmp_path / "remote", tmp_path / "first"
+    for words in (("init", "-q", "--bare", remote), ("clone", "-q", remote, first)):
+        subprocess.run([*git, *words], check=True, capture_output=True)
+    (first / "else").write_text("x")
+    for words in (("add", "."), ("commit", "-qm", "first"), ("push", "-q", "origin", "HEAD")):
+        subprocess.run([*git, *words], cwd=first, check=True)
+    for text in ("one", "two"):
+        clone = tmp_path / text
+        subprocess.run([*git, "clone", "-q", remote, clone], check=True, capture_output=True)
+        environment = {**os.environ, "GITHUB_SHA": "abc"}
+        for step in steps:
+            subprocess.run(["bash", "-ec", step], cwd=clone, env=environment, check=True, capture_output=True)
+            (clone / "notebooks").mkdir(exist_ok=True)  # where the artefact goes
+            (clone / "notebooks" / "00_mean.ipynb").write_text(text)
+        show = [*git, "-C", remote, "grep", "", repository.COLAB]
+        assert subprocess.check_output(show, text=True) == f"colab:notebooks/00_mean.ipynb:{text}\n"
 
 
 def test_binder_installs_what_is_pinned():

@@ -1,6 +1,7 @@
 """Notebooks, their parameters and their pairs."""
 
 import json
+import os
 import re
 
 import jupytext
@@ -192,19 +193,44 @@ def test_the_commands_that_pages_show_name_notebooks_and_parameters_that_there_a
         notebooks.check(name, known, re.findall(r"-p (\S+) (\S+)", options))
 
 
-def test_pair_is_jupytexts_conversion_and_is_written_once(project):
-    path = notebooks.write_pair(project, "00_mean")
-    assert contents(path) == contents(project / "notebooks" / "00_mean.py")
-    nbformat.validate(nbformat.read(path, as_version=4))
-    before = path.stat().st_mtime_ns
-    assert notebooks.write_pair(project, "00_mean").stat().st_mtime_ns == before
+def later(path, text):
+    """Write a file so that it is newer than its pair."""
+    path.write_text(text, encoding="utf-8")
+    newest = max(other.stat().st_mtime_ns for other in path.parent.glob(f"{path.stem}.*"))
+    os.utime(path, ns=(newest + 10**9, newest + 10**9))
+
+
+def test_an_edit_of_either_file_reaches_the_other_and_is_never_passed_over(project):
+    source = project / "notebooks" / "00_mean.py"
+    (pair,) = notebooks.pair(project, ["00_mean"])
+    nbformat.validate(nbformat.read(pair, as_version=4))
+    ids = [cell.id for cell in nbformat.read(pair, as_version=4).cells]
+    later(source, source.read_text().replace("The running mean.", "A running mean."))
+    assert notebooks.edited_pair(source) == [] and not notebooks.same_cells(source, pair)
+    notebooks.pair(project, ["00_mean"])
+    assert "A running mean." in pair.read_text()
+
+    edited = nbformat.read(pair, as_version=4)
+    edited.cells[-1].update(execution_count=3, outputs=[nbformat.v4.new_output("stream", text="x")])
+    later(pair, nbformat.writes(edited).replace("A running mean.", "Running means."))
+    for words in (("run", "00_mean", "-p", "profile", "smoke"), ("status", "--check")):
+        done = iclnb(project, *words)
+        assert done.returncode == 1
+        assert "00_mean.ipynb was edited after 00_mean.py and differs from it" in done.stdout + done.stderr
+    assert iclnb(project, "pair", "00_mean").stdout == f"{pair}\n"
+    assert "Running means." in source.read_text() and notebooks.edited_pair(source) == []
+    paired = nbformat.read(pair, as_version=4)
+    assert [cell.id for cell in paired.cells] == ids and not paired.cells[-1].outputs
+    later(pair, pair.read_text())
+    assert notebooks.edited_pair(source) == [], "a later time alone is no edit"
 
 
 @pytest.mark.parametrize("name", notebooks.names(ROOT))
 def test_every_notebook_is_paired_and_has_no_outputs(name):
     source, pair = (ROOT / "notebooks" / f"{name}{ending}" for ending in (".py", ".ipynb"))
     assert pair.is_file(), f"`iclnb pair {name}` makes it"
-    assert contents(pair) == contents(source), f"{name} was edited; `iclnb pair {name}` makes the pair"
+    newer = max(source, pair, key=lambda path: path.stat().st_mtime_ns).name
+    assert contents(pair) == contents(source), f"they differ; {newer} is newer, `iclnb pair {name}` takes it"
     notebook = json.loads(pair.read_text(encoding="utf-8"))
     assert notebook["metadata"]["kernelspec"]["name"] == "python3"
     assert not any(cell.get("outputs") or cell.get("execution_count") for cell in notebook["cells"])
@@ -216,8 +242,8 @@ def test_no_pair_is_left_without_its_source():
 
 
 def contents(path):
-    """Type, text and tags of every cell, by jupytext itself, but for the one for Colab; ids do not count."""
-    cells = [cell for cell in jupytext.read(path).cells if cell.get("id") != "install-in-colab"]
+    """Type, text and tags of every cell, by jupytext itself; ids do not count."""
+    cells = jupytext.read(path).cells
     return [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in cells]
 
 

@@ -53,7 +53,7 @@ def test_plain_papermill_runs_the_pair(project):
             pytest.skip("papermill's own kernels need a loopback network")
     path = project / "notebooks" / "02_mean.py"
     path.write_text(NOTEBOOK.replace("00_mean", "02_mean"))
-    pair = notebooks.write_pair(project, "02_mean")
+    (pair,) = notebooks.pair(project, ["02_mean"])
     given = ["-p", "k", "7", "-p", "profile", "smoke"]
     words = [sys.executable, "-m", "papermill", str(pair), "out.ipynb", *given]
     environment = {name: value for name, value in os.environ.items() if name != "ICLNB_RESULTS"}

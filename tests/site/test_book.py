@@ -172,7 +172,7 @@ def test_launch_buttons_appear_with_the_repositorys_address_and_lead_to_the_note
     pages = book.stage(built, built / "build" / "elsewhere")
     index = book._html(pages, built / "build" / "elsewhere-site", built / "build" / "elsewhere-html")
     links = [link for kind, link in references(index.parent / f"{chapter}.html") if kind == "links"]
-    assert f"https://colab.research.google.com/github/owner/name/blob/main/{chapter}.ipynb" in links
+    assert f"https://colab.research.google.com/github/owner/name/blob/colab/{chapter}.ipynb" in links
     assert f"https://mybinder.org/v2/gh/owner/name/main?urlpath=tree/{chapter}.ipynb" in links
     assert "https://github.com/owner/name" in links
 

@@ -11,7 +11,7 @@ from throwaway import ROOT
 
 from iclnb import claims, stats
 from iclnb.errors import IclnbError
-from iclnb.site import book
+from iclnb.site import book, repository
 from iclnb.site.results import results_page
 from iclnb.site.results import runs as all_runs
 
@@ -180,12 +180,13 @@ def test_a_notebook_without_results_is_listed_and_a_broken_file_is_named(project
 
 def test_buttons_follow_from_the_repositorys_address_alone():
     config = yaml.safe_load((ROOT / "_config.yml").read_text())
-    assert "launch_buttons" not in config
-    without = book.configuration({**config, "repository": {"url": ""}})
+    without = repository.configuration({**config, "repository": {"url": ""}})
     assert not any(without["launch_buttons"].values()) and not without["html"]["use_repository_button"]
     address = {"url": "https://github.com/owner/name", "branch": "main"}
-    launch = book.configuration({**config, "repository": address})
+    launch = repository.configuration({**config, "repository": address})
     assert launch["launch_buttons"]["colab_url"] and launch["launch_buttons"]["binderhub_url"]
+    own = repository.configuration({**config, "repository": address, "launch_buttons": {"colab_url": "x"}})
+    assert own["launch_buttons"] == {**launch["launch_buttons"], "colab_url": "x"}
     assert launch["html"]["use_repository_button"] and launch["repository"]["url"] == address["url"]
 
 
