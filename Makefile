@@ -5,7 +5,7 @@ PROFILE ?= laptop
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: help book test bench lock clean distclean
+.PHONY: help book test bench hooks lock clean distclean
 .DEFAULT_GOAL := help
 
 help:
@@ -13,6 +13,7 @@ help:
 	@echo "make test                               run every test"
 	@echo "make bench [QUICK=1] [ONLY=experiments] [DEVICE=cuda]"
 	@echo "                                        time this package beside its peers; record it unless QUICK"
+	@echo "make hooks                              check every commit of this clone (ruff, jupytext)"
 	@echo "make lock                               pin requirements.txt from pyproject.toml"
 	@echo "make clean                              remove the built book and the results of runs"
 	@echo "make distclean                          also remove the environment"
@@ -28,6 +29,9 @@ bench: $(STAMP)
 	$(BIN)/iclnb fetch
 	$(BIN)/python tests/benchmarks/bench.py $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(DEVICE),--device $(DEVICE))
 
+hooks: $(STAMP)
+	$(BIN)/pre-commit install
+
 # Made last, so that an interrupted installation leaves none and goes on where it stopped.
 $(STAMP): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -37,6 +41,7 @@ $(STAMP): requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
 	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
+	@test -e .git/hooks/pre-commit || echo "To have every commit checked (ruff, jupytext): make hooks"
 
 # torch's build for machines without a GPU calls itself 2.13.0+cpu; the pin must fit every build.
 lock: $(STAMP)

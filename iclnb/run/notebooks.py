@@ -97,7 +97,7 @@ def pair(project: Path, names: Iterable[str]) -> list[Path]:
     import nbformat
     from jupytext.cli import jupytext
 
-    sources = [source(project, name) for name in names]
+    sources = list(dict.fromkeys(source(project, name) for name in names))
     jupytext(["--quiet", "--sync", "--set-kernel", "python3", *map(str, sources)])
     pairs = [path.with_suffix(".ipynb") for path in sources]
     for path in pairs:

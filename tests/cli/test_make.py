@@ -15,7 +15,8 @@ PYTHON = """#!/bin/sh
 echo "$@" >> "$LOG"
 case "$*" in
   *version_info*) exit ${TOO_OLD:-0} ;;
-  "-m venv .venv") mkdir -p .venv/bin && cp "$0" .venv/bin/python && cp "$0" .venv/bin/iclnb ;;
+  "-m venv .venv") mkdir -p .venv/bin
+    for name in python iclnb pre-commit; do cp "$0" .venv/bin/$name; done ;;
   *"-r requirements.txt") exit ${INTERRUPTED:-0} ;;
 esac
 """
@@ -62,6 +63,14 @@ def test_book_installs_once(project):
     assert len(asked) == 1 and asked[0].startswith("-m pytest -n auto")
     os.utime(project / "requirements.txt", (2**31, 2**31))
     assert any("-r requirements.txt" in note for note in make(project, "test")[1])
+
+
+def test_hooks_are_offered_until_they_are_there(project):
+    assert "make hooks" in make(project, ".venv/installed")[0].stdout
+    assert make(project, "hooks")[1] == ["install"]
+    (project / ".git" / "hooks").mkdir(parents=True)
+    (project / ".git" / "hooks" / "pre-commit").touch()
+    assert "make hooks" not in make(project, "-B", ".venv/installed")[0].stdout
 
 
 def test_an_interrupted_installation_goes_on(project):

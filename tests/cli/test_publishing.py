@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -152,6 +153,27 @@ def test_the_workflow_puts_the_notebooks_for_colab_on_the_branch_that_buttons_le
             (clone / "notebooks" / "00_mean.ipynb").write_text(text)
         show = [*git, "-C", remote, "grep", "", repository.COLAB]
         assert subprocess.check_output(show, text=True) == f"colab:notebooks/00_mean.ipynb:{text}\n"
+
+
+def test_a_commit_is_checked_by_the_tools_of_the_environment_and_nothing_is_downloaded(project, monkeypatch):
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    assert [repo["repo"] for repo in config["repos"]] == ["local"]
+    assert all(hook["entry"].startswith(".venv/bin/") for hook in config["repos"][0]["hooks"])
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    (project / ".venv").symlink_to(Path(sys.executable).parents[1])
+    (project / ".gitignore").write_text(".venv\n")
+    shutil.copy2(ROOT / ".pre-commit-config.yaml", project)
+    notebooks.pair(project, ["00_mean"])
+    source = project / "notebooks" / "00_mean.py"
+    source.write_text(source.read_text().replace("import numpy as np\n", "import numpy as np\nimport os\n"))
+    monkeypatch.setenv("PYTHONPATH", str(project))
+    for words in (("init", "-q"), ("add", "-A")):
+        subprocess.run([*git, *words], cwd=project, check=True)
+    run = [Path(sys.executable).with_name("pre-commit"), "run", "--files", "notebooks/00_mean.py"]
+    first = subprocess.run(run, cwd=project, capture_output=True, text=True, check=False)
+    assert first.returncode and first.stdout.count("files were modified by this hook") == 2, first.stdout
+    assert "import os" not in (project / "notebooks" / "00_mean.ipynb").read_text()
+    assert subprocess.run(run, cwd=project, capture_output=True, check=False).returncode == 0
 
 
 def test_binder_installs_what_is_pinned():
