@@ -5,6 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
+from scipy.optimize import brentq
 
 from iclnb.stats import Estimate, exact, interval, median
 
@@ -117,11 +118,101 @@ def test_coverage_of_ratios_and_correlations(n, least):
         assert 91 <= coverage(interval(a, b, statistic=correlation, seed=0), 0.5) <= 97.5
 
 
-@pytest.mark.parametrize(("n", "least"), [(10, 90), (30, 93)])
+@pytest.mark.parametrize(("n", "least"), [(3, 91), (5, 93), (10, 90), (30, 93)])
 def test_coverage_of_a_quantile(n, least):
     _, values = draw("normal", (n, DATA_SETS))
     got = interval(values, statistic=lambda x: np.quantile(x, 0.75, axis=0), smooth=False, seed=0)
     assert least <= coverage(got, scipy_stats.norm.ppf(0.75)) <= 97
+
+
+@pytest.mark.parametrize(
+    ("rate", "n", "least"), [(0.5, 10, 94), (0.8, 10, 94), (0.95, 10, 94), (0.95, 30, 92)]
+)
+def test_coverage_of_a_rate(rate, n, least):
+    answers = np.random.default_rng(3).random((n, DATA_SETS)) < rate
+    got = interval(answers, range="rate", seed=0)
+    assert least <= coverage(got, rate)
+    assert got.low.min() >= 0 and got.high.max() <= 1 and (got.low < got.high).all()
+
+
+@pytest.mark.parametrize(("mean", "rate", "sets", "least"), [
+    (2, 0.816, 3, 90.5), (2, 0.816, 10, 93.5), (4, 0.960, 3, 94), (4, 0.960, 10, 92.5),
+])  # fmt: skip
+def test_coverage_of_rates_near_one_under_shared_sets(mean, rate, sets, least):
+    rng = np.random.default_rng(4)
+    logits = mean + rng.normal(size=(sets, 1, DATA_SETS)) + rng.normal(size=(1, 24, DATA_SETS))
+    answers = rng.random((sets, 24, DATA_SETS)) < 1 / (1 + np.exp(-logits))
+    got = interval(answers, design="sets x points", range="rate", seed=0)
+    assert least <= coverage(got, rate)
+    assert got.low.min() >= 0 and got.high.max() <= 1
+
+
+@pytest.mark.parametrize("rho", [0, 0.9])
+@pytest.mark.parametrize("n", [5, 20])
+def test_coverage_of_a_correlation(rho, n):
+    rng = np.random.default_rng(5)
+    a, b = rng.normal(size=(2, n, 2000))
+    got = interval(a, rho * a + np.sqrt(1 - rho**2) * b, statistic=correlation, range="correlation", seed=0)
+    assert 93 <= coverage(got, rho) <= 97
+    assert got.low.min() >= -1 and got.high.max() <= 1
+
+
+@pytest.mark.parametrize("sets", [3, 10])
+def test_coverage_of_what_is_not_negative(sets):
+    table = 0.1 + crossed(sets, 40, 0.5, 1)  # estimates far below 0 occur
+    plain, got = (interval(table, design="sets x points", range=r, seed=0) for r in (None, "nonnegative"))
+    assert (plain.value < 0).mean() > 0.2
+    assert min(got.value.min(), got.low.min()) == 0 and (got.high > got.low).all()
+    assert coverage(got, 0.1) >= 94
+
+
+def test_limits_of_a_rate_solve_wilsons_equation():
+    """At each limit p the distance is the quantile times the error, scaled by sqrt(p (1 - p))."""
+    values = np.random.default_rng(6).beta(4, 1, size=7)
+    mean, error = values.mean(), scipy_stats.sem(values)
+    quantile = scipy_stats.t.ppf(0.975, 6)
+
+    def distance(p):
+        return (p - mean) ** 2 - (quantile * error) ** 2 * p * (1 - p) / (mean * (1 - mean))
+
+    want = brentq(distance, 0, mean), brentq(distance, mean, 1)
+    np.testing.assert_allclose(interval(values, range="rate", seed=0)[1:], want)
+    shifted = interval(2 * values - 1, range="difference", seed=0)
+    np.testing.assert_allclose(shifted[1:], 2 * np.array(want) - 1)
+
+
+def test_a_rate_of_answers_all_alike_is_that_of_as_many_answers():
+    level = 2 * scipy_stats.norm.cdf(scipy_stats.t.ppf(0.975, 11)) - 1
+    want = scipy_stats.binomtest(12, 12).proportion_ci(level, method="wilson")
+    np.testing.assert_allclose(interval(np.ones(12), range="rate", seed=0)[1:], want)
+    table = interval(np.zeros((3, 12)), design="sets x points", range="rate", seed=0)
+    np.testing.assert_allclose(table[1:], (0, 1 - want.low), atol=1e-12)
+
+
+def test_many_answers_and_pairs_get_the_intervals_of_the_textbook():
+    rng = np.random.default_rng(8)
+    answers = rng.random(3000) < 0.9
+    wilson = scipy_stats.binomtest(int(answers.sum()), 3000).proportion_ci(method="wilson")
+    np.testing.assert_allclose(interval(answers, range="rate", seed=0)[1:], wilson, atol=2e-5)
+    a = rng.normal(size=3000)
+    b = a + rng.normal(size=3000)
+    fisher = scipy_stats.pearsonr(a, b).confidence_interval()
+    got = interval(a, b, statistic=correlation, range="correlation", seed=0)
+    np.testing.assert_allclose(got[1:], fisher, atol=3e-3)
+
+
+@pytest.mark.parametrize("sets", [3, 10])
+def test_coverage_of_a_statistic_that_jumps(sets):
+    """The place of the largest of five columns' means."""
+    rng, right = np.random.default_rng(9), []
+    for _ in range(60):
+        table = rng.normal(size=(sets, 30, 5)) + rng.normal(size=(sets, 1, 5)) / 3
+        table[..., 3] += 0.4
+        place = lambda v: v.mean((0, 1)).argmax() / 4  # noqa: E731
+        got = interval(table, design="sets x points", statistic=place, smooth=False, range="rate", seed=0)
+        assert 0 <= got.low <= got.value <= got.high <= 1
+        right.append(got.low <= 0.75 <= got.high)
+    assert np.mean(right) >= 0.9
 
 
 def test_few_units_get_students_interval_by_hand():

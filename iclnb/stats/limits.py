@@ -123,10 +123,10 @@ def of_median(values: Values, rng: np.random.Generator) -> Limits:
     return low, (1 - share) * ordered[n - place] + share * ordered[n - place - 1]
 
 
-def of_table(
-    value: Column, cells: Float[np.ndarray, "sets points *columns"]
-) -> tuple[Column, Column, Column]:
-    """Limits and degrees of freedom of the mean of a table whose rows and columns were both drawn.
+def spread_of_table(
+    cells: Float[np.ndarray, "sets points *columns"],
+) -> tuple[Column, Column, Column, Column]:
+    """The mean of a table whose rows and columns were both drawn: error, quantile, bend, degrees of freedom.
 
     The variance that the axis with fewer units adds is what its mean square has above the residual one; the
     other axis has the rest. Each part counts with the quantile of its own number of units, so the interval
@@ -149,7 +149,7 @@ def of_table(
     quantile = np.sqrt(student(len(few)) ** 2 * share + student(len(many)) ** 2 * (1 - share))
     bend = bend_few * share**1.5 + bend_many * (1 - share) ** 1.5
     far = np.sqrt(student(len(few), FAR) ** 2 * share + student(len(many), FAR) ** 2 * (1 - share))
-    return *unskewed(value, error, quantile, bend), degrees_of(far / quantile)
+    return error, quantile, bend, degrees_of(far / quantile)
 
 
 def degrees_of(ratio: Column) -> Column:

@@ -75,11 +75,13 @@ def studentized(rows: Rows, statistic: Statistic, rng: np.random.Generator, resa
     return whole, error, np.nanquantile([np.abs(v - whole) / e for v, e in drawn], 0.95, axis=0)
 
 
-def percentiles(rows: Rows, statistic: Statistic, rng: np.random.Generator, resamples: int = 1000) -> tuple:
-    """The statistic, and the 2.5 and 97.5 % quantiles of it over bootstrap samples of the units."""
-    n = len(rows[0])
-    drawn = [statistic(*(row[kept] for row in rows)) for kept in rng.integers(n, size=(resamples, n))]
-    return statistic(*rows), *np.nanquantile(np.asarray(drawn, dtype=float), (0.025, 0.975), axis=0)
+def redrawn(
+    rows: Rows, statistic: Statistic, axes: int, rng: np.random.Generator, resamples: int = 1000
+) -> Float[np.ndarray, "resamples *columns"]:
+    """The statistic over bootstrap samples of units, or of sets and, by themselves, of points (Owen 2007)."""
+    places = [rng.integers(n, size=(resamples, n)) for n in rows[0].shape[:axes]]
+    drawn = (np.ix_(*kept) for kept in zip(*places, strict=True))
+    return np.array([statistic(*(row[kept] for row in rows)) for kept in drawn], dtype=float)
 
 
 def _groups(size: int, most: int, rng: np.random.Generator) -> list[np.ndarray]:
