@@ -121,7 +121,7 @@ def best_depth(found: Agreement, *, top: int, seed: int) -> Estimate:
         score = hits.reshape(-1, layers * heads).mean(0)
         return float((np.argsort(-score, kind="stable")[:top] // heads).mean() / layers)
 
-    return over(found.hits, prompts=found.target.ndim, statistic=depth, smooth=False, seed=seed)
+    return over(found.hits, prompts=found.target.ndim, statistic=depth, smooth=False, range="rate", seed=seed)
 
 
 def best_by_layer(found: Agreement, *, seed: int) -> Estimate:

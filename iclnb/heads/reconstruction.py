@@ -12,7 +12,7 @@ from iclnb.heads.material import Weights, split
 from iclnb.heads.nulls import Blind, Null, blind, null, permuted_agreement, reconstruct
 from iclnb.llm.demonstrations import Seed
 from iclnb.llm.kernel_weights import KernelWeights
-from iclnb.stats import Estimate
+from iclnb.stats import Estimate, Range
 
 
 @dataclass(frozen=True)
@@ -209,6 +209,7 @@ def over(
     prompts: int | None = None,
     statistic: Callable[[np.ndarray], np.ndarray | float] | None = None,
     smooth: bool = True,
+    range: Range | None = None,
     seed: int,
 ) -> Estimate:
     """An interval over fresh prompts, or over demonstration sets x test points.
@@ -216,7 +217,8 @@ def over(
     Args:
         values: a number for each prompt; not-a-number leaves one out.
         prompts: how many axes are of prompts, one or two; ``None`` for all.
-        statistic, smooth, seed: as in :func:`iclnb.stats.interval`.
+        statistic, smooth, range, seed: as in :func:`iclnb.stats.interval`.
     """
     design = "units" if (prompts or np.ndim(values)) == 1 else "sets x points"
-    return stats.interval(values, design=design, statistic=statistic, smooth=smooth, seed=seed)
+    settings = {"statistic": statistic, "smooth": smooth, "range": range, "seed": seed}
+    return stats.interval(values, design=design, **settings)

@@ -175,5 +175,5 @@ def test_the_answer_has_a_line_for_each_question_worded_by_the_verdict():
     for name, (question, _) in estimates.QUESTIONS.items():
         word = {"ablation-random": "No.", "ablation-direct": "Undecided."}.get(name, "Yes.")
         assert said[question].startswith(word) and said[question].endswith("chance: 0.05.")
-    assert "0.3 [0.2, 0.4]" in lines[2]
+    assert "0.30 [0.20, 0.40]" in lines[2]
     assert said[estimates.QUESTIONS["ablation-direct"][0]].startswith("Undecided.")

@@ -130,7 +130,7 @@ def test_a_planted_head_is_chosen_and_beats_every_null(lead, corrected):
     assert got.by_head(got.truth)[2, 3] == pytest.approx(got.performance.mean())
     assert got.best[got.against_last].mean() > np.nanmax(got.permuted_against.best)
     depth = estimates.best_depth(got, top=1, seed=0)
-    assert depth.value == 2 / 4 and depth.low == depth.high == 2 / 4
+    assert depth.value == 2 / 4 and 0 <= depth.low <= 2 / 4 <= depth.high <= 1
 
 
 def test_without_a_kernel_the_chosen_head_does_not_beat_the_permuted_maximum():
