@@ -45,6 +45,7 @@ MAY_IMPORT = {
     "lsa": BASE,
     "guess": BASE | {"llm", "lsa"},
     "mechanism": BASE | {"llm"},
+    "api": BASE | {"llm"},
     "publish": BASE | {"run", "llm"},
     "run": BASE | {"publish"},
     "records": BASE | {"publish", "run", "llm"},

@@ -27,8 +27,13 @@ def kernel_weights(
         variant: ``maximum`` or ``sum`` of the attention inside the span, or its maximum on the tokens of the
             label word alone.
 
+    Raises:
+        TypeError: if ``attention`` is no array of numpy.
+        ValueError: if its shape does not fit the prompt, or there is no such variant.
+
     Source: paper A, section 5.2 (maximum).
     """
+    _check(attention, prompt, variant)
     columns = []
     for x, y in zip(prompt.x, prompt.y, strict=True):
         if variant == "label":
@@ -39,6 +44,21 @@ def kernel_weights(
     return np.stack(columns, axis=-1)
 
 
+def _check(attention: Any, prompt: Prompt, variant: str) -> None:
+    if not isinstance(attention, np.ndarray):
+        kind = type(attention).__name__
+        raise TypeError(f"attention must be a numpy array, got a {kind}; tensor.cpu().numpy() makes one")
+    if attention.ndim != 3 or attention.shape[-1] != len(prompt.input_ids):
+        raise ValueError(
+            f"attention has shape {attention.shape}; expected (layers, heads, {len(prompt.input_ids)}): of "
+            "one prompt, over its own tokens without padding"
+        )
+    if variant not in VARIANTS:
+        raise ValueError(f"unknown variant {variant!r}; known: {', '.join(VARIANTS)}")
+    if not prompt.y:
+        raise ValueError("the prompt has no demonstrations, so there is nothing to weigh")
+
+
 @dataclass(frozen=True)
 class KernelWeights:
     """Prompts reduced to what the kernel view speaks of: a few numbers a head and demonstration, no tokens.
@@ -46,10 +66,10 @@ class KernelWeights:
     ``prompts`` stands for one axis, or for two: demonstration sets and test points.
 
     Attributes:
-        weights: a_i by variant, for each head. (*prompts, layers, heads, k)
-        labels: y_1 ... y_k. (*prompts, k)
-        answers: the model's log-probabilities of the label words. (*prompts, classes)
-        truth: the label of x_test. (*prompts)
+        weights: a_i by variant, for each head. ``(*prompts, layers, heads, k)``
+        labels: y_1 ... y_k. ``(*prompts, k)``
+        answers: the model's log-probabilities of the label words. ``(*prompts, classes)``
+        truth: the label of x_test. ``(*prompts)``
     """
 
     weights: dict[str, Float[np.ndarray, "*prompts layers heads k"]]

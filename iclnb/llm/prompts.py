@@ -98,7 +98,7 @@ def build(
             as those of a chat template do.
 
     Returns:
-        The prompt, which ends in the query's cue: the next token is the model's answer.
+        The prompt. It ends in the query's cue, so that the next token is the model's answer.
 
     Raises:
         IclnbError: if the tokeniser gives no offsets.

@@ -159,8 +159,15 @@ def checked_mask(input_ids: Tensor, attention_mask: Tensor | None) -> Bool[Tenso
     """Which tokens are real, all of them without a mask.
 
     Raises:
+        TypeError: if one of them is no tensor.
         ValueError: if the shapes do not fit, or a prompt is empty.
     """
+    for name, ids in (("input_ids", input_ids), ("attention_mask", attention_mask)):
+        if not isinstance(ids, Tensor) and (name == "input_ids" or ids is not None):
+            raise TypeError(
+                f"{name} must be a tensor of shape (batch, tokens), got a {type(ids).__name__}; of what a "
+                f"tokeniser returns under return_tensors='pt', pass [{name!r}]"
+            )
     if input_ids.ndim != 2 or 0 in input_ids.shape:
         raise ValueError(
             f"input_ids must be of shape (batch, tokens), none zero; got {tuple(input_ids.shape)}"

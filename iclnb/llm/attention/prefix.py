@@ -68,9 +68,12 @@ def shared_prefix_attention(
 @torch.no_grad()
 def prepare(model: PreTrainedModel, prefix_ids: Sequence[int] | Int[Tensor, " prefix"]) -> SharedPrefix:
     """One pass over the shared tokens; arguments and errors as :func:`shared_prefix_attention`."""
-    ids = torch.as_tensor(prefix_ids).reshape(1, -1)
-    if ids.shape[1] == 0:
-        raise ValueError("a shared prefix needs at least one token, got none")
+    ids = torch.as_tensor(prefix_ids)
+    if ids.ndim != 1 or not len(ids):
+        raise ValueError(
+            f"prefix_ids must be one row of at least one token, of shape (tokens,); got {tuple(ids.shape)}"
+        )
+    ids = ids[None]
     with architectures.ONE_AT_A_TIME:
         return _prefix(model, _way(model), ids)
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 
 from iclnb.errors import IclnbError
 
@@ -50,7 +50,7 @@ def layers(model: PreTrainedModel) -> int:
     Raises:
         CaptureError: if it does not say.
     """
-    found = getattr(model.config.get_text_config(decoder=True), "num_hidden_layers", None)
+    found = getattr(_text_config(model), "num_hidden_layers", None)
     if found is None:
         raise CaptureError(model, "its configuration does not say how many layers it has")
     return found
@@ -78,7 +78,7 @@ def refuse_encoder_decoder(model: PreTrainedModel) -> None:
 
 def refuse_length_dependent_positions(model: PreTrainedModel) -> None:
     """Raise :class:`CaptureError` where a key depends on the length of the whole prompt."""
-    rope = getattr(model.config.get_text_config(decoder=True), "rope_parameters", None) or {}
+    rope = getattr(_text_config(model), "rope_parameters", None) or {}
     kinds = {
         part.get("rope_type") for part in (rope, *rope.values()) if isinstance(part, dict)
     }  # by layer type
@@ -101,3 +101,12 @@ def require_every_layer(model: PreTrainedModel, attentions: object) -> None:
         or any(a is None or a.ndim != 4 for a in attentions)
     ):
         raise CaptureError(model, "some layers give no attention under eager attention")
+
+
+def _text_config(model: PreTrainedModel) -> PretrainedConfig:
+    if not hasattr(model, "config"):
+        raise TypeError(
+            f"model must be a language model of transformers, got a {type(model).__name__}; "
+            "AutoModelForCausalLM.from_pretrained(name) loads one"
+        )
+    return model.config.get_text_config(decoder=True)
