@@ -38,6 +38,18 @@ def checkout() -> Path:
     return project
 
 
+def from_checkout(typed: str) -> str:
+    """A path typed in the working directory, as notebooks name it, which run at the root of the checkout.
+
+    What is no path relative to the working directory (a name, an absolute path) stays as it is.
+    """
+    project, path = project_dir(), Path(typed)
+    relative = not path.is_absolute() and (path.exists() or typed.startswith(("./", "../")))
+    if not typed or not relative or Path.cwd() == project:
+        return typed
+    return os.path.relpath(path, project)
+
+
 def results_dir() -> Path:
     """Where a notebook writes its claims: ``ICLNB_RESULTS``, else ``build/results`` of the checkout."""
     chosen = os.environ.get("ICLNB_RESULTS")

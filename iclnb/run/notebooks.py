@@ -142,7 +142,7 @@ def check(name: str, known: Mapping[str, Parameter], given: Iterable[tuple[str, 
         given: name and value of each parameter, as typed.
 
     Returns:
-        Each parameter's value, of the annotated type.
+        Each parameter's value, of the annotated type; a model's folder as it is named from the checkout.
 
     Raises:
         IclnbError: for an unknown parameter (the message lists the known ones with their help), and for
@@ -153,7 +153,8 @@ def check(name: str, known: Mapping[str, Parameter], given: Iterable[tuple[str, 
         if key not in known:
             raise settings.unknown_parameter(key, known)
         try:
-            values[key] = settings.parse(key, known[key].kinds, text)
+            typed = paths.from_checkout(text) if key == "model" else text
+            values[key] = settings.parse(key, known[key].kinds, typed)
         except IclnbError as error:
             raise IclnbError(f"{error}\n  {known[key]}") from error
     if values.get("profile", PROFILES[0]) not in PROFILES:

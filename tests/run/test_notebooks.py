@@ -1,8 +1,8 @@
 """Notebooks, their parameters and their pairs."""
 
 import json
-import os
 import re
+from pathlib import Path
 
 import jupytext
 import nbformat
@@ -254,3 +254,26 @@ def test_every_notebook_checks_the_types_that_papermill_gives(name):
     code = [cell for cell in cells if cell.cell_type == "code"]
     place = next(i for i, cell in enumerate(code) if "parameters" in cell.metadata.get("tags", ()))
     assert "settings.read(globals())" in code[place + 1].source
+
+
+def test_a_models_folder_is_looked_for_where_the_command_was_typed(project, monkeypatch, tmp_path):
+    """As under papermill, whose notebooks run there; they themselves run at the root of the checkout."""
+    known = notebooks.parameters(
+        source(tmp_path, 'profile: str = "smoke"', 'model: str = "tiny"', 'task: str = "t"')
+    )
+
+    def given(folder, text):
+        monkeypatch.chdir(folder)
+        return notebooks.check("x", known, [("model", text), ("task", text)])
+
+    for name in ("a", "a/checkpoint-500", "checkpoint-500"):
+        (project / name).mkdir(exist_ok=True)
+    for text in ("checkpoint-500", "./checkpoint-500", "../a/checkpoint-500"):
+        found = given(project / "a", text)
+        assert (project / found["model"]).samefile(project / "a" / "checkpoint-500") and found["task"] == text
+        assert not Path(found["model"]).is_absolute()
+    assert given(project / "a", "./missing")["model"] == "a/missing"
+    for text in ("tiny", "owner/name", str(project / "a"), ""):
+        assert given(project / "a", text)["model"] == text
+    assert given(project, "./checkpoint-500")["model"] == "./checkpoint-500"
+    assert given(tmp_path, "./m")["model"] == "./m"  # outside any checkout
