@@ -5,40 +5,85 @@ import os
 import platform
 import subprocess
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import iclnb
 from iclnb import paths
+from iclnb.errors import IclnbError
 
 LIBRARIES = ("torch", "transformers", "datasets", "jax", "numpy", "scipy", "scikit-learn")
 COMPUTES = ("iclnb", "notebooks", "requirements.txt")
 
 
 def provenance() -> dict[str, Any]:
-    """Revision of the checkout, versions of what computed, machine and time (UTC, to the second)."""
+    """Revision of the checkout, versions of what computed, machine and time (UTC, to the second).
+
+    ``revision`` is ``None`` where no commit names the code, and ``no_revision`` then says why.
+    """
+    named: dict[str, str | None]
+    try:
+        named = {"revision": revision(paths.project_dir())}
+    except IclnbError as error:
+        named = {"revision": None, "no_revision": str(error)}
     return {
         "iclnb": iclnb.__version__,
-        "revision": _revision(),
+        **named,
         "versions": {"python": platform.python_version(), **_versions()},
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
+def revision(project: Path) -> str:
+    """The commit of a checkout, with ``+changes`` where what computes differs from it.
+
+    Raises:
+        IclnbError: if no commit names the code: git is absent, refuses the folder, has no commit, or its
+            repository is another one, in which the folder was unpacked.
+    """
+    changed = changes(project)
+    return _git(project, "rev-parse", "HEAD") + ("+changes" if changed else "")
+
+
+def changes(project: Path) -> str:
+    """What computes and differs from the commit, as git lists it; empty where nothing does.
+
+    Raises:
+        IclnbError: as :func:`revision`.
+    """
+    if not _git(project, "ls-files", "--", *COMPUTES):
+        raise IclnbError(f"{project} lies in a git repository that does not have its files")
+    _git(project, "rev-parse", "HEAD")
+    return _git(project, "status", "--porcelain", "--", *COMPUTES)
+
+
+def _git(project: Path, *words: str) -> str:
+    """What git says; an :class:`IclnbError` with its reason where it says nothing."""
+    command = ["git", "-C", str(project), *words]
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except OSError as error:
+        raise IclnbError(f"git cannot be run ({error}); install it to have revisions named") from error
+    if not done.returncode:
+        return done.stdout.strip("\n")
+    if "safe.directory" in done.stderr:
+        raise IclnbError(
+            f"{project} belongs to another user, so git does not read it; "
+            f"`git config --global --add safe.directory {project}` allows it"
+        )
+    if "not a git repository" in done.stderr:
+        raise IclnbError(f"{project} is not a git checkout")
+    if words[0] == "rev-parse":
+        raise IclnbError(f"{project} has no commit yet")
+    raise IclnbError(f"git fails in {project}: {' '.join(done.stderr.split())}")
+
+
 def _versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in LIBRARIES}
-
-
-def _revision() -> str | None:
-    """The commit, with ``+changes`` where what computes differs from it; ``None`` outside a checkout."""
-
-    def git(*words: str) -> str:
-        command = ["git", "-C", str(paths.project_dir()), *words]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD") + (
-            "+changes" if git("status", "--porcelain", "--", *COMPUTES) else ""
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
