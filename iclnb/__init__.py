@@ -14,4 +14,14 @@ The package by subject, each part importing only from the lines above it:
 Importing ``iclnb`` loads none of them.
 """
 
-__version__ = "0.1.0"
+
+def __getattr__(name: str) -> str:
+    """``__version__``, from the package's metadata: a new one changes no code."""
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(__name__)
+    except PackageNotFoundError:
+        return "unknown"

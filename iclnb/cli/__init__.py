@@ -5,7 +5,6 @@ from pathlib import Path
 
 import click
 
-import iclnb
 from iclnb import paths
 from iclnb.cli import model_commands, new_chapter, record_commands, report_commands
 from iclnb.errors import IclnbError
@@ -15,7 +14,7 @@ OPTIONS = {"context_settings": {"help_option_names": ["-h", "--help"]}}
 
 
 @click.group(**OPTIONS)
-@click.version_option(iclnb.__version__, prog_name="iclnb")
+@click.version_option(package_name="iclnb", prog_name="iclnb")
 def commands() -> None:
     """How in-context learning works, as a book that runs."""
 

@@ -15,7 +15,8 @@ import yaml
 from IPython.core.inputtransformer2 import TransformerManager
 from throwaway import NOTEBOOK, ROOT, checkout, set_address
 
-import iclnb
+from iclnb.llm.data import tasks
+from iclnb.llm.loading import catalogue
 from iclnb.run import notebooks
 from iclnb.site import repository
 
@@ -64,6 +65,14 @@ def test_what_workflows_run_is_there():
     assert all("path: _build/html" in text for text in kept)
 
 
+def test_tests_run_on_the_oldest_and_the_newest_python_that_the_package_names():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = re.findall(r"Python :: (3\.\d+)", "\n".join(project["classifiers"]))
+    assert project["requires-python"] == f">={named[0]}"
+    jobs = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())["jobs"]
+    assert jobs["tests"]["strategy"]["matrix"]["python"] == [named[0], named[-1]]
+
+
 def test_the_published_address_is_asked_for_once_it_is_another_repositorys(tmp_path):
     (step,) = [line for line in commands(ROOT / ".github/workflows/publish.yml") if "REPOSITORY" in line]
     config = tmp_path / "_config.yml"
@@ -91,11 +100,24 @@ def test_archives_read_the_same_everywhere():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert zenodo["title"] == citation["title"] and zenodo["upload_type"] == citation["type"]
-    assert zenodo["version"] == citation["version"] == project["version"] == iclnb.__version__
+    assert zenodo["version"] == citation["version"] == project["version"]
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search(r"^## (\S+)", changes, flags=re.M)[1] == project["version"]
     assert zenodo["license"] == citation["license"] == project["license"]
     assert [each["name"] for each in zenodo["creators"]] == [each["name"] for each in citation["authors"]]
     papers = {each["url"].rpartition("/")[2] for each in citation["references"]}
     assert papers == {each["identifier"].removeprefix("arXiv:") for each in zenodo["related_identifiers"]}
+
+
+def test_the_page_of_citing_has_this_version_and_a_licence_of_every_model_and_task():
+    page = (ROOT / "book" / "citing.md").read_text(encoding="utf-8")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert f"version = {{{project['version']}}}" in page
+    for task in tasks.TASKS:
+        assert re.search(rf"^\|.*`{task}`.*\| .+ \| .+ \|$", page, flags=re.M), task
+    for card in catalogue.CARDS:
+        (licence,) = re.findall(rf"^\|.*`{card.name}`.*\| (\S+) \|$", page, flags=re.M)
+        assert licence.lower() == card.licence
 
 
 def test_the_dev_container_makes_the_environment_that_it_points_to():
