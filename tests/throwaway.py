@@ -146,7 +146,7 @@ def listed(folder):
     return {path.name for path in folder.iterdir() if not path.name.startswith(".lock-")}
 
 
-def wait_for(condition, seconds=60):
+def wait_for(condition, seconds=300):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := condition():

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from iclnb.errors import IclnbError
-from iclnb.fingerprint import fingerprint
 from iclnb.publish import records
 from iclnb.publish.records import Cell
 from iclnb.run import notebooks
@@ -97,8 +96,6 @@ def run_cells(
 ) -> list[Failure]:
     """Run cells one after another in one process; one that fails, fails alone.
 
-    After a change of the package the process is replaced, since it has the old code loaded.
-
     Args:
         project: the checkout.
         cells: as a rule, all of one model.
@@ -108,14 +105,11 @@ def run_cells(
     Returns:
         The failures.
     """
-    failures, loaded = [], ""
+    failures = []
     with Worker(project, keep_models=2) as worker:
         for cell in cells:
             if not records.why_stale(project, cell):  # another process was faster
                 continue
-            if loaded != (now := _package(project)):
-                worker.close()
-                loaded = now
             name = describe(project, cell)
             report(f"{name}: running")
             try:
@@ -131,10 +125,6 @@ def run_cells(
 def describe(project: Path, cell: Cell) -> str:
     """Notebook, model and task of a cell."""
     return records.label(project, records.path(project, cell))
-
-
-def _package(project: Path) -> str:
-    return fingerprint(sorted((project / "iclnb").rglob("*.py")))
 
 
 def _cells(project: Path, file: Path, table: Mapping[str, Any]) -> Iterator[Cell]:

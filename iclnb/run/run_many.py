@@ -1,21 +1,18 @@
-"""Run many notebooks, two at a time where the machine can: each in a fresh process, each failing alone."""
+"""Run many notebooks, two at a time where the machine can; each fails alone."""
 
 import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
 
 from iclnb.errors import IclnbError
-from iclnb.publish import imported
-from iclnb.run import forking, notebooks, progress, run_one
-from iclnb.run.forking import ForkServer
-from iclnb.run.worker import Worker, environment
+from iclnb.run import progress, run_one
+from iclnb.run.worker import Worker
 
 MEMORY = 3 * 2**30
 """Bytes that must be free for each notebook at a time; those of the laptop profile need less."""
@@ -31,7 +28,7 @@ class Task(NamedTuple):
         name: the notebook.
         parameters: values for its parameters, as :func:`iclnb.run.notebooks.check` gives them.
         why: words for the line that says that it runs.
-        seconds: how long it may take, in whatever measure: only the order of chapters goes by it.
+        seconds: how long it may take, at least in comparison; only the order of chapters goes by it.
     """
 
     name: str
@@ -48,7 +45,7 @@ class Failure(NamedTuple):
 
 
 def at_a_time() -> int:
-    """How many notebooks this machine can run at a time: as many as it has cores and memory for, and two."""
+    """How many notebooks this machine can run at a time: fewer than :data:`MOST` with few cores or memory."""
     return max(1, min(MOST, cores(), psutil.virtual_memory().available // MEMORY))
 
 
@@ -60,7 +57,7 @@ def cores() -> int:
 def run_all(
     project: Path, tasks: Sequence[Task], *, jobs: int | None = None, report: Callable[[str], None]
 ) -> list[Failure]:
-    """Run notebooks, each in a fresh process; one that fails, fails alone.
+    """Run notebooks, side by side in one process for each; one that fails, fails alone.
 
     Those of a chapter (the same two digits in front) run one after another, since an appendix reads what its
     chapter measured. The chapter that may take longest starts first, so that none is left alone at the end.
@@ -78,61 +75,45 @@ def run_all(
     chapters: dict[str, list[Task]] = {}
     for task in tasks:
         chapters.setdefault(task.name[:2], []).append(task)
-    jobs = max(1, min(jobs or at_a_time(), len(chapters)))
-    env = _threads(jobs)
+    jobs = min(jobs or at_a_time(), len(chapters))
     longest_first = sorted(chapters.values(), key=lambda chapter: -sum(task.seconds for task in chapter))
-    with _server(project, tasks, env) as server:
-        crew = _Crew(project, longest_first, env, server, report)
-        crew.run(jobs)
+    lanes = _Lanes(project, longest_first, _threads(jobs), report)
+    lanes.run(jobs)
     order = [task.name for task in tasks]
-    return sorted(crew.failures, key=lambda failure: order.index(failure.name))
+    return sorted(lanes.failures, key=lambda failure: order.index(failure.name))
 
 
 def _threads(jobs: int) -> dict[str, str]:
     """Each process gets its share of the cores, unless the user has chosen."""
-    if jobs == 1 or "OMP_NUM_THREADS" in os.environ:
+    if jobs < 2 or "OMP_NUM_THREADS" in os.environ:
         return {}
     return {"OMP_NUM_THREADS": str(max(1, cores() // jobs))}
 
 
-@contextmanager
-def _server(project: Path, tasks: Sequence[Task], env: Mapping[str, str]) -> Iterator[ForkServer | None]:
-    """A process with the libraries that two of the notebooks import at least; none where it is no help."""
-    needed = [imported.package_files(project, notebooks.source(project, task.name)) for task in tasks]
-    if not forking.POSSIBLE or sum(map(bool, needed)) < 2:
-        yield None
-        return
-    asking = sum(project / "iclnb" / "llm" / "models.py" in files for files in needed)
-    modules = forking.EVERY + (forking.MODELS if asking > 1 else ())
-    with ForkServer(modules, environment(env)) as server:
-        yield server
-
-
-class _Crew:
-    """Threads that each run the notebooks of one chapter after another."""
+class _Lanes:
+    """Threads that take chapters until none is left, in a process each that keeps its imports and a model."""
 
     def __init__(
         self,
         project: Path,
-        chapters: Any,
+        chapters: Sequence[Sequence[Task]],
         env: Mapping[str, str],
-        server: ForkServer | None,
         report: Callable[[str], None],
     ):
-        self.project, self.env, self.server, self._report = project, env, server, report
+        self.project, self.env, self._report = project, env, report
         self.failures: list[Failure] = []
-        self.errors: list[BaseException] = []
-        self._waiting: queue.SimpleQueue[list[Task]] = queue.SimpleQueue()
+        self._errors: list[BaseException] = []
+        self._waiting: queue.SimpleQueue[Sequence[Task]] = queue.SimpleQueue()
         for chapter in chapters:
             self._waiting.put(chapter)
         self._lock, self._stopped = threading.Lock(), threading.Event()
-        self._at_work: set[Worker] = set()
+        self._workers: list[Worker] = []
 
     def run(self, jobs: int) -> None:
         """Run everything; an interrupt ends every process at once."""
         import papermill  # noqa: F401 - before there are threads
 
-        threads = [threading.Thread(target=self._work) for _ in range(jobs)]
+        threads = [threading.Thread(target=self._lane) for _ in range(jobs)]
         for thread in threads:
             thread.start()
         try:
@@ -140,39 +121,34 @@ class _Crew:
         except BaseException:
             self._stopped.set()
             while any(thread.is_alive() for thread in threads):
-                for worker in tuple(self._at_work):
+                for worker in tuple(self._workers):
                     worker.stop()
                 time.sleep(0.05)
             raise
-        if self.errors:
-            raise self.errors[0]
+        if self._errors:
+            raise self._errors[0]
 
-    def _work(self) -> None:
-        while True:
-            try:
-                chapter = self._waiting.get_nowait()
-            except queue.Empty:
-                return
-            for task in chapter:
-                if self._stopped.is_set():
-                    return
-                try:
-                    self._run(task)
-                except BaseException as error:
-                    self.errors.append(error)
+    def _lane(self) -> None:
+        try:
+            with Worker(self.project, keep_models=1, env=self.env) as worker:
+                self._workers.append(worker)
+                while True:
+                    for task in self._waiting.get_nowait():
+                        if self._stopped.is_set():
+                            return
+                        self._run(task, worker)
+        except queue.Empty:
+            return
+        except BaseException as error:
+            self._errors.append(error)
 
-    def _run(self, task: Task) -> None:
+    def _run(self, task: Task, worker: Worker) -> None:
         self.report(f"{task.name}: running{', ' if task.why else ''}{task.why}")
         start = time.monotonic()
         failed = run_one.outputs(self.project, task.name).failed
         kept = failed.is_file()
         try:
-            with Worker(self.project, env=self.env, server=self.server) as worker:
-                self._at_work.add(worker)
-                try:
-                    run_one.run(self.project, task.name, task.parameters, worker=worker)
-                finally:
-                    self._at_work.discard(worker)
+            run_one.run(self.project, task.name, task.parameters, worker=worker)
         except IclnbError as error:
             if self._stopped.is_set():  # it did not fail, it was stopped
                 if not kept:

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from iclnb.run.forking import ForkServer, forks
+from iclnb.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from jupyter_client.manager import KernelManager
@@ -33,13 +33,12 @@ class Worker:
     """A process that runs notebooks, one after another, and keeps the models that they load.
 
     It is spoken to through sockets in a folder that no other user can read, where the system has such: then
-    not even a loopback network is needed. (A socket's path must be short, so they lie not in the checkout.)
+    not even a loopback network is needed. (A socket's path must be short, so this is a temporary folder.)
 
     Args:
         project: the working directory.
         keep_models: how many loaded models stay in memory from one notebook to the next.
         env: variables of its environment that differ from this process's.
-        server: where the process is forked; ``None``: it is started from nothing.
     """
 
     def __init__(
@@ -48,16 +47,15 @@ class Worker:
         *,
         keep_models: int = 0,
         env: Mapping[str, str] | None = None,
-        server: ForkServer | None = None,
     ):
-        self.project, self.keep_models = project, keep_models
-        self.env, self.server = env or {}, server
+        self.project, self.keep_models, self.env = project, keep_models, env or {}
+        self._package = ""
         self._manager: KernelManager | None = None
         self._sockets: tempfile.TemporaryDirectory | None = None
 
     @contextmanager
     def ready(self, results: Path) -> "Iterator[KernelManager]":
-        """The kernel with no variable of an earlier notebook in it.
+        """The kernel with no variable of an earlier notebook in it; a new one after a change of the package.
 
         After an error in the block, the next notebook gets a new process: a cell that was broken off may
         have left anything behind, as hooks on a model.
@@ -65,9 +63,11 @@ class Worker:
         Args:
             results: folder that the notebook writes its results to.
         """
-        if not self._emptied(results):
+        package = fingerprint(sorted((self.project / "iclnb").rglob("*.py")))
+        if package != self._package or not self._emptied(results):
             self.close()
             self._start(results)
+            self._package = package
         try:
             yield self._manager
         except BaseException:
@@ -117,24 +117,18 @@ class Worker:
     def _start(self, results: Path) -> None:
         self._sockets = tempfile.TemporaryDirectory(prefix="iclnb-")
         self._manager = _manager(Path(self._sockets.name))
-        if self.server is not None:
-            forks(self._manager, self.server)
         folders = {
             variable: str(Path(chosen).expanduser().resolve())
             for variable in ("ICLNB_DATA", "ICLNB_CACHE")
             if (chosen := os.environ.get(variable))  # the notebook's working directory is another
         }
         ours = {"ICLNB_RESULTS": str(results), "ICLNB_KEEP_MODELS": str(self.keep_models)}
-        self._manager.start_kernel(cwd=str(self.project), env={**environment(self.env), **folders, **ours})
-
-
-def environment(more: Mapping[str, str]) -> dict[str, str]:
-    """The environment of processes that notebooks run in."""
-    return {**os.environ, **QUIET, **more}
+        env = {**os.environ, **QUIET, **self.env, **folders, **ours}
+        self._manager.start_kernel(cwd=str(self.project), env=env)
 
 
 def _manager(sockets: Path) -> "KernelManager":
-    """A manager that remembers whom it gave a client, since those who are done leave theirs open."""
+    """A manager that can close the clients which it gave out, since papermill leaves its own open."""
     from ipykernel.kernelspec import get_kernel_dict
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import KernelManager

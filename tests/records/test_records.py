@@ -138,7 +138,7 @@ def test_the_command_plans_runs_and_skips(project):
         ("[[sweep", "cannot be read"),
         ('[[sweep]]\nnotebooks = ["00_study", "00_study"]', "two cells would write"),
         ('[[sweep]]\nnotebooks = ["00_study"]\nparameters = {data_seed = "x"}', "not a value for data_seed"),
-        ('[[sweep]]\nnotebooks = ["00_study"]\nparameters = {seed = 1}', "no parameter 'seed'"),
+        ('[[sweep]]\nnotebooks = ["00_study"]\nparameters = {seed = 1}', "unknown parameter 'seed'"),
     ],
 )
 def test_a_sweep_that_cannot_be_read_is_refused(project, text, message):

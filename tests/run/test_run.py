@@ -100,7 +100,7 @@ def test_a_killed_run_leaves_old_results_whole_and_no_kernel(project, number, st
     )
     kernel = int(wait_for(lambda: (project / "started").is_file() and (project / "started").read_text()))
     process.send_signal(number)
-    assert process.wait(timeout=60) == status, process.stderr.read()
+    assert process.wait(timeout=300) == status, process.stderr.read()
     process.stderr.close()
     assert made(project, "01_slow") == before
     assert wait_for(lambda: not alive(kernel)), "the kernel outlived its run"
