@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from iclnb.site import architectures_page, bench_page, explorer_runs
+from iclnb.site import architectures_page, bench, explorer_runs
 from iclnb.site.results import claim_rows, results_page
 from iclnb.site.results import runs as all_runs
 from iclnb.site.summary import front_page, reproduction_page
@@ -28,8 +28,8 @@ def write(project: Path, folder: Path, titles: Mapping[str, str]) -> None:
         "book/results.md": results_page.page(project, titles),
         "book/reproduction.md": reproduction_page.page(project, titles, runs, rows),
         "book/architectures.md": architectures_page.page(project),
-        "book/benchmark.md": bench_page.page(project),
-        "book/benchmark_gpu.md": bench_page.page(project, "cuda"),
+        "book/benchmark.md": bench.page(project),
+        "book/benchmark_gpu.md": bench.page(project, "cuda"),
         "downloads/claims.json": claim_rows.as_json(rows),
         "downloads/claims.csv": claim_rows.as_csv(rows),
     }

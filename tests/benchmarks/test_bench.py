@@ -11,7 +11,7 @@ import pytest
 import tiny
 
 from iclnb.llm import models
-from iclnb.site import bench_page, bench_record
+from iclnb.site import bench as bench_page
 
 HERE = Path(__file__).parent
 
@@ -71,7 +71,7 @@ def test_ways_agree_and_what_is_missing_is_said(bench, model, tmp_path, monkeypa
         assert rows[way, 240]["difference"] < 1e-5
     assert rows["one by one, eager", 8]["difference"] < 1e-5
     assert 0 < rows["posteriors, hmmlearn", 50]["difference"] < 1e-9
-    place = bench_record.recorded(tmp_path)
+    place = bench_page.recorded(tmp_path)
     place.parent.mkdir(parents=True)
     place.write_text(json.dumps(record | {"not_installed": {}}))
     assert "not installed" in bench_page.page(tmp_path)

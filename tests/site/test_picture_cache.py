@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from iclnb.site import bench_pictures, picture_cache
+from iclnb.site import bench, picture_cache
 
 SERIES = {"ours": [(10, 1.0), (20, 2.0)], "theirs": [(10, 3.0), (20, 9.0)]}
 
@@ -13,8 +13,8 @@ SERIES = {"ours": [(10, 1.0), (20, 2.0)], "theirs": [(10, 3.0), (20, 9.0)]}
 def draws(monkeypatch):
     """Counts figures that are made."""
     made = []
-    subplots = bench_pictures.plt.subplots
-    monkeypatch.setattr(bench_pictures.plt, "subplots", lambda **kw: made.append(1) or subplots(**kw))
+    subplots = bench.plt.subplots
+    monkeypatch.setattr(bench.plt, "subplots", lambda **kw: made.append(1) or subplots(**kw))
     return made
 
 
@@ -23,23 +23,21 @@ def told(page):
 
 
 def test_a_picture_is_drawn_once_for_the_same_data_and_code(tmp_path, draws, monkeypatch):
-    first = picture_cache.html(bench_pictures.growth, SERIES, tmp_path)
-    assert first == bench_pictures.growth(SERIES)._repr_html_()
-    assert picture_cache.html(bench_pictures.growth, dict(SERIES), tmp_path) == first
+    first = picture_cache.html(bench.growth, SERIES, tmp_path)
+    assert first == bench.growth(SERIES)._repr_html_()
+    assert picture_cache.html(bench.growth, dict(SERIES), tmp_path) == first
     assert len(draws) == 2
 
-    other = picture_cache.html(bench_pictures.growth, {**SERIES, "theirs": [(10, 3.0), (20, 8.0)]}, tmp_path)
+    other = picture_cache.html(bench.growth, {**SERIES, "theirs": [(10, 3.0), (20, 8.0)]}, tmp_path)
     assert len(draws) == 3 and "theirs 9" in told(first) and "theirs 8" in told(other)
 
     files = []
     monkeypatch.setattr(picture_cache, "fingerprint", lambda paths: files.extend(paths) or "changed code")
-    assert picture_cache.html(bench_pictures.growth, SERIES, tmp_path) == first
+    assert picture_cache.html(bench.growth, SERIES, tmp_path) == first
     assert len(draws) == 4
-    assert {"bench_pictures.py", "legible.py"} <= {path.name for path in files}
+    assert {"bench.py", "legible.py"} <= {path.name for path in files}
 
 
 def test_without_a_place_nothing_is_kept(draws):
-    assert picture_cache.html(bench_pictures.growth, SERIES, None) == picture_cache.html(
-        bench_pictures.growth, SERIES, None
-    )
+    assert picture_cache.html(bench.growth, SERIES, None) == picture_cache.html(bench.growth, SERIES, None)
     assert len(draws) == 2
