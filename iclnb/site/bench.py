@@ -49,8 +49,8 @@ NAMES = {
 }
 READ = """A time is the median of {rounds} rounds, with the fastest and the slowest; each way runs in a
 process of its own, and all take turns. *Times*: how many times as long as the first way of its group.
-*Power*: p where the time of all test points together grows as sizeᵖ, by least squares on logarithms, with how well a
-power law fits (95 %). Memory is what a run adds at its peak to the loaded model."""
+*Power*: p where the time of all test points together grows as sizeᵖ, by least squares on logarithms, with how
+well a power law fits (95 %). Memory is what a run adds at its peak to the loaded model."""
 
 
 def recorded(project: Path, device: str = "cpu") -> Path:
