@@ -2,15 +2,21 @@
 
 import json
 import math
+from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from bs4 import BeautifulSoup
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jaxtyping import Float
 from markdown_it import MarkdownIt
 from scipy.stats import norm, ttest_1samp
 
 from iclnb import claims, criteria, paths
+from iclnb.findings import Findings, variable
+from iclnb.ladders import Ladder, Rung
 from iclnb.stats import Estimate, exact, interval
 
 BOUND = st.integers(-5, 5).map(float)
@@ -66,11 +72,12 @@ def test_so_many_times_the_data_decide_an_undecided_claim(spread):
 def test_an_undecided_claim_says_what_it_wants():
     def shown(value, low, high):
         evidence = claims.Evidence(Estimate(value, low, high), 0.0, "chance")
-        return claims.Results("99_test", {}).claim("a", "a", claims.above(0), evidence)._repr_markdown_()
+        strips = claims.Results("99_test").claim("a", "a", claims.above(0), evidence)
+        return BeautifulSoup(strips._repr_html_(), "html.parser").select_one("tbody td:last-child").text
 
-    assert shown(1.0, -1.0, 3.0).endswith("Verdict: **inconclusive** (4 × the data would decide).")
-    assert shown(0.1, -1.0, 3.0).endswith("Verdict: **inconclusive** (at the margin itself).")
-    assert shown(1.0, 0.5, 3.0).endswith("Verdict: **supported**.")
+    assert shown(1.0, -1.0, 3.0) == "inconclusive (4 × the data would decide)"
+    assert shown(0.1, -1.0, 3.0) == "inconclusive (at the margin itself)"
+    assert shown(1.0, 0.5, 3.0) == "supported"
 
 
 def test_a_criterion_is_read_from_its_words():
@@ -100,7 +107,7 @@ def test_p_values_of_few_units_are_students():
 
 def proved(deviation, **settings):
     evidence = claims.Evidence(exact(deviation), 0.5, "one head less")
-    return claims.Results("99_test", {}).proved("p", "a = b", evidence, proof="99a, lemma", **settings)
+    return claims.Results("99_test").proved("p", "a = b", evidence, proof="99a, lemma", **settings).claims[0]
 
 
 def test_what_is_proved_is_checked_and_can_be_contradicted():
@@ -110,11 +117,11 @@ def test_what_is_proved_is_checked_and_can_be_contradicted():
     saved = right.to_json()
     assert saved["proof"] == "99a, lemma" and saved["p_value"] is None and "proof" not in first_claim()
     assert saved["criterion"] == "the largest deviation is at most 1e-12"
-    shown = right._repr_markdown_()
-    assert "**Proved** (ours): a = b" in shown and "Largest deviation -3e-13, tolerance 1e-12." in shown
+    shown = claims.Strips([right])._repr_html_()
+    assert "∎" in shown and "proof: 99a, lemma" in shown
     sampled = claims.Evidence(Estimate(0.0, -1.0, 1.0), 0.5, "one head less")
     with pytest.raises(ValueError, match="not an interval"):
-        claims.Results("99_test", {}).proved("p", "a = b", sampled, proof="99a")
+        claims.Results("99_test").proved("p", "a = b", sampled, proof="99a")
 
 
 def first_claim():
@@ -130,14 +137,16 @@ def results(**changes):
 
 
 def test_text_in_a_claim_stays_text():
-    made = claims.Results("99_test", {})
+    made = claims.Results("99_test")
     hostile = "<script> | `x` $y$ {doc}`z`\n\n# heading"
     found = claims.Evidence(exact(2.0), 1.0, hostile)
     shown = made.claim("one", hostile, claims.above(1), found, paper=hostile, section=hostile)
-    html = MarkdownIt().render(shown._repr_markdown_())
-    assert html.count("&lt;script&gt;") == 4 and "<script" not in html
-    assert not any(tag in html for tag in ("<h1", "<code", "<table"))
-    assert html.count("{doc}") == 4
+    page = BeautifulSoup(shown._repr_html_(), "html.parser")
+    assert not page.find_all(["script", "h1", "code"])
+    for place in (".statement", "p", "tbody td:nth-of-type(2)"):
+        assert hostile in page.select_one(place).text
+    page = MarkdownIt().render(shown._repr_markdown_())
+    assert "&lt;script&gt;" in page and not any(tag in page for tag in ("<script", "<h1", "<code", "<table"))
 
 
 def test_the_saved_file(tmp_path, monkeypatch):
@@ -145,11 +154,12 @@ def test_the_saved_file(tmp_path, monkeypatch):
     made = results()
     made.values.update(curve=np.arange(3.0), bad=[math.inf, 1], nested={"n": np.int64(2), "ok": True})
     saved = json.loads(made.save().read_text())
-    assert set(saved) == {"notebook", "parameters", "claims", "values", "provenance"}
+    assert saved["notebook"] == "99_test" and saved["name"] == "this run" and saved["ladder"] == []
     assert saved["parameters"] == {"k": 3, "task": "t"}
     assert saved["claims"] == [{
         "id": "one", "paper": "A", "section": "5.1", "statement": "x | y",
-        "criterion": "the whole interval lies above 1", "estimate": 2.0, "interval": [1.5, 2.5],
+        "criterion": "the whole interval lies above 1", "speaks": "neither",
+        "estimate": 2.0, "interval": [1.5, 2.5],
         "control": 1.0, "control_is": "no effect", "verdict": "supported",
         "p_value": pytest.approx(2 * norm.sf(1.96 * 2), rel=1e-3),
     }]  # fmt: skip
@@ -164,7 +174,7 @@ def test_a_claim_needs_its_own_id_and_without_a_control_decides_nothing():
         made.claim("one", "another", claims.above(1), claims.Evidence(exact(2.0), 1.0, "no effect"))
     without = results(control=math.nan).to_json()["claims"][0]
     assert without["control"] is None and without["verdict"] == "inconclusive"
-    assert "Control: n/a" in results(control=math.nan).claims[0]._repr_markdown_()
+    assert "n/a (no effect)" in results(control=math.nan)._repr_html_()
     assert results(estimate=exact(math.nan)).to_json()["claims"][0]["verdict"] == "inconclusive"
 
 
@@ -190,3 +200,50 @@ def test_replacing_a_folder(tmp_path):
             temporary.mkdir()
             (temporary / "page").write_text(content)
     assert (tmp_path / "site" / "page").read_text() == "new"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draws(Findings):
+    """Of a mean."""
+
+    x: Float[np.ndarray, " draw"] = variable("draws", unit="1")
+
+
+def mean(found):
+    if len(found.x) < 2:
+        raise claims.NothingToMeasure("two draws at least")
+    return claims.Evidence(interval(found.x, seed=0), 0.0, "no effect")
+
+
+def rung(name, x, path):
+    return Rung(name, Draws(x=x), SimpleNamespace(k=len(x)), {"model": {"name": name}}, {}, path)
+
+
+def test_a_claim_is_judged_for_every_run_of_the_ladder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    draws = {"big-7b": rng.normal(3, 1, 50), "small-1m": rng.normal(-3, 1, 50), "one-2m": np.ones(1)}
+    rungs = [rung(name, x, tmp_path / f"{name}.nc") for name, x in draws.items()]
+    ladder = Ladder("99_test", [rung("mine", rng.normal(0, 1, 8), None), *rungs])
+    assert list(ladder) == ["small-1M", "one-2M", "big-7B", "this run"]
+    made = claims.Results(ladder)
+    (claim,) = made.claim("mean", "above 0", claims.above(0), mean, paper="A", speaks="against").claims
+    for name, x in draws.items():
+        spelled = name[:-1] + name[-1].upper()
+        if len(x) > 1:
+            expected = ttest_1samp(x, 0).confidence_interval()
+            low, high = claim.judgements[spelled].estimate[1:]
+            assert (low, high) == (
+                pytest.approx(expected.low, rel=0.05),
+                pytest.approx(expected.high, rel=0.05),
+            )
+    verdicts = {name: one.verdict for name, one in claim.judgements.items()}
+    assert verdicts == {"small-1M": "not supported", "big-7B": "supported", "this run": "inconclusive"}
+    assert claim.left_out == {"one-2M": "two draws at least"}
+    made.value("draws", lambda one: len(one.x))
+    saved = json.loads(made.save(tmp_path).read_text())
+    assert [run["name"] for run in saved["ladder"]] == ["small-1M", "one-2M", "big-7B"]
+    assert [run["values"]["draws"] for run in saved["ladder"]] == [50, 1, 50]
+    assert saved["ladder"][2]["claims"][0]["speaks"] == "against"
+    assert saved["ladder"][1]["left_out"] == {"mean": "two draws at least"}
+    np.testing.assert_array_equal(Draws.load(tmp_path / "99_test.nc").x, ladder.here.x)

@@ -12,8 +12,11 @@ import pytest
 from packaging.requirements import Requirement
 from throwaway import ROOT
 
-GROUND = {"errors", "paths", "settings", "fingerprint"}
-BASE = GROUND | {"provenance", "stats", "display", "criteria", "claims", "figures", "kernel_regression"}
+GROUND = {"errors", "paths", "settings", "keys"}
+BASE = GROUND | {
+    "provenance", "store", "findings", "ladders", "stats", "display", "criteria", "claims", "figures",
+    "kernel_regression",
+}  # fmt: skip
 ROOMS = {
     "bayes": "01",
     "allocation": "02",
@@ -29,13 +32,16 @@ MAY_IMPORT = {
     "errors": set(),
     "paths": {"errors"},
     "settings": {"errors"},
-    "fingerprint": set(),
+    "keys": {"errors", "paths", "settings"},
     "provenance": GROUND,
+    "store": GROUND,
+    "findings": GROUND,
+    "ladders": GROUND | {"provenance", "store", "findings"},
     "stats": GROUND,
     "display": GROUND | {"stats"},
     "criteria": GROUND | {"stats"},
-    "claims": GROUND | {"provenance", "stats", "display", "criteria"},
-    "figures": GROUND | {"stats"},
+    "claims": GROUND | {"provenance", "stats", "display", "criteria", "figures", "ladders"},
+    "figures": GROUND | {"stats", "display"},
     "kernel_regression": GROUND,
     "llm": BASE,
     "bayes": BASE,
@@ -46,11 +52,10 @@ MAY_IMPORT = {
     "guess": BASE | {"llm", "lsa"},
     "mechanism": BASE | {"llm"},
     "api": BASE | {"llm"},
-    "publish": BASE | {"run", "llm"},
-    "run": BASE | {"publish"},
-    "records": BASE | {"publish", "run", "llm"},
-    "site": BASE | {"publish", "run", "records"},
-    "cli": BASE | {"publish", "run", "records", "site", "llm"},  # fetches what language models need
+    "run": BASE,
+    "records": BASE | {"run", "llm"},
+    "site": BASE | {"run", "records"},
+    "cli": BASE | {"run", "records", "site", "llm"},  # fetches what language models need
 }
 """What each part of the package may import from the others; mechanism below, rooms above."""
 
@@ -129,12 +134,12 @@ def test_notebooks_hold_choices_and_interpretation(name):
 
 @pytest.mark.parametrize("module", MODULES)
 def test_files_and_functions_can_be_read_in_one_sitting(module):
-    assert len(MODULES[module].read_text("utf-8").splitlines()) <= 280
+    assert len(MODULES[module].read_text("utf-8").splitlines()) <= 350
     functions = [n for n in ast.walk(TREES[module]) if isinstance(n, ast.FunctionDef)]
     long = {
         n.name: n.end_lineno - n.body[bool(ast.get_docstring(n))].lineno + 1 for n in functions if n.body[1:]
     }
-    assert not {name: lines for name, lines in long.items() if lines > 40}
+    assert not {name: lines for name, lines in long.items() if lines > 60}
 
 
 def test_no_two_modules_import_each_other():

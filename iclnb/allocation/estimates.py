@@ -1,89 +1,105 @@
 """The evidence of chapter 02: attention relative to uniform, for a trained model and for random weights."""
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from iclnb import stats
-from iclnb.allocation.groups import GROUPS, LABEL_CONTROL, LABELS
-from iclnb.allocation.measurements import Allocation
-from iclnb.claims import NOT_SUPPORTED, SUPPORTED, Claim, Evidence
-from iclnb.display import cell
-from iclnb.llm.depth import contrast
+from iclnb.allocation.findings import RANDOM, TRAINED, Allocation
+from iclnb.allocation.groups import LABEL_CONTROL, LABELS
+from iclnb.claims import Evidence
 from iclnb.stats import Estimate
 
-PerPrompt = Callable[[Allocation], Float[np.ndarray, " prompts"]]
-
-
-class Measured(NamedTuple):
-    """Attention of the model, and of the same architecture with random weights on the same prompts."""
-
-    learned: Allocation
-    random: Allocation
-
-    def evidence(self, number: PerPrompt, *, seed: int) -> Evidence:
-        """The mean over prompts of one number of each; its control are the random weights."""
-        estimate = stats.interval(number(self.learned), seed=seed)
-        return Evidence(estimate, float(number(self.random).mean()), "random weights, same prompts")
-
+PerPrompt = Callable[[str], Float[np.ndarray, " prompt"]]
+"""A number of every prompt, of the trained model or of random weights."""
 
 Layers = Int[np.ndarray, " chosen"]
 
-
-def share(found: Measured, group: str, layers: Layers | None = None, *, seed: int) -> Evidence:
-    """Attention on a group relative to uniform, over some layers or all."""
-    return found.evidence(lambda one: one.ratio[group][:, _all(layers)].mean(1), seed=seed)
+CONTROL = "random weights, same prompts"
 
 
-def share_outside(found: Measured, group: str, layers: Layers, *, seed: int) -> Evidence:
-    """Attention on a group relative to uniform, over all layers but some."""
-    return found.evidence(lambda one: np.delete(one.ratio[group], layers, axis=1).mean(1), seed=seed)
+def share(found: Allocation, group: str, layers: Layers | None = None, *, seed: int) -> Evidence:
+    """Attention on a group relative to uniform, over some layers or all; random weights on the same prompts."""
+    where = slice(None) if layers is None else layers
+    return _against_random(lambda reader: found.of(reader, group)[:, where].mean(1), seed)
 
 
-def more_than_elsewhere(found: Measured, group: str, layers: Layers, *, seed: int) -> Evidence:
-    """Attention on a group relative to uniform: mean over some layers less mean over all the others."""
-    return found.evidence(lambda one: contrast(one.ratio[group], layers), seed=seed)
-
-
-def labels_over_texts(found: Measured, layers: Layers, *, seed: int) -> Evidence:
-    """Attention on labels less that on as many tokens of the same demonstrations' texts, over some layers."""
-    return found.evidence(
-        lambda one: (one.ratio[LABELS] - one.ratio[LABEL_CONTROL])[:, layers].mean(1), seed=seed
+def times_elsewhere(found: Allocation, group: str, layers: Layers, *, seed: int) -> Evidence:
+    """Attention on a group over some layers, as a multiple of that over all the others."""
+    return _ratio(
+        lambda reader: found.of(reader, group)[:, layers].mean(1),
+        lambda reader: np.delete(found.of(reader, group), layers, axis=1).mean(1),
+        seed,
     )
 
 
-def by_layer(found: Allocation, *, seed: int) -> dict[str, Estimate]:
-    """For each group its attention relative to uniform in every layer."""
-    return {name: stats.interval(found.ratio[name], seed=seed) for name in GROUPS}
+def times_texts(found: Allocation, layers: Layers, *, seed: int) -> Evidence:
+    """Attention on labels over some layers, as a multiple of that on as many tokens of their texts."""
+    return _ratio(
+        lambda reader: found.of(reader, LABELS)[:, layers].mean(1),
+        lambda reader: found.of(reader, LABEL_CONTROL)[:, layers].mean(1),
+        seed,
+    )
 
 
-def windows(ratio: Float[np.ndarray, "prompts layers"], width: int) -> Float[np.ndarray, " starts"]:
-    """Mean ratio of every window of ``width`` neighbouring layers, by its first layer."""
-    return np.lib.stride_tricks.sliding_window_view(ratio.mean(0), width).mean(-1)
+def share_of_all_layers(found: Allocation, group: str, layers: Layers, *, seed: int) -> Evidence:
+    """Of the attention on a group, summed over layers, the part that falls into some of them."""
+
+    def part(reader: str) -> Float[np.ndarray, " prompt"]:
+        ratio = found.of(reader, group)
+        return ratio[:, layers].sum(1) / ratio.sum(1)
+
+    return _against_random(part, seed)
 
 
-def answer(claims: Sequence[Claim]) -> str:
-    """The chapter's answer in Markdown, in words that follow from the verdicts."""
-    by_id = {claim.id: claim for claim in claims}
-    lines = [
-        ("The end of the query", "query-end-first-layers", "more in the first layers than in the others"),
-        ("The first token", "first-token", "more than its uniform share"),
-        ("Label words", "labels-middle-layers", "more than their uniform share in the middle layers"),
-        ("Label words", "labels-not-texts", "more than other tokens of the same demonstrations there"),
+def window_overlap(found: Allocation, *, seed: int, draws: int = 400) -> Evidence:
+    """How much of the window that attends most to labels lies within the paper's, both of the same width.
+
+    The interval is the percentile bootstrap over prompts: the window is chosen anew in every draw. The control
+    is the mean over all windows, as if every depth were as likely.
+    """
+    labels, middle = found.of(TRAINED, LABELS), found.middle
+    width = len(middle)
+    overlaps = np.array(
+        [np.isin(np.arange(start, start + width), middle).mean() for start in range(found.layers - width + 1)]
+    )
+    windows = np.lib.stride_tricks.sliding_window_view(labels, width, axis=1).mean(-1)
+    rng = np.random.default_rng(seed)
+    drawn = [
+        overlaps[windows[rng.integers(len(labels), size=len(labels))].mean(0).argmax()] for _ in range(draws)
     ]
-    sentences = [f"- {_sentence(who, by_id[id], what)}" for who, id, what in lines]
-    return "\n".join(["**Answer.** Of the last token's attention:", "", *sentences])
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    value = float(overlaps[windows.mean(0).argmax()])
+    estimate = Estimate(value, min(low, value), max(high, value))
+    return Evidence(estimate, float(overlaps.mean()), "a window at any depth")
 
 
-def _sentence(who: str, claim: Claim, what: str) -> str:
-    verb = {SUPPORTED: "draws", NOT_SUPPORTED: "does *not* draw"}.get(claim.verdict, "may or may not draw")
-    if who.endswith("words"):
-        verb = verb.replace("draws", "draw").replace("does", "do")
-    kind = "difference" if claim.id in ("query-end-first-layers", "labels-not-texts") else "ratio to uniform"
-    return f"{who} {verb} {what} ({kind} {cell(claim.estimate)}; random weights {cell(claim.control)})."
+def by_layer(found: Allocation, reader: str, group: str, *, seed: int) -> Estimate:
+    """Attention on a group relative to uniform in every layer."""
+    return stats.interval(found.of(reader, group), seed=seed)
 
 
-def _all(layers: Layers | None) -> Layers | slice:
-    return slice(None) if layers is None else layers
+def best_window(found: Allocation, *, width: int) -> tuple[float, float, float]:
+    """The ``width`` neighbouring layers that attend most to labels.
+
+    Returns:
+        Relative depth of the first and behind the last of them, and their ratio to uniform.
+    """
+    means = np.lib.stride_tricks.sliding_window_view(found.of(TRAINED, LABELS).mean(0), width).mean(-1)
+    start = int(means.argmax())
+    return start / found.layers, (start + width) / found.layers, float(means[start])
+
+
+def _ratio(above: PerPrompt, below: PerPrompt, seed: int) -> Evidence:
+    """A ratio of geometric means over prompts, so that its interval stays positive; random weights beside."""
+    logarithms = {reader: np.log(above(reader) / below(reader)) for reader in (TRAINED, RANDOM)}
+    estimate = stats.interval(logarithms[TRAINED], seed=seed)
+    ratio = Estimate(*(float(np.exp(part)) for part in estimate)).with_degrees(estimate.degrees)
+    return Evidence(ratio, float(np.exp(logarithms[RANDOM].mean())), CONTROL)
+
+
+def _against_random(number: PerPrompt, seed: int) -> Evidence:
+    """The mean over prompts; its control are random weights on the same prompts."""
+    estimate = stats.interval(number(TRAINED), seed=seed)
+    return Evidence(estimate, float(number(RANDOM).mean()), CONTROL)

@@ -1,62 +1,125 @@
-"""Pictures of attention: the averaged map, one prompt, depth profiles with their controls."""
+"""Pictures of attention: depth profiles with their controls, label heads, averaged maps, one prompt."""
 
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.ticker import FuncFormatter
 
 from iclnb import figures
+from iclnb.allocation import estimates
 from iclnb.allocation.alignment import label_positions
-from iclnb.allocation.groups import FIRST_TOKEN, LABEL_CONTROL, LABELS, QUERY_END
-from iclnb.allocation.measurements import Allocation
+from iclnb.allocation.findings import RANDOM, TRAINED, Allocation
+from iclnb.allocation.groups import FIRST_TOKEN, GROUPS, LABEL_CONTROL, LABELS, QUERY_END
 from iclnb.display import number
 from iclnb.figures import Picture
+from iclnb.llm.depth import FIRST, MIDDLE
 from iclnb.llm.prompts import Prompt
-from iclnb.llm.reader import Reader
-from iclnb.stats import Estimate
+
+PANELS = {LABELS: MIDDLE, QUERY_END: FIRST, FIRST_TOKEN: None}
+"""The groups drawn in :func:`depth_profiles`, each with the depths that a claim names."""
 
 
 @figures.picture
-def averaged_map(
-    found: Allocation, k: int, *, shown_layers: dict[str, Int[np.ndarray, " layers"]]
-) -> Picture:
-    """The averaged map as multiples of uniform attention, one line per head (paper A, figure 2).
+def depth_profiles(ladder: Mapping[str, Allocation], *, seed: int) -> Picture:
+    """Attention relative to uniform by depth, a line for each run, a panel for each place it goes to.
 
-    Args:
-        found: of prompts with ``k`` demonstrations; its first layer is drawn on top.
-        k: demonstrations, whose labels are marked above.
-        shown_layers: name -> layers in which the alternative text gives the labels' attention.
+    Below the lines stand their controls: other tokens of the same demonstrations for labels, and in every panel
+    the largest of all runs with random weights.
     """
-    layers, heads, positions = found.map.shape
-    figure, axes = plt.subplots(figsize=(7.4, 5.4))
-    _heat(figure, axes, found.map.reshape(layers * heads, positions) * positions, "times the mean position")
-    _mark(axes, label_positions(k))
-    blocks = np.arange(0, layers, max(1, layers // 10))
-    axes.set_yticks((blocks + 0.5) * heads - 0.5, [str(block) for block in blocks])
-    axes.set(xlabel="position in the prompt (texts rescaled)", ylabel="layer (one line per head)")
-    words = " and ".join(
-        f"{number(float(found.ratio[LABELS][:, where].mean()))} times in the {name} ones"
-        for name, where in shown_layers.items()
+    figure, all_axes = plt.subplots(1, len(PANELS), figsize=(8.6, 3.6), sharey=True)
+    for axes, (group, shaded) in zip(all_axes, PANELS.items(), strict=True):
+        for name, line in figures.rung_styles(ladder).items():
+            found = ladder[name]
+            depth = np.arange(found.layers) / found.layers
+            one = estimates.by_layer(found, TRAINED, group, seed=seed)
+            figures.band(axes, depth, one, name, markevery=max(1, found.layers // 6), **line)
+            if group == LABELS:
+                texts = estimates.by_layer(found, TRAINED, LABEL_CONTROL, seed=seed)
+                axes.plot(depth, texts.value, linewidth=0.8, color="0.6", zorder=1, label="_texts")
+        axes.axhline(1, color="0.4", linewidth=0.8)
+        most = max(float(found.of(RANDOM, group).mean(0).max()) for found in ladder.values())
+        axes.axhline(most, **figures.CONTROL | {"marker": ""}, label="random weights, at most")
+        if shaded is not None:
+            axes.axvspan(*shaded, color="0.9", zorder=0)
+        axes.set(title=group, xlabel="relative depth", yscale="log")
+    all_axes[0].set_ylabel("attention relative to uniform")
+    all_axes[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    all_axes[-1].legend(fontsize=8)
+    peaks = "; ".join(
+        f"{name}: labels at most {number(float(one.of(TRAINED, LABELS).mean(0).max()), 2)} times their uniform "
+        f"share, at depth {number(int(one.of(TRAINED, LABELS).mean(0).argmax()) / one.layers, 2)}"
+        for name, one in ladder.items()
     )
     return Picture(
         figure,
-        alt=f"Labels draw, of their uniform share, {words}: attention of {layers} layers by {heads} heads.",
-        caption="Attention of the last token, averaged over prompts. Labels y are marked above.",
+        alt=f"Labels draw most attention around and behind the middle. {peaks}.",
+        caption="How many times its uniform share each place draws, by depth; bands are 95 % intervals over "
+        "prompts. 1 means no preference. Shaded: the depths that the paper names. Grey lines: other tokens of "
+        "the same demonstrations.",
     )
 
 
 @figures.picture
-def one_prompt(reader: Reader, prompt: Prompt) -> Picture:
+def label_heads(ladder: Mapping[str, Allocation]) -> Picture:
+    """Every head's attention on labels by depth: whether all heads of a layer share it, or a few have it."""
+    figure, all_axes = plt.subplots(
+        1, len(ladder), figsize=(8.6, 2.9), sharey=True, sharex=True, squeeze=False
+    )
+    told = []
+    for axes, (name, found) in zip(all_axes[0], ladder.items(), strict=True):
+        ratio = found.by_head[GROUPS.index(LABELS)]
+        depth = np.repeat(np.arange(found.layers) / found.layers, ratio.shape[1])
+        axes.axvspan(*MIDDLE, color="0.9", zorder=0)
+        axes.axhline(1, color="0.4", linewidth=0.8)
+        axes.scatter(depth, np.maximum(ratio, 0.05).ravel(), s=6, color="#1b1b1b", alpha=0.6)
+        axes.set(title=name, xlabel="relative depth", yscale="log")
+        told.append(
+            f"{name}: half of the middle heads above {number(float(np.median(ratio[found.middle])), 2)}"
+        )
+    all_axes[0, 0].set_ylabel("times uniform share")
+    all_axes[0, 0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    return Picture(
+        figure,
+        alt=f"Heads differ widely in how much attention they give to labels. {'; '.join(told)}.",
+        caption="A dot for each head: how many times their uniform share labels draw there. Shaded: the paper's "
+        "middle layers.",
+    )
+
+
+@figures.picture
+def averaged_maps(ladder: Mapping[str, Allocation]) -> Picture:
+    """The averaged map of every run as multiples of uniform attention (paper A, figure 2, heads averaged)."""
+    figure, all_axes = plt.subplots(len(ladder), 1, figsize=(7.4, 1.7 * len(ladder) + 0.6), squeeze=False)
+    for axes, (name, found) in zip(all_axes[:, 0], ladder.items(), strict=True):
+        image = _heat(axes, found.map * found.map.shape[1])
+        axes.set(title=name, ylabel="layer")
+        axes.set_xticks(label_positions(found.k), [f"$y_{{{i + 1}}}$" for i in range(found.k)], fontsize=7)
+    figure.colorbar(image, ax=all_axes[:, 0].tolist(), label="times the mean position", format=_PLAIN)
+    where = "; ".join(
+        f"{name}: {number(float(found.of(TRAINED, LABELS)[:, found.middle].mean()), 2)} times in the middle layers"
+        for name, found in ladder.items()
+    )
+    return Picture(
+        figure,
+        alt=f"Columns of labels stand out from the text between them. {where}.",
+        caption="Attention of the last token on positions that all prompts share, averaged over prompts and "
+        "heads. Labels y are marked below.",
+    )
+
+
+@figures.picture
+def one_prompt(attention: Float[np.ndarray, "layers heads tokens"], prompt: Prompt) -> Picture:
     """One prompt's last-token attention by layer, heads averaged, as multiples of uniform attention."""
-    _, rows = next(reader.attention([prompt]))
-    by_layer = rows.mean(1)
-    figure, axes = plt.subplots(figsize=(7.4, 3.2))
-    _heat(figure, axes, by_layer * by_layer.shape[1], "times uniform")
+    by_layer = attention.mean(1)
+    figure, axes = plt.subplots(figsize=(7.4, 3.0))
+    figure.colorbar(
+        _heat(axes, by_layer * by_layer.shape[1]), ax=axes, label="times uniform", pad=0.02, format=_PLAIN
+    )
     _mark(axes, [span.start for span in prompt.y])
     axes.set(xlabel="token", ylabel="layer")
     on_labels = sum(by_layer[:, list(y.tokens)].sum(-1).mean() for y in prompt.y)
@@ -69,58 +132,12 @@ def one_prompt(reader: Reader, prompt: Prompt) -> Picture:
     )
 
 
-PANELS = {"labels": (LABELS, LABEL_CONTROL), "end of the query": (QUERY_END,), "first token": (FIRST_TOKEN,)}
-"""Title of each panel of :func:`depth_profiles`, and the groups drawn in it."""
+_PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
 
 
-@figures.picture
-def depth_profiles(
-    learned: Mapping[str, Estimate],
-    random: Mapping[str, Estimate],
-    *,
-    first: Int[np.ndarray, " layers"],
-    middle: Int[np.ndarray, " layers"],
-) -> Picture:
-    """Ratio to uniform by layer, trained beside random weights, a panel for each place attention goes to.
-
-    Args:
-        learned: for each group of tokens its ratio by layer, with intervals.
-        random: the same of the model with random weights.
-        first, middle: the layers that the claims about the query's end and about labels name, shaded.
-    """
-    figure, all_axes = plt.subplots(1, len(PANELS), figsize=(8.6, 3.4), sharey=True)
-    shaded = dict(zip(PANELS, (middle, first), strict=False))
-    for axes, (title, names) in zip(all_axes, PANELS.items(), strict=True):
-        for name, line in zip(names, figures.SERIES, strict=False):
-            figures.band(axes, np.arange(len(learned[name].value)), learned[name], name, **line)
-        control = random[names[0]]
-        figures.band(axes, np.arange(len(control.value)), control, "random weights", **figures.CONTROL)
-        if title in shaded:
-            axes.axvspan(shaded[title].min() - 0.5, shaded[title].max() + 0.5, color="0.9", zorder=0)
-        axes.axhline(1, color="0.4", linewidth=0.8)
-        axes.set(title=title, xlabel="layer", yscale="log")
-        axes.legend(fontsize=8)
-    all_axes[0].set_ylabel("attention relative to uniform")
-    peaks = [
-        f"{name} at most {number(float(one.value.max()))} (layer {one.value.argmax()}), with random weights "
-        f"{number(float(random[name].value.max()))}"
-        for name, one in learned.items()
-    ]
-    most = max(learned, key=lambda name: learned[name].value.max()).capitalize()
-    all_axes[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    return Picture(
-        figure,
-        alt=f"{most} draw most, relative to uniform: {'; '.join(peaks)}.",
-        caption="Attention relative to uniform (95 % intervals over prompts). Shaded: the claims' layers.",
-    )
-
-
-def _heat(figure: Figure, axes: Axes, ratio: Float[np.ndarray, "rows columns"], label: str) -> None:
-    image = axes.imshow(ratio, aspect="auto", norm=LogNorm(0.03, 30), interpolation="nearest")
-    figure.colorbar(
-        image, ax=axes, label=label, pad=0.02, format=FuncFormatter(lambda value, _: f"{value:g}")
-    )
+def _heat(axes: Axes, ratio: Float[np.ndarray, "rows columns"]) -> AxesImage:
     axes.grid(False)
+    return axes.imshow(ratio, aspect="auto", norm=LogNorm(0.03, 30), interpolation="nearest")
 
 
 def _mark(axes: Axes, where: Sequence[int]) -> None:

@@ -41,7 +41,7 @@ def run(
     time_limit: float | None,
 ) -> None:
     """Run the notebook NAME; old results stay whole unless every cell succeeds."""
-    from iclnb.publish import records
+    from iclnb.records import records
     from iclnb.run import notebooks, run_one
 
     if record and output:
@@ -50,8 +50,7 @@ def run(
     source = notebooks.source(project, name)
     values = notebooks.check(source.stem, notebooks.parameters(source), given)
     if record:
-        limits = {"allow_changes": allow_changes, "time_limit": time_limit}
-        path = records.make(project, records.Cell(source.stem, values), **limits)
+        path = records.make(project, records.Cell(source.stem, values), allow_changes=allow_changes)
     else:
         to = run_one.outputs(project, source.stem, output)
         path = run_one.run(project, source.stem, values, to=to, time_limit=time_limit)

@@ -53,8 +53,7 @@ def status(check: bool) -> None:
 @click.option("--allow-changes", is_flag=True, help="Record in spite of uncommitted changes.")
 def sweep(file: Path, dry_run: bool, executor: str, allow_changes: bool, **resources: Any) -> None:
     """Run the table of notebooks, models, tasks and seeds in FILE; what is fresh is skipped."""
-    from iclnb.publish import records
-    from iclnb.records import executors
+    from iclnb.records import executors, records
     from iclnb.records import sweep as sweeps
 
     project = paths.checkout()

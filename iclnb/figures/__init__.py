@@ -4,6 +4,7 @@ import base64
 import functools
 import html
 import io
+import itertools
 import pickle
 import struct
 import textwrap
@@ -235,6 +236,13 @@ def picture(draw: Callable[..., Picture]) -> Callable[..., Picture]:
         return made
 
     return styled
+
+
+def rung_styles(names: Iterable[str], here: str = "this run") -> dict[str, dict[str, object]]:
+    """A line's look for every run of a ladder: recorded ones filled, this run hollow and last."""
+    recorded = [name for name in names if name != here]
+    styles = dict(zip(recorded, itertools.cycle(SERIES[1:]), strict=False))
+    return styles | {here: SERIES[0] | {"markerfacecolor": "white"}}
 
 
 def band(axes: Axes, x: Float[np.ndarray, " points"], estimate: Estimate, label: str, **line: object) -> None:

@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from iclnb.fingerprint import of_modules
 from iclnb.heads.interventions import Head
+from iclnb.keys.fingerprint import of_modules
 from iclnb.llm.attention import CaptureError, Edit
 from iclnb.llm.attention.direct_path import FinalNorm, check_writing, direct_logits, unembedding
 from iclnb.llm.demonstrations import Prompts
@@ -25,7 +25,7 @@ from iclnb.llm.label_words import continuations
 from iclnb.llm.passes import Reading
 from iclnb.llm.prompts import Wording
 from iclnb.llm.reader import Reader
-from iclnb.llm.store import Arrays
+from iclnb.store import Arrays
 
 DIRECT: Final = "direct: what the heads write"
 LATER: Final = "indirect: what later layers write"

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from iclnb.errors import IclnbError
-from iclnb.fingerprint import of_modules
+from iclnb.keys.fingerprint import of_modules
 from iclnb.llm.attention import Edit, SharedPrefix
 from iclnb.llm.passes import Alter
 from iclnb.llm.prompts import Prompt, Span

@@ -21,6 +21,9 @@ Alter = Callable[[SharedPrefix, Prompt], SharedPrefix]
 
 An edit or an alteration may have a ``key``, a text that says what it does: then what is measured is kept."""
 
+TOGETHER = 64
+"""Prompts of a batch at most. A pass reads as many of them at once as memory allows."""
+
 _REMEMBERED = 32
 """Demonstration sets whose keys and values are kept in memory; the one not used for longest goes first."""
 
@@ -62,8 +65,9 @@ class Passes:
     ) -> Iterator[tuple[list[int], Callable[[], Iterator[Reading]]]]:
         """Batches of prompts, each with a function that reads it.
 
-        Queries of one length stand together. Demonstrations are read when the first batch that shares them
-        is.
+        A batch holds up to :data:`TOGETHER` prompts that share demonstrations, in the order given: what is
+        together depends on the prompts alone, and not on memory or the size of a pass. Demonstrations are
+        read when the first batch that shares them is.
 
         Args:
             prompts: in any order; a prompt that shares nothing is its own prefix but for its last token.
@@ -81,13 +85,8 @@ class Passes:
         with tqdm(total=len(prompts), desc="reading", unit="prompt", disable=None) as bar:
             for group, tokens in _groups(prompts):
                 prefix = self._once(prompts, group, tokens, alter)
-                by_length = sorted(group, key=lambda i: len(prompts[i].input_ids))
-                longest = len(prompts[by_length[-1]].input_ids)
-                size = queries_at_once(
-                    self.loaded.model, prefix=tokens, suffix=longest - tokens, most=self.batch_size
-                )
-                for start in range(0, len(by_length), size):
-                    batch = by_length[start : start + size]
+                for start in range(0, len(group), TOGETHER):
+                    batch = group[start : start + TOGETHER]
                     yield batch, partial(self._read, prompts, batch, tokens, prefix, attention, edit)
                     bar.update(len(batch))
 
@@ -100,13 +99,18 @@ class Passes:
         attention: bool,
         edit: Edit | None,
     ) -> Iterator[Reading]:
-        """One pass over the queries of a batch on top of what they share."""
-        padding = padding_id(self.loaded.model, self.loaded.tokenizer)
-        ids, mask = collate([prompts[i].input_ids[tokens:] for i in batch], padding)
-        rows, logs = attend(self.loaded.model, prefix(), ids, mask, attention=attention, edit=edit)
-        for place, i in enumerate(batch):
-            own = None if rows is None else rows[:, place, :, : len(prompts[i].input_ids)].numpy()
-            yield Reading(i, own, logs[place].numpy())
+        """Passes over the queries of a batch on top of what they share; those of one length together."""
+        model, padding = self.loaded.model, padding_id(self.loaded.model, self.loaded.tokenizer)
+        by_length = sorted(batch, key=lambda i: len(prompts[i].input_ids))
+        longest = len(prompts[by_length[-1]].input_ids)
+        size = queries_at_once(model, prefix=tokens, suffix=longest - tokens, most=self.batch_size)
+        for start in range(0, len(by_length), size):
+            together = by_length[start : start + size]
+            ids, mask = collate([prompts[i].input_ids[tokens:] for i in together], padding)
+            rows, logs = attend(model, prefix(), ids, mask, attention=attention, edit=edit)
+            for place, i in enumerate(together):
+                own = None if rows is None else rows[:, place, :, : len(prompts[i].input_ids)].numpy()
+                yield Reading(i, own, logs[place].numpy())
 
     def _once(
         self, prompts: Sequence[Prompt], group: list[int], tokens: int, alter: Alter | None

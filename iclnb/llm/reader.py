@@ -1,6 +1,8 @@
 """The one door to a language model: what it answers, and looks at, after each of many prompts."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -16,10 +18,9 @@ from iclnb.llm.kernel_weights import KernelWeights, Variant, kernel_weights
 from iclnb.llm.label_words import Continuations, continuations
 from iclnb.llm.limits import check_readable, padding_id
 from iclnb.llm.loaded import LoadedModel
-from iclnb.llm.loading import model_cache, models
 from iclnb.llm.passes import Alter, Passes, Reading
 from iclnb.llm.prompts import Prompt, Wording, collate, tokenise
-from iclnb.llm.store import Arrays, Store
+from iclnb.store import Arrays, Store
 
 Reduce = Callable[[list[Reading]], Arrays]
 """From the readings of one batch to the arrays that are kept of it."""
@@ -43,13 +44,9 @@ class Reader:
         self._passes = Passes(loaded, batch_size)
 
     @classmethod
-    def load(cls, name: str = models.PACKAGED, *, batch_size: int = 16, **where: Any) -> "Reader":
-        """A reader of a model by name that keeps its measurements (:class:`iclnb.llm.store.Store`).
-
-        Further arguments and errors as :func:`iclnb.llm.models.load`; ``FASTEST`` is the default ``dtype``.
-        """
-        loaded = model_cache.load(name, **where | {"dtype": where.get("dtype") or models.FASTEST})
-        return cls(loaded, batch_size=batch_size, store=Store(loaded.origin))
+    def load(cls, *name: str, **where: Any) -> "Reader":
+        """The same as :func:`iclnb.llm.loading.readers.load_reader`, for chapters that have not moved."""
+        return import_module("iclnb.llm.loading.readers").load_reader(*name, **where)
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -230,7 +227,7 @@ class Reader:
             prompts: in any order.
             reduce: from the readings of a batch (:attr:`Reading.index` is the place among ``prompts``) to the
                 arrays to keep.
-            what: names the measurement with all that ``reduce`` depends on besides the readings.
+            what: a name of the measurement, then all that ``reduce`` depends on besides the readings.
             reading: ``attention``, ``edit`` and ``alter`` as in :meth:`read`.
 
         Yields:
@@ -239,16 +236,15 @@ class Reader:
         edits = [reading[name] for name in ("edit", "alter") if reading.get(name) is not None]
         keys = [getattr(edit, "key", None) for edit in edits]
         store = None if None in keys else self.store
+        modules = [__name__, *(_module(part) for part in (reduce, *edits))]
+        label, *content = what
         for indices, readings in self._passes.batches(prompts, **reading):
+            reduced = partial(_reduced, reduce, readings)
             if store is None:
-                yield indices, reduce(list(readings()))
+                yield indices, reduced()
                 continue
-            key = store.key((*what, *keys), [_content(prompts[i]) for i in indices])
-            arrays = store.load(key)
-            if arrays is None:
-                arrays = reduce(list(readings()))
-                store.save(key, arrays)
-            yield indices, arrays
+            content_of = [*content, *keys, *(_content(prompts[i]) for i in indices)]
+            yield indices, store.kept(label, content_of, reduced, modules=modules)
 
     def _answers(self, words: Continuations, **edits: Any) -> Float[np.ndarray, "prompts words"]:
         """Log-probabilities of whole label words, from passes over their contexts."""
@@ -273,6 +269,15 @@ class Reader:
     @property
     def _padding(self) -> int:
         return padding_id(self.loaded.model, self.tokenizer)
+
+
+def _reduced(reduce: Reduce, readings: Callable[[], Iterator[Reading]]) -> Arrays:
+    return reduce(list(readings()))
+
+
+def _module(part: Any) -> str:
+    """Where the code of a reduction or of an edit stands."""
+    return getattr(part, "func", part).__module__
 
 
 def _content(prompt: Prompt) -> tuple:

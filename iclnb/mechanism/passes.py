@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Float
 from tqdm import tqdm
 
-from iclnb.fingerprint import of_modules
 from iclnb.llm.attention import SharedPrefix, last_token_attention, prepare
 from iclnb.llm.attention.residual_hooks import Intervention, Observed, extend, observe
 from iclnb.llm.kernel_weights import kernel_weights
@@ -19,16 +18,6 @@ from iclnb.llm.prompts import Prompt, Span, collate, label_tokens
 from iclnb.llm.reader import Reader
 from iclnb.mechanism import flow, own_weights
 from iclnb.mechanism.material import OPPOSITE, Material, Repeated
-
-_CODE = (
-    "iclnb.llm.attention.direct_path",
-    "iclnb.llm.attention.residual_hooks",
-    "iclnb.llm.attention.residual_stream",
-    "iclnb.mechanism.flow",
-    "iclnb.mechanism.own_weights",
-    "iclnb.mechanism.passes",
-)
-"""What a shard depends on, besides the code of the reader (:mod:`iclnb.llm.store`)."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +60,7 @@ def shard(
     if reader.store is None:
         return measure()
     rows = [(p.input_ids, p.x, p.y, p.query, p.labels) for p in prompts]
-    key = reader.store.key(("mechanism", of_modules(_CODE), *what), rows)
-    arrays = reader.store.load(key)
-    if arrays is None:
-        arrays = measure()
-        reader.store.save(key, arrays)
-    return dict(arrays)
+    return reader.store.kept(f"mechanism {what[0]}", [*what[1:], *rows], measure, modules=[__name__])
 
 
 def run_sets(reader: Reader, material: Material, *, depths: int) -> Runs:

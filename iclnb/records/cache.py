@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from iclnb import paths
+from iclnb import paths, store
 from iclnb.errors import IclnbError
-from iclnb.llm import store
 
 MEASUREMENTS, MODEL, TEXT = "measurements", "model", "text"
 
@@ -31,12 +30,11 @@ class Kept(NamedTuple):
 
 def contents() -> Iterator[Kept]:
     """Everything in the cache: measurements by model, then what was fetched."""
-    models: dict[str, list[store.Contents]] = {}
-    for found in store.contents():
-        models.setdefault(found.model, []).append(found)
-    for model, found in sorted(models.items()):
-        files, size = sum(each.shards for each in found), sum(each.size for each in found)
-        yield Kept(MEASUREMENTS, " ".join(model.split()), files, size)
+    sizes: dict[str, list[int]] = {}
+    for shard in store.shards():
+        name = shard.about["model"] or shard.about["what"]
+        sizes.setdefault(" ".join(name.split()), []).append(shard.path.stat().st_size)
+    yield from (Kept(MEASUREMENTS, name, len(each), sum(each)) for name, each in sorted(sizes.items()))
     for folder in sorted(path for path in paths.cache_dir().glob("*") if path.is_dir()):
         if folder == store.root():
             continue
@@ -51,17 +49,16 @@ def clear() -> str:
     Raises:
         IclnbError: if some of them could not be removed.
     """
-    found = list(store.contents())
+    found = [shard.path.stat().st_size for shard in store.shards()]
     store.clear()
-    if left := list(store.contents()):
+    if left := list(store.shards()):
         raise IclnbError(
-            f"{sum(each.shards for each in left)} files of {store.root()} could not be removed; "
+            f"{len(left)} files of {store.root()} could not be removed; "
             "see who may write there, or whether a run is at work"
         )
     if not found:
         return f"no measurements in {store.root()}"
-    files, size = sum(each.shards for each in found), sum(each.size for each in found)
-    return f"removed {files} files of measurements, {megabytes(size)}, from {store.root()}"
+    return f"removed {len(found)} files of measurements, {megabytes(sum(found))}, from {store.root()}"
 
 
 def megabytes(size: int) -> str:

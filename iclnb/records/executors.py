@@ -8,9 +8,8 @@ from typing import Any
 import click
 
 from iclnb.errors import IclnbError
-from iclnb.publish import records
-from iclnb.publish.records import Cell
-from iclnb.records import sweep
+from iclnb.records import records, sweep
+from iclnb.records.records import Cell
 from iclnb.records.sweep import Failure
 
 EXECUTORS = ("here", "local", "slurm")

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from iclnb.publish import keys, records
-from iclnb.records import sweep
+from iclnb.keys import dependencies as keys
+from iclnb.records import records, sweep
 from iclnb.run import notebooks, run_one
 
 FRESH, STALE, FAILED, NEVER = "fresh", "stale", "failed", records.NEVER
@@ -17,7 +17,7 @@ class Status(NamedTuple):
     Attributes:
         name: of the notebook, or the record's notebook, model and task.
         state: one of ``fresh``, ``stale``, ``failed``, ``never run``.
-        reasons: why it is stale.
+        reasons: why it is stale, or that a proof carries it.
         seconds: how long the run took; ``None`` where that is not known.
     """
 
@@ -66,14 +66,12 @@ def of_notebook(project: Path, name: str) -> Status:
 def _of_record(
     project: Path, place: Path, record: records.Record | None, cell: records.Cell | None
 ) -> Status:
-    to, name = records.outputs(project, place), records.label(project, place)
-    seconds = record.seconds if record else None
-    if to.failed.is_file():
-        return Status(name, FAILED, [_failed(project, to, bool(record))], seconds)
+    name = records.label(project, place)
     if record is None:
         return Status(name, NEVER, [], None)
     reasons = records.why_stale(project, cell) if cell else records.stale(project, record)
-    return Status(name, STALE if reasons else FRESH, reasons, seconds)
+    carried = ["carried by a proof"] if reasons.carried else []
+    return Status(name, STALE if reasons else FRESH, [*reasons, *carried], record.seconds)
 
 
 def _failed(project: Path, to: run_one.Outputs, earlier: bool) -> str:

@@ -1,16 +1,17 @@
 """A table of notebooks, models, tasks and seeds, every cell of which becomes a record."""
 
 import itertools
+import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from iclnb.errors import IclnbError
-from iclnb.publish import records
-from iclnb.publish.records import Cell
+from iclnb.keys.fingerprint import fingerprint
+from iclnb.records import records
+from iclnb.records.records import Cell
 from iclnb.run import notebooks
-from iclnb.run.worker import Worker
 
 _LISTS = {"notebooks": "notebook", "models": "model", "tasks": "task", "seeds": "seeds"}
 _KNOWN = {*_LISTS, "parameters", "for_model"}
@@ -94,7 +95,10 @@ def run_cells(
     allow_changes: bool = False,
     report: Callable[[str], None] = lambda line: None,
 ) -> list[Failure]:
-    """Run cells one after another in one process; one that fails, fails alone.
+    """Measure cells one after another in this process; one that fails, fails alone.
+
+    Models that were used last stay loaded. After an edit of the package the process has the old code loaded, and
+    stops: what is measured is kept.
 
     Args:
         project: the checkout.
@@ -105,26 +109,33 @@ def run_cells(
     Returns:
         The failures.
     """
-    failures = []
-    with Worker(project, keep_models=2) as worker:
-        for cell in cells:
-            if not records.why_stale(project, cell):  # another process was faster
-                continue
-            name = describe(project, cell)
-            report(f"{name}: running")
-            try:
-                records.make(project, cell, allow_changes=allow_changes, worker=worker)
-            except IclnbError as error:
-                failures.append(Failure(cell, str(error)))
-                report(f"{name}: failed")
-            else:
-                report(f"{name}: done")
+    os.environ.setdefault("ICLNB_KEEP_MODELS", "2")
+    failures, loaded = [], _package(project)
+    for cell in cells:
+        name = describe(project, cell)
+        if loaded != _package(project):
+            failures.append(Failure(cell, "the package was edited while the sweep ran; say it again"))
+            continue
+        if not records.why_stale(project, cell):  # another process was faster
+            continue
+        report(f"{name}: running")
+        try:
+            records.make(project, cell, allow_changes=allow_changes)
+        except IclnbError as error:
+            failures.append(Failure(cell, str(error)))
+            report(f"{name}: failed")
+        else:
+            report(f"{name}: done")
     return failures
 
 
 def describe(project: Path, cell: Cell) -> str:
     """Notebook, model and task of a cell."""
     return records.label(project, records.path(project, cell))
+
+
+def _package(project: Path) -> str:
+    return fingerprint(sorted((project / "iclnb").rglob("*.py")))
 
 
 def _cells(project: Path, file: Path, table: Mapping[str, Any]) -> Iterator[Cell]:

@@ -16,7 +16,7 @@ from nbformat import NotebookNode
 
 from iclnb import paths
 from iclnb.errors import IclnbError
-from iclnb.publish import keys
+from iclnb.keys import dependencies as keys
 from iclnb.run import notebooks, progress
 from iclnb.run.worker import Worker
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from iclnb.fingerprint import fingerprint
+from iclnb.keys.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from jupyter_client.manager import KernelManager

@@ -18,8 +18,8 @@ from filelock import FileLock, Timeout
 
 from iclnb import paths
 from iclnb.errors import IclnbError, unknown
-from iclnb.fingerprint import of_modules
-from iclnb.publish import records
+from iclnb.keys.fingerprint import of_modules
+from iclnb.records import records
 from iclnb.run import notebooks, run_many, run_one
 from iclnb.run.run_many import Failure, Task
 from iclnb.settings import PROFILES
@@ -92,8 +92,7 @@ def _seconds(project: Path) -> dict[str, float]:
     """What each notebook took in its fastest recorded run."""
     found: dict[str, float] = {}
     for record in records.all_records(project):
-        taken = record.seconds or 0.0
-        found[record.notebook] = min(taken, found.get(record.notebook, taken))
+        found[record.notebook] = min(record.seconds, found.get(record.notebook, record.seconds))
     return found
 
 

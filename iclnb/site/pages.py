@@ -11,6 +11,7 @@ from nbformat import NotebookNode
 from iclnb import display
 from iclnb.errors import IclnbError
 from iclnb.run import notebooks
+from iclnb.site import answers
 
 
 def page(
@@ -22,7 +23,8 @@ def page(
 ) -> NotebookNode:
     """The notebook that a page of the book is made from.
 
-    Prose may have changed since the run, which is then still up to date, so it comes from the source.
+    Prose may have changed since the run, which is then still up to date, so it comes from the source; what it
+    says of claims is held against the records (:mod:`iclnb.site.answers`).
     What records say across models comes first. Cells tagged ``answer`` stand at the end of a notebook, where
     their numbers are known, and at the top of its page, in the same order; links to downloads follow them.
 
@@ -41,7 +43,11 @@ def page(
     if not cells or cells[0].cell_type != "markdown" or not cells[0].source.lstrip().startswith("# "):
         raise IclnbError(f"{source} must begin with a Markdown cell whose first line is its title, '# ...'")
     _insert_outputs(source.stem, cells, executed.cells)
-    answer = [_markdown("across-models", f"{across}\n\n**This run**")] if across else []
+    written = any("answer" in _tags(cell) and answers.ROLE.search(cell.source) for cell in cells)
+    for cell in cells:
+        if cell.cell_type == "markdown":
+            cell.source = answers.resolve(cell.source, record, source.stem)
+    answer = [_markdown("across-models", f"{across}\n\n**This run**")] if across and not written else []
     answer += [cell for cell in cells[1:] if "answer" in _tags(cell)]
     links = " · ".join(f"{{download}}`{kind} <{file}>`" for file, kind in downloads.items())
     rest = []

@@ -10,8 +10,8 @@ from typing import Any
 import iclnb
 from iclnb import paths
 from iclnb.figures import Picture
-from iclnb.fingerprint import fingerprint
-from iclnb.publish import imported
+from iclnb.keys import imports
+from iclnb.keys.fingerprint import fingerprint
 
 
 def folder(project: Path) -> Path:
@@ -39,5 +39,5 @@ def html(draw: Callable[[Any], Picture], shown: Any, place: Path | None) -> str:
 def _key(draw: Callable[[Any], Picture], shown: Any) -> str:
     source = Path(inspect.getfile(inspect.unwrap(draw))).resolve()
     root = Path(iclnb.__file__).resolve().parents[1]
-    code = fingerprint(sorted({source, *imported.package_files(root, source)}))
+    code = fingerprint(sorted({source, *imports.package_files(root, source)}))
     return hashlib.sha256(f"{code} {version('matplotlib')} {shown!r}".encode()).hexdigest()[:20]

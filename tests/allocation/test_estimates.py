@@ -1,117 +1,78 @@
-"""Evidence of chapter 02 by hand and against numpy; its pictures and its answer say what the data say."""
+"""The estimates of chapter 02 on attention that is known, and against scipy's intervals."""
 
 import numpy as np
 import pytest
-import tiny
-import torch
+from scipy.stats import ttest_1samp
 
-from iclnb import claims, stats
-from iclnb.allocation import estimates, material, measurements, pictures
+from iclnb.allocation import estimates
+from iclnb.allocation.findings import Allocation
 from iclnb.allocation.groups import FIRST_TOKEN, GROUPS, LABEL_CONTROL, LABELS, QUERY_END
-from iclnb.allocation.measurements import Allocation
-from iclnb.claims import Claim, Evidence
-from iclnb.llm.data.tasks import get
-from iclnb.llm.demonstrations import TaskRows
-from iclnb.llm.models import LoadedModel
-from iclnb.llm.reader import Reader
-from iclnb.stats import Estimate
 
-RNG = np.random.default_rng(0)
-LAYERS, MIDDLE = 5, np.array([2, 3])
+PROMPTS, LAYERS = 40, 28
 
 
-def allocation(**shift):
-    """Random ratios of 12 prompts around 1, moved for some groups in the middle layers."""
-    ratio = {name: 1 + 0.01 * RNG.normal(size=(12, LAYERS)) for name in GROUPS}
-    for name, by in shift.items():
-        ratio[name.replace("_", " ")][:, MIDDLE] += by
-    return Allocation(ratio, ratio, np.full((LAYERS, 2, 1 + 31 * 2 + 30), 0.01))
+def allocation(**by_group):
+    """Attention of the trained model by group, of any shape that broadcasts; random weights have 1."""
+    ratio = np.ones((2, len(GROUPS), PROMPTS, LAYERS))
+    for name, values in by_group.items():
+        ratio[0, GROUPS.index(name.replace("_", " "))] = values
+    return Allocation(ratio=ratio, by_head=np.ones((len(GROUPS), LAYERS, 2)), map=np.ones((LAYERS, 5)), k=2)
 
 
-FOUND = estimates.Measured(allocation(labels=2.0, first_token=3.0, label_control=0.5), allocation())
+def noise(scale=0.3):
+    return np.exp(np.random.default_rng(0).normal(0, scale, (PROMPTS, 1)))
 
 
-@pytest.mark.parametrize(
-    ("evidence", "number"),
-    [
-        (estimates.share(FOUND, FIRST_TOKEN, seed=0), lambda r: r[FIRST_TOKEN].mean(1)),
-        (estimates.share(FOUND, LABELS, MIDDLE, seed=0), lambda r: (r[LABELS][:, 2] + r[LABELS][:, 3]) / 2),
-        (
-            estimates.share_outside(FOUND, QUERY_END, MIDDLE, seed=0),
-            lambda r: (r[QUERY_END][:, 0] + r[QUERY_END][:, 1] + r[QUERY_END][:, 4]) / 3,
-        ),
-        (
-            estimates.more_than_elsewhere(FOUND, LABELS, MIDDLE, seed=0),
-            lambda r: r[LABELS][:, 2:4].mean(1) - r[LABELS][:, [0, 1, 4]].mean(1),
-        ),
-        (
-            estimates.labels_over_texts(FOUND, MIDDLE, seed=0),
-            lambda r: r[LABELS][:, 2:4].mean(1) - r[LABEL_CONTROL][:, 2:4].mean(1),
-        ),
-    ],
-)
-def test_evidence_is_a_mean_over_prompts_beside_random_weights(evidence, number):
-    per_prompt = number(FOUND.learned.ratio)
-    expected = stats.interval(per_prompt, seed=0)
-    np.testing.assert_allclose(evidence.estimate, expected)
-    assert evidence.estimate.value == pytest.approx(sum(per_prompt) / len(per_prompt))
-    assert evidence.control == pytest.approx(number(FOUND.random.ratio).mean())
+def test_shares_are_means_over_prompts_with_students_interval():
+    found = allocation(labels=4 * noise())
+    evidence = estimates.share(found, LABELS, found.middle, seed=0)
+    drawn = 4 * noise()[:, 0]
+    assert evidence.estimate.value == pytest.approx(drawn.mean(), rel=1e-3) and evidence.control == 1
+    low, high = ttest_1samp(drawn, 0).confidence_interval()
+    assert evidence.estimate.low == pytest.approx(low, rel=0.03)
+    assert evidence.estimate.high == pytest.approx(high, rel=0.03)
 
 
-def test_windows_are_means_of_neighbouring_layers():
-    ratio = np.array([[1.0, 2.0, 6.0, 4.0], [3.0, 2.0, 0.0, 2.0]])
-    assert estimates.windows(ratio, 2).tolist() == [2.0, 2.5, 3.0]
+def test_the_papers_layers_are_those_of_its_depth():
+    found = allocation()
+    assert found.first.tolist() == [0, 1, 2] and found.middle.tolist() == [16, 17, 18, 19, 20, 21]
 
 
-def judged(id, interval):
-    evidence = Evidence(Estimate(np.mean(interval), *interval), 1.0, "random weights")
-    return Claim(id, "A", "5.1", "s", claims.above(1), *evidence)
+def test_ratios_are_of_geometric_means_and_stay_positive():
+    early = np.ones((PROMPTS, LAYERS))
+    early[:, :3] = 6 * noise(1.5)
+    found = allocation(query_end=early)
+    estimate, control, _ = estimates.times_elsewhere(found, QUERY_END, found.first, seed=0)
+    assert estimate.value == pytest.approx(6 * np.exp(np.log(noise(1.5)).mean()), rel=1e-3)
+    assert 0 < estimate.low < estimate.value < estimate.high and control == pytest.approx(1)
+    found = allocation(labels=9 * noise(), label_control=3.0)
+    texts = estimates.times_texts(found, found.middle, seed=0).estimate
+    assert texts.value == pytest.approx(3 * np.exp(np.log(noise()).mean()), rel=1e-3)
+    assert estimates.times_texts(allocation(), found.middle, seed=0).estimate.value == pytest.approx(1)
 
 
-def test_the_answer_follows_the_verdicts():
-    ids = ["query-end-first-layers", "first-token", "labels-middle-layers", "labels-not-texts"]
-    intervals = [(2, 3), (0.1, 0.5), (0.9, 1.2), (0.2, 0.3)]
-    lines = estimates.answer([judged(*pair) for pair in zip(ids, intervals, strict=True)]).splitlines()[2:]
-    expected = [
-        "end of the query draws more",
-        "does *not* draw",
-        "may or may not draw",
-        "words do *not* draw",
-    ]
-    for line, words in zip(lines, expected, strict=True):
-        assert words in line
-    assert "2.5 [2.0, 3.0]" in lines[0]
+def test_the_part_of_some_layers_adds_up():
+    found = allocation(first_token=np.arange(1.0, LAYERS + 1))
+    first = estimates.share_of_all_layers(found, FIRST_TOKEN, found.first, seed=0).estimate.value
+    rest = np.setdiff1d(np.arange(LAYERS), found.first)
+    others = estimates.share_of_all_layers(found, FIRST_TOKEN, rest, seed=0).estimate.value
+    assert first + others == pytest.approx(1, abs=1e-4) and first == pytest.approx(6 / 406, abs=1e-4)
 
 
-def test_pictures_say_what_they_show():
-    shown = pictures.averaged_map(FOUND.learned, 2, shown_layers={"middle": MIDDLE})
-    assert "5 layers by 2 heads" in shown.alt and "3 times in the middle ones" in shown.alt
-    both = (estimates.by_layer(each, seed=0) for each in FOUND)
-    profiles = pictures.depth_profiles(*both, first=np.array([0]), middle=MIDDLE)
-    assert [axes.get_title() for axes in profiles.figure.axes] == list(pictures.PANELS)
-    for name in GROUPS:
-        peak = FOUND.learned.ratio[name].mean(0).argmax()
-        assert f"{name} at most" in profiles.alt and f"(layer {peak})" in profiles.alt
+@pytest.mark.parametrize(("start", "overlap"), [(16, 1), (14, 4 / 6), (19, 3 / 6), (2, 0)])
+def test_the_window_that_attends_most_to_labels(start, overlap):
+    labels = np.ones((PROMPTS, LAYERS))
+    labels[:, start : start + 6] = 5 * noise()
+    estimate, control, _ = estimates.window_overlap(allocation(labels=labels), seed=0)
+    assert estimate.value == pytest.approx(overlap) == estimate.low == estimate.high
+    windows = [len({*range(s, s + 6)} & {*range(16, 22)}) / 6 for s in range(23)]
+    assert control == pytest.approx(np.mean(windows))
+    split = np.ones((PROMPTS, LAYERS))
+    split[::2, 16:22], split[1::2, 2:8] = 5, 5.0 + 1e-3
+    assert estimates.window_overlap(allocation(labels=split), seed=0).estimate.low == 0
 
 
-def rows_of(count):
-    rows = [{"text": f"a film number {i}", "label": i % 2} for i in range(count)]
-    return TaskRows(get("movie_snippets"), rows[6:], rows[:6], [])
-
-
-@pytest.mark.tiny
-def test_prompts_and_one_picture_from_a_model():
-    """The way of the notebook, against eager attention."""
-    tokenizer, k = tiny.tokenizers()["llama3"], 3
-    prompts = material.fresh_prompts(tokenizer, rows_of(40), k, seed=1)
-    assert all(len(prompt.labels) == k for prompt in prompts)
-    assert len({prompt.text[: prompt.query.start] for prompt in prompts}) > 1  # fresh demonstrations
-    reader = Reader(LoadedModel(tiny.model("llama", vocab_size=len(tokenizer)), tokenizer, {}))
-    found = measurements.measure(reader, prompts, tail=3, seed=0)
-    one = pictures.one_prompt(reader, prompts[0])
-    with torch.no_grad():
-        ids = torch.tensor([prompts[0].input_ids])
-        eager = reader.loaded.model(ids, output_attentions=True).attentions
-    first = np.mean([layer[0, :, -1, 0].numpy() for layer in eager])
-    assert f"draws {first:.0%} of the attention" in one.alt
-    assert found.mass[FIRST_TOKEN][0].mean() == pytest.approx(first, abs=1e-5)
+def test_groups_are_told_apart():
+    found = allocation(labels=2.0, label_control=3.0, query_end=4.0, first_token=5.0)
+    shares = [estimates.share(found, name, seed=0).estimate.value for name in GROUPS]
+    assert shares == [2, 3, 4, 5] and GROUPS == (LABELS, LABEL_CONTROL, QUERY_END, FIRST_TOKEN)

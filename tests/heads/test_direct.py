@@ -18,7 +18,7 @@ from iclnb.llm.data.definitions import Format
 from iclnb.llm.models import LoadedModel
 from iclnb.llm.prompts import Demonstration, Wording
 from iclnb.llm.reader import Reader
-from iclnb.llm.store import Store
+from iclnb.store import Store
 
 pytestmark = pytest.mark.tiny
 

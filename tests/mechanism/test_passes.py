@@ -8,8 +8,8 @@ import torch
 
 from iclnb.llm.models import LoadedModel
 from iclnb.llm.reader import Reader
-from iclnb.llm.store import Store
 from iclnb.mechanism import flow, material, own_weights, passes
+from iclnb.store import Store
 
 pytestmark = pytest.mark.tiny
 

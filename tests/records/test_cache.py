@@ -5,8 +5,8 @@ import pytest
 from throwaway import ROOT, iclnb
 
 from iclnb.errors import IclnbError
-from iclnb.llm.store import Store
 from iclnb.records import cache
+from iclnb.store import Store
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def folder(tmp_path, monkeypatch):
     for model in ("m", "n"):
         store = Store({"name": model, "sha256": model})
         for number in range(2):
-            store.save(store.key(("x",), [[number]]), {"x": np.zeros(10)})
+            store.kept("x", [number], lambda: {"x": np.zeros(10)}, modules=["iclnb.stats.limits"])
     return tmp_path
 
 

@@ -6,28 +6,69 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import xarray
 from throwaway import QUICK, ROOT, checkout, iclnb
 
+import iclnb as package
 from iclnb.errors import IclnbError
-from iclnb.publish import records
-from iclnb.publish.records import Cell
-from iclnb.records import executors, status, sweep
+from iclnb.keys import measurement
+from iclnb.records import executors, records, status, sweep
+from iclnb.records.records import Cell
 from iclnb.run import run_one
 from iclnb.run.worker import Worker
 
-PARAMETERS = """profile: str = "laptop"  # smoke, laptop or paper
+MEASURE = """
+import os
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from iclnb.errors import IclnbError
+from iclnb.findings import Findings, variable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study(Findings):
+    x: Float[np.ndarray, " draw"] = variable("draws", unit="1")
+
+
+def measure(run):
+    model, task = getattr(run, "model", "none"), getattr(run, "task", "none")
+    with open("runs", "a") as runs:
+        print(os.getpid(), model, task, run.data_seed, run.word, file=runs)
+    if task == "broken":
+        raise IclnbError("the task is broken")
+    if task == "deadly":
+        os.kill(os.getpid(), 9)
+    origin = {"name": model, "source": "hub", "revision": "r"}
+    return Study(x=np.random.default_rng(run.data_seed).normal(size=5), origins={"model": origin})
+"""
+NOTEBOOK = """
+# %% [markdown]
+# # Study
+
+# %% tags=["parameters"]
+from iclnb.settings import by_profile
+
+profile: str = "laptop"  # smoke, laptop or paper
 model: str = by_profile("small", "small", "org/large")  # name
 task: str = "sst2"  # name
 data_seed: int = 0  # rows
+word: str = "first"  # changes nothing
+
+# %%
+from iclnb import claims, ladders, settings
+from iclnb.study.measure import measure
+
+run = settings.read(globals())
+results = claims.Results(ladders.measured("NAME", measure, run))
+
+# %%
+results.save();
 """
-STUDY = QUICK.replace('profile: str = "laptop"  # smoke, laptop or paper\n', PARAMETERS).replace(
-    "# %% tags=", "# %%\nfrom iclnb.settings import by_profile\n\n# %% tags="
-)
-COUNTED = STUDY.replace("if fail:\n", """with open("runs", "a") as runs:
-    print(os.getpid(), model, task, data_seed, file=runs)
-if task == "broken" or fail:
-""")  # fmt: skip
 SWEEP = """
 [[sweep]]
 notebooks = ["00_study", "01_study"]
@@ -45,13 +86,20 @@ seeds = [{data_seed = 3}]
 
 
 @pytest.fixture
-def project(tmp_path):
-    theory = COUNTED.replace('model: str = by_profile("small", "small", "org/large")  # name\n', "").replace(
-        'task: str = "sst2"  # name\n', 'task, model = "none", "none"\n'
-    )
-    folder = checkout(tmp_path, {"00_study": COUNTED, "01_study": COUNTED, "02_theory": theory})
+def project(tmp_path, monkeypatch):
+    """A checkout with a room of its own, which is the one that measures in this process too."""
+    theory = "\n".join(line for line in NOTEBOOK.splitlines() if not line.startswith(("model:", "task:")))
+    folder = checkout(tmp_path, {"00_study": NOTEBOOK, "01_study": NOTEBOOK, "02_theory": theory})
+    (folder / "iclnb" / "study").mkdir()
+    (folder / "iclnb" / "study" / "__init__.py").write_text("")
+    (folder / "iclnb" / "study" / "measure.py").write_text(MEASURE)
     (folder / "sweep.toml").write_text(SWEEP)
-    return folder
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder / "iclnb")])
+    monkeypatch.setattr(measurement, "root", lambda: folder)
+    yield folder
+    for name in [name for name in sys.modules if name.startswith("iclnb.study")]:
+        del sys.modules[name]
 
 
 def runs(project):
@@ -70,52 +118,78 @@ def runs(project):
 )
 def test_a_record_stands_under_its_notebook_model_and_task(project, given, where):
     place = records.path(project, Cell("00_study", given))
-    assert place == project / "book" / "recorded" / f"{where}.json"
+    assert place == project / "book" / "recorded" / f"{where}.nc"
+
+
+def test_checkpoints_of_one_name_have_records_of_their_own(project, tmp_path):
+    places = set()
+    for run in ("first", "second"):
+        folder = tmp_path / run / "checkpoint-500"
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text("{}")
+        (folder / "model.safetensors").write_text(run)
+        places.add(records.path(project, Cell("00_study", {"model": str(folder)})))
+    assert len(places) == 2 and all("checkpoint-500" in str(place) for place in places)
 
 
 def test_a_sweep_runs_every_cell_once_and_a_failing_one_fails_alone(project):
     cells = sweep.read(project, project / "sweep.toml")
     assert len(cells) == 9
-    assert {cell.parameters.get("word") for cell in cells if cell.parameters.get("model") == "org/large"} == {
-        "bfloat16"
-    }
+    words = {c.parameters.get("word") for c in cells if c.parameters.get("model") == "org/large"}
+    assert words == {"bfloat16"}
     planned = sweep.plan(project, cells)
-    assert [each.reasons for each in planned] == [["never run"]] * 9 and planned[0].seconds is None
+    assert [list(each.reasons) for each in planned] == [["never run"]] * 9 and planned[0].seconds is None
     failures = executors.run(project, cells, allow_changes=True, report=lambda line: None)
-    assert {(f.cell.notebook, f.cell.parameters["task"]) for f in failures} == {
-        ("00_study", "broken"),
-        ("01_study", "broken"),
-    }
-    assert len(failures) == 4 and "the middle cell fails" in failures[0].message
-    done = runs(project)
-    assert len(done) == 9 and len({pid for pid, *_ in done}) == 5  # also a new one after an error
+    broken = {("00_study", "broken"), ("01_study", "broken")}
+    assert {(f.cell.notebook, f.cell.parameters["task"]) for f in failures} == broken
+    assert len(failures) == 4 and failures[0].message == "the task is broken"
+    assert len(runs(project)) == 9
     again = sweep.plan(project, cells)
     assert [each.cell.parameters["task"] for each in again] == ["broken"] * 4
     assert {each.seconds is None for each in again} == {False}  # from the other task of the same model
-    record = json.loads((project / "book/recorded/01_study/org--large/sst2.json").read_text())
-    assert record["values"]["word"] == "bfloat16" and record["key"]["parameters"]["word"] == "bfloat16"
+    place = project / "book/recorded/01_study/org--large/sst2.nc"
+    data = xarray.load_dataset(place)  # in one line, as anybody may
+    np.testing.assert_allclose(data.x, np.random.default_rng(0).normal(size=5), rtol=1e-6)
+    assert json.loads(data.attrs["parameters"])["word"] == "bfloat16"
 
 
 def test_status_names_every_state_and_why(project):
     executors.run(project, [Cell("00_study", {"word": "kept"})], allow_changes=True, report=lambda line: None)
     run_one.run(project, "00_study", {"word": "mine"})
-    with pytest.raises(IclnbError):
-        run_one.run(project, "01_study", {"fail": True})
+    with pytest.raises(IclnbError, match="the task is broken"):
+        run_one.run(project, "01_study", {"task": "broken"})
 
     def states():
-        return {each.name: (each.state, each.reasons) for each in status.everything(project)}
+        return {each.name: (each.state, list(each.reasons)) for each in status.everything(project)}
 
     found = states()
     assert found["00_study"] == found["00_study / small / sst2"] == (status.FRESH, [])
     assert found["01_study"][0] == status.FAILED and found["02_theory"][0] == status.NEVER
     source = project / "notebooks" / "00_study.py"
-    source.write_text(source.read_text() + "\n# a comment\n")
-    assert states()["00_study"] == (status.FRESH, [])
     source.write_text(source.read_text() + "\n# %%\n1 + 1\n")
-    assert states()["00_study / small / sst2"] == (status.STALE, ["code changed: notebooks/00_study.py"])
+    assert states()["00_study"] == (status.STALE, ["code changed: notebooks/00_study.py"])
+    assert states()["00_study / small / sst2"] == (status.FRESH, [])  # it measures the same
+    module = project / "iclnb" / "study" / "measure.py"
+    module.write_text(MEASURE.replace("size=5", "size=6"))
+    assert states()["00_study / small / sst2"] == (status.STALE, ["code changed: iclnb/study/measure.py"])
     done = iclnb(project, "status", "--check")
     assert done.returncode == 1 and "4 of 4 are not fresh" in done.stderr
-    assert "code changed: notebooks/00_study.py" in done.stdout
+    assert "code changed: iclnb/study/measure.py" in done.stdout
+
+
+def test_a_run_stands_beside_the_recorded_ones(project):
+    cells = [Cell("00_study", {"model": model}) for model in ("tiny-1m", "org/large-7b")]
+    assert executors.run(project, cells, allow_changes=True, report=lambda line: None) == []
+    run_one.run(project, "00_study", {"data_seed": 5})
+    results = json.loads((project / "build/results/00_study.json").read_text())
+    assert results["name"] == "this run" and results["parameters"]["data_seed"] == 5
+    assert [run["name"] for run in results["ladder"]] == ["tiny-1M", "large-7B"]
+    assert run_one.why_stale(project, "00_study", {"data_seed": 5}) == []
+    place = records.path(project, cells[0])
+    place.unlink()
+    assert run_one.why_stale(project, "00_study", {"data_seed": 5}) == [
+        "records changed: 00_study/tiny-1m/sst2.nc"
+    ]
 
 
 def test_the_command_plans_runs_and_skips(project):
@@ -154,27 +228,30 @@ def test_the_books_own_sweeps_name_notebooks_and_parameters_that_there_are(file)
     assert models == sorted(models, key=list(dict.fromkeys(models)).index), "one model after the other"
 
 
-def test_jobs_on_local_processes_give_the_same(project):
+@pytest.fixture
+def elsewhere(project, monkeypatch):
+    """Other processes find the checkout's package first."""
+    monkeypatch.setenv("PYTHONPATH", str(project))
+    return project
+
+
+def test_jobs_on_local_processes_give_the_same(elsewhere):
     pytest.importorskip("submitit")
-    cells = sweep.read(project, project / "sweep.toml")
-    cells = [cell for cell in cells if cell.notebook != "01_study"]
+    cells = [c for c in sweep.read(elsewhere, elsewhere / "sweep.toml") if c.notebook != "01_study"]
     lines, options = [], {"executor": "local", "jobs": 2, "allow_changes": True}
-    found = executors.run(project, cells, report=lines.append, **options)
+    found = executors.run(elsewhere, cells, report=lines.append, **options)
     broken = [cell for cell in cells if cell.parameters.get("task") == "broken"]
     assert [failure.cell for failure in found] == broken
-    assert all("the middle cell fails" in failure.message for failure in found)
+    assert all("the task is broken" in failure.message for failure in found)
     assert len(lines) == 3  # a job for each model and one for the chapter that has none
-    assert not any(records.why_stale(project, cell) for cell in cells if cell not in broken)
+    assert not any(records.why_stale(elsewhere, cell) for cell in cells if cell not in broken)
 
 
-def test_of_a_job_that_breaks_off_the_unfinished_cells_are_listed(project):
+def test_of_a_job_that_breaks_off_the_unfinished_cells_are_listed(elsewhere):
     pytest.importorskip("submitit")
-    path = project / "notebooks" / "00_study.py"
-    deadly = 'if task == "deadly":\n    os.kill(os.getppid(), 9)\n'
-    path.write_text(path.read_text().replace("# %%\nprint(", f"# %%\n{deadly}print("))
     cells = [Cell("00_study", {"task": task}) for task in ("sst2", "deadly", "last")]
     options = {"executor": "local", "allow_changes": True, "report": lambda line: None}
-    found = executors.run(project, cells, **options)
+    found = executors.run(elsewhere, cells, **options)
     assert [failure.cell for failure in found] == cells[1:] and "broke off" in found[0].message
 
 
@@ -185,7 +262,7 @@ def test_what_is_submitted_in_place_of_a_stopped_job_goes_on_where_it_was(projec
     again = executors.Job(project, cells, True).checkpoint()
     assert isinstance(again, submitit.helpers.DelayedSubmission)
     assert again.function() == []
-    assert [seed for *_, seed in runs(project)] == ["1", "0", "2"]
+    assert [seed for _, _, _, seed, *_ in runs(project)] == ["1", "0", "2"]
 
 
 SBATCH = """#!/bin/sh
@@ -234,7 +311,8 @@ def test_a_cluster_runs_the_cells_of_a_sweep(project):
     assert not any(records.why_stale(project, cell) for cell in cells if cell not in broken)
 
 
-def test_a_change_of_the_package_replaces_the_process_that_has_it_loaded(project):
+def test_a_sweep_stops_where_the_package_was_edited(project):
+    """The process has the old code loaded: what it measured would be stamped as the new code's."""
     module = project / "iclnb" / "errors.py"
 
     def edit(line):
@@ -242,9 +320,9 @@ def test_a_change_of_the_package_replaces_the_process_that_has_it_loaded(project
             module.write_text(module.read_text() + "\nEDITED = 1\n")
 
     cells = [Cell("00_study", {"data_seed": seed}) for seed in range(4)]
-    assert sweep.run_cells(project, cells, allow_changes=True, report=edit) == []
-    processes = [pid for pid, *_ in runs(project)]
-    assert processes[0] == processes[1] != processes[2] == processes[3]
+    failures = sweep.run_cells(project, cells, allow_changes=True, report=edit)
+    assert [failure.cell for failure in failures] == cells[2:] and "say it again" in failures[0].message
+    assert len(runs(project)) == 2
 
 
 def test_without_the_extra_a_message_says_what_to_install(project, monkeypatch):

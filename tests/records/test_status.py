@@ -1,46 +1,64 @@
-"""What an edit makes stale, in a copy of this very checkout with records of all its notebooks."""
+"""What an edit makes stale, in a copy of this very checkout with records of all that measure something."""
 
 import ast
 import hashlib
-import json
-import os
+import re
 import shutil
+from dataclasses import dataclass
 
+import numpy as np
 import pytest
+from jaxtyping import Float
 from throwaway import ROOT
 
-from iclnb.publish import keys, records
-from iclnb.records import status
+from iclnb.errors import IclnbError
+from iclnb.findings import Findings, variable
+from iclnb.keys import measurement
+from iclnb.keys.equivalence import Entry, Ledger, changed
+from iclnb.records import records, status
 from iclnb.run import notebooks
 
 TASKS = ("sst2", "mnli")
-SWEEP = """[[sweep]]
-notebooks = ["02_attention_allocation"]
-models = ["model"]
-tasks = ["sst2", "mnli", "x"]
-[sweep.parameters]
-prompts = 7
-"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Anything(Findings):
+    x: Float[np.ndarray, " draw"] = variable("draws", unit="1")
+
+
+def modules():
+    """The module that measures, of every notebook that has one."""
+    found = {}
+    for name in notebooks.names(ROOT):
+        try:
+            found[name] = records.measuring(notebooks.source(ROOT, name)).__module__
+        except IclnbError:
+            continue
+    return found
+
+
+MEASURING = modules()
 
 
 @pytest.fixture(scope="module")
 def as_it_is(tmp_path_factory):
-    """For each task a record of every notebook, with keys as of now; no notebook was run."""
-    tmp_path = tmp_path_factory.mktemp("as_it_is")
-    ignore = shutil.ignore_patterns("__pycache__", "*.ipynb")
+    """For each task a record of every notebook that measures, with its key as of now; none was run."""
+    folder = tmp_path_factory.mktemp("as_it_is")
     for part in ("iclnb", "notebooks"):
-        shutil.copytree(ROOT / part, tmp_path / part, ignore=ignore)
-    shutil.copyfile(ROOT / "_toc.yml", tmp_path / "_toc.yml")
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__", "*.ipynb"))
+    shutil.copyfile(ROOT / "_toc.yml", folder / "_toc.yml")
     for task in TASKS:
-        rows = tmp_path / "data" / task / "train.jsonl"
+        rows = folder / "data" / task / "train.jsonl"
         rows.parent.mkdir(parents=True)
         rows.write_text('{"text": "one"}\n{"text": "two"}\n')
         digest = hashlib.sha256(rows.read_bytes()).hexdigest()
         data = [{"task": task, "source": "local", "file": f"{task}/train.jsonl", "sha256": digest}]
-        for name in notebooks.names(tmp_path):
-            key = keys.key(tmp_path, notebooks.source(tmp_path, name), {})
-            record(tmp_path, name, task, {**key, "inputs": keys.inputs({"data": data})})
-    return tmp_path
+        facts = {"data": data, "cost": {"seconds": 60}}
+        for name, module in MEASURING.items():
+            run = {"profile": "paper", "task": task, "k": 16}
+            attributes = {"parameters": run, "provenance": facts, "key": measurement.key(module, run, facts)}
+            Anything(x=np.zeros(2)).save(folder / f"book/recorded/{name}/model/{task}.nc", attributes)
+    return folder
 
 
 @pytest.fixture
@@ -53,87 +71,103 @@ def project(as_it_is, monkeypatch):
     return place
 
 
-def record(project, notebook, task, key):
-    content = {
-        "notebook": notebook,
-        "parameters": {},
-        "claims": [],
-        "provenance": {"seconds": 60},
-        "key": key,
-    }
-    path = project / "book" / "recorded" / notebook / "model" / f"{task}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content))
-
-
 def stale(project):
-    """The records that are not fresh, and the states of all."""
+    """The notebooks of the records that are not fresh, and the states of all."""
     found = [each for each in status.everything(project) if " / " in each.name]
-    assert len(found) == len(TASKS) * len(notebooks.names(project))
-    return {each.name for each in found if each.state != status.FRESH}, found
+    assert len(found) == len(TASKS) * len(MEASURING) > 0
+    return {each.name.split(" / ")[0] for each in found if each.state != status.FRESH}, found
 
 
 def edit(path, old, new):
     text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new, 1))
+    assert re.search(old, text), old
+    path.write_text(re.sub(old, new, text, count=1))
+
+
+def needing(project, file):
+    """The notebooks whose measurement imports a file, by Python's own account of what it loads."""
+    return {
+        name
+        for name, module in MEASURING.items()
+        if file in measurement.code(module, project=project, gpu=True)
+    }
+
+
+WORDS = {
+    "a claim's words": (
+        "notebooks/02_attention_allocation.py",
+        "label words draw more",
+        "label words get more",
+    ),
+    "a criterion": ("notebooks/02_attention_allocation.py", r"claims\.above\(1\)", "claims.above(2)"),
+    "an estimator": ("iclnb/allocation/estimates.py", r"\.mean\(1\)", ".max(1)"),
+    "a figure": ("iclnb/allocation/pictures.py", "relative depth", "depth"),
+    "the version": ("iclnb/__init__.py", r"$", "\n__version__ = '9.9'\n"),
+    "an error message": ("iclnb/llm/limits.py", r"raise (\w+)\(\s*f?\"", r'raise \1(f"Sorry: '),
+    "a progress label": ("iclnb/llm/passes.py", 'desc="reading"', 'desc="looking"'),
+    "an annotation": ("iclnb/llm/passes.py", "batch_size: int", "batch_size: object"),
+    "a private name elsewhere": ("iclnb/claims/strips.py", r"def _(\w+)", r"def _other_\1"),
+    "what judges": ("iclnb/claims/claim.py", "SUPPORTED", "NOT_SUPPORTED"),
+}
+
+
+@pytest.mark.parametrize("what", WORDS)
+def test_words_criteria_estimators_and_figures_make_no_record_stale(project, what):
+    file, old, new = WORDS[what]
+    edit(project / file, old, new)
+    assert stale(project)[0] == set()
 
 
 def test_comments_docstrings_and_layout_leave_everything_fresh(project):
     for path in (project / "iclnb" / "llm").rglob("*.py"):
         tree = ast.parse(path.read_text())
         if first := ast.get_docstring(tree):
-            edit(path, first.splitlines()[0], "Other words. " + first.splitlines()[0])
+            text = path.read_text()
+            path.write_text(text.replace(first.splitlines()[0], "Other words. " + first.splitlines()[0], 1))
         path.write_text(path.read_text() + "\n\n# a comment\n")
     reader = project / "iclnb" / "llm" / "reader.py"
     reader.write_text(ast.unparse(ast.parse(reader.read_text())))
     assert stale(project)[0] == set()
 
 
-def test_a_function_of_chapter_05_makes_those_stale_that_use_it(project):
-    edit(project / "iclnb" / "lsa" / "study.py", "return ", "return 0 or ")
+NUMBERS = {
+    "a constant": ("iclnb/llm/attention/split_softmax.py", r"\n\n\ndef ", "\n\nEDITED = 1\n\n\ndef "),
+    "a template": ("iclnb/llm/prompts.py", r"\n\n\ndef build", '\n\nTEMPLATE = "x"\n\n\ndef build'),
+    "a draw": ("iclnb/llm/demonstrations.py", "replace=False", "replace=True"),
+    "what is measured": ("iclnb/allocation/measure.py", r"\.sum\(-1\)", ".max(-1)"),
+}
+
+
+@pytest.mark.parametrize("what", NUMBERS)
+def test_what_measures_makes_every_record_stale_that_depends_on_it(project, what):
+    file, old, new = NUMBERS[what]
+    edit(project / file, old, new)
     names, found = stale(project)
-    assert {name.split(" / ")[0] for name in names} == {"05_yq_lsa", "05b_lsa_beyond"}
+    assert names == needing(project, file) and "02_attention_allocation" in names
     reasons = {tuple(each.reasons) for each in found if each.reasons}
-    assert reasons == {("code changed: iclnb/lsa/study.py",)}
+    assert reasons == {(f"code changed: {file}",)}
 
 
-def test_a_function_that_chapter_06_borrows_makes_it_stale_too(project):
-    edit(project / "iclnb" / "lsa" / "gd.py", "return ", "return 0 or ")
-    assert {name.split(" / ")[0] for name in stale(project)[0]} == {
-        "05_yq_lsa", "05a_lsa_proofs", "05b_lsa_beyond", "06_llm_initial_guess",
-    }  # fmt: skip
-
-
-def test_a_row_of_data_makes_the_cells_stale_that_read_it_and_a_time_stamp_none(project):
-    rows = project / "data" / "sst2" / "train.jsonl"
-    os.utime(rows, (1, 1))
-    assert stale(project)[0] == set()
-    edit(rows, "two", "too")
-    expected = {f"{name} / model / sst2" for name in notebooks.names(project)}
-    names, found = stale(project)
-    assert names == expected
-    assert {tuple(each.reasons) for each in found if each.reasons} == {("changed: data sst2/train.jsonl",)}
-
-
-def test_pins_parameters_and_missing_cells_of_a_sweep_are_named(project, monkeypatch):
+def test_a_parameter_and_rows_count_for_the_runs_that_have_them(project):
     (project / "sweeps").mkdir()
-    (project / "sweeps" / "some.toml").write_text(SWEEP)
-    found = {each.name: each for each in status.everything(project) if each.name.startswith("02")}
-    missing = found["02_attention_allocation / model / x"]
-    assert (missing.state, missing.seconds) == (status.NEVER, None)
-    other = found["02_attention_allocation / model / mnli"]
-    assert other.reasons == ["parameters differ: model, prompts, task"] and other.seconds == 60
-    version = keys.importlib.metadata.version
-    monkeypatch.setattr(
-        keys.importlib.metadata, "version", lambda name: "0" if name == "torch" else version(name)
-    )
-    other = next(each for each in status.everything(project) if each.name == "05_yq_lsa / model / mnli")
-    assert (other.state, other.reasons) == (status.STALE, ["versions differ: torch"])
+    sweep = '[[sweep]]\nnotebooks = ["02_attention_allocation"]\nmodels = ["model"]\ntasks = ["sst2"]\n'
+    (project / "sweeps" / "a.toml").write_text(sweep + "[sweep.parameters]\nk = 7\n")
+    found = {each.name: each for each in stale(project)[1]}
+    assert found["02_attention_allocation / model / sst2"].reasons == ["parameters differ: k"]
+    assert found["02_attention_allocation / model / mnli"].state == status.FRESH
+    (project / "data" / "mnli" / "train.jsonl").write_text('{"text": "other"}\n')
+    found = {each.name: each for each in stale(project)[1]}
+    assert found["02_attention_allocation / model / mnli"].reasons == ["changed: data mnli/train.jsonl"]
 
 
-def test_a_notebook_that_is_gone_makes_its_records_stale(project):
-    (project / "notebooks" / "05a_lsa_proofs.py").unlink()
-    found = [each for each in status.everything(project) if each.name == "05a_lsa_proofs / model / sst2"]
-    assert [each.reasons for each in found] == [["there is no notebook 05a_lsa_proofs any more"]]
-    assert list(records.all_records(project))
+def test_a_proof_carries_records_over_and_status_says_so(project):
+    file = "iclnb/llm/attention/split_softmax.py"
+    before = measurement.code(MEASURING["02_attention_allocation"], project=project)
+    edit(project / file, r"\n\n\ndef ", "\n\nEDITED = 1\n\n\ndef ")
+    after = measurement.code(MEASURING["02_attention_allocation"], project=project)
+    Ledger([Entry(*changed(before, after), {"revision": "r"})]).save(project)
+    names, found = stale(project)
+    assert names == set()
+    assert {tuple(each.reasons) for each in found} >= {("carried by a proof",)}
+    edit(project / file, "EDITED = 1", "EDITED = 2")
+    assert stale(project)[0] == needing(project, file)

@@ -12,7 +12,7 @@ import pytest
 from throwaway import NOTEBOOK, QUICK, alive, checkout, command, iclnb, listed, made, outputs, wait_for
 
 from iclnb.errors import IclnbError
-from iclnb.publish import records
+from iclnb.records import records
 from iclnb.run import notebooks, run_one
 from iclnb.site import book
 

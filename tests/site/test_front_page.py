@@ -9,7 +9,7 @@ from bs4 import BeautifulSoup
 from throwaway import ROOT
 
 from iclnb.errors import IclnbError
-from iclnb.publish import records
+from iclnb.records import records
 from iclnb.run import notebooks
 from iclnb.site import book, computed_pages
 from iclnb.site.results import claim_rows

@@ -1,7 +1,7 @@
 """What a GPU does in its own way: attention with its log-sum-exp, and rows of all layers fetched at once.
 
 Nothing here runs on a processor. Callers stand under ``if tensor.is_cuda:``, by which results made on a
-processor stay as they were when this changes (:mod:`iclnb.publish.imported`).
+processor stay as they were when this changes (:mod:`iclnb.keys.imports`).
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,5 @@
 """Where a model lies, by its name: packaged, a local folder or GGUF file, or a repository of the hub."""
 
-import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 from huggingface_hub import hf_hub_download
 
 from iclnb.errors import IclnbError
+from iclnb.keys.inputs import content_hash
 from iclnb.llm.data import gguf, packaged, split_models
 from iclnb.llm.loading import hub_gguf
 
@@ -89,20 +89,6 @@ def resolve_revision(place: Place) -> Place:
         return _converted(gguf.folder(file, name, sha256), place.origin | pins)
     commit = _commit(name, revision)
     return Place(place.arguments | {"revision": commit}, place.origin | {"revision": commit})
-
-
-def content_hash(place: Path) -> str:
-    """One hash over a local model: its configuration and weights, or its GGUF file.
-
-    A record can name the model by it.
-    """
-    if place.is_file():
-        return gguf.sha256(place)
-    digest = hashlib.sha256()
-    for path in [place / "config.json", *sorted(place.glob("*.safetensors"))]:
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
 
 
 def _is_local(name: str) -> bool:

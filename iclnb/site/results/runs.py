@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from iclnb import claims, criteria, display
 from iclnb.errors import IclnbError
-from iclnb.publish import records
+from iclnb.records import records
 from iclnb.site.results import margins
 from iclnb.site.results.margins import Margin
 
@@ -43,7 +43,7 @@ class Run(NamedTuple):
 
 
 def runs(project: Path, names: Sequence[str]) -> dict[str, list[Run]]:
-    """For each notebook the run of this machine, if there is one, and its records.
+    """For each notebook the run of this machine, if there is one, and the recorded ones of its ladder.
 
     Whether a model is at chance on a task is a property of the two, whichever chapter found it.
 
@@ -51,19 +51,18 @@ def runs(project: Path, names: Sequence[str]) -> dict[str, list[Run]]:
         IclnbError: if a results file cannot be read.
     """
     here = {name: _here(project, name) for name in names}
-    recorded = list(records.all_records(project))
-    every = [*filter(None, here.values()), *(record.results for record in recorded)]
-    chance = {key for results in every for key in _at_chance(results)}
+    listed = {
+        name: [results, *results.get("ladder", ())] for name, results in here.items() if results is not None
+    }
+    chance = {key for each in listed.values() for results in each for key in _at_chance(results)}
+    known = {record.path: record for record in records.all_records(project)}
     found: dict[str, list[Run]] = {name: [] for name in names}
-    for name, results in here.items():
-        if results is not None:
-            old = () if "key" in results else (records.OLD,)
-            found[name].append(_run(False, results, old, chance))
-    for record in recorded:
-        if record.notebook in found:
-            stale = records.stale(project, record)
-            found[record.notebook].append(_run(True, record.results, stale, chance))
-    return {name: sorted(listed, key=order) for name, listed in found.items()}
+    for name, each in listed.items():
+        for results in each:
+            record = known.get(project / results["record"]) if results.get("record") else None
+            stale = records.stale(project, record) if record else ()
+            found[name].append(_run(bool(results.get("record")), results, stale, chance))
+    return {name: sorted(runs, key=order) for name, runs in found.items()}
 
 
 def tables(listed: Sequence[Run], known: Sequence[Margin] = ()) -> Iterator[str]:

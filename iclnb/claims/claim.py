@@ -1,0 +1,179 @@
+"""One claim: a statement, the criterion that could refute it, and what every run's findings say of it."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from iclnb import display
+from iclnb.criteria import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Criterion, wanting
+from iclnb.ladders import HERE
+from iclnb.stats import Estimate
+
+PROVED, CONTRADICTED = "proved and checked", "contradicted"
+"""Verdicts on what is proved: the check by computer agrees with the proof, or does not."""
+
+VERDICTS = (SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE, PROVED, CONTRADICTED)
+
+
+class NothingToMeasure(Exception):
+    """An estimator's word that a run's settings leave a claim nothing to measure, and what it would need."""
+
+
+class Evidence(NamedTuple):
+    """What decides a claim: the functions of a chapter's ``estimates`` give it.
+
+    Attributes:
+        estimate: the measured number and its interval (:func:`iclnb.stats.exact` for exact results).
+        control: the number that a blind method, or no effect, would have given; not-a-number where the data
+            give none, as of a model that always answers the same.
+        control_is: what that control is ("random weights, same prompts").
+    """
+
+    estimate: Estimate
+    control: float
+    control_is: str
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What one run says of a claim.
+
+    Attributes:
+        criterion: what the interval must satisfy.
+        estimate, control, control_is: the evidence (:class:`Evidence`).
+        proof: where the statement is proved, if it is. Then the estimate is the largest deviation that a check
+            by computer found, and the criterion the tolerance.
+    """
+
+    criterion: Criterion
+    estimate: Estimate
+    control: float
+    control_is: str
+    proof: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """Computed from the interval by the criterion; inconclusive without a control to hold it against."""
+        if not math.isfinite(self.control):
+            return INCONCLUSIVE
+        verdict = self.criterion.verdict((float(self.estimate.low), float(self.estimate.high)))
+        return verdict if not self.proof else PROVED if verdict == SUPPORTED else CONTRADICTED
+
+    @property
+    def p_value(self) -> float:
+        """Of the estimate against the criterion; not a number if it is exact, or there is no control."""
+        if self.proof or not math.isfinite(self.control):
+            return math.nan
+        return self.criterion.p_value(self.estimate)
+
+    @property
+    def wants(self) -> str:
+        """How much more data would decide an inconclusive claim, in words; empty where nothing is wanted."""
+        if self.proof or not math.isfinite(self.control):
+            return ""
+        value, low, high = map(float, self.estimate)
+        more = self.criterion.more_data(value, (low, high))
+        return "" if more is None else wanting(more)
+
+    def to_json(self) -> dict[str, Any]:
+        """The numbers as they stand in the results file."""
+        return {
+            "estimate": _number(self.estimate.value),
+            "interval": [_number(self.estimate.low), _number(self.estimate.high)],
+            "control": _number(self.control), "control_is": self.control_is, "verdict": self.verdict,
+            "p_value": _number(self.p_value), **({"proof": self.proof} if self.proof else {}),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One falsifiable claim, and what every run of the ladder says of it.
+
+    Attributes:
+        id: short name, unique in its notebook ("labels-middle-layers").
+        paper: "A" (Han et al. 2025), "B" (Xie et al. 2025), or "ours" for a claim that no paper makes.
+        section: where the paper makes it.
+        statement: what is claimed, in our words.
+        criterion: what the interval must satisfy.
+        speaks: what it says of the paper if it holds: "for", "against" or "neither".
+        judgements: by the run's plain name.
+        left_out: runs whose settings leave it nothing to measure, with what it would need.
+    """
+
+    id: str
+    paper: str
+    section: str
+    statement: str
+    criterion: Criterion
+    speaks: str
+    judgements: Mapping[str, Judgement]
+    left_out: Mapping[str, str]
+
+    @property
+    def here(self) -> Judgement:
+        """What this run says.
+
+        Raises:
+            KeyError: if its settings leave the claim nothing to measure.
+        """
+        return self.judgements[HERE]
+
+    def __getattr__(self, name: str) -> Any:
+        """``verdict``, ``estimate``, ``control``, ``control_is``, ``p_value`` and ``wants`` of this run."""
+        if name in {"verdict", "estimate", "control", "control_is", "p_value", "wants", "proof"}:
+            return getattr(self.here, name)
+        raise AttributeError(name)
+
+    def to_json(self, run: str = HERE) -> dict[str, Any] | None:
+        """The claim as it stands in the results file for one run; ``None`` where it is left out there."""
+        judgement = self.judgements.get(run)
+        if judgement is None:
+            return None
+        words = str(self.criterion)
+        if judgement.proof:
+            words = f"the largest deviation is at most {self.criterion.high:.4g}"
+        return {
+            "id": self.id, "paper": self.paper, "section": self.section, "statement": self.statement,
+            "criterion": words, "speaks": self.speaks,
+        } | judgement.to_json()  # fmt: skip
+
+    def _repr_markdown_(self) -> str:
+        said = "; ".join(f"{run}: **{one.verdict}**" for run, one in self.judgements.items())
+        return f"{display.escape(self.statement)} {said}."
+
+
+def table(claims: Iterable[Mapping[str, Any]]) -> str:
+    """The claims (as in the JSON) as a Markdown table: statement, estimate, interval, control, verdict."""
+    rows = (
+        (
+            display.Author(f"{display.escape(claim['statement'])} *({_source(claim)})*"),
+            claim["criterion"],
+            _estimate(claim),
+            f"{_show(claim['control'])} ({claim['control_is']})",
+            display.Author(f"**{claim['verdict']}**"),
+        )
+        for claim in claims
+    )
+    header = ("claim", "criterion", "estimate [95 % interval]", "control", "verdict")
+    return display.table(header, rows).data
+
+
+def _source(claim: Mapping[str, Any]) -> str:
+    """Whose claim it is: "paper A, 5.1", or "ours"."""
+    paper, section = (display.escape(claim[name]) for name in ("paper", "section"))
+    return paper if paper == "ours" else f"paper {paper}, {section}"
+
+
+def _estimate(claim: Mapping[str, Any]) -> str:
+    low, high = map(_show, claim["interval"])
+    return f"{_show(claim['estimate'])} [{low}, {high}]"
+
+
+def _number(x: Any) -> float | None:
+    x = float(x)
+    return x if math.isfinite(x) else None
+
+
+def _show(x: float | None) -> str:
+    return "n/a" if x is None else f"{x:.4g}"

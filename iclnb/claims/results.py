@@ -1,0 +1,197 @@
+"""What a notebook found: claims judged for every run of its ladder, values, provenance."""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Literal
+
+import numpy as np
+
+from iclnb import paths
+from iclnb.claims.claim import Claim, Evidence, Judgement, NothingToMeasure
+from iclnb.claims.strips import Strips
+from iclnb.criteria import Criterion, within
+from iclnb.ladders import HERE, SUFFIX, Ladder, Rung
+from iclnb.provenance import provenance
+
+Estimator = Callable[[Any], Evidence]
+"""From findings to what decides a claim."""
+
+Speaks = Literal["for", "against", "neither"]
+
+
+@dataclass
+class Results:
+    """What a notebook found: its claims judged for every run of the ladder, values, provenance.
+
+    Args:
+        ladder: this run beside the recorded ones.
+    """
+
+    ladder: Ladder
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    sources: Mapping[str, Any] = field(default_factory=dict)
+    claims: list[Claim] = field(default_factory=list)
+    values: dict[str, Any] = field(default_factory=dict)
+    by_run: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.ladder, str):  # a chapter that has no findings yet: its name, parameters, sources
+            facts, settings = {**provenance(), **self.sources}, SimpleNamespace(**self.parameters)
+            self.ladder = Ladder(self.ladder, [Rung(HERE, None, settings, facts, {}, None)])
+
+    @property
+    def notebook(self) -> str:
+        """The notebook's name."""
+        return self.ladder.notebook
+
+    def claim(
+        self,
+        id: str,
+        statement: str,
+        criterion: Criterion,
+        estimator: Estimator,
+        *,
+        paper: str = "ours",
+        section: str = "this notebook",
+        speaks: Speaks = "neither",
+    ) -> Strips:
+        """Judge a claim for every run, keep it and give its strip, to be shown below the figure that it is about.
+
+        Args:
+            id, statement, criterion, paper, section, speaks: as in :class:`Claim`.
+            estimator: from findings to :class:`Evidence`.
+
+        Raises:
+            ValueError: if the notebook already has a claim of that id.
+        """
+        return Strips([self._judge(id, statement, criterion, estimator, paper, section, speaks, "")])
+
+    def proved(
+        self,
+        id: str,
+        statement: str,
+        estimator: Estimator,
+        *,
+        proof: str,
+        tolerance: float = 1e-12,
+        paper: str = "ours",
+        section: str = "this notebook",
+        speaks: Speaks = "neither",
+    ) -> Strips:
+        """Keep a statement that is proved, with its check by computer, and give its strip.
+
+        Its verdict is "proved and checked" if the check deviates by no more than the tolerance, else
+        "contradicted": then the proof, the code or the precision is at fault.
+
+        Args:
+            id, statement, paper, section, speaks: as in :class:`Claim`.
+            estimator: from findings to the largest deviation; the control is that of a variant which the proof
+                does not cover.
+            proof: where the proof stands.
+            tolerance: the largest deviation that rounding explains.
+
+        Raises:
+            ValueError: if the notebook already has a claim of that id, or for an estimate with an interval: a
+                deviation is not sampled.
+        """
+        criterion = within(-tolerance, tolerance)
+        claim = self._judge(id, statement, criterion, estimator, paper, section, speaks, proof)
+        for judgement in claim.judgements.values():
+            if float(judgement.estimate.low) < float(judgement.estimate.high):
+                raise ValueError(f"{id!r} is proved: give its largest deviation, exactly, not an interval")
+        return Strips([claim])
+
+    def value(self, name: str, function: Callable[[Any], Any]) -> dict[str, Any]:
+        """Keep a value of every run's findings under ``name``; returns the values by the run's plain name."""
+        found = {run: function(one) for run, one in self.ladder.items()}
+        for run, value in found.items():
+            self.by_run.setdefault(run, {})[name] = value
+        return found
+
+    def _judge(
+        self,
+        id: str,
+        statement: str,
+        criterion: Criterion,
+        estimator: Estimator,
+        paper: str,
+        section: str,
+        speaks: Speaks,
+        proof: str,
+    ) -> Claim:
+        if any(id == known.id for known in self.claims):
+            raise ValueError(f"claim {id!r} is recorded twice in {self.notebook}")
+        judgements, left_out = {}, {}
+        for run, one in self.ladder.items():
+            try:
+                evidence = estimator if isinstance(estimator, Evidence) else estimator(one)
+                judgements[run] = Judgement(criterion, *evidence, proof)
+            except NothingToMeasure as needs:
+                left_out[run] = str(needs)
+        claim = Claim(id, paper, section, statement, criterion, speaks, judgements, left_out)
+        self.claims.append(claim)
+        return claim
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, as plain numbers, strings, lists and dictionaries; not-a-number becomes null.
+
+        At the top what this run found; in ``ladder`` the same of every recorded run.
+        """
+        rungs = {rung.name: self._run(rung) for rung in self.ladder.rungs}
+        here = rungs.pop(HERE)
+        return {**here, "ladder": list(rungs.values())}
+
+    def _run(self, rung: Rung) -> dict[str, Any]:
+        claims = [claim.to_json(rung.name) for claim in self.claims]
+        path = rung.path.relative_to(paths.project_dir()).as_posix() if rung.path else None
+        return {
+            "notebook": self.notebook,
+            "name": rung.name,
+            "model": rung.model,
+            "task": rung.task,
+            "record": path,
+            "parameters": _plain(vars(rung.settings)),
+            "claims": [claim for claim in claims if claim is not None],
+            "left_out": {c.id: c.left_out[rung.name] for c in self.claims if rung.name in c.left_out},
+            "values": _plain({**self.values, **self.by_run.get(rung.name, {})}),
+            "provenance": _plain(rung.provenance),
+        }
+
+    def save(self, folder: Path | None = None) -> Path:
+        """Write ``<folder>/<notebook>.json`` and this run's findings beside it, each in one step.
+
+        Args:
+            folder: default: :func:`iclnb.paths.results_dir`.
+        """
+        path = (folder or paths.results_dir()) / f"{self.notebook}.json"
+        rung = self.ladder.rung()
+        if rung.findings is not None:
+            rung.findings.save(path.with_suffix(SUFFIX), rung.attributes())
+        text = json.dumps(self.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
+        with paths.replacing(path) as temporary:
+            temporary.write_text(text + "\n", encoding="utf-8")
+        return path
+
+    def _repr_html_(self) -> str:
+        return Strips(self.claims)._repr_html_()
+
+
+def _plain(x: Any) -> Any:
+    """Numbers, strings, lists and dictionaries only, as JSON needs them."""
+    if isinstance(x, Mapping):
+        return {str(key): _plain(value) for key, value in x.items()}
+    if isinstance(x, np.ndarray):
+        return _plain(x.tolist())
+    if isinstance(x, list | tuple):
+        return [_plain(value) for value in x]
+    if isinstance(x, bool | np.bool_):
+        return bool(x)
+    if isinstance(x, int | np.integer):
+        return int(x)
+    if isinstance(x, float | np.floating):
+        return x if math.isfinite(x := float(x)) else None
+    return x if x is None else str(x)

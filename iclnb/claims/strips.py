@@ -1,0 +1,113 @@
+"""Claim strips: one line a claim, with a mark and a small interval for each run; numbers on demand."""
+
+import html
+import math
+from collections.abc import Iterable
+
+from iclnb.claims.claim import Claim, Judgement
+from iclnb.display import interval_text, number
+
+MARKS = {
+    "supported": "✓", "not supported": "✗", "inconclusive": "?", "proved and checked": "∎",
+    "contradicted": "✗",
+}  # fmt: skip
+"""A sign for each verdict, told apart without colour."""
+
+_WIDTH, _HEIGHT, _EDGE = 72, 16, 5
+
+
+class Strips:
+    """Claims as HTML, a line each; a line opens to estimates, controls and verdicts.
+
+    Args:
+        claims: in order.
+    """
+
+    def __init__(self, claims: Iterable[Claim]):
+        self.claims = list(claims)
+
+    def _repr_html_(self) -> str:
+        return f'<div class="iclnb-strips">{"".join(map(_line, self.claims))}</div>'
+
+    def _repr_markdown_(self) -> str:
+        return "\n\n".join(claim._repr_markdown_() for claim in self.claims)
+
+
+def _line(claim: Claim) -> str:
+    whose = "" if claim.paper == "ours" else f"paper {claim.paper}, {claim.section}"
+    cells = "".join(_cell(claim, run, judgement) for run, judgement in claim.judgements.items())
+    rows = "".join(_row(run, judgement) for run, judgement in claim.judgements.items())
+    rows += "".join(
+        f'<tr><th scope="row">{html.escape(run)}</th><td colspan="3">left out: {html.escape(needs)}</td></tr>'
+        for run, needs in claim.left_out.items()
+    )
+    about = "; ".join(filter(None, [whose, _criterion(claim), *_proofs(claim)]))
+    header = "".join(f'<th scope="col">{name}</th>' for name in ("run", "estimate", "control", "verdict"))
+    return (
+        f'<details class="iclnb-claim" id="claim-{html.escape(claim.id)}"><summary>'
+        f'<span class="statement">{html.escape(claim.statement)}</span>'
+        f'<span class="runs">{cells}</span></summary><p>{html.escape(about)}</p>'
+        f"<table><thead><tr>{header}</tr></thead><tbody>{rows}</tbody></table></details>"
+    )
+
+
+def _criterion(claim: Claim) -> str:
+    proved = any(judgement.proof for judgement in claim.judgements.values())
+    return "" if proved else f"holds if {claim.criterion}"
+
+
+def _proofs(claim: Claim) -> list[str]:
+    places = dict.fromkeys(judgement.proof for judgement in claim.judgements.values() if judgement.proof)
+    return [f"proof: {place}" for place in places]
+
+
+def _cell(claim: Claim, run: str, judgement: Judgement) -> str:
+    """A run's mark and interval, with words for those who see neither."""
+    words = f"{run}: {judgement.verdict}, {told(judgement)}"
+    mark = f'<span class="mark">{MARKS[judgement.verdict]}</span>'
+    return (
+        f'<span class="run" title="{html.escape(words, quote=True)}"><span class="name">{html.escape(run)}</span>'
+        f'{mark}{_interval(claim, judgement)}<span class="sr-only">{html.escape(words)}</span></span>'
+    )
+
+
+def _row(run: str, judgement: Judgement) -> str:
+    control = f"{number(judgement.control)} ({judgement.control_is})"
+    verdict = judgement.verdict + (f" ({judgement.wants})" if judgement.wants else "")
+    cells = "".join(f"<td>{html.escape(text)}</td>" for text in (told(judgement), control, verdict))
+    return f'<tr><th scope="row">{html.escape(run)}</th>{cells}</tr>'
+
+
+def told(judgement: Judgement) -> str:
+    """An estimate and its interval as text."""
+    return interval_text(*(float(part) for part in judgement.estimate))
+
+
+def _interval(claim: Claim, judgement: Judgement) -> str:
+    """A small drawing: the interval, the bounds of the criterion (lines) and the control (a cross).
+
+    All runs of a claim have the same scale. Where there is nothing to draw, empty.
+    """
+    numbers = [x for one in claim.judgements.values() for x in (*map(float, one.estimate), one.control)]
+    bounds = [bound for bound in (claim.criterion.low, claim.criterion.high) if math.isfinite(bound)]
+    finite = [x for x in (*numbers, *bounds) if math.isfinite(x)]
+    low, high = (min(finite), max(finite)) if finite else (0.0, 0.0)
+    value, start, end = map(float, judgement.estimate)
+    if not low < high or not all(map(math.isfinite, (value, start, end))):
+        return ""
+
+    def at(x: float) -> float:
+        return _EDGE + (x - low) / (high - low) * (_WIDTH - 2 * _EDGE)
+
+    middle = _HEIGHT / 2
+    parts = [f'<path class="bound" d="M{at(bound):.1f} 1V{_HEIGHT - 1}"/>' for bound in bounds]
+    if math.isfinite(judgement.control):
+        x = at(judgement.control)
+        cross = f"M{x - 3:.1f} {middle - 3}l6 6m0 -6l-6 6"
+        parts.append(f'<path class="control" d="{cross}"/>')
+    parts.append(f'<path class="interval" d="M{at(start):.1f} {middle}H{at(end):.1f}"/>')
+    parts.append(f'<circle class="value" cx="{at(value):.1f}" cy="{middle}" r="3"/>')
+    return (
+        f'<svg width="{_WIDTH}" height="{_HEIGHT}" viewBox="0 0 {_WIDTH} {_HEIGHT}" aria-hidden="true">'
+        f"{''.join(parts)}</svg>"
+    )

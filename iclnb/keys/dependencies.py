@@ -1,0 +1,172 @@
+"""When a result is stale, and why: everything that it depends on, part by part."""
+
+import ast
+import hashlib
+import importlib.metadata
+import os
+import platform
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from iclnb.keys import imports
+from iclnb.keys.fingerprint import fingerprint, of_source
+from iclnb.keys.imports import PACKAGE
+from iclnb.keys.inputs import input_now, inputs
+from iclnb.settings import PROFILES
+
+PINS = (
+    "bm25s", "datasets", "equinox", "gguf", "jax", "numpy", "optax", "scikit-learn", "scipy",
+    "sentence-transformers", "tokenizers", "torch", "transformers",
+)  # fmt: skip
+"""Libraries whose version may change a number."""
+
+DRAWING = ("iclnb.display", "iclnb.figures", "iclnb.site", "iclnb.cli")
+"""Modules, besides rooms' ``pictures`` and ``pictures_<subject>``, that change what a page looks like."""
+
+Key = Mapping[str, Mapping[str, Any]]
+
+
+def key(project: Path, source: Path, parameters: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What one run depends on, but for its data and models (:func:`inputs`).
+
+    Args:
+        project: the checkout.
+        source: the notebook's ``.py`` file.
+        parameters: those that differ from the notebook's defaults.
+
+    Returns:
+        ``code``: the fingerprint of the notebook's code and of every package file that it imports, directly
+        or not, without what a GPU alone runs; ``gpu``: the fingerprint of that; ``parameters``;
+        ``records``: the recorded
+        findings of the notebooks that it names, by their content; ``versions``: of Python and of the libraries
+        that compute.
+    """
+    notebook = _notebook(source, parameters.get("profile"))
+    stamp = _stamp(project / PACKAGE, source)
+    python = ".".join(platform.python_version_tuple()[:2])
+    return {
+        "code": {source.relative_to(project).as_posix(): notebook, **_code(project, source, stamp)},
+        "gpu": _gpu_code(project, source, stamp),
+        "parameters": dict(parameters),
+        "records": _recorded(project, source),
+        "versions": {"python": python} | {name: _version(importlib.metadata.version, name) for name in PINS},
+    }
+
+
+@cache
+def _code(project: Path, source: Path, stamp: str) -> dict[str, str]:
+    """The fingerprint of every package file that ``source`` needs, as the files are at ``stamp``."""
+    files = sorted(imports.package_files(project, source))
+    return {path.relative_to(project).as_posix(): imports.fingerprint_of(path) for path in files}
+
+
+@cache
+def _gpu_code(project: Path, source: Path, stamp: str) -> dict[str, str]:
+    """The same of files that have something which a GPU alone runs, and of those that it alone imports."""
+    without = imports.package_files(project, source)
+    files = imports.package_files(project, source, gpu=True)
+    whole = {path: fingerprint([path]) for path in files}
+    chosen = {path for path in files if path not in without or imports.fingerprint_of(path) != whole[path]}
+    return {path.relative_to(project).as_posix(): whole[path] for path in sorted(chosen)}
+
+
+def _stamp(package: Path, source: Path) -> str:
+    """Changes whenever a file of the package, or ``source``, does: names, sizes and times."""
+    status = source.stat()
+    facts = [(str(source), status.st_size, status.st_mtime_ns), *sorted(_facts(package))]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+
+def _facts(folder: str | Path) -> Iterator[tuple[str, int, int]]:
+    for entry in os.scandir(folder):
+        if entry.is_dir():
+            yield from _facts(entry.path) if entry.name != "__pycache__" else ()
+        else:
+            yield entry.path, entry.stat().st_size, entry.stat().st_mtime_ns
+
+
+@cache
+def _version(find: Callable[[str], str], name: str) -> str:
+    """Of an installed library, without the part that names a build."""
+    return find(name).split("+")[0]
+
+
+def complete(key: Key, provenance: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """A key with what is known after the run: its :func:`inputs`, and whether a GPU's code counts."""
+    used = str(provenance.get("model", {}).get("device", "")).startswith("cuda")
+    parts = {part: value for part, value in key.items() if part != "gpu" or used}
+    return {**parts, "inputs": inputs(provenance)}
+
+
+def stale(key: Key, stored: Mapping[str, Any], *, drawing: bool = True) -> list[str]:
+    """Why a stored result is not what a run would give now; nothing where it is.
+
+    Args:
+        key: of :func:`key`, now.
+        stored: the same at the time of the run, with ``inputs``.
+        drawing: whether code that only draws counts, as it does for pages.
+
+    Returns:
+        A line for each reason: files, parameters, versions, data, models.
+    """
+    reasons = []
+    changes = {"code": "changed", "parameters": "differ", "records": "changed", "versions": "differ"}
+    if stored.get("gpu"):
+        changes["gpu"] = "changed"
+    for part, change in changes.items():
+        then, now = stored.get(part, {}), key[part]
+        names = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
+        names = [name for name in names if part != "code" or drawing or not _draws(name)]
+        if names:
+            reasons.append(f"{part} {change}: {', '.join(names)}")
+    for name, digest in stored.get("inputs", {}).items():
+        now = input_now(name, key["parameters"])
+        if now is not None and now != digest:
+            reasons.append(f"changed: {name}")
+    return reasons
+
+
+def _recorded(project: Path, source: Path) -> dict[str, str]:
+    """The records that a notebook reads: of every notebook whose name stands in it."""
+    folder = project / "book" / "recorded"
+    names = sorted(set(re.findall(r"""["'](\d\d\w+)["']""", source.read_text(encoding="utf-8-sig"))))
+    files = [file for name in names for file in sorted((folder / name).rglob("*.nc"))]
+    return {file.relative_to(folder).as_posix(): fingerprint([file]) for file in files}
+
+
+def _draws(file: str) -> bool:
+    module = file.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+    return module.startswith(DRAWING) or re.search(r"\.pictures(_\w+)?$", module) is not None
+
+
+def _notebook(source: Path, profile: str | None) -> str:
+    """The fingerprint of a notebook's code, cell by cell, with its tags.
+
+    Prose does not count, nor do defaults of other profiles.
+    """
+    cells = re.split(r"^# %%", source.read_text(encoding="utf-8-sig"), flags=re.MULTILINE)[1:]
+    parts = []
+    for marker, _, text in (cell.partition("\n") for cell in cells if not cell.startswith(" [markdown]")):
+        try:
+            code = _of_profile(text, profile) if "parameters" in marker else text
+            parts.append((marker.strip(), of_source(code)))
+        except SyntaxError:  # magics
+            parts.append((marker.strip(), text.strip()))
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _of_profile(text: str, profile: str | None) -> str:
+    """A parameters cell in which ``by_profile(smoke, laptop, paper)`` is the default of one profile."""
+    tree = ast.parse(text)
+    for node in tree.body:
+        if profile is None and isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "profile":
+            profile = ast.literal_eval(node.value)
+    for node in tree.body:
+        call = getattr(node, "value", None)
+        chooses = isinstance(call, ast.Call) and ast.unparse(call.func).endswith("by_profile")
+        if chooses and profile in PROFILES and len(call.args) == len(PROFILES):
+            node.value = call.args[PROFILES.index(profile)]
+    return ast.unparse(tree)

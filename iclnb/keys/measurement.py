@@ -1,0 +1,153 @@
+"""What findings depend on: the code that measures, found through imports, parameters, inputs and libraries.
+
+Words, criteria, estimators and figures are not among them: they are made anew from findings whenever a page is.
+"""
+
+import importlib.metadata
+from collections.abc import Collection, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import iclnb
+from iclnb.keys import imports
+from iclnb.keys.equivalence import Ledger
+from iclnb.keys.fingerprint import fingerprint
+from iclnb.keys.imports import PACKAGE
+from iclnb.keys.inputs import input_now, inputs
+
+PLUMBING = tuple(
+    f"{PACKAGE}.{name}"
+    for name in (
+        "claims", "criteria", "display", "errors", "figures", "findings", "keys", "ladders", "paths",
+        "provenance", "settings", "store",
+    )
+)  # fmt: skip
+"""Modules that carry numbers and change none."""
+
+COMPUTES = {
+    "bm25s": "bm25s", "datasets": "datasets", "equinox": "equinox", "gguf": "gguf", "jax": "jax",
+    "numpy": "numpy", "optax": "optax", "scipy": "scipy", "sentence_transformers": "sentence-transformers",
+    "sklearn": "scikit-learn", "tokenizers": "tokenizers", "torch": "torch", "transformers": "transformers",
+}  # fmt: skip
+"""Libraries whose version may change a number: what is imported, and the name of its distribution."""
+
+IMMATERIAL = ("profile", "batch_size")
+"""Settings that change no number: a profile stands for the values of others."""
+
+
+def root() -> Path:
+    """The folder that holds the running package."""
+    return Path(iclnb.__file__).parents[1]
+
+
+def code(*modules: str, project: Path | None = None, gpu: bool = False) -> dict[str, str]:
+    """Every file of the package that measures, with its fingerprint.
+
+    Args:
+        modules: dotted names of the modules that measure; what they import, directly or not, counts.
+        project: the folder that holds the package; ``None`` for the running one.
+        gpu: whether it ran on a GPU: then what a GPU alone runs counts too.
+    """
+    project = project or root()
+    sources = [_file(project, module) for module in modules]
+    files = {*sources, *imports.package_files(project, *sources, gpu=gpu, without=PLUMBING)}
+    of = (lambda path: fingerprint([path])) if gpu else imports.fingerprint_of
+    return {path.relative_to(project).as_posix(): of(path) for path in sorted(files)}
+
+
+def libraries(*modules: str, project: Path | None = None) -> dict[str, str]:
+    """The versions of the libraries that modules compute with, without the part that names a build."""
+    project = project or root()
+    sources = [_file(project, module) for module in modules]
+    files = {*sources, *imports.package_files(project, *sources, gpu=True, without=PLUMBING)}
+    names = imports.libraries(project, files) & COMPUTES.keys()
+    return {COMPUTES[name]: _version(COMPUTES[name]) for name in sorted(names)}
+
+
+def key(module: str, parameters: Mapping[str, Any], provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """What findings were made from.
+
+    Args:
+        module: that measured them.
+        parameters: of the run, all of them.
+        provenance: where its model and data came from.
+    """
+    gpu = on_gpu(provenance)
+    return {
+        "module": module,
+        "device": "cuda" if gpu else "cpu",
+        "code": code(module, gpu=gpu),
+        "versions": libraries(module),
+        "parameters": {name: value for name, value in parameters.items() if name not in IMMATERIAL},
+        "inputs": inputs(provenance),
+    }
+
+
+def on_gpu(provenance: Mapping[str, Any]) -> bool:
+    """Whether a GPU computed."""
+    return str(provenance.get("model", {}).get("device", "")).startswith("cuda")
+
+
+class Freshness(tuple[str, ...]):
+    """Why findings are not what a run would give now; empty where they are.
+
+    Attributes:
+        carried: whether other code made them, and a proof says that it measures the same.
+    """
+
+    carried = False
+
+
+def stale(
+    stored: Mapping[str, Any],
+    project: Path,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    ledger: Ledger | None = None,
+) -> Freshness:
+    """Why findings are not what a run would give now.
+
+    Args:
+        stored: their :func:`key`.
+        project: the checkout.
+        parameters: that they should have; ``None`` for those that they have.
+        ledger: of proofs; ``None`` for that of the checkout.
+    """
+    if not _file(project, stored["module"]).is_file():
+        return Freshness([f"there is no module {stored['module']} any more"])
+    ledger = Ledger.of(project) if ledger is None else ledger
+    now = code(stored["module"], project=project, gpu=stored["device"] == "cuda")
+    carried = ledger.carry(stored["code"], now)
+    reasons = [
+        *_differing("code changed", stored["code"] if carried is None else carried, now),
+        *_differing("versions differ", stored["versions"], libraries(stored["module"], project=project)),
+    ]
+    if parameters is not None:
+        both = stored["parameters"].keys() & parameters.keys()
+        then, wanted = (
+            {name: values[name] for name in both} for values in (stored["parameters"], parameters)
+        )
+        reasons += _differing("parameters differ", then, wanted)
+    for name, digest in stored["inputs"].items():
+        found = input_now(name, stored["parameters"])
+        if found is not None and found != digest:
+            reasons.append(f"changed: {name}")
+    freshness = Freshness(reasons)
+    freshness.carried = not reasons and stored["code"] != now
+    return freshness
+
+
+def _differing(what: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> Sequence[str]:
+    names: Collection[str] = sorted(n for n in {*then, *now} if then.get(n) != now.get(n))
+    return [f"{what}: {', '.join(names)}"] if names else []
+
+
+def _file(project: Path, module: str) -> Path:
+    place = project.joinpath(*module.split("."))
+    return place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+
+
+@cache
+def _version(name: str) -> str:
+    return importlib.metadata.version(name).split("+")[0]

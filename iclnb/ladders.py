@@ -1,0 +1,210 @@
+"""The ladder of a chapter: this run's findings beside the recorded ones, under plain names.
+
+Claims are judged and pictures drawn for all of them by the same call, so that whoever runs a notebook on a model
+of their own sees it beside the recorded models at once.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from iclnb import findings as finding
+from iclnb import paths, store
+from iclnb.errors import IclnbError
+from iclnb.findings import Findings
+from iclnb.keys import measurement
+from iclnb.provenance import provenance
+
+HERE = "this run"
+RECORDED = Path("book") / "recorded"
+SUFFIX = ".nc"
+
+_SIZE = re.compile(r"[a-z]|\d+(\.\d+)?[mb]")
+
+F = TypeVar("F", bound=Findings)
+
+
+class Rung(NamedTuple, Generic[F]):
+    """One run of a chapter's measurement.
+
+    Attributes:
+        name: plain, unique in its ladder: "Qwen2.5-Coder-1.5B", with the task where tasks differ.
+        findings: what it measured.
+        settings: of that run.
+        provenance: model, data, revision, versions, machine, cost.
+        key: what it depends on (:func:`iclnb.keys.measurement.key`).
+        path: of its record; ``None`` for this run.
+    """
+
+    name: str
+    findings: F
+    settings: SimpleNamespace
+    provenance: Mapping[str, Any]
+    key: Mapping[str, Any]
+    path: Path | None
+
+    @property
+    def recorded(self) -> bool:
+        """Whether it is a record of the repository."""
+        return self.path is not None
+
+    @property
+    def model(self) -> str:
+        """The model's plain name; empty where none was asked."""
+        return model_name(self.provenance)
+
+    @property
+    def task(self) -> str:
+        """The task's name; empty where there is no choice of one."""
+        return str(getattr(self.settings, "task", None) or "")
+
+    def attributes(self) -> dict[str, Any]:
+        """What is saved beside the findings."""
+        return {"parameters": vars(self.settings), "provenance": self.provenance, "key": self.key}
+
+
+class Ladder(Mapping[str, F]):
+    """Findings by their plain names, small models first, this run last.
+
+    Args:
+        notebook: whose ladder it is.
+        rungs: the runs.
+        unreadable: a line for each record that the present code cannot read.
+    """
+
+    def __init__(self, notebook: str, rungs: Sequence[Rung[F]], unreadable: Sequence[str] = ()):
+        self.notebook, self.unreadable = notebook, tuple(unreadable)
+        self.rungs = _named(sorted(rungs, key=_order))
+        self._by_name = {rung.name: rung for rung in self.rungs}
+
+    def __getitem__(self, name: str) -> F:
+        return self._by_name[name].findings
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self.rungs)
+
+    @property
+    def here(self) -> F:
+        """The findings of this run."""
+        return self[HERE]
+
+    def rung(self, name: str = HERE) -> Rung[F]:
+        """A run by its plain name."""
+        return self._by_name[name]
+
+    @property
+    def recorded(self) -> list[Rung[F]]:
+        """The rungs that are records."""
+        return [rung for rung in self.rungs if rung.recorded]
+
+    def _repr_markdown_(self) -> str:
+        names = ", ".join(rung.name for rung in self.recorded)
+        lines = [
+            f"Beside this run stand the recorded ones: {names}." if names else "No run is on record yet."
+        ]
+        return "\n\n".join([*lines, *self.unreadable])
+
+
+def measured(notebook: str, measure: Callable[[Any], F], run: SimpleNamespace) -> Ladder[F]:
+    """Measure this run's findings, and read the recorded ones beside them.
+
+    Args:
+        notebook: its name ("02_attention_allocation").
+        measure: gives the findings of a run's settings.
+        run: the settings (:func:`iclnb.settings.read`).
+    """
+    rung = measure_one(measure, run)
+    listed, unreadable = recorded(notebook, type(rung.findings))
+    return Ladder(notebook, [*listed, rung], unreadable)
+
+
+def measure_one(measure: Callable[[Any], F], run: SimpleNamespace) -> Rung[F]:
+    """The findings of one run, with what they depend on and what they cost.
+
+    The cost is that of everything measured: shards that an earlier run had measured count with the seconds that
+    they took then.
+    """
+    module = measure.__module__
+    measurement.code(module)  # what is loaded now, and not what the files hold in an hour
+    start = time.monotonic()
+    with store.tally() as tally:
+        found = measure(run)
+    seconds = time.monotonic() - start
+    cost = {
+        "seconds": round(seconds + tally.seconds_reused, 1),
+        "measured": tally.measured,
+        "reused": tally.reused,
+        "seconds of this run": round(seconds, 1),
+    }
+    facts = {**provenance(), **found.origins, "cost": cost}
+    return Rung(HERE, found, run, facts, measurement.key(module, vars(run), facts), None)
+
+
+def recorded(notebook: str, kind: type[F], project: Path | None = None) -> tuple[list[Rung[F]], list[str]]:
+    """The recorded runs of a notebook, and a line for each record that cannot be read.
+
+    Args:
+        notebook: its name.
+        kind: of its findings.
+        project: the checkout; ``None`` for that of the working directory.
+    """
+    folder = (project or paths.project_dir()) / RECORDED / notebook
+    listed, unreadable = [], []
+    for path in sorted(folder.rglob(f"*{SUFFIX}")):
+        try:
+            listed.append(_rung(path, kind))
+        except IclnbError as error:
+            unreadable.append(str(error))
+    return listed, unreadable
+
+
+_SPELLED = {"smollm2": "SmolLM2", "qwen2.5": "Qwen2.5", "coder": "Coder", "gpt": "GPT", "llama": "Llama"}
+
+
+def model_name(facts: Mapping[str, Any]) -> str:
+    """The plain name of a run's model, from its provenance: "SmolLM2-135M", "GPT-J-6B"; empty without one."""
+    name = Path(str((facts.get("model") or {}).get("name", ""))).name
+    parts = re.sub(r"-instruct$", "", name, flags=re.IGNORECASE).split("-")
+    spelled = (_SPELLED.get(part) or (part.upper() if _SIZE.fullmatch(part) else part) for part in parts)
+    return "-".join(spelled)
+
+
+def size(name: str) -> float:
+    """Parameters of a model in millions, as far as its name tells; 0 where it does not."""
+    found = re.search(r"(\d+(?:\.\d+)?)\s*([mb])(?![a-z])", name.lower())
+    return float(found[1]) * {"m": 1, "b": 1000}[found[2]] if found else 0.0
+
+
+def _rung(path: Path, kind: type[F]) -> Rung[F]:
+    facts = finding.attributes(path)
+    settings = SimpleNamespace(**facts["parameters"])
+    return Rung("", kind.load(path), settings, facts["provenance"], facts["key"], path)
+
+
+def _order(rung: Rung) -> tuple[bool, float, str, str]:
+    return not rung.recorded, size(rung.model), rung.model, rung.task
+
+
+def _named(rungs: Sequence[Rung[F]]) -> list[Rung[F]]:
+    """The rungs with their plain names: the model's, with what else tells recorded ones apart."""
+    tasks = len({rung.task for rung in rungs if rung.recorded}) > 1
+    named: list[Rung[F]] = []
+    for rung in rungs:
+        words = [rung.model or "recorded", *([task_name(rung.task)] if tasks and rung.task else [])]
+        name = HERE if not rung.recorded else ", ".join(words)
+        same = sum(other.name.split(" (")[0] == name for other in named)
+        named.append(rung._replace(name=f"{name} ({same + 1})" if same else name))
+    return named
+
+
+def task_name(task: str) -> str:
+    """The plain name of a task: "SST-2", "Rotten Tomatoes", "hate"."""
+    known = {"sst2": "SST-2", "mnli": "MNLI", "stsb": "STS-B"}
+    plain = task.removeprefix("tweet_eval_").replace("_", " ")
+    return known.get(task, plain.title() if task == "rotten_tomatoes" else plain)

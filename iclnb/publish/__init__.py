@@ -1,1 +1,0 @@
-"""When a result is stale, and the records of the repository."""

@@ -1,0 +1,165 @@
+"""Answers written by a person and checked by the build.
+
+A sentence that states a finding names what it rests on, as roles that read well in a notebook's source::
+
+    {claim}`One head gives the answer away <shared-raw: supported on Qwen2.5-Coder-0.5B, Qwen2.5-Coder-1.5B>`
+    {claim}`In every model labels stand out <labels-middle-layers: supported everywhere>`
+    {value}`97 times in 100 <best-agreement on Qwen2.5-Coder-1.5B>`
+
+The recorded runs decide whether it holds: "everywhere" is every recorded run, and what is said of a value is
+compared with the record to the digits that are written. Several conditions are separated by semicolons.
+"""
+
+import html
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from iclnb.display import interval_text
+from iclnb.errors import IclnbError
+
+ROLE = re.compile(r"\{(claim|value)\}`([^`<]+?)\s*<([^`>]+)>`")
+
+_VERDICTS = {"undecided": "inconclusive", "proved": "proved and checked"}
+_CLAIM = re.compile(r"([\w-]+): ([a-z ]+?)(?: on (.+)| (everywhere))?$")
+_VALUE = re.compile(r"([\w-]+) on (.+)$")
+_NUMBER = re.compile(r"-?\d+(?:[ ,]\d{3})*(?:\.\d+)?")
+
+
+class Bound(NamedTuple):
+    """A condition of a sentence: what a run has to say.
+
+    Attributes:
+        id: of the claim.
+        verdict: that is stated.
+        runs: plain names of the recorded runs; empty for all.
+    """
+
+    id: str
+    verdict: str
+    runs: tuple[str, ...]
+
+
+def resolve(text: str, results: Mapping[str, Any], where: str) -> str:
+    """A cell's Markdown with its roles replaced by what a reader sees.
+
+    Args:
+        text: Markdown with roles.
+        results: the results file of the chapter's run.
+        where: the chapter, for messages.
+
+    Returns:
+        Markdown; a bound sentence carries its estimates, shown on hover and focus.
+
+    Raises:
+        IclnbError: if a sentence does not hold on record, naming the sentence, the claim and the run; or if it
+            cannot be read.
+    """
+    recorded = {run["name"]: run for run in results.get("ladder", ())}
+
+    def shown(role: re.Match[str]) -> str:
+        kind, sentence, conditions = role.groups()
+        check = _claim if kind == "claim" else _value
+        told = check(sentence, conditions, recorded, f"{where}: the sentence {sentence!r}")
+        note = html.escape("; ".join(told), quote=True)
+        return f'<span class="iclnb-bound" tabindex="0" data-told="{note}" title="{note}">{sentence}</span>'
+
+    found = ROLE.sub(shown, text)
+    if left := re.search(r"\{(?:claim|value)\}`[^`]*`", found):
+        raise IclnbError(
+            f"{where}: {left[0]} names no claim; write {{claim}}`sentence <claim-id: supported ...>`"
+        )
+    return found
+
+
+def unbound(text: str) -> list[str]:
+    """The sentences of an answer that state something and name no claim."""
+    marked = ROLE.sub("\0", re.sub(r"^\*\*[^*]+\*\*", "", text.strip()))
+    sentences = re.split(r"(?<=[.!])\s+", marked)
+    return [one for one in sentences if "\0" not in one and not _asks(one)]
+
+
+def bounds(conditions: str) -> Iterator[Bound]:
+    """The conditions of a role, one by one.
+
+    Raises:
+        ValueError: if one cannot be read.
+    """
+    id = ""
+    for condition in map(str.strip, conditions.split(";")):
+        found = _CLAIM.match(condition if ":" in condition else f"{id}: {condition}")
+        if found is None:
+            raise ValueError(condition)
+        id, verdict, runs, _ = found.groups()
+        yield Bound(
+            id, _VERDICTS.get(verdict, verdict), tuple(map(str.strip, runs.split(","))) if runs else ()
+        )
+
+
+def _claim(sentence: str, conditions: str, recorded: Mapping[str, Any], who: str) -> list[str]:
+    told = []
+    try:
+        read = list(bounds(conditions))
+    except ValueError as error:
+        raise IclnbError(f"{who} rests on {error}, which cannot be read") from error
+    for bound in read:
+        for name in bound.runs or tuple(recorded) or ("a recorded run",):
+            claim = _of(recorded, name, bound.id, who)
+            if claim["verdict"] != bound.verdict:
+                raise IclnbError(
+                    f"{who} says that {bound.id} is {bound.verdict} on {name}, and the record says "
+                    f"{claim['verdict']} ({_estimate(claim)}); change the sentence"
+                )
+            told.append(f"{name}: {claim['verdict']}, {_estimate(claim)}")
+    return told
+
+
+def _value(sentence: str, condition: str, recorded: Mapping[str, Any], who: str) -> list[str]:
+    found = _VALUE.match(condition.strip())
+    number = _NUMBER.search(sentence)
+    if found is None or number is None:
+        raise IclnbError(f"{who} rests on {condition!r}, which names no value, or has no number")
+    claim = _of(recorded, found[2], found[1], who)
+    per_cent = re.search(r"\d\s*%|in 100\b|in a hundred", sentence)
+    estimate = claim["estimate"] * (100 if per_cent else 1)
+    typed = number[0].replace(" ", "").replace(",", "")
+    decimals = len(typed.partition(".")[2])
+    if abs(float(typed) - estimate) > 0.5 * 10.0**-decimals + 1e-9:
+        raise IclnbError(
+            f"{who} says {typed}, and the record of {found[2]} says {estimate:.4g}; change the sentence"
+        )
+    return [f"{found[2]}: {_estimate(claim)}"]
+
+
+def _of(recorded: Mapping[str, Any], name: str, id: str, who: str) -> Mapping[str, Any]:
+    if name not in recorded:
+        raise IclnbError(
+            f"{who} rests on {name}, which is not on record; known: {', '.join(recorded) or 'nothing'}"
+        )
+    for claim in recorded[name]["claims"]:
+        if claim["id"] == id:
+            return claim
+    known = ", ".join(claim["id"] for claim in recorded[name]["claims"])
+    raise IclnbError(f"{who} rests on the claim {id!r}, which {name} does not have; known: {known}")
+
+
+def _estimate(claim: Mapping[str, Any]) -> str:
+    numbers = [claim["estimate"], *claim["interval"]]
+    return interval_text(*(float("nan") if number is None else number for number in numbers))
+
+
+def _asks(sentence: str) -> bool:
+    """Whether a sentence asks, points elsewhere or says what something means, and so states no finding."""
+    return sentence.rstrip().endswith("?") or "](" in sentence or not sentence.strip(" \n.")
+
+
+def mentioned(texts: Sequence[str]) -> set[str]:
+    """The claims that some texts rest on."""
+    found: set[str] = set()
+    for text in texts:
+        for kind, _, conditions in ROLE.findall(text):
+            if kind == "claim":
+                found |= {bound.id for bound in bounds(conditions)}
+            else:
+                found.add(conditions.split(" on ")[0].strip())
+    return found

@@ -1,0 +1,143 @@
+"""Masses, ratios and aligned maps of attention against direct computation."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iclnb.allocation import alignment, measure
+from iclnb.allocation.groups import GROUPS, groups
+from iclnb.llm import prompts
+from iclnb.llm.data.definitions import Format
+from iclnb.llm.models import LoadedModel
+from iclnb.llm.prompts import Demonstration
+from iclnb.llm.reader import Reader
+
+pytestmark = pytest.mark.tiny
+
+FORMAT = Format(x="Review: {text}", cue="\nSentiment:")
+TEXTS = ("fine film", "", "a really long text with many words, and dull", "good", "naïve 😀")
+
+
+@pytest.fixture(scope="module")
+def made():
+    """Prompts with 2 demonstrations each, of different lengths, and a tiny model that can read them."""
+    tokenizer = tiny.tokenizers()["llama3"]
+    built = [
+        prompts.build(
+            tokenizer, FORMAT, ("bad", "good"),
+            [Demonstration({"text": TEXTS[i]}, 0), Demonstration({"text": TEXTS[-i]}, 1)], {"text": TEXTS[2]},
+        )
+        for i in range(5)
+    ]  # fmt: skip
+    return built, tiny.model("llama", vocab_size=len(tokenizer))
+
+
+@given(st.lists(st.floats(-5, 5), min_size=1, max_size=40), st.integers(2, 40))
+def test_rescale_is_linear_interpolation(values, positions):
+    rows = np.array([values, values[::-1]])
+    scaled = alignment.rescale(rows, positions)
+    where = np.linspace(0, len(values) - 1, positions)
+    expected = [np.interp(where, np.arange(len(values)), row) for row in rows]
+    np.testing.assert_allclose(scaled, expected, atol=1e-9)
+
+
+def test_an_empty_segment_is_refused():
+    with pytest.raises(ValueError, match="without tokens"):
+        alignment.rescale(np.ones((2, 0)), 30)
+
+
+def eager_rows(model, prompt):
+    with torch.no_grad():
+        maps = model.eval()(torch.tensor([prompt.input_ids]), output_attentions=True).attentions
+    return np.stack([m[0, :, -1].numpy() for m in maps])
+
+
+def measured(made, **changes):
+    built, model = made
+    settings = {"tail": 3, "seed": 0} | changes
+    reader = Reader(
+        LoadedModel(model, tiny.tokenizers()["llama3"], {}), batch_size=settings.pop("batch_size", 2)
+    )
+    ratio, averaged = measure.shares(reader, built, **settings)
+    return SimpleNamespace(ratio=dict(zip(GROUPS, ratio.swapaxes(0, 1), strict=True)), map=averaged)
+
+
+def test_ratios(made):
+    built, model = made
+    found = measured(made)
+    for i, prompt in enumerate(built):
+        rows = eager_rows(model, prompt)
+        tokens = rows.shape[-1]
+        labels = sum(rows[:, :, j] for y in prompt.y for j in range(*y))
+        count = sum(len(range(*y)) for y in prompt.y)
+        np.testing.assert_allclose(found.ratio["labels"][i], labels / (count / tokens), atol=1e-5)
+        end = rows[:, :, -3:].sum(-1) / (3 / tokens)
+        np.testing.assert_allclose(found.ratio["query end"][i], end, atol=1e-5)
+        np.testing.assert_allclose(found.ratio["first token"][i], rows[:, :, 0] * tokens, atol=1e-5)
+
+
+def test_uniform_attention_has_ratio_one(made):
+    """The null that ratios are held against: a model with all weights zero attends uniformly."""
+    built, model = made
+    silent = tiny.model("llama", vocab_size=model.config.vocab_size)
+    with torch.no_grad():
+        for parameter in silent.parameters():
+            parameter.zero_()
+    found = measured((built, silent))
+    for name in GROUPS:
+        np.testing.assert_allclose(found.ratio[name], 1, atol=1e-5)
+
+
+def test_label_control_stays_in_the_texts_and_counts_as_many_tokens(made):
+    built, _ = made
+    prompt = built[3]
+    chosen = [groups(prompt, 3, np.random.default_rng(seed))["label control"] for seed in range(200)]
+    inside = {token for x in prompt.x for token in range(*x)} - {0}
+    assert {token for tokens in chosen for token in tokens} == inside  # every token of x_i can be drawn
+    assert {len(tokens) for tokens in chosen} == {sum(len(range(*y)) for y in prompt.y)}
+    assert not inside & {token for y in prompt.y for token in range(*y)}
+
+
+def test_the_map_keeps_labels_and_rescales_what_is_between(made):
+    built, model = made
+    found = measured(made)
+    assert found.map.shape == (3, 1 + 31 * 2 + 30)
+    expected = 0
+    for prompt in built:
+        rows = eager_rows(model, prompt)
+        borders = [1, *(edge for y in prompt.y for edge in y), rows.shape[-1]]
+        columns = [rows[:, :, :1]]
+        for start, stop in zip(borders[::2], borders[1::2], strict=True):
+            grid = np.linspace(0, stop - start - 1, 30)
+            columns.append(
+                np.apply_along_axis(
+                    lambda r, g=grid: np.interp(g, range(len(r)), r), -1, rows[:, :, start:stop]
+                )
+            )
+            if stop < rows.shape[-1]:
+                columns.append(rows[:, :, stop : borders[borders.index(stop) + 1]].sum(-1, keepdims=True))
+        expected = expected + np.concatenate(columns, -1).mean(1) / len(built)
+    np.testing.assert_allclose(found.map, expected, atol=1e-6)
+
+
+def test_labels_are_marked_where_their_attention_stands(made):
+    """Attention on the labels alone is left on exactly the marked positions."""
+    prompt = made[0][0]
+    attention = np.zeros((1, 1, len(prompt.input_ids)))
+    attention[..., [token for y in prompt.y for token in y.tokens]] = 1
+    kept = np.flatnonzero(alignment.aligned(attention, prompt)[0, 0])
+    assert kept.tolist() == alignment.label_positions(len(prompt.y)).tolist()
+
+
+def test_batching_and_seeds(made):
+    one, all_ = measured(made, batch_size=1), measured(made, batch_size=5)
+    np.testing.assert_allclose(one.map, all_.map, atol=1e-6)
+    same, other = measured(made), measured(made, seed=1)
+    assert (same.ratio["label control"] == measured(made).ratio["label control"]).all()
+    assert (same.ratio["label control"] != other.ratio["label control"]).any()
+    assert (same.ratio["labels"] == other.ratio["labels"]).all()
