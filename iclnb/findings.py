@@ -191,19 +191,27 @@ def same(one: Findings, other: Findings) -> float:
     for field in variables(type(one)):
         a, b = getattr(one, field.name), getattr(other, field.name)
         if a is None or b is None or isinstance(a, str):
-            largest = max(largest, 0.0 if (a is None and b is None) or a == b else np.inf)
+            alike = a is b or (isinstance(a, str) and a == b)
+            largest = max(largest, 0.0 if alike else np.inf)
             continue
-        a, b = np.asarray(a), np.asarray(b)
-        if (
-            a.shape != b.shape
-            or not np.array_equal(np.isnan(a), np.isnan(b))
-            or (a.dtype.kind in "ib" and (a != b).any())
-        ):
-            return np.inf
-        if a.dtype.kind == "f":
-            a, b = np.nan_to_num(a.astype(float)), np.nan_to_num(b.astype(float))
-            largest = max(largest, float(np.max(np.abs(a - b) / np.maximum(1, np.abs(a)), initial=0)))
+        largest = max(largest, difference(np.asarray(a), np.asarray(b)))
     return largest
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> float:
+    """The largest difference of two arrays, relative to the larger of one and their size.
+
+    Returns:
+        0 where they are the same; infinite where shapes, whole numbers or missing values differ.
+    """
+    if one.shape != other.shape or one.dtype.kind != other.dtype.kind:
+        return np.inf
+    if one.dtype.kind != "f":
+        return 0.0 if np.array_equal(one, other) else np.inf
+    if not np.array_equal(np.isnan(one), np.isnan(other)):
+        return np.inf
+    one, other = (np.nan_to_num(array.astype(float)) for array in (one, other))
+    return float(np.max(np.abs(one - other) / np.maximum(1, np.abs(one)), initial=0))
 
 
 def _variable(field: dataclasses.Field) -> Variable:

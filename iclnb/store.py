@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -28,7 +28,7 @@ from safetensors.numpy import save_file
 
 from iclnb import paths
 from iclnb.keys import equivalence, measurement
-from iclnb.keys.equivalence import Ledger
+from iclnb.keys.equivalence import Code, Ledger
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -62,18 +62,20 @@ class Tally:
         measured, reused: shards.
         seconds: that measuring took, of those measured now.
         seconds_reused: that measuring had taken, of those found.
+        paths: files of all that are kept.
     """
 
     measured: int = 0
     reused: int = 0
     seconds: float = 0.0
     seconds_reused: float = 0.0
+    paths: list[Path] = field(default_factory=list)
 
 
 class Proof(Protocol):
     """What measures a sample of shards again (:class:`iclnb.records.prove.Proving`)."""
 
-    def accepts(self, shard: Shard, code: Mapping[str, str], measure: Callable[[], Arrays]) -> bool: ...
+    def accepts(self, shard: Shard, then: Code, now: Code, measure: Callable[[], Arrays]) -> bool: ...
 
 
 _TALLY: ContextVar[Tally | None] = ContextVar("tally", default=None)
@@ -82,13 +84,15 @@ _PROOF: ContextVar[Proof | None] = ContextVar("proof", default=None)
 
 @contextmanager
 def tally() -> Iterator[Tally]:
-    """Count what all stores measure and find again within the block."""
-    counts = Tally()
+    """Count what all stores measure and find again within the block; a block around it counts it too."""
+    counts, outer = Tally(), _TALLY.get()
     token = _TALLY.set(counts)
     try:
         yield counts
     finally:
         _TALLY.reset(token)
+        for name, number in vars(counts).items() if outer else ():
+            setattr(outer, name, getattr(outer, name) + number)
 
 
 @contextmanager
@@ -141,13 +145,15 @@ class Store:
         key = _digest([self._identity, _libraries(measuring), what, content])
         code = _code(measuring, self._gpu)
         for shard in self._candidates(key, code):
-            arrays = _read(shard.path)
+            arrays = read(shard.path)
             if arrays is not None and self._serves(shard, code, measure):
-                _count(reused=1, seconds_reused=shard.about["seconds"])
+                _count(shard.path, reused=1, seconds_reused=shard.about["seconds"])
                 return arrays
         arrays, seconds = self._measured(measure)
         about = {"what": what, "model": self.model, "dtype": self.dtype, "seconds": round(seconds, 4)}
-        self._save(self._path(key, _digest(code)), arrays, about, code)
+        path = self._path(key, _digest(code))
+        self._save(path, arrays, about, code)
+        _count(path)
         return arrays
 
     def _measured(self, measure: Callable[[], Arrays]) -> tuple[dict[str, np.ndarray], float]:
@@ -157,7 +163,7 @@ class Store:
         _count(measured=1, seconds=seconds)
         return arrays, seconds
 
-    def _candidates(self, key: str, code: Mapping[str, str]) -> Iterator[Shard]:
+    def _candidates(self, key: str, code: Code) -> Iterator[Shard]:
         """Shards of this content: that of the present code first, then the latest."""
         exact = self._path(key, _digest(code))
         others = sorted(
@@ -168,7 +174,7 @@ class Store:
             if about := about_shard(path):
                 yield Shard(key, path, about)
 
-    def _serves(self, shard: Shard, code: Mapping[str, str], measure: Callable[[], Arrays]) -> bool:
+    def _serves(self, shard: Shard, code: Code, measure: Callable[[], Arrays]) -> bool:
         """Whether the code of a shard is the present one, or measures the same."""
         if shard.about["code"] == _digest(code):
             return True
@@ -178,7 +184,7 @@ class Store:
         if _ledger().carry(then, code) is not None:
             return True
         proof = _PROOF.get()
-        return proof is not None and proof.accepts(shard, then, measure)
+        return proof is not None and proof.accepts(shard, then, code, measure)
 
     def _files(self, digest: str) -> dict[str, str] | None:
         """The files of a state of the code, by its digest."""
@@ -187,7 +193,7 @@ class Store:
         except (OSError, ValueError):
             return None
 
-    def _save(self, path: Path, arrays: Arrays, about: Mapping[str, Any], code: Mapping[str, str]) -> None:
+    def _save(self, path: Path, arrays: Arrays, about: Mapping[str, Any], code: Code) -> None:
         """Keep the arrays of a shard, whole or not at all; a full or read-only disk is reported once."""
         facts = {**about, "code": _digest(code), "machine": _machine(), "checksum": checksum(arrays)}
         try:
@@ -226,6 +232,17 @@ def about_shard(path: Path) -> dict[str, Any] | None:
         return None
 
 
+def read(path: Path) -> dict[str, np.ndarray] | None:
+    """The arrays of a shard; ``None`` for a damaged one."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            about = json.loads((file.metadata() or {})["about"])
+    except (OSError, SafetensorError, ValueError, KeyError):
+        return None
+    return arrays if about.get("checksum") == checksum(arrays) else None
+
+
 def clear() -> None:
     """Delete every kept measurement; what a run is writing now fails to be kept, and the run goes on."""
     shutil.rmtree(root(), ignore_errors=True)
@@ -239,26 +256,16 @@ def checksum(arrays: Arrays) -> str:
     return digest.hexdigest()
 
 
-def _read(path: Path) -> dict[str, np.ndarray] | None:
-    """The arrays of a shard; ``None`` for a damaged one."""
-    try:
-        with safe_open(path, framework="numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            about = json.loads((file.metadata() or {})["about"])
-    except (OSError, SafetensorError, ValueError, KeyError):
-        return None
-    return arrays if about.get("checksum") == checksum(arrays) else None
-
-
-def _count(**numbers: float) -> None:
+def _count(path: Path | None = None, **numbers: float) -> None:
     counts = _TALLY.get()
     if counts is not None:
+        counts.paths += [] if path is None else [path]
         for name, number in numbers.items():
             setattr(counts, name, getattr(counts, name) + number)
 
 
 @cache
-def _code(modules: tuple[str, ...], gpu: bool) -> Mapping[str, str]:
+def _code(modules: tuple[str, ...], gpu: bool) -> Code:
     """The files that measure, as they were when first asked for: what the process has loaded."""
     return measurement.code(*modules, gpu=gpu)
 

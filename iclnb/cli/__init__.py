@@ -109,23 +109,8 @@ commands.add_command(model_commands.fetch)
 commands.add_command(model_commands.models)
 
 
-@commands.command(**OPTIONS)
-@click.option("--clear", is_flag=True, help="Remove all measurements; models and texts stay.")
-def cache(clear: bool) -> None:
-    """Show what the cache folder holds: measurements, models and texts, with their sizes."""
-    from iclnb.records import cache as kept
-
-    if clear:
-        click.echo(kept.clear())
-        return
-    click.echo(paths.cache_dir())
-    sizes: dict[str, int] = {}
-    for each in kept.contents():
-        click.echo(f"  {each}")
-        sizes[each.kind] = sizes.get(each.kind, 0) + each.size
-    click.echo(", ".join(f"{kind} {kept.megabytes(size)}" for kind, size in sizes.items()) or "empty")
-
-
+commands.add_command(record_commands.cache)
+commands.add_command(record_commands.prove)
 commands.add_command(record_commands.status)
 commands.add_command(record_commands.sweep)
 commands.add_command(report_commands.report)

@@ -1,4 +1,4 @@
-"""Commands about records: ``iclnb status`` and ``iclnb sweep``."""
+"""Commands about records and measurements: ``iclnb status``, ``sweep``, ``prove`` and ``cache``."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,6 +71,62 @@ def sweep(file: Path, dry_run: bool, executor: str, allow_changes: bool, **resou
     if failures:
         listed = "\n\n".join(f"{sweeps.describe(project, cell)}: {message}" for cell, message in failures)
         raise IclnbError(f"{len(failures)} of {len(planned)} cells failed:\n\n{listed}")
+
+
+@click.command(**OPTIONS)
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 1),
+    default=0.05,
+    show_default=True,
+    help="Of the shards to measure again.",
+)
+def prove(share: float) -> None:
+    """Show that the present code measures the same as the code of the stale records, which then are fresh.
+
+    A sample of their shards is measured again, and the findings must be the recorded ones.
+    """
+    from iclnb.keys.equivalence import PLACE
+    from iclnb.records import prove as proofs
+
+    made = proofs.prove(paths.checkout(), share=share, report=click.echo)
+    about = made[0].about
+    same = "bit for bit the same" if not about["largest_difference"] else "the same to 1e-5"
+    click.echo(
+        f"{about['sampled']} of {about['shards']} shards measured again: {same}. At 95 % at most "
+        f"{proofs.bound(about['sampled']):.0%} of the shards differ. Entered in {PLACE}; commit it"
+    )
+
+
+@click.command(**OPTIONS)
+@click.option("--clear", is_flag=True, help="Remove all measurements; models and texts stay.")
+@click.option(
+    "--export", "folder", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+    help="Write the measurements of the book's records as archives, one for each model.",
+)  # fmt: skip
+@click.option(
+    "--import", "archives", type=click.Path(path_type=Path, dir_okay=False), multiple=True, metavar="FILE",
+    help="Take in the measurements of such an archive; may be given many times.",
+)  # fmt: skip
+def cache(clear: bool, folder: Path | None, archives: tuple[Path, ...]) -> None:
+    """Show what the cache folder holds, or carry measurements to another machine."""
+    from iclnb.records import archives as carried
+    from iclnb.records import cache as kept
+
+    if clear:
+        click.echo(kept.clear())
+    for archive in carried.write(paths.checkout(), folder, report=click.echo) if folder else ():
+        click.echo(archive)
+    for archive in archives:
+        click.echo(f"{archive}: {carried.read(archive)} shards")
+    if clear or folder or archives:
+        return
+    click.echo(paths.cache_dir())
+    sizes: dict[str, int] = {}
+    for one in kept.contents():
+        click.echo(f"  {one}")
+        sizes[one.kind] = sizes.get(one.kind, 0) + one.size
+    click.echo(", ".join(f"{kind} {kept.megabytes(size)}" for kind, size in sizes.items()) or "empty")
 
 
 def _took(seconds: float | None) -> str:

@@ -1,0 +1,198 @@
+"""Refactoring with proof, and measurements that travel, on a room of thirty units of work."""
+
+import importlib
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from throwaway import checkout
+
+import iclnb as package
+from iclnb import store
+from iclnb.errors import IclnbError
+from iclnb.keys import measurement
+from iclnb.keys.equivalence import Ledger
+from iclnb.records import archives, prove, records
+from iclnb.records.records import Cell
+
+MEASURE = """
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from iclnb.findings import Findings, variable
+from iclnb.store import Store
+
+SCALE = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study(Findings):
+    x: Float[np.ndarray, "unit draw"] = variable("draws", unit="1")
+
+
+def measure(run):
+    store = Store({"name": "m", "sha256": "5eed", "dtype": "float32", "device": "cpu"})
+    kept = [
+        store.kept("draws", [run.data_seed, unit], lambda unit=unit: drawn(run.data_seed, unit), modules=[__name__])
+        for unit in range(30)
+    ]
+    return Study(x=np.stack([one["x"] for one in kept]), origins={"model": {"name": "m", "source": "hub"}})
+
+
+def drawn(seed, unit):
+    return {"x": SCALE * np.random.default_rng((seed, unit)).normal(size=4)}
+"""
+NOTEBOOK = """
+# %% [markdown]
+# # Study
+
+# %% tags=["parameters"]
+profile: str = "laptop"  # smoke, laptop or paper
+data_seed: int = 0  # rows
+
+# %%
+from iclnb import claims, ladders, settings
+from iclnb.study.measure import measure
+
+run = settings.read(globals())
+results = claims.Results(ladders.measured("00_study", measure, run))
+results.save();
+"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A committed checkout with one record, measured by a room of its own."""
+    folder = checkout(tmp_path / "checkout", {"00_study": NOTEBOOK})
+    (folder / "iclnb" / "study").mkdir()
+    (folder / "iclnb" / "study" / "__init__.py").write_text("")
+    monkeypatch.setenv("ICLNB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder / "iclnb")])
+    monkeypatch.setattr(measurement, "root", lambda: folder)
+    edit(folder, MEASURE)
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    commit(folder)
+    records.make(folder, Cell("00_study", {}))
+    commit(folder)
+    yield folder
+    forget()
+
+
+def forget():
+    """As a new process: no room loaded, no code known."""
+    for name in [name for name in sys.modules if name.startswith("iclnb.study")]:
+        del sys.modules[name]
+    store._code.cache_clear()
+    importlib.invalidate_caches()
+
+
+def edit(project, text):
+    (project / "iclnb" / "study" / "measure.py").write_text(text)
+    forget()
+
+
+def commit(project):
+    git = ["git", "-c", "user.name=n", "-c", "user.email=e"]
+    for words in (["add", "-A", "iclnb", "notebooks", "book"], ["commit", "-qm", "x", "--allow-empty"]):
+        subprocess.run([*git, *words], cwd=project, check=True)
+
+
+def stale(project):
+    (record,) = records.all_records(project)
+    return records.stale(project, record)
+
+
+def test_better_code_that_measures_the_same_is_carried_by_a_proof(project):
+    edit(project, MEASURE.replace("SCALE * np", "1.0 * SCALE * np"))
+    assert list(stale(project)) == ["code changed: iclnb/study/measure.py"]
+    with pytest.raises(IclnbError, match="commit them first"):
+        prove.prove(project)
+    commit(project)
+    (entry,) = prove.prove(project, share=0.1)
+    assert (
+        entry.about["shards"] == 30 and entry.about["sampled"] == 3 and entry.about["largest_difference"] == 0
+    )
+    assert stale(project) == () and stale(project).carried
+    with store.tally() as tally:  # shards serve too, none is measured again
+        records.make(project, Cell("00_study", {}), allow_changes=True)
+    assert (tally.measured, tally.reused) == (0, 30)
+    assert len(Ledger.of(project).entries) == 1
+    with pytest.raises(IclnbError, match="nothing to prove"):
+        prove.prove(project)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [("SCALE = 1.0", "SCALE = 1.001"), ("size=4", "size=5"), ("np.stack(", "1.1 * np.stack(")],
+    ids=["a constant", "a shape", "what is made of shards"],
+)
+def test_code_that_measures_something_else_is_not_carried(project, change):
+    edit(project, MEASURE.replace(*change))
+    commit(project)
+    with pytest.raises(IclnbError, match="measures something else"):
+        prove.prove(project)
+    assert Ledger.of(project).entries == [] and stale(project)
+
+
+def test_rounding_of_another_machine_is_told_from_a_difference(project):
+    edit(project, MEASURE.replace("SCALE = 1.0", "SCALE = 1.0 + 1e-7"))
+    commit(project)
+    (entry,) = prove.prove(project)
+    assert 0 < entry.about["largest_difference"] < prove.TOLERANCE
+
+
+def test_a_proof_counts_for_the_code_that_was_proved_alone(project):
+    edit(project, MEASURE.replace("SCALE * np", "1.0 * SCALE * np"))
+    commit(project)
+    prove.prove(project)
+    edit(project, MEASURE.replace("SCALE * np", "2.0 * SCALE * np"))
+    assert list(stale(project)) == ["code changed: iclnb/study/measure.py"]
+    edit(project, MEASURE)
+    assert stale(project) == () and not stale(project).carried
+
+
+def test_the_sample_is_drawn_from_the_commit_and_has_every_kind():
+    kinds = {f"key{i}": ("what", "model", "float32" if i else "bfloat16") for i in range(200)}
+    one, other = (prove.choose(kinds, revision, 0.05) for revision in ("a", "b"))
+    assert len(one) == len(other) == 1 + 10 and "key0" in one and "key0" in other
+    assert set(one) != set(other) and prove.choose(kinds, "a", 0.05) == one
+    assert prove.bound(60) == 0.05 and prove.bound(0) == 1 and prove.bound(2) == 1
+
+
+def test_measurements_travel_as_archives(project, tmp_path, monkeypatch):
+    (archive,) = archives.write(project, tmp_path / "out")
+    assert archive.name == "measurements-00_study.tar"
+    monkeypatch.setenv("ICLNB_CACHE", str(tmp_path / "elsewhere"))
+    assert archives.read(archive) == 30
+    with store.tally() as tally:
+        records.make(project, Cell("00_study", {}), allow_changes=True)
+    assert (tally.measured, tally.reused) == (0, 30)
+    shutil.rmtree(tmp_path / "elsewhere")
+    content = archive.read_bytes()
+    archive.write_bytes(content[:-2000] + bytes([content[-2000] ^ 1]) + content[-1999:])
+    with pytest.raises(IclnbError, match=r"not what .*sha256 says"):
+        archives.read(archive)
+    assert not list((tmp_path / "elsewhere").rglob("*.safetensors"))
+
+
+def test_the_cost_of_a_record_is_that_of_all_its_legs(project):
+    (record,) = records.all_records(project)
+    cost = record.provenance["cost"]
+    assert (cost["measured"], cost["reused"]) == (30, 0)
+    records.make(project, Cell("00_study", {}), allow_changes=True)
+    (record,) = records.all_records(project)
+    cost = record.provenance["cost"]
+    assert (cost["measured"], cost["reused"]) == (0, 30) and cost["seconds"] >= cost["seconds of this run"]
+
+
+def test_the_findings_on_record_are_those_of_the_seed(project):
+    (record,) = records.all_records(project)
+    found = records.measuring(project / "notebooks" / "00_study.py")
+    kind = importlib.import_module(found.__module__).Study
+    expected = [np.random.default_rng((0, unit)).normal(size=4) for unit in range(30)]
+    np.testing.assert_allclose(kind.load(record.path).x, expected, rtol=1e-6)
