@@ -272,7 +272,8 @@ class Reader:
 
 
 def _reduced(reduce: Reduce, readings: Callable[[], Iterator[Reading]]) -> Arrays:
-    return reduce(list(readings()))
+    """Of the readings in the order of their prompts, in which a batch names them."""
+    return reduce(sorted(readings(), key=lambda reading: reading.index))
 
 
 def _module(part: Any) -> str:
