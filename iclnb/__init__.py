@@ -3,12 +3,14 @@
 The package by subject, each part importing only from the lines above it:
 
 - ``errors``, ``paths``, ``settings``: messages, places on disk, the settings of a run
-- ``fingerprint``, ``provenance``: what code does, and what a result was made with
-- ``stats``, ``display``, ``claims``, ``figures``: intervals, tables, verdicts, pictures
+- ``keys``, ``provenance``: what a result depends on, and what it was made with
+- ``store``, ``findings``, ``ladders``: units of work that are kept, what a chapter measured, runs side by side
+- ``stats``, ``display``, ``criteria``, ``figures``, ``claims``: intervals, numbers, pictures, verdicts
 - ``kernel_regression``: the formula of paper A, for every chapter
 - ``llm``: language models, their data, prompts and attention (PyTorch)
-- a room for each chapter, of the same anatomy (``material``, measurements, ``estimates``, ``pictures``):
-  ``bayes`` (01), ``allocation`` (02), ``heads`` (03), ``steering`` (04), ``lsa`` (05, JAX), ``guess`` (06)
+- a room for each chapter, of the same anatomy (``material``, ``measure``, ``findings``, ``estimates``,
+  ``pictures``): ``bayes`` (01), ``allocation`` (02), ``heads`` (03), ``steering`` (04), ``lsa`` (05, JAX),
+  ``guess`` (06), ``mechanism`` (07)
 - ``run``, ``records``, ``site``, ``cli``: run notebooks, keep long runs, build the book, the command line
 
 Importing ``iclnb`` loads none of them.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from iclnb.site import architectures_page, bench, explorer_runs
+from iclnb.site import architectures_page, bench, data_dictionary, explorer_runs
 from iclnb.site.results import claim_rows, results_page
 from iclnb.site.results import runs as all_runs
 from iclnb.site.summary import front_page, reproduction_page
@@ -29,6 +29,7 @@ def write(project: Path, folder: Path, titles: Mapping[str, str]) -> None:
         "book/reproduction.md": reproduction_page.page(project, titles, runs, rows),
         "book/architectures.md": architectures_page.page(project),
         "book/benchmark.md": bench.page(project),
+        "book/data_dictionary.md": data_dictionary.page(project, titles),
         "book/benchmark_gpu.md": bench.page(project, "cuda"),
         "downloads/claims.json": claim_rows.as_json(rows),
         "downloads/claims.csv": claim_rows.as_csv(rows),

@@ -1,0 +1,57 @@
+"""The data dictionary: every variable of every chapter's findings, as their types declare it."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from iclnb.display import table
+from iclnb.ladders import SUFFIX
+
+INTRODUCTION = """# Data dictionary
+
+Each chapter keeps what it measures as *findings*: all numbers that its claims, tables and figures need, and no text of
+the data and no model. They are netCDF files with named dimensions. Recorded runs lie in the repository under
+`book/recorded/<chapter>/<model>/<task>.nc`; what ran on this machine can be downloaded from each chapter's page. One
+line of Python opens them:
+
+```python
+import xarray
+data = xarray.load_dataset("book/recorded/02_attention_allocation/smollm2-135m-instruct/sst2.nc")
+```
+
+Attributes of a file, as JSON: `parameters` of the run, `provenance` (model, data, revision, versions, machine, cost) and
+`key` (the code that measured, by file).
+"""
+
+
+def page(project: Path, titles: Mapping[str, str]) -> str:
+    """The page in Markdown.
+
+    Args:
+        project: the checkout, its notebooks executed.
+        titles: of the book's notebooks, in its order.
+    """
+    parts = [INTRODUCTION]
+    for name, title in titles.items():
+        path = project / "build" / "results" / f"{name}{SUFFIX}"
+        if path.is_file():
+            parts += [f"## [{title}](../notebooks/{name})", _chapter(path)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _chapter(path: Path) -> str:
+    import xarray
+
+    data = xarray.load_dataset(path, engine="h5netcdf")
+    rows = [
+        (name, array.attrs["long_name"], ", ".join(map(str, array.dims)) or "-", array.attrs["units"])
+        for name, array in data.data_vars.items()
+    ]
+    shown = table(("variable", "meaning", "dimensions", "unit"), rows).data
+    return "\n\n".join([shown, *_places(data)])
+
+
+def _places(data: Any) -> Iterator[str]:
+    """A line for each dimension whose places have names."""
+    for name, places in data.coords.items():
+        yield f"`{name}`: {', '.join(map(str, places.values))}."
