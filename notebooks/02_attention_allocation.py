@@ -50,14 +50,15 @@ results = claims.Results(ladder)
 ladder
 
 # %% [markdown] tags=["answer"]
-# **Answer.** The last token looks where the paper says.
-# {claim}`The very first token of the prompt draws most <first-token: supported everywhere>`, as in most language
-# models. {claim}`The end of the question draws more in the first layers than later <query-end-first-layers: supported everywhere>`,
-# but {claim}`most of what it draws, it draws later <query-end-mostly-first-layers: not supported everywhere>`. And
-# {claim}`in the middle layers the label words stand out <labels-middle-layers: supported everywhere>`:
-# {claim}`the last token looks at them, and hardly at the texts that they belong to <labels-not-texts: supported everywhere>`.
-# That is what a machine that averages labels has to do. Whether it does average them, and with which weights, is the
-# question of the [next chapter](03_middle_layer_heads).
+# **Answer.** {claim}`The last token looks where the paper says that it does
+# <first-token: supported everywhere; query-end-first-layers: supported everywhere; labels-middle-layers: supported everywhere>`.
+# {claim}`Its gaze falls mostly on the very first token of the prompt <first-token: supported everywhere>`, as in most
+# language models. {claim}`The end of the question draws more of it in the first layers than in later ones
+# <query-end-first-layers: supported everywhere>`, although {claim}`most of what it draws, summed over layers, it draws later
+# <query-end-mostly-first-layers: not supported everywhere>`. And {claim}`in the middle layers label words stand out, not the
+# texts that they belong to <labels-middle-layers: supported everywhere; labels-not-texts: supported everywhere>`, which is
+# what a machine that averages labels needs. Does it average them, and with which weights? The
+# [next chapter](03_middle_layer_heads) asks.
 
 # %% tags=["answer", "hide-input"]
 pictures.depth_profiles(ladder, seed=seed)

@@ -9,18 +9,18 @@ from iclnb.ladders import SUFFIX
 
 INTRODUCTION = """# Data dictionary
 
-Each chapter keeps what it measures as *findings*: all numbers that its claims, tables and figures need, and no text of
-the data and no model. They are netCDF files with named dimensions. Recorded runs lie in the repository under
-`book/recorded/<chapter>/<model>/<task>.nc`; what ran on this machine can be downloaded from each chapter's page. One
-line of Python opens them:
+Each chapter keeps what it measures as *findings*: all numbers that its claims, tables and figures need, and no text
+of the data and no model. They are netCDF files with named dimensions. Recorded runs lie in the repository under
+`book/recorded/<chapter>/<model>/<task>.nc`; those of this machine lie in `build/results/`. One line of Python opens
+them:
 
 ```python
 import xarray
 data = xarray.load_dataset("book/recorded/02_attention_allocation/smollm2-135m-instruct/sst2.nc")
 ```
 
-Attributes of a file, as JSON: `parameters` of the run, `provenance` (model, data, revision, versions, machine, cost) and
-`key` (the code that measured, by file).
+Attributes of a file, as JSON: `parameters` of the run, `provenance` (model, data, revision, versions, machine, cost)
+and `key` (the code that measured, by file).
 """
 
 
