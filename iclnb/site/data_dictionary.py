@@ -19,8 +19,8 @@ import xarray
 data = xarray.load_dataset("book/recorded/02_attention_allocation/smollm2-135m-instruct/sst2.nc")
 ```
 
-Attributes of a file, as JSON: `parameters` of the run, `provenance` (model, data, revision, versions, machine, cost)
-and `key` (the code that measured, by file).
+Attributes of a file, as JSON: `parameters` of the run, `provenance` (model, data, revision, versions, machine,
+cost) and `key` (the code that measured, by file).
 """
 
 

@@ -12,6 +12,7 @@ import xarray
 from throwaway import QUICK, ROOT, checkout, iclnb
 
 import iclnb as package
+from iclnb import findings
 from iclnb.errors import IclnbError
 from iclnb.keys import measurement
 from iclnb.records import executors, records, status, sweep
@@ -202,6 +203,31 @@ def test_the_command_plans_runs_and_skips(project):
     assert "00_study / small / broken" in done.stderr
     done = iclnb(project, "sweep", "sweep.toml", "--dry-run")
     assert "1 of 2 cells to run" in done.stdout
+
+
+def test_record_writes_the_findings_alone_and_only_from_a_commit(project):
+    def git(*words):
+        identity = ["-c", "user.name=someone", "-c", "user.email=someone@example.org"]
+        subprocess.run(["git", "-C", str(project), *identity, *words], check=True, capture_output=True)
+
+    with pytest.raises(IclnbError, match="git knows none"):
+        records.make(project, Cell("00_study", {}))
+    git("init")
+    git("add", "notebooks", "iclnb")
+    git("commit", "-m", "all")
+    done = iclnb(project, "run", "00_study", "--record", "-p", "word", "kept")
+    assert done.returncode == 0, done.stderr
+    recorded = project / "book" / "recorded" / "00_study" / "small" / "sst2.nc"
+    assert findings.attributes(recorded)["parameters"]["word"] == "kept"
+    assert not (project / "build").exists()
+    before = recorded.read_bytes()
+    with (project / "notebooks" / "00_study.py").open("a") as source:
+        source.write("\n# %%\n1 + 1\n")
+    done = iclnb(project, "run", "00_study", "--record")
+    told = "notebooks/00_study.py" in done.stderr and "--allow-changes" in done.stderr
+    assert done.returncode == 1 and told and recorded.read_bytes() == before
+    assert iclnb(project, "run", "00_study", "--record", "--allow-changes").returncode == 0
+    assert findings.attributes(recorded)["parameters"]["word"] == "first"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Notebooks, their parameters and their pairs."""
 
 import json
+import os
 import re
 from pathlib import Path
 

@@ -12,7 +12,6 @@ import pytest
 from throwaway import NOTEBOOK, QUICK, alive, checkout, command, iclnb, listed, made, outputs, wait_for
 
 from iclnb.errors import IclnbError
-from iclnb.records import records
 from iclnb.run import notebooks, run_one
 from iclnb.site import book
 
@@ -122,33 +121,6 @@ def test_results_under_another_name_are_refused(project):
     with pytest.raises(IclnbError, match=r"saved 02_other\.json instead of 00_quick\.json"):
         run_one.run(project, "00_quick", {})
     assert not (project / "build" / "results").exists()
-
-
-def test_record_writes_the_versioned_results_alone_and_only_from_a_commit(project):
-    def git(*words):
-        identity = ["-c", "user.name=someone", "-c", "user.email=someone@example.org"]
-        subprocess.run(["git", "-C", str(project), *identity, *words], check=True, capture_output=True)
-
-    with pytest.raises(IclnbError, match="not a git checkout"):
-        records.make(project, records.Cell("00_quick", {}))
-    git("init")
-    git("add", "notebooks", "iclnb")
-    git("commit", "-m", "all")
-    done = iclnb(project, "run", "00_quick", "--record", "-p", "word", "kept")
-    assert done.returncode == 0, done.stderr
-    recorded = project / "book" / "recorded" / "00_quick" / "laptop.json"
-    assert word(recorded) == "kept"
-    assert not (project / "build" / "results").exists() and not (project / "build" / "executed").exists()
-    before = recorded.read_bytes()
-    with (project / "notebooks" / "00_quick.py").open("a") as source:
-        source.write("\n# %%\n1 + 1\n")
-    done = iclnb(project, "run", "00_quick", "--record")
-    assert (
-        done.returncode == 1 and "notebooks/00_quick.py" in done.stderr and "--allow-changes" in done.stderr
-    )
-    assert recorded.read_bytes() == before
-    assert iclnb(project, "run", "00_quick", "--record", "--allow-changes").returncode == 0
-    assert word(recorded) == "first"
 
 
 def test_the_book_runs_only_what_changed_and_goes_on_where_it_stopped(project, monkeypatch):

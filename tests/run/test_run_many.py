@@ -1,6 +1,5 @@
 """Many notebooks at a time: each in a fresh process, each failing alone, none of them left running."""
 
-import json
 import re
 import signal
 import subprocess
@@ -10,6 +9,7 @@ import pytest
 from throwaway import QUICK, alive, checkout, command, listed, made, outputs, wait_for
 
 from iclnb.errors import IclnbError
+from iclnb.findings import Findings
 from iclnb.run import run_many
 from iclnb.run.run_many import Task
 from iclnb.site import book
@@ -104,10 +104,8 @@ def test_the_chapter_that_may_take_longest_starts_first(project):
 def test_a_book_begins_with_what_took_longest_in_its_records(project):
     write(project, n00_a=QUICK, n01_b=QUICK)
     for name, model, seconds in (("00_a", "m", 5), ("00_a", "n", 70), ("01_b", "m", 60)):
-        record = project / "book" / "recorded" / name / model / "paper.json"
-        record.parent.mkdir(parents=True)
-        content = {"notebook": name, "parameters": {}, "key": {"parameters": {}}, "values": {}, "claims": []}
-        record.write_text(json.dumps(content | {"provenance": {"seconds": seconds}}))
+        record = project / "book" / "recorded" / name / model / "paper.nc"
+        Findings().save(record, {"parameters": {}, "key": {}, "provenance": {"cost": {"seconds": seconds}}})
     assert book._seconds(project) == {"00_a": 5, "01_b": 60}
     tasks = book._changed(project, "smoke", False, lambda line: None)
     assert [(task.name, task.seconds) for task in tasks] == [("00_a", 5), ("01_b", 60)]

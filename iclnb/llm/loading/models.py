@@ -134,8 +134,10 @@ def multiplies_in_bfloat16() -> bool:
 def _dtype(dtype: torch.dtype | str | None, device: torch.device, own: str | None = None) -> torch.dtype:
     """What is asked for, else the model's ``own`` where the device computes in it, else the usual one."""
     if dtype == FASTEST:
-        half = own is None and device.type == "cpu" and multiplies_in_bfloat16()
-        dtype = torch.bfloat16 if half else None
+        if device.type == "cpu":
+            half = own in (None, "bfloat16") and multiplies_in_bfloat16()
+            return torch.bfloat16 if half else torch.float32
+        dtype = None
     if dtype is None and device.type == "cuda":
         half = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
         return torch.float32 if own == "float32" else half
