@@ -1,5 +1,6 @@
 """The command line ``iclnb``: run a notebook, build the book, list what there is, fetch what is needed."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -119,6 +120,7 @@ commands.add_command(new_chapter.new)
 
 def main() -> None:
     """Entry point: an error that a user can fix is shown as one message, without a traceback."""
+    _take_any_text()
     try:
         status = commands(standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
@@ -131,3 +133,11 @@ def main() -> None:
         click.echo(f"iclnb: {error}", err=True)
         status = 1
     sys.exit(status or 0)
+
+
+def _take_any_text() -> None:
+    """Where the locale is not UTF-8, paths are read as UTF-8; what cannot be shown is escaped."""
+    if os.name == "posix" and sys.getfilesystemencoding() != "utf-8" and not sys.flags.ignore_environment:
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, "PYTHONUTF8": "1"})
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")

@@ -38,8 +38,9 @@ class Outputs(NamedTuple):
 
 
 def outputs(project: Path, name: str, folder: Path | None = None) -> Outputs:
-    """The files of an ordinary run: in ``folder``, or in ``build/results`` and ``build/executed``."""
-    build = project / "build"
+    """The files of an ordinary run: all in ``folder``, or in ``build/``."""
+    folder = folder and folder.resolve()  # notebooks run in another working directory
+    build = folder or project / "build"
     return Outputs(
         (folder or build / "results") / f"{name}.json",
         (folder or build / "executed") / f"{name}.ipynb",
@@ -91,7 +92,7 @@ def run(
         key = keys.key(project, source, notebooks.changed(notebooks.parameters(source), parameters))
     try:
         with (
-            _alone(project, to) as scratch,
+            _alone(to) as scratch,
             nullcontext(worker) if worker else Worker(project) as process,
             _failures(name, scratch, to.failed, time_limit),
         ):
@@ -114,10 +115,10 @@ def run(
 
 
 @contextmanager
-def _alone(project: Path, to: Outputs) -> Iterator[Path]:
+def _alone(to: Outputs) -> Iterator[Path]:
     """A scratch folder, while no other process runs to these files; what a killed run left is removed."""
-    build = project / "build"
-    build.mkdir(exist_ok=True)
+    build = to.lock.parent
+    build.mkdir(parents=True, exist_ok=True)
     label = to.lock.name.removeprefix(".lock-")
     with FileLock(to.lock):
         for target in (build / label, to.results, to.executed):

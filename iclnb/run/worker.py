@@ -115,7 +115,7 @@ class Worker:
         return reply["content"]["status"] == "ok"
 
     def _start(self, results: Path) -> None:
-        self._sockets = tempfile.TemporaryDirectory(prefix="iclnb-")
+        self._sockets = tempfile.TemporaryDirectory(prefix="iclnb-", dir=_short_folder())
         self._manager = _manager(Path(self._sockets.name))
         folders = {
             variable: str(Path(chosen).expanduser().resolve())
@@ -125,6 +125,16 @@ class Worker:
         ours = {"ICLNB_RESULTS": str(results), "ICLNB_KEEP_MODELS": str(self.keep_models)}
         env = {**os.environ, **QUIET, **self.env, **folders, **ours}
         self._manager.start_kernel(cwd=str(self.project), env=env)
+
+
+def _short_folder() -> str:
+    """Where the sockets' folder lies: their whole path may have 103 bytes (on macOS; on Linux 107)."""
+    given = tempfile.gettempdir()
+    short = (folder for folder in (given, os.environ.get("XDG_RUNTIME_DIR"), "/tmp") if folder)
+    room = 103 - len("/iclnb-12345678/kernel-5")
+    return next(
+        (each for each in short if len(os.fsencode(each)) <= room and os.access(each, os.W_OK)), given
+    )
 
 
 def _manager(sockets: Path) -> "KernelManager":

@@ -81,7 +81,10 @@ def test_a_failing_cell_leaves_old_results_whole_and_is_shown(project):
 def test_output_chooses_another_place(project):
     assert iclnb(project / "book", "run", "00_quick", "--output", "mine").returncode == 0
     assert listed(project / "book" / "mine") == {"00_quick.ipynb", "00_quick.json"}
-    assert not listed(project / "build")
+    assert not (project / "build").exists(), "the checkout may be one that cannot be written"
+    assert iclnb(project, "run", "00_quick", "--output", "mine", "-p", "fail", "true").returncode == 1
+    assert "RuntimeError" in (project / "mine" / "failed" / "00_quick.ipynb").read_text()
+    assert not (project / "build").exists()
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])

@@ -1,6 +1,7 @@
 """Runs that meet a full disk, folders that cannot be written, cells that never end, and each other."""
 
 import json
+import os
 import subprocess
 import threading
 import time
@@ -129,3 +130,38 @@ def test_a_kernel_out_of_memory_is_reported(project):
     with pytest.raises(IclnbError, match="perhaps for lack of memory"):
         run_one.run(project, "00_quick", {"fail": True})
     assert not (project / "build" / "results").exists()
+
+
+def test_a_long_name_of_the_folder_for_temporary_files_is_no_hindrance(project, monkeypatch):
+    """As on macOS and clusters: the path of a socket has 103 bytes at most."""
+    long = project / ("a" * 60) / ("b" * 40)
+    long.mkdir(parents=True)
+    monkeypatch.setenv("TMPDIR", str(long))
+    done = iclnb(project, "run", "00_quick")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "locale",
+    [{"PYTHONIOENCODING": "cp1252"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}],
+    ids=["cp1252", "C"],
+)
+def test_any_text_is_shown_whatever_the_terminal_can_show(tmp_path, locale):
+    text = QUICK.replace("# # Quick", "# # Is ω > ü?").replace("fail: bool", 'word_2: str = "ŷ"\nfail: bool')
+    project = checkout(tmp_path / "Größe ω", {"00_quick": text})
+
+    def said(*words):
+        options = {"capture_output": True, "encoding": "utf-8", "errors": "replace", "check": False}
+        return subprocess.run(command(*words), cwd=project, env={**os.environ, **locale}, **options)
+
+    done = said("list")
+    assert done.returncode == 0, done.stderr
+    assert "Is \\u03c9 > " in done.stdout or "Is ω > ü?" in done.stdout
+    done = said("run", "00_quick", "-p", "word", "ζ")
+    assert done.returncode == 0, done.stderr
+    found = json.loads((project / "build" / "results" / "00_quick.json").read_text(encoding="utf-8"))
+    assert found["values"] == {"word": "ζ"}
+    done = said("run", "00_quick", "-p", "fail", "ω")
+    assert (
+        done.returncode == 1 and "is not a value for fail" in done.stderr and "Traceback" not in done.stderr
+    )
