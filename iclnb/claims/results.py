@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any, Literal
 
 import numpy as np
+from IPython.display import Markdown, display
 
 from iclnb import paths
 from iclnb.claims.claim import Claim, Evidence, Judgement, NothingToMeasure
@@ -165,7 +167,8 @@ class Results:
         """Write ``<folder>/<notebook>.json`` and this run's findings beside it, each in one step.
 
         Args:
-            folder: default: :func:`iclnb.paths.results_dir`.
+            folder: default: :func:`iclnb.paths.results_dir`; where nobody chose that (``ICLNB_RESULTS``), as
+                under papermill or in JupyterLab, the notebook shows where it is.
         """
         path = (folder or paths.results_dir()) / f"{self.notebook}.json"
         rung = self.ladder.rung()
@@ -174,6 +177,8 @@ class Results:
         text = json.dumps(self.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
         with paths.replacing(path) as temporary:
             temporary.write_text(text + "\n", encoding="utf-8")
+        if folder is None and not os.environ.get("ICLNB_RESULTS"):
+            display(Markdown(f"Results: `{path}`"))
         return path
 
     def _repr_html_(self) -> str:

@@ -3,7 +3,6 @@
 import ast
 import importlib
 import re
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -16,6 +15,7 @@ from iclnb.keys import measurement
 from iclnb.keys.inputs import content_hash
 from iclnb.keys.measurement import Freshness
 from iclnb.ladders import RECORDED, SUFFIX
+from iclnb.provenance import changes
 from iclnb.run import notebooks
 from iclnb.settings import PROFILES, Settings
 
@@ -150,17 +150,14 @@ def check_committed(project: Path) -> None:
     Raises:
         IclnbError: if ``iclnb/`` or ``notebooks/`` differ from the last commit, or there is none.
     """
-    command = ["git", "-C", str(project), "status", "--porcelain", "--", "iclnb", "notebooks"]
     try:
-        status = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError as error:
-        raise IclnbError(f"a record names its revision, and git cannot be run ({error})") from error
-    if status.returncode:
-        raise IclnbError(f"a record names its revision, and git knows none: {status.stderr.strip()}")
-    if status.stdout:
+        differing = changes(project)
+    except IclnbError as error:
+        raise IclnbError(f"a record names its revision, and there is none: {error}") from error
+    if differing:
         raise IclnbError(
-            "a recorded result names the revision that made it, but these files differ from it:\n"
-            f"{status.stdout}commit them first, or say --allow-changes"
+            "a record names its revision, but these files differ from it:\n"
+            f"{differing}\ncommit them first, or say --allow-changes"
         )
 
 

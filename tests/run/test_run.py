@@ -60,7 +60,13 @@ def test_plain_papermill_runs_the_pair(project):
     assert done.returncode == 0, done.stderr
     found = json.loads((project / "build" / "results" / "02_mean.json").read_text())
     assert found["parameters"] == {"profile": "smoke", "k": 7, "scale": 1.0, "loud": False, "seed": 0}
-    assert "The running mean of 7 draws" in (project / "out.ipynb").read_text()
+    shown = (project / "out.ipynb").read_text()
+    assert "The running mean of 7 draws" in shown
+    assert f"Results: `{project / 'build' / 'results' / '02_mean.json'}`" in shown
+    words = [*words, "-p", "kk", "3"]
+    done = subprocess.run(words, cwd=project, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "unknown parameter 'kk' (did you mean 'k'?)" in done.stderr
+    assert "k: int = 10 (smoke), 100 (laptop), 1000 (paper)  # draws" in done.stderr
 
 
 def test_a_failing_cell_leaves_old_results_whole_and_is_shown(project):
