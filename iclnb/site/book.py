@@ -27,6 +27,9 @@ from iclnb.site import accessibility, computed_pages, origins, pages, picture_ca
 from iclnb.site.results import runs as all_runs
 from iclnb.site.summary import across_models, papers
 
+PAGES = (".md", ".ipynb", ".py", ".rst", ".txt")
+"""Ends of the names of pages."""
+
 
 def build(
     project: Path,
@@ -128,15 +131,23 @@ def _alone(build: Path, report: Callable[[str], None]) -> Iterator[None]:
 
 def chapters(project: Path) -> list[str]:
     """The names of the notebooks that the table of contents lists, in its order."""
+    return [Path(file).stem for file in listed_pages(project) if file.startswith("notebooks/")]
+
+
+def listed_pages(project: Path) -> list[str]:
+    """The pages of the table of contents, in its order; what a ``glob`` stands for among them, sorted."""
 
     def files(node: Any) -> Iterator[str]:
         if isinstance(node, dict):
             yield from (node[key] for key in ("root", "file") if key in node)
+            found = (
+                (path.relative_to(project) for path in project.glob(node["glob"])) if "glob" in node else ()
+            )
+            yield from sorted({path.with_suffix("").as_posix() for path in found if path.suffix in PAGES})
         for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
             yield from files(child)
 
-    toc = yaml.safe_load((project / "_toc.yml").read_text(encoding="utf-8"))
-    return [Path(file).stem for file in files(toc) if file.startswith("notebooks/")]
+    return list(files(yaml.safe_load((project / "_toc.yml").read_text(encoding="utf-8"))))
 
 
 def stage(project: Path, target: Path) -> Path:
@@ -164,7 +175,26 @@ def stage(project: Path, target: Path) -> Path:
             across = across_models.summary(listed, answering.get(name, ()), picture_cache.folder(project))
             titles[name] = _stage_notebook(project, name, folder, across)
         computed_pages.write(project, folder, titles)
+        for page in listed_pages(project):
+            _stage_page(project, page, folder)
     return target
+
+
+def _stage_page(project: Path, page: str, folder: Path) -> None:
+    """Put a page in place that lies neither in ``book/`` nor in ``notebooks/``, with the folder it lies in.
+
+    Raises:
+        IclnbError: if there is no such page.
+    """
+    top = Path(page).parts[0]
+    if top not in {"book", "notebooks"} and (project / top).is_dir():
+        shutil.copytree(project / top, folder / top, dirs_exist_ok=True)
+    for name in ("", *PAGES):
+        if (project / (page + name)).is_file() and "/" not in page:
+            shutil.copyfile(project / (page + name), folder / (page + name))
+        if (folder / (page + name)).is_file():
+            return
+    raise IclnbError(f"_toc.yml lists {page}, and there is no such page ({', '.join(PAGES)})")
 
 
 def _stage_notebook(project: Path, name: str, folder: Path, across: str) -> str:

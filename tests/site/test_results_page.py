@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import yaml
 from markdown_it import MarkdownIt
-from throwaway import ROOT
+from throwaway import ROOT, checkout
 
 from iclnb import claims, stats
 from iclnb.errors import IclnbError
@@ -204,3 +204,30 @@ def test_chapters_are_found_at_every_depth_of_the_table_of_contents(tmp_path):
     }
     (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc))
     assert book.chapters(tmp_path) == ["02_b", "01_a", "03_c"]
+
+
+def test_a_table_of_contents_may_list_pages_anywhere_and_by_pattern(tmp_path):
+    project = checkout(tmp_path, {})
+    (project / "notes" / "images").mkdir(parents=True)
+    (project / "notes" / "mine.md").write_text("# Mine\n\n![](images/it.png)\n")
+    (project / "notes" / "images" / "it.png").write_bytes(b"png")
+    (project / "NEWS.md").write_text("# News\n")
+    toc = {
+        "format": "jb-book",
+        "root": "book/introduction",
+        "chapters": [{"glob": "notes/*"}, {"file": "NEWS", "sections": [{"glob": "book/c*"}]}],
+    }
+    (project / "_toc.yml").write_text(yaml.safe_dump(toc))
+    assert book.listed_pages(project) == ["book/introduction", "notes/mine", "NEWS", "book/citing"]
+    pages = book.stage(project, project / "pages")
+    for name in ("notes/mine.md", "notes/images/it.png", "NEWS.md", "book/citing.md"):
+        assert (pages / name).read_bytes() == (project / name).read_bytes()
+    toc["chapters"].append({"file": "notes/missing"})
+    (project / "_toc.yml").write_text(yaml.safe_dump(toc))
+    with pytest.raises(IclnbError, match="lists notes/missing, and there is no such page"):
+        book.stage(project, project / "pages")
+    (project / "notebooks" / "02_b.py").write_text("# %%\n")
+    (project / "_toc.yml").write_text(
+        yaml.safe_dump({"root": "book/introduction", "chapters": [{"glob": "notebooks/*"}]})
+    )
+    assert book.chapters(project) == ["02_b"]
