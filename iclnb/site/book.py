@@ -16,6 +16,7 @@ import nbformat
 import yaml
 from filelock import FileLock, Timeout
 
+import iclnb
 from iclnb import paths
 from iclnb.errors import IclnbError, unknown
 from iclnb.keys.fingerprint import of_modules
@@ -224,10 +225,16 @@ def _stage_notebook(project: Path, name: str, folder: Path, across: str) -> str:
 def _content(sources: Path) -> str:
     """A hash of all that the pages are made from: their sources, Jupyter Book, and what is done after it."""
     files = sorted(path for path in sources.rglob("*") if path.is_file())
+    package = Path(iclnb.__file__).parent
+    documented = sorted(
+        [package / "api.py", package / "kernel_regression.py", *(package / "llm").rglob("*.py")]
+    )
     modules = [f"iclnb.site.{name}" for name in ("book", "accessibility", "repository")]
     parts = [of_modules(modules), version("jupyter-book")]
     parts += [
-        f"{path.relative_to(sources)} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files
+        f"{path.relative_to(root)} {hashlib.sha256(path.read_bytes()).hexdigest()}"
+        for root, listed in ((sources, files), (package, documented))  # the page of the API is of docstrings
+        for path in listed
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

@@ -231,3 +231,16 @@ def test_a_table_of_contents_may_list_pages_anywhere_and_by_pattern(tmp_path):
         yaml.safe_dump({"root": "book/introduction", "chapters": [{"glob": "notebooks/*"}]})
     )
     assert book.chapters(project) == ["02_b"]
+
+
+def test_a_docstring_of_the_api_counts_among_what_the_pages_are_made_from(tmp_path, monkeypatch):
+    package = tmp_path / "iclnb"
+    (package / "llm").mkdir(parents=True)
+    for name in ("__init__", "api", "kernel_regression", "llm/prompts"):
+        (package / f"{name}.py").write_text('"""Old."""\n')
+    monkeypatch.setattr(book.iclnb, "__file__", str(package / "__init__.py"))
+    (tmp_path / "pages").mkdir()
+    before = book._content(tmp_path / "pages")
+    assert book._content(tmp_path / "pages") == before
+    (package / "llm" / "prompts.py").write_text('"""New."""\n')
+    assert book._content(tmp_path / "pages") != before
