@@ -20,6 +20,9 @@ DUST = 1e-12
 class Author(str):
     """Text of ours, in Markdown: shown as it is. Any other text is data and is escaped."""
 
+    def _repr_markdown_(self) -> str:
+        return str(self)
+
 
 def escape(text: object) -> str:
     """Text on one line of Markdown that is shown letter by letter, whatever it holds."""

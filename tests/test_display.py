@@ -9,6 +9,8 @@ import pytest
 import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.display import display as ipython_display
 from myst_parser.config.main import MdParserConfig
 from myst_parser.mdit_to_docutils.base import DocutilsRenderer
 from myst_parser.parsers.mdit import create_md_parser
@@ -111,6 +113,14 @@ def test_any_text_is_shown_letter_by_letter(text):
 def test_text_of_ours_is_markdown():
     blocks, inline, _ = kinds(display.table(["*a*"], [[display.Author("**bold** $x$")]]).data)
     assert {"em_open", "strong_open", "math_inline"} <= inline and "table_open" in blocks
+
+
+def test_text_of_ours_is_markdown_in_a_notebook_and_readable_in_a_script(capsys):
+    text = display.Author("Results: `here`")
+    shown, _ = InteractiveShell().display_formatter.format(text)
+    assert shown["text/markdown"] == text
+    ipython_display(text)  # outside IPython
+    assert capsys.readouterr().out == "Results: `here`\n"
 
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)

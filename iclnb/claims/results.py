@@ -10,12 +10,13 @@ from types import SimpleNamespace
 from typing import Any, Literal
 
 import numpy as np
-from IPython.display import Markdown, display
+from IPython.display import display
 
 from iclnb import paths
 from iclnb.claims.claim import Claim, Evidence, Judgement, NothingToMeasure
 from iclnb.claims.strips import Strips
 from iclnb.criteria import Criterion, within
+from iclnb.display import Author
 from iclnb.ladders import HERE, SUFFIX, Ladder, Rung
 from iclnb.provenance import provenance
 
@@ -178,7 +179,7 @@ class Results:
         with paths.replacing(path) as temporary:
             temporary.write_text(text + "\n", encoding="utf-8")
         if folder is None and not os.environ.get("ICLNB_RESULTS"):
-            display(Markdown(f"Results: `{path}`"))
+            display(Author(f"Results: `{path}`"))
         return path
 
     def _repr_html_(self) -> str:
