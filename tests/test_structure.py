@@ -65,6 +65,7 @@ NEW_ROOM = BASE | {"llm"}
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted((ROOT / "iclnb").rglob("*.py"))
+    if "template" not in path.parts  # the files of a new chapter, checked when one is made
 }
 
 

@@ -1,14 +1,17 @@
-"""``iclnb new``: the files of a new chapter, from a template that runs and passes the tests."""
+"""``iclnb new``: a new chapter, made from the files in ``template/``, which runs and passes the tests."""
 
 import keyword
 import re
+import subprocess
+import sys
+from importlib import resources
 from pathlib import Path
 
 import click
 
 from iclnb import paths
-from iclnb.cli import chapter_template as template
 from iclnb.errors import IclnbError
+from iclnb.run import notebooks
 
 HELP = {"context_settings": {"help_option_names": ["-h", "--help"]}}
 
@@ -40,25 +43,29 @@ def make(project: Path, name: str) -> list[Path]:
             contents has no part of questions.
     """
     number, room = _parts(project, name)
-    files = {
-        f"iclnb/{room}/__init__.py": template.INIT,
-        f"iclnb/{room}/material.py": template.MATERIAL,
-        f"iclnb/{room}/estimates.py": template.ESTIMATES,
-        f"iclnb/{room}/pictures.py": template.PICTURES,
-        f"notebooks/{name}.py": template.NOTEBOOK,
-        f"tests/{room}/test_estimates.py": template.TEST,
+    stands_for = {
+        "iclnb.cli.template.room": f"iclnb.{room}",
+        "00_template": name,
+        "apter 00": f"apter {number}",
     }
-    stands_for = {"NAME": name, "ROOM": room, "NUMBER": number}
+    words = re.compile("|".join(map(re.escape, stands_for)))
+    template = resources.files("iclnb.cli") / "template"
+    files = {f"iclnb/{room}/{each.name}": each for each in (template / "room").iterdir() if each.is_file()}
+    files |= {
+        f"notebooks/{name}.py": template / "notebook.py",
+        f"tests/{room}/test_estimates.py": template / "test_estimates.py",
+    }
     filled = {
-        place: re.sub("NAME|ROOM|NUMBER", lambda word: stands_for[word[0]], text)
-        for place, text in files.items()
+        place: words.sub(lambda word: stands_for[word[0]], each.read_text(encoding="utf-8"))
+        for place, each in sorted(files.items())
     }
     filled["_toc.yml"] = _entered((project / "_toc.yml").read_text(encoding="utf-8"), name)
     for place, text in filled.items():
         with paths.replacing(project / place) as temporary:
             temporary.write_text(text, encoding="utf-8")
-    from iclnb.run import notebooks
-
+    python = [str(project / place) for place in files]
+    ruff = [sys.executable, "-m", "ruff", "check", "--quiet", "--select", "I", "--fix", *python]
+    subprocess.run(ruff, cwd=project, check=False)  # imports in the order that the new names ask for
     (pair,) = notebooks.pair(project, [name])
     return [*map(Path, filled), pair.relative_to(project)]
 

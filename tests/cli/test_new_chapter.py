@@ -46,8 +46,12 @@ def test_a_new_chapter_runs_and_passes_the_houses_rules(project):
     assert after == before, "nothing else of the table of contents changed"
     code, said = python(project, "iclnb.cli", "run", "99_is_it_so", "-p", "profile", "smoke")
     assert code == 0, said
+    code, said = python(project, "iclnb.cli", "run", "99_is_it_so", "--record", "--allow-changes")
+    assert code == 0, said
+    code, said = python(project, "iclnb.cli", "run", "99_is_it_so", "-p", "profile", "smoke")
     results = json.loads((project / "build" / "results" / "99_is_it_so.json").read_text())
     assert [claim["id"] for claim in results["claims"]] == ["mean-above-zero"]
+    assert [run["record"] for run in results["ladder"]] == ["book/recorded/99_is_it_so/laptop.nc"]
     assert python(project, "pytest", "-q", "-p", "no:cacheprovider", "tests/is_it_so")[0] == 0
     code, said = python(
         project, "pytest", "-rA", "-p", "no:cacheprovider", "tests/test_structure.py", "-k",
