@@ -1,17 +1,14 @@
 """Criteria: what the interval of an estimate must satisfy, and the verdict that follows."""
 
 import math
-import re
 from dataclasses import dataclass
 
 from iclnb.stats import Estimate
 
 SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE = "supported", "not supported", "inconclusive"
 
-HAIR = 50
+MAX_DATA_FACTOR = 50
 """How many times the data may be needed before an effect counts as lying at the bound itself."""
-
-_NUMBER = re.compile(r"-?(?:\d[\d.]*(?:e[+-]?\d+)?|inf)")
 
 
 @dataclass(frozen=True)
@@ -87,27 +84,11 @@ class Criterion:
         return max(needed, default=None)
 
 
-def read(words: str) -> Criterion:
-    """The criterion that a saved claim gives in words; of a proof, a deviation within the tolerance.
-
-    Raises:
-        ValueError: if the words are not those of a criterion.
-    """
-    bounds = [float(bound) for bound in _NUMBER.findall(words)]
-    if "lies within" in words and len(bounds) == 2:
-        return within(*bounds)
-    if "lies above" in words and bounds:
-        return above(bounds[-1])
-    if "lies below" in words and bounds:
-        return below(bounds[-1])
-    if "at most" in words and bounds:
-        return within(-bounds[-1], bounds[-1])
-    raise ValueError(f"{words!r} is not a criterion")
-
-
-def wanting(more: float) -> str:
+def data_needed(more: float) -> str:
     """What an undecided claim wants, in words, from :meth:`Criterion.more_data`."""
-    return "at the margin itself" if more > HAIR else f"{max(more, 1.01):.2g} × the data would decide"
+    return (
+        "at the margin itself" if more > MAX_DATA_FACTOR else f"{max(more, 1.01):.2g} × the data would decide"
+    )
 
 
 def above(threshold: float) -> Criterion:

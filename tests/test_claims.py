@@ -14,7 +14,7 @@ from jaxtyping import Float
 from markdown_it import MarkdownIt
 from scipy.stats import norm, ttest_1samp
 
-from iclnb import claims, criteria, paths
+from iclnb import claims, paths
 from iclnb.findings import Findings, variable
 from iclnb.ladders import Ladder, Rung
 from iclnb.stats import Estimate, exact, interval
@@ -80,12 +80,10 @@ def test_an_undecided_claim_says_what_it_wants():
     assert shown(1.0, 0.5, 3.0) == "supported"
 
 
-def test_a_criterion_is_read_from_its_words():
-    for criterion in (claims.above(-1e-6), claims.below(0.25), claims.within(-1, 2e5)):
-        assert criteria.read(str(criterion)) == criterion
-    assert criteria.read(proved(0.0).to_json()["criterion"]) == claims.within(-1e-12, 1e-12)
-    with pytest.raises(ValueError, match="'of 3' is not a criterion"):
-        criteria.read("of 3")
+def test_the_saved_bounds_of_a_criterion_are_not_rounded_like_its_words():
+    made = claims.Results("01_a", {})
+    made.claim("a", "s", claims.above(2 / 3), claims.Evidence(stats.exact(1.0), 0.0, "c"))
+    assert made.claims[0].to_json()["region"] == [2 / 3, None]
 
 
 def test_p_values_of_few_units_are_students():
@@ -158,7 +156,7 @@ def test_the_saved_file(tmp_path, monkeypatch):
     assert saved["parameters"] == {"k": 3, "task": "t"}
     assert saved["claims"] == [{
         "id": "one", "paper": "A", "section": "5.1", "statement": "x | y",
-        "criterion": "the whole interval lies above 1", "speaks": "neither",
+        "criterion": "the whole interval lies above 1", "region": [1.0, None], "speaks": "neither",
         "estimate": 2.0, "interval": [1.5, 2.5],
         "control": 1.0, "control_is": "no effect", "verdict": "supported",
         "p_value": pytest.approx(2 * norm.sf(1.96 * 2), rel=1e-3),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from iclnb import display
-from iclnb.criteria import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Criterion, wanting
+from iclnb.criteria import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Criterion, data_needed
 from iclnb.ladders import HERE
 from iclnb.stats import Estimate
 
@@ -68,13 +68,13 @@ class Judgement:
         return self.criterion.p_value(self.estimate)
 
     @property
-    def wants(self) -> str:
+    def data_needed(self) -> str:
         """How much more data would decide an inconclusive claim, in words; empty where nothing is wanted."""
         if self.proof or not math.isfinite(self.control):
             return ""
         value, low, high = map(float, self.estimate)
         more = self.criterion.more_data(value, (low, high))
-        return "" if more is None else wanting(more)
+        return "" if more is None else data_needed(more)
 
     def to_json(self) -> dict[str, Any]:
         """The numbers as they stand in the results file."""
@@ -120,8 +120,8 @@ class Claim:
         return self.judgements[HERE]
 
     def __getattr__(self, name: str) -> Any:
-        """``verdict``, ``estimate``, ``control``, ``control_is``, ``p_value`` and ``wants`` of this run."""
-        if name in {"verdict", "estimate", "control", "control_is", "p_value", "wants", "proof"}:
+        """``verdict``, ``estimate``, ``control``, ``control_is``, ``p_value`` and ``data_needed`` of this run."""
+        if name in {"verdict", "estimate", "control", "control_is", "p_value", "data_needed", "proof"}:
             return getattr(self.here, name)
         raise AttributeError(name)
 
@@ -135,7 +135,8 @@ class Claim:
             words = f"the largest deviation is at most {self.criterion.high:.4g}"
         return {
             "id": self.id, "paper": self.paper, "section": self.section, "statement": self.statement,
-            "criterion": words, "speaks": self.speaks,
+            "criterion": words, "region": [_number(self.criterion.low), _number(self.criterion.high)],
+            "speaks": self.speaks,
         } | judgement.to_json()  # fmt: skip
 
     def _repr_markdown_(self) -> str:

@@ -73,7 +73,7 @@ def _cell(claim: Claim, run: str, judgement: Judgement) -> str:
 
 def _row(run: str, judgement: Judgement) -> str:
     control = f"{number(judgement.control)} ({judgement.control_is})"
-    verdict = judgement.verdict + (f" ({judgement.wants})" if judgement.wants else "")
+    verdict = judgement.verdict + (f" ({judgement.data_needed})" if judgement.data_needed else "")
     cells = "".join(f"<td>{html.escape(text)}</td>" for text in (told(judgement), control, verdict))
     return f'<tr><th scope="row">{html.escape(run)}</th>{cells}</tr>'
 

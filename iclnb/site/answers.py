@@ -6,8 +6,9 @@ A sentence that states a finding names what it rests on, as roles that read well
     {claim}`In every model labels stand out <labels-middle-layers: supported everywhere>`
     {value}`97 times in 100 <best-agreement on Qwen2.5-Coder-1.5B>`
 
-The recorded runs decide whether it holds: "everywhere" is every recorded run, and what is said of a value is
-compared with the record to the digits that are written. Several conditions are separated by semicolons.
+The recorded runs decide whether it holds: "everywhere" is every recorded run, and a value (a claim's estimate, or
+what ``results.value`` kept) is compared with the record to the digits that are written. Several conditions are
+separated by semicolons.
 """
 
 import html
@@ -40,12 +41,12 @@ class Bound(NamedTuple):
     runs: tuple[str, ...]
 
 
-def resolve(text: str, results: Mapping[str, Any], where: str) -> str:
+def resolve(text: str, recorded: Mapping[str, Mapping[str, Any]], where: str) -> str:
     """A cell's Markdown with its roles replaced by what a reader sees.
 
     Args:
         text: Markdown with roles.
-        results: the results file of the chapter's run.
+        recorded: what each recorded run of the chapter found, by its plain name.
         where: the chapter, for messages.
 
     Returns:
@@ -55,14 +56,14 @@ def resolve(text: str, results: Mapping[str, Any], where: str) -> str:
         IclnbError: if a sentence does not hold on record, naming the sentence, the claim and the run; or if it
             cannot be read.
     """
-    recorded = {run["name"]: run for run in results.get("ladder", ())}
 
     def shown(role: re.Match[str]) -> str:
         kind, sentence, conditions = role.groups()
         check = _claim if kind == "claim" else _value
         told = check(sentence, conditions, recorded, f"{where}: the sentence {sentence!r}")
         note = html.escape("; ".join(told), quote=True)
-        return f'<span class="iclnb-bound" tabindex="0" data-told="{note}" title="{note}">{sentence}</span>'
+        attributes = f'role="note" tabindex="0" aria-description="{note}" data-told="{note}"'
+        return f'<span class="iclnb-bound" {attributes}>{sentence}</span>'
 
     found = ROLE.sub(shown, text)
     if left := re.search(r"\{(?:claim|value)\}`[^`]*`", found):
@@ -75,8 +76,8 @@ def resolve(text: str, results: Mapping[str, Any], where: str) -> str:
 def unbound(text: str) -> list[str]:
     """The sentences of an answer that state something and name no claim."""
     marked = ROLE.sub("\0", re.sub(r"^\*\*[^*]+\*\*", "", text.strip()))
-    sentences = re.split(r"(?<=[.!])\s+", marked)
-    return [one for one in sentences if "\0" not in one and not _asks(one)]
+    sentences = re.split(r"(?<=[.!?])\s+", marked)
+    return [one.strip() for one in sentences if "\0" not in one and not _asks(one)]
 
 
 def bounds(conditions: str) -> Iterator[Bound]:
@@ -119,16 +120,20 @@ def _value(sentence: str, condition: str, recorded: Mapping[str, Any], who: str)
     number = _NUMBER.search(sentence)
     if found is None or number is None:
         raise IclnbError(f"{who} rests on {condition!r}, which names no value, or has no number")
-    claim = _of(recorded, found[2], found[1], who)
+    value = recorded.get(found[2], {}).get("values", {}).get(found[1])
+    told = f"{found[2]}: {value}"
+    if not isinstance(value, int | float):
+        claim = _of(recorded, found[2], found[1], who)
+        value, told = claim["estimate"], f"{found[2]}: {_estimate(claim)}"
     per_cent = re.search(r"\d\s*%|in 100\b|in a hundred", sentence)
-    estimate = claim["estimate"] * (100 if per_cent else 1)
+    estimate = value * (100 if per_cent else 1)
     typed = number[0].replace(" ", "").replace(",", "")
     decimals = len(typed.partition(".")[2])
     if abs(float(typed) - estimate) > 0.5 * 10.0**-decimals + 1e-9:
         raise IclnbError(
             f"{who} says {typed}, and the record of {found[2]} says {estimate:.4g}; change the sentence"
         )
-    return [f"{found[2]}: {_estimate(claim)}"]
+    return [told]
 
 
 def _of(recorded: Mapping[str, Any], name: str, id: str, who: str) -> Mapping[str, Any]:

@@ -20,13 +20,15 @@ import iclnb
 from iclnb import paths
 from iclnb.errors import IclnbError, unknown
 from iclnb.keys.fingerprint import of_modules
-from iclnb.records import records
+from iclnb.ladders import SUFFIX
+from iclnb.records import records, status
 from iclnb.run import notebooks, run_many, run_one
 from iclnb.run.run_many import Failure, Task
 from iclnb.settings import PROFILES
-from iclnb.site import accessibility, computed_pages, origins, pages, picture_cache, repository
+from iclnb.site import accessibility, computed_pages, here, origins, pages, repository
+from iclnb.site.results import claim_rows
 from iclnb.site.results import runs as all_runs
-from iclnb.site.summary import across_models, papers
+from iclnb.site.results.claim_rows import Row
 
 PAGES = (".md", ".ipynb", ".py", ".rst", ".txt")
 """Ends of the names of pages."""
@@ -169,13 +171,13 @@ def stage(project: Path, target: Path) -> Path:
         (folder / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
         for part in ("notebooks", "downloads"):
             (folder / part).mkdir()
-        titles = {}
-        runs = all_runs.runs(project, chapters(project))
-        answering = {each.chapter: each.claims for each in papers.read(project).questions}
-        for name, listed in runs.items():
-            across = across_models.summary(listed, answering.get(name, ()), picture_cache.folder(project))
-            titles[name] = _stage_notebook(project, name, folder, across)
-        computed_pages.write(project, folder, titles)
+        names = chapters(project)
+        titles = {name: notebooks.title(notebooks.read(notebooks.source(project, name))) for name in names}
+        runs = all_runs.runs(project, names)
+        rows = claim_rows.rows(runs, titles)
+        for name in names:
+            _stage_notebook(project, name, folder, [row for row in rows if row.chapter == name])
+        computed_pages.write(project, folder, titles, runs, rows)
         for page in listed_pages(project):
             _stage_page(project, page, folder)
     return target
@@ -198,28 +200,25 @@ def _stage_page(project: Path, page: str, folder: Path) -> None:
     raise IclnbError(f"_toc.yml lists {page}, and there is no such page ({', '.join(PAGES)})")
 
 
-def _stage_notebook(project: Path, name: str, folder: Path, across: str) -> str:
-    """Put one chapter's page and its downloads in place; returns its title."""
+def _stage_notebook(project: Path, name: str, folder: Path, rows: Sequence[Row]) -> None:
+    """Put one chapter's page and its downloads in place."""
     source = notebooks.source(project, name)
-    executed = project / "build" / "executed" / f"{name}.ipynb"
-    results = project / "build" / "results" / f"{name}.json"
-    record = json.loads(results.read_text(encoding="utf-8"))
+    to = run_one.outputs(project, name)
     plain = repository.for_colab(notebooks.read(source), repository.read(project))
-    downloads = {
-        f"{name}.ipynb": "notebook",
-        f"{name}-executed.ipynb": "notebook with outputs",
-        f"{name}.py": "Python script",
-        f"{name}.json": "results",
-    }
     (folder / "downloads" / f"{name}.ipynb").write_text(nbformat.writes(plain) + "\n", encoding="utf-8")
-    shutil.copyfile(executed, folder / "downloads" / f"{name}-executed.ipynb")
-    shutil.copyfile(source, folder / "downloads" / f"{name}.py")
-    shutil.copyfile(results, folder / "downloads" / f"{name}.json")
-    links = {f"../downloads/{file}": kind for file, kind in downloads.items()}
-    page = pages.page(source, nbformat.read(executed, as_version=4), record, links, across)
-    page = origins.mark(page, project, name, record)
+    downloads = {f"../downloads/{name}.ipynb": "notebook"}
+    for file, ending, kind in (
+        (to.executed, "-executed.ipynb", "notebook with outputs"), (source, ".py", "Python script"),
+        (to.results, ".json", "results"), (to.results.with_suffix(SUFFIX), SUFFIX, "findings (netCDF)"),
+    ):  # fmt: skip
+        if file.is_file():
+            shutil.copyfile(file, folder / "downloads" / f"{name}{ending}")
+            downloads[f"../downloads/{name}{ending}"] = kind
+    results = json.loads(to.results.read_text(encoding="utf-8"))
+    section = here.section(rows, results, status.of_notebook(project, name).state)
+    page = pages.page(source, nbformat.read(to.executed, as_version=4), results, downloads, section)
+    page = origins.mark(page, project, name)
     (folder / "notebooks" / f"{name}.ipynb").write_text(nbformat.writes(page), encoding="utf-8")
-    return notebooks.title(plain)
 
 
 def _content(sources: Path) -> str:

@@ -1,31 +1,38 @@
 """The pages and files of the book that are computed from results: written into the folder of its sources."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from iclnb.site import architectures_page, bench, data_dictionary, explorer_runs
-from iclnb.site.results import claim_rows, results_page
-from iclnb.site.results import runs as all_runs
+from iclnb.site.results import claim_rows, margins, results_page
+from iclnb.site.results.claim_rows import Row
+from iclnb.site.results.runs import Run
 from iclnb.site.summary import front_page, reproduction_page
 
 
-def write(project: Path, folder: Path, titles: Mapping[str, str]) -> None:
+def write(
+    project: Path,
+    folder: Path,
+    titles: Mapping[str, str],
+    runs: Mapping[str, Sequence[Run]],
+    rows: Sequence[Row],
+) -> None:
     """Write every page that is computed, the explorer's runs and the downloads, and fill in the front page.
 
     Args:
         project: the checkout, its notebooks executed.
         folder: the book's sources, with a copy of ``book/`` and the folder ``downloads``.
         titles: of the book's notebooks, in its order.
+        runs: of each notebook.
+        rows: the claims of all runs.
 
     Raises:
-        IclnbError: if a results file or ``book/papers.toml`` cannot be read.
+        IclnbError: if ``book/papers.toml`` or ``book/margins.toml`` cannot be read, or a sentence does not hold.
     """
-    runs = all_runs.runs(project, list(titles))
-    rows = claim_rows.rows(runs, titles)
     front = (folder / "book" / "introduction.md").read_text(encoding="utf-8")
     made = {
-        "book/introduction.md": front_page.fill(front, project, rows, titles),
-        "book/results.md": results_page.page(project, titles),
+        "book/introduction.md": front_page.fill(front, project, titles, runs, rows),
+        "book/results.md": results_page.page(titles, runs, rows, margins.read(project)),
         "book/reproduction.md": reproduction_page.page(project, titles, runs, rows),
         "book/architectures.md": architectures_page.page(project),
         "book/benchmark.md": bench.page(project),

@@ -21,7 +21,7 @@ def scripts(listed: Iterable[Run]) -> dict[str, str]:
 
 
 def _title(run: Run) -> str:
-    return f"{run.title}, {'stale record' if run.stale else 'record'}"
+    return f"{run.name}, {'stale record' if run.stale else 'record'}"
 
 
 def _data(i: int, run: Run) -> str:

@@ -1,84 +1,46 @@
-"""From a number to its run: a small line below every figure and table, and on demand below computed prose."""
+"""From a figure to its source: a small line below every figure and table."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
 
-from iclnb import display
-from iclnb.records import status
 from iclnb.run import notebooks
 from iclnb.site import repository
-from iclnb.site.results.runs import HERE
 
 
-def mark(page: NotebookNode, project: Path, name: str, results: Mapping[str, Any]) -> NotebookNode:
-    """The page with a line below each cell that shows a figure, a table or prose with numbers.
-
-    The line says which run this was, its model, data, parameters and revision, whether it is fresh, and
-    links to the cell's source and to the run's results. Below prose it shows when the pointer rests on the
-    prose, or the keyboard reaches the line's links.
+def mark(page: NotebookNode, project: Path, name: str) -> NotebookNode:
+    """The page with a line below each cell that shows a figure or a table: links to its source and its data.
 
     Args:
         page: of the chapter (:func:`iclnb.site.pages.page`).
         project: the checkout.
         name: of the notebook.
-        results: the JSON of the run.
     """
     source = notebooks.source(project, name)
     lines = dict(_lines(source))
     address = repository.read(project).file(f"notebooks/{name}.py")
-    state = status.of_notebook(project, name).state
-    facts = described(results, state)
     cells = []
     for cell in page.cells:
         cells.append(cell)
-        if kind := shows(cell):
-            code = _cell_link(address, name, lines.get(cell.id))
-            text = f"{facts} · {code} · {{download}}`data <../downloads/{name}.json>`"
-            text = f":::{{div}} {kind}\n{text}\n:::"
+        if shows(cell):
+            link = _cell_link(address, name, lines.get(cell.id))
+            text = f":::{{div}} iclnb-origin\n{link} · {{download}}`data <../downloads/{name}.json>`\n:::"
             cells.append(nbformat.v4.new_markdown_cell(text, id=f"origin-{cell.id}"))
     page.cells = cells
     return page
 
 
-def shows(cell: NotebookNode) -> str:
-    """The classes of the line below a cell: of a figure or table, or of prose; empty for neither."""
-    prose = False
+def shows(cell: NotebookNode) -> bool:
+    """Whether a cell puts out a figure or a table; claims have numbers of their own."""
     for output in cell.get("outputs", ()):
         data = output.get("data", {})
         text = "".join("".join(data.get(kind, "")) for kind in ("text/html", "text/markdown"))
-        if "image/png" in data or "<img" in text or "<table" in text or "| --- |" in text:
-            return "iclnb-origin"
-        prose = prose or "text/markdown" in data
-    return "iclnb-origin iclnb-prose" if prose else ""
-
-
-def described(results: Mapping[str, Any], state: str) -> str:
-    """A run in one line of Markdown: where, model, data, parameters, revision, date, fresh or stale."""
-    origin, data = results["provenance"].get("model") or {}, results["provenance"].get("data", ())
-    model = origin.get("name") or results["parameters"].get("model")
-    read = dict.fromkeys(f"{each['task']} ({each['source']})" for each in data)
-    chosen = dict(results.get("key", {}).get("parameters", {}))
-    profile = chosen.pop("profile", results["parameters"].get("profile"))
-    parts = [
-        f"profile {profile}" if profile else "",
-        " ".join(filter(None, (str(model or ""), origin.get("dtype") or ""))),
-        ", ".join(read),
-        ", ".join(f"{key} = {value}" for key, value in chosen.items() if key not in {"model", "task"}),
-        f"revision {_short(results['provenance'].get('revision'))}",
-        str(results["provenance"].get("time", ""))[:10],
-    ]
-    return f"*{HERE}*: {display.escape(', '.join(filter(None, parts)))}, **{state}**"
-
-
-def _short(revision: str | None) -> str:
-    if not revision:
-        return "not known"
-    commit, plus, changes = revision.partition("+")
-    return commit[:7] + plus + changes
+        table = "<table" in text or "| --- |" in text
+        if "iclnb-strips" not in text and ("image/png" in data or "<img" in text or table):
+            return True
+    return False
 
 
 def _lines(source: Path) -> Iterator[tuple[str, tuple[int, int]]]:

@@ -13,50 +13,62 @@ from iclnb.errors import IclnbError
 from iclnb.run import notebooks
 from iclnb.site import answers
 
+FOLDED = "folded-code"
+"""The tag of cells whose code shows when the page's switch is on; in sources they are tagged ``hide-input``."""
+
+SWITCH = """```{raw} html
+<label class="iclnb-switch"><input type="checkbox" id="iclnb-code"> Show all code</label>
+```"""
+
 
 def page(
     source: Path,
     executed: NotebookNode,
-    record: Mapping[str, Any],
+    results: Mapping[str, Any],
     downloads: Mapping[str, str],
-    across: str = "",
+    here: str = "",
 ) -> NotebookNode:
     """The notebook that a page of the book is made from.
 
     Prose may have changed since the run, which is then still up to date, so it comes from the source; what it
-    says of claims is held against the records (:mod:`iclnb.site.answers`).
-    What records say across models comes first. Cells tagged ``answer`` stand at the end of a notebook, where
-    their numbers are known, and at the top of its page, in the same order; links to downloads follow them.
+    says of claims is held against the records (:mod:`iclnb.site.answers`). Cells tagged ``answer`` come first,
+    in their order; downloads and the switch for code follow them. What this machine found stands before limits.
 
     Args:
         source: the notebook's ``.py`` file.
         executed: the notebook with outputs, as papermill left it.
-        record: the results JSON of the same run.
+        results: the results JSON of the same run.
         downloads: the files to link to, from the page's folder, and what each is.
-        across: what records of several models say (:mod:`iclnb.site.summary.across_models`); may be empty.
+        here: the section about the run (:mod:`iclnb.site.here`).
 
     Raises:
-        IclnbError: if the notebook does not begin with its title, or was executed with other code cells.
+        IclnbError: if the notebook does not begin with its title, was executed with other code cells, or says
+            what the records do not.
     """
     notebook = notebooks.read(source)
     cells = notebook.cells
     if not cells or cells[0].cell_type != "markdown" or not cells[0].source.lstrip().startswith("# "):
         raise IclnbError(f"{source} must begin with a Markdown cell whose first line is its title, '# ...'")
     _insert_outputs(source.stem, cells, executed.cells)
-    written = any("answer" in _tags(cell) and answers.ROLE.search(cell.source) for cell in cells)
+    recorded = {run["name"]: run for run in results.get("ladder", ())}
     for cell in cells:
         if cell.cell_type == "markdown":
-            cell.source = answers.resolve(cell.source, record, source.stem)
-    answer = [_markdown("across-models", f"{across}\n\n**This run**")] if across and not written else []
-    answer += [cell for cell in cells[1:] if "answer" in _tags(cell)]
+            cell.source = answers.resolve(cell.source, recorded, source.stem)
+        elif "hide-input" in _tags(cell):
+            cell.metadata.tags = [FOLDED if tag == "hide-input" else tag for tag in _tags(cell)]
+    answer = [cell for cell in cells[1:] if "answer" in _tags(cell)]
     links = " · ".join(f"{{download}}`{kind} <{file}>`" for file, kind in downloads.items())
     rest = []
     for cell in cells[1:]:
+        if here and cell.cell_type == "markdown" and cell.source.startswith("## Limits"):
+            rest.append(_markdown("here", here))
+            here = ""
         if "answer" not in _tags(cell):
             rest.append(cell)
         if "parameters" in _tags(cell):
-            rest.append(_markdown("settings", settings(notebooks.parameters(source), record["parameters"])))
-    notebook.cells = [cells[0], *answer, _markdown("downloads", f"Download: {links}"), *rest]
+            rest.append(_markdown("settings", settings(notebooks.parameters(source), results["parameters"])))
+    top = [_markdown("downloads", f"Download: {links}"), _markdown("switch", SWITCH)]
+    notebook.cells = [cells[0], *answer, *top, *rest, *([_markdown("here", here)] if here else [])]
     return notebook
 
 

@@ -4,38 +4,36 @@ import ast
 import math
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
+from runs_by_hand import claim, rows, run
 from throwaway import ROOT
 
-from iclnb import claims, stats
+from iclnb import claims
 from iclnb.bayes.experiment import PAPER_DISTANCE
 from iclnb.errors import IclnbError
 from iclnb.heads.estimates import MAP, MARGIN, NATS
 from iclnb.mechanism.verdict import LIKE, PURE
-from iclnb.site.results import margins
+from iclnb.site.results import claim_rows, margins
 
 RATE = margins.Margin("r", ["01*/*"], "why", 0, 0.05)
 
 
-def claim(value, low, high, criterion, id="a"):
-    evidence = claims.Evidence(stats.Estimate(value, low, high), 0.0, "chance")
-    return claims.Results("01_a", {}).claim(id, "a", criterion, evidence).to_json()
+def row(value, low, high, criterion, id="a", control=0.0):
+    made = claim(id, value, criterion, control=control) | {"interval": [low, high]}
+    made["verdict"] = criterion.verdict((low, high))
+    return rows(run("m", made))[0]
 
 
 @pytest.mark.parametrize("value", [-0.2, 0.0, 0.04, 0.06, 0.13, 0.2])
 @pytest.mark.parametrize("kind", [claims.above, claims.below])
 def test_the_verdict_is_that_of_a_claim_made_with_half_and_twice_the_margin(value, kind):
     interval = (value, value - 0.03, value + 0.04)
-    found = margins.across([RATE], "01_a", claim(*interval, kind(0.05)))
-    assert found == {
-        "half": claim(*interval, kind(0.025))["verdict"],
-        "twice": claim(*interval, kind(0.1))["verdict"],
-    }
-    lines = list(margins.lines([RATE], "01_a", claim(*interval, kind(0.05))))
-    now = claim(*interval, kind(0.05))["verdict"]
-    expected = [f"at {name} the margin: {verdict}" for name, verdict in found.items() if verdict != now]
-    assert lines == (expected or ["margin stable"])
+    found = margins.across([RATE], row(*interval, kind(0.05)))
+    expected = {"half": row(*interval, kind(0.025)).verdict, "twice": row(*interval, kind(0.1)).verdict}
+    assert found == expected
+    now = row(*interval, kind(0.05)).verdict
+    notes = [f"at {name} the margin: {verdict}" for name, verdict in expected.items() if verdict != now]
+    assert margins.notes([RATE], row(*interval, kind(0.05))) == (notes or ["margin stable"])
 
 
 def test_bounds_about_a_ratio_move_from_it_and_shares_by_their_odds():
@@ -50,22 +48,22 @@ def test_bounds_about_a_ratio_move_from_it_and_shares_by_their_odds():
 
 
 def test_no_verdict_across_margins_without_margin_interval_or_control():
-    assert margins.across([RATE], "01_a", claim(1, 0, 2, claims.above(0))) is None
-    assert margins.across([RATE._replace(around=None)], "01_a", claim(1, 0, 2, claims.above(0.05))) is None
-    assert margins.across([RATE], "01_a", claim(1, 0, np.nan, claims.above(0.05))) is None
+    assert not margins.across([RATE], row(1, 0, 2, claims.above(0)))
+    assert not margins.across([RATE._replace(around=None)], row(1, 0, 2, claims.above(0.05)))
+    assert not margins.across([RATE], row(1, 0, 2, claims.above(0.05))._replace(high=None))
 
 
 def test_the_section_counts_what_changes_and_names_what_has_no_reason():
     listed = [
-        claim(0.2, 0.15, 0.3, claims.above(0.05)),
-        claim(0.2, 0.06, 0.3, claims.above(0.05)),
-        claim(0.2, 0.03, 0.3, claims.above(0.05)),
-        claim(0.2, 0.1, 0.3, claims.above(0.07), id="loose"),
-        claim(0.2, 0.1, 0.3, claims.above(0)),
+        row(0.2, 0.15, 0.3, claims.above(0.05)),
+        row(0.2, 0.06, 0.3, claims.above(0.05)),
+        row(0.2, 0.03, 0.3, claims.above(0.05)),
+        row(0.2, 0.1, 0.3, claims.above(0.07), id="loose"),
+        row(0.2, 0.1, 0.3, claims.above(0)),
     ]
-    text = margins.section([RATE], {"01_a": listed})
-    (row,) = [line for line in text.splitlines() if line.startswith("| r ")]
-    assert [cell.strip() for cell in row.strip("|").split("|")] == ["r", "why", "1", "1", "1"]
+    text = margins.section([RATE], listed)
+    (line,) = [line for line in text.splitlines() if line.startswith("| r ")]
+    assert [cell.strip() for cell in line.strip("|").split("|")] == ["r", "why", "1", "1", "1"]
     assert text.endswith("No reason is given for the margins of loose (01\\_a).")
 
 
@@ -99,11 +97,11 @@ def stated():
 def test_every_bound_of_the_book_is_derived_from_something():
     known, found = margins.read(ROOT), list(stated())
     assert len(found) > 90
-    missing = [
-        (place, id, str(criterion))
+    listed = [
+        claim_rows.rows({place: [run("m", claim(id, 0.0, criterion))]}, {place: ""})[0]
         for place, id, criterion in found
-        if margins.unexplained(known, place, id, criterion)
     ]
+    missing = [(row.chapter, row.claim, row.criterion) for row in listed if margins.unexplained(known, row)]
     assert not missing, f"say in {margins.FILE} what these margins are derived from: {missing}"
-    used = [margins.of(known, *each) for each in found]
+    used = [margins.margin_for(known, row) for row in listed]
     assert not [margin.name for margin in known if margin not in used], "margins that no claim has"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from markdown_it import MarkdownIt
 
-from iclnb.site.results import multiplicity
-from iclnb.site.results import runs as all_runs
+from iclnb.ladders import HERE
+from iclnb.site.results import claim_rows, multiplicity
 
 
 def tables(text):
@@ -44,12 +44,11 @@ def test_benjamini_hochberg_by_its_definition():
         assert found == pytest.approx(min(levels))
 
 
-def run(recorded, *claimed, old=()):
-    """A run with claims of those names, papers, verdicts and p-values."""
-    fields = ("id", "paper", "verdict", "p_value")
-    listed = [dict(zip(fields, claim, strict=True)) for claim in claimed]
-    listed += [{"id": id, "paper": "A", "verdict": "supported"} for id in old]
-    return all_runs.Run(recorded, "", "", {"claims": listed}, (), False)
+def rows(run, *claimed):
+    """Rows of a run with claims of those ids, papers, verdicts and p-values."""
+    fields = ("claim", "paper", "verdict", "p_value")
+    empty = claim_rows.Row(**dict.fromkeys(claim_rows.Row._fields, ""))
+    return [empty._replace(run=run, **dict(zip(fields, each, strict=True))) for each in claimed]
 
 
 CLAIMED = (
@@ -64,19 +63,18 @@ CLAIMED = (
 
 def test_the_section_counts_what_is_left_by_paper():
     """Of four p-values Benjamini-Hochberg asks 0.0125, 0.025, 0.0375 in turn; Holm 0.0125, 0.0167, 0.025."""
-    text = multiplicity.section([run(False, *CLAIMED), run(True, CLAIMED[2], old=("x", "y"))])
+    text = multiplicity.section([*rows(HERE, *CLAIMED), *rows("m", CLAIMED[2])])
     (table,) = tables(text)
     assert table == [
         ["runs", "paper", "claims tested", "at 95 %", "Benjamini-Hochberg", "Holm"],
-        ["this machine", "A", "2", *["1 supported, 1 not"] * 3],
-        ["this machine", "ours", "2", "1 supported, 0 not", *["0 supported, 0 not"] * 2],
         ["recorded", "ours", "1", *["1 supported, 0 not"] * 3],
+        ["this run", "A", "2", *["1 supported, 1 not"] * 3],
+        ["this run", "ours", "2", "1 supported, 0 not", *["0 supported, 0 not"] * 2],
     ]
     lines = [line for line in text.splitlines() if line.startswith("- ")]
     assert lines == [
-        "- *this machine*: not left after Benjamini-Hochberg: lucky.",
-        "- *this machine*: not left after Holm: lucky.",
-        "- *recorded*: 2 claims of older records have no p-value and are left out.",
+        "- *this run*: not left after Benjamini-Hochberg: lucky.",
+        "- *this run*: not left after Holm: lucky.",
     ]
 
 

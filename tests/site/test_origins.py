@@ -1,4 +1,4 @@
-"""The line below a figure or a table: which run made it, and where its source and data are."""
+"""The line below a figure or a table: where its source and data are."""
 
 import re
 
@@ -6,7 +6,6 @@ import nbformat
 import pytest
 from throwaway import checkout, set_address
 
-from iclnb.records import status
 from iclnb.run import notebooks
 from iclnb.site import origins
 
@@ -28,25 +27,10 @@ y = [
     2,
 ]
 """
-RESULTS = {
-    "parameters": {"profile": "smoke", "k": 8},
-    "provenance": {
-        "revision": "0123456789abcdef+changes",
-        "time": "2026-01-02T03:04:05+00:00",
-        "model": {"name": "m_one", "dtype": "bfloat16"},
-        "data": [
-            {"task": "sst2", "split": "train", "source": "local"},
-            {"task": "sst2", "split": "test", "source": "local"},
-        ],
-    },
-    "key": {"parameters": {"profile": "smoke", "k": 8}},
-}
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch):
-    fresh = status.Status("00_why", status.FRESH, [], 1.0)
-    monkeypatch.setattr(origins.status, "of_notebook", lambda project, name: fresh)
+def project(tmp_path):
     return checkout(tmp_path, {"00_why": SOURCE})
 
 
@@ -56,7 +40,7 @@ def page(project, *outputs):
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     for cell, data in zip(code, (None, *outputs), strict=True):
         cell.outputs = [nbformat.v4.new_output("display_data", data=data)] if data else []
-    return origins.mark(notebook, project, "00_why", RESULTS)
+    return origins.mark(notebook, project, "00_why")
 
 
 def lines(cells):
@@ -67,23 +51,18 @@ def test_figures_and_tables_have_a_line_and_nothing_else_has(project):
     plain, picture = {"text/plain": "1"}, {"text/html": "<figure><img></figure>"}
     table = {"text/markdown": "| a |\n| --- |\n| 1 |"}
     cells = page(project, plain, picture, table).cells
+    strips = {"text/html": '<div class="iclnb-strips"><table></table></div>'}
+    assert not lines(page(project, strips, {"text/markdown": "It is 0.3."}, None).cells), (
+        "they have their own"
+    )
     kinds = [cell.cell_type if not cell.id.startswith("origin-") else "line" for cell in cells]
     assert kinds == ["markdown", "code", "code", "code", "line", "code", "line"]
     nbformat.validate(nbformat.v4.new_notebook(cells=cells))
 
 
-def test_prose_with_numbers_has_the_line_on_demand(project):
-    prose, table = {"text/markdown": "It is 0.3."}, {"text/markdown": "| a |\n| --- |"}
-    first, second, third = lines(page(project, prose, table, {"image/png": "aGk="}).cells)
-    assert first.startswith(":::{div} iclnb-origin iclnb-prose\n")
-    assert all(line.startswith(":::{div} iclnb-origin\n") for line in (second, third))
-
-
-def test_the_line_says_what_the_run_was_and_where_the_cell_stands(project):
+def test_the_line_says_where_the_cell_stands(project):
     picture = {"image/png": "aGk="}
     first, second, third = lines(page(project, picture, picture, picture).cells)
-    assert "*this machine*: profile smoke, m\\_one bfloat16, sst2 (local), k = 8" in first
-    assert "revision 0123456+changes, 2026-01-02, **fresh**" in first
     source = (project / "notebooks" / "00_why.py").read_text().splitlines()
     number = re.search(r"00_why\.py>`, line (\d+)", first)
     assert source[int(number[1]) - 1] == "x = 1"
@@ -97,8 +76,3 @@ def test_with_the_repositorys_address_the_line_leads_to_the_cell(project):
     set_address(project / "_config.yml", "https://github.com/owner/name/")
     *_, third = lines(page(project, None, None, {"image/png": "aGk="}).cells)
     assert re.search(r"\(https://github\.com/owner/name/blob/main/notebooks/00_why\.py#L\d+-L\d+\)", third)
-
-
-def test_a_run_without_model_data_or_key_is_described_too():
-    bare = {"parameters": {}, "provenance": {"revision": None}}
-    assert origins.described(bare, "stale") == "*this machine*: revision not known, **stale**"

@@ -3,6 +3,7 @@
 import nbformat
 import pytest
 from markdown_it import MarkdownIt
+from runs_by_hand import NO, YES, claim
 
 from iclnb.errors import IclnbError
 from iclnb.run import notebooks
@@ -59,15 +60,15 @@ def text(cell):
     return cell.source if cell.cell_type == "markdown" else "".join(out.text for out in cell.outputs)
 
 
-def made(path, across="", **options):
+def made(path, here="", **options):
     downloads = {"../a.py": "script", "../b.ipynb": "notebook"}
-    return pages.page(path, executed(path, **options), RECORD, downloads, across)
+    return pages.page(path, executed(path, **options), RECORD, downloads, here)
 
 
 @pytest.mark.parametrize("injected", [False, True])
 def test_the_answer_stands_below_the_question_and_no_output_is_lost(path, injected):
     cells = made(path, injected=injected).cells
-    settings = cells.pop(5)
+    settings, switch = cells.pop(6), cells.pop(4)
     assert [text(cell) for cell in cells] == [
         "# Why so?\n\nThe question.",
         "of first + 1",
@@ -78,21 +79,38 @@ def test_the_answer_stands_below_the_question_and_no_output_is_lost(path, inject
         "## Method",
         "of last = 3",
     ]
-    assert "Settings" in settings.source and "hide-input" in cells[1].metadata.tags
+    assert "Settings" in settings.source and "iclnb-switch" in switch.source
     nbformat.validate(made(path, injected=injected))
 
 
-def test_what_records_say_across_models_comes_before_this_runs_answer(path):
-    cells = made(path, across="Of **three** models two.").cells
-    assert [text(cell) for cell in cells[:3]] == [
-        "# Why so?\n\nThe question.",
-        "Of **three** models two.\n\n**This run**",
-        "of first + 1",
-    ]
+def test_what_this_machine_found_stands_before_the_limits_or_last(path):
+    assert [text(cell) for cell in made(path, here="## Here").cells][-1] == "## Here"
+    path.write_text(SOURCE + "\n# %% [markdown]\n# ## Limits\n#\n# Many.\n")
+    cells = [text(cell) for cell in made(path, here="## Here").cells]
+    assert cells[-2:] == ["## Here", "## Limits\n\nMany."]
+
+
+def test_code_that_does_not_teach_is_behind_one_switch(path):
+    page = made(path)
+    folded = [cell.source for cell in page.cells if pages.FOLDED in cell.metadata.get("tags", ())]
+    assert sorted(source.partition(" ")[0] for source in folded) == ["first", "k:"]
+    assert not [cell for cell in page.cells if "hide-input" in cell.metadata.get("tags", ())]
+    assert sum('id="iclnb-code"' in cell.source for cell in page.cells) == 1
+
+
+def test_what_prose_says_of_claims_is_held_against_the_records(path):
+    path.write_text(SOURCE.replace("What would", "{claim}`It is so <up: supported everywhere>`. What would"))
+    ladder = [{"name": "m", "claims": [claim("up", YES)]}]
+    page = pages.page(path, executed(path), RECORD | {"ladder": ladder}, {})
+    assert 'data-told="m: supported' in page.cells[2].source
+    with pytest.raises(IclnbError, match="00_why: the sentence 'It is so'"):
+        pages.page(
+            path, executed(path), RECORD | {"ladder": [{"name": "m", "claims": [claim("up", NO)]}]}, {}
+        )
 
 
 def test_the_settings_are_those_of_the_record_and_shown_letter_by_letter(path):
-    folded = made(path).cells[5].source
+    folded = made(path).cells[6].source
     assert folded.startswith(":::::{dropdown}") and folded.endswith(":::::")
     tokens = MarkdownIt("commonmark").enable("table").parse(folded.split("\n\n")[1])
     cells = ["".join(child.content for child in token.children) for token in tokens if token.children]

@@ -1,181 +1,136 @@
-"""The results page and the book's configuration."""
+"""The results page, its rows and files, against runs set by hand."""
 
-import itertools
+import csv
+import io
 import json
+import math
 
-import numpy as np
 import pytest
 import yaml
-from markdown_it import MarkdownIt
+from bs4 import BeautifulSoup
+from runs_by_hand import NO, OPEN, YES, claim, results, rows, run, save
 from throwaway import ROOT, checkout
 
-from iclnb import claims, stats
+from iclnb import claims
 from iclnb.errors import IclnbError
+from iclnb.ladders import HERE
 from iclnb.site import book, repository
-from iclnb.site.results import results_page
+from iclnb.site.results import claim_rows, results_page
 from iclnb.site.results import runs as all_runs
 
-LONG = "some/model_with_name"
+SMALL, LARGE = "SmolLM2-135M", "Qwen2.5-Coder-1.5B"
+RUNS = (
+    run(SMALL, claim("up", YES), claim("down", NO), at_chance=True),
+    run(LARGE, claim("up", OPEN), stale=["code changed"]),
+    run(HERE, claim("up", YES), claim("new", YES, paper="ours", section="this notebook", speaks="neither")),
+)
 
 
-def result(name, profile, model, *rows, **values):
-    """Results JSON as a notebook writes it; a row is id, statement, estimate, criterion."""
-    chosen = {"profile": profile} | ({"model": model, "task": "sst2"} if model else {})
-    results = claims.Results(name, chosen, values=values)
-    for id, statement, value, criterion in rows:
-        estimate = stats.Estimate(value, value - 1, value + 1)
-        evidence = claims.Evidence(estimate, 0.25, "random weights")
-        results.claim(id, statement, criterion, evidence, paper="A", section="5.1")
-    content = results.to_json()
-    content["provenance"]["seconds"] = 12.5
-    return content
+def page(*runs):
+    return BeautifulSoup(results_page.table(rows(*runs)), "html.parser")
 
 
-def put(project, place, content):
-    path = project / f"{place}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content))
-
-
-@pytest.fixture
-def project(tmp_path):
-    """One chapter: a run of this machine, and records of two models, of which one is at chance."""
-    up = ("up", "labels get $|a| > b$ | more\nthan others")
-    down = ("down", "x falls", 5.0, claims.below(0))
-    here = result("01_a", "laptop", "small-1m", (*up, 5.0, claims.above(0)), down)
-    put(tmp_path, "build/results/01_a", {**here, "key": {}})
-    new = ("new", "only the long run tests this", 0.5, claims.above(0))
-    large = result("01_a", "paper", LONG, (*up, 7.0, claims.above(0)), new, reported={"up": 0.892})
-    put(tmp_path, "book/recorded/01_a/large/sst2", large)
-    small = result("01_a", "paper", "small-1m", (*up, 6.0, claims.above(2)), at_chance={"sst2": True})
-    put(tmp_path, "book/recorded/01_a/small-1m/sst2", small)
-    return tmp_path
-
-
-def tables(text):
-    """The text of every table's cells, as a reader sees it."""
-    found, row = [], []
-    tokens = MarkdownIt("commonmark").enable("table").parse(text)
-    for before, token in itertools.pairwise(tokens):
-        if token.type == "table_open":
-            found.append([])
-        elif token.type == "tr_open":
-            row = []
-            found[-1].append(row)
-        elif token.type == "inline" and before.type in {"td_open", "th_open"}:
-            row.append("".join(child.content for child in token.children).replace("\u200b", ""))
-    return found
-
-
-def page_tables(project):
-    return tables(results_page.page(project, {"01_a": "A question?"}))
-
-
-BADGE = '<span class="iclnb-badge">{}</span>'
-STALE, CHANCE = BADGE.format("stale"), BADGE.format("model at chance")
-
-
-def test_the_results_page_sets_models_side_by_side(project):
-    verdicts, _, matrix, times = page_tables(project)
-    assert verdicts == [
-        [
-            "runs",
-            "supported",
-            "not supported",
-            "inconclusive",
-            "proved and checked",
-            "claims",
-            "of them stale",
-        ],
-        ["this machine", "1", "1", "0", "0", "2", "0"],
-        [LONG, "1", "0", "1", "0", "2", "2"],
-        ["small-1m", "1", "0", "0", "0", "1", "1"],
-    ]
-    plain = [[text.split("<br>") for text in row] for row in matrix]
-    facts = "paper A, 5.1; lies above 0; control: random weights"
-    assert plain == [
-        [
-            ["claim"], ["paper"],
-            ["small-1m", "sst2", "this machine", CHANCE],
-            [LONG, "sst2", STALE],
-            ["small-1m", "sst2", STALE, CHANCE],
-        ],
-        [
-            ["labels get $|a| > b$ | more than others", facts], ["0.892"],
-            ["supported", "5 [4, 6]", "control 0.25", CHANCE],
-            ["supported", "7 [6, 8]", "control 0.25", STALE],
-            ["supported", "6 [5, 7]", "control 0.25", "here: the whole interval lies above 2", STALE, CHANCE],
-        ],
-        [
-            ["x falls", facts.replace("above", "below")], [""],
-            ["not supported", "5 [4, 6]", "control 0.25", CHANCE],
-            [""], [""],
-        ],
-        [
-            ["only the long run tests this", facts], [""],
-            [""],
-            ["inconclusive", "0.5 [-0.5, 1.5]", "control 0.25", "4 × the data would decide", STALE],
-            [""],
-        ],
+def test_every_claim_is_a_line_with_a_mark_for_each_run():
+    shown = page(*RUNS)
+    assert [span.get_text(" ") for span in shown.select(".iclnb-heads span")] == [
+        "SmolLM2 135M", "Qwen2.5-Coder 1.5B stale", "stale", "this run",
     ]  # fmt: skip
-    assert [row[:3] + row[4:] for row in times[1:]] == [
-        ["A question?", "small-1m, sst2, this machine", "laptop", "12"],
-        ["A question?", f"{LONG}, sst2", "paper", "12"],
-        ["A question?", "small-1m, sst2", "paper", "12"],
+    lines = {
+        line.summary.span.get_text(): [mark["aria-label"] for mark in line.select("summary b")]
+        for line in shown.select("details.iclnb-row")
+    }
+    assert lines == {
+        "claim <up>": [f"{SMALL}: supported", f"{LARGE}: inconclusive", "this run: supported"],
+        "claim <down>": [f"{SMALL}: not supported"],
+        "claim <new>": ["this run: supported"],
+    }
+    assert shown.select_one("section h2 a")["href"] == "../notebooks/01_a.html"
+    assert "<question>" in shown.h2.get_text() and "\n\n" not in results_page.table(rows(*RUNS))
+
+
+def test_an_opened_line_has_the_numbers_of_every_run():
+    line = page(*RUNS).select_one(".iclnb-row")
+    assert "paper A, 5.1; the whole interval lies above 0; speaks for" in line.p.get_text()
+    cells = [[cell.get_text() for cell in row.select("th, td")] for row in line.select("tbody tr")]
+    assert cells == [
+        [SMALL, "5.0 [4.0, 6.0]", "0 (random | weights)", "supported; model at chance"],
+        [LARGE, "0.5 [-0.5, 1.5]", "0 (random | weights)", "inconclusive; 4 × the data would decide"],
+        ["this run", "5.0 [4.0, 6.0]", "0 (random | weights)", "supported"],
     ]
 
 
-def test_every_run_is_named_with_why_it_is_stale(project):
-    lines = results_page.page(project, {"01_a": "A question?"}).splitlines()
-    listed = [line for line in lines if line.startswith("- ")]
-    assert len(listed) == 3 and "profile laptop" in listed[0] and "Stale" not in listed[0]
-    assert all("Stale: made by an earlier version of the code" in line for line in listed[1:])
-    assert "some/model\\_with\\_name, sst2*: profile paper" in listed[1]
+def test_claims_of_appendices_are_folded_and_those_of_several_tasks_share_a_cell():
+    two = [run(f"{SMALL}, {task}", claim("up", YES), model=SMALL, task=task) for task in ("sst2", "mnli")]
+    listed = claim_rows.rows({"01a_b": two}, {"01a_b": "Another"})
+    shown = BeautifulSoup(results_page.table(listed), "html.parser")
+    assert shown.select_one("details.iclnb-appendix > summary").get_text() == "Appendix: Another (1 claim)"
+    (cell,) = shown.select(".iclnb-row summary > span")[1:]
+    assert [mark["aria-label"] for mark in cell.select("b")] == [
+        f"{SMALL}, sst2: supported", f"{SMALL}, mnli: supported",
+    ]  # fmt: skip
 
 
-def test_more_runs_than_fit_make_a_second_table_and_models_come_by_size(project):
-    row = ("up", "x rises", 1.5, claims.above(0))
-    for size in ("6b", "1.5b", "135m"):
-        put(project, f"book/recorded/01_a/m-{size}/sst2", result("01_a", "paper", f"m2-{size}-x", row))
-    _, _, first, second, _ = page_tables(project)
-    models = [text.split("<br>")[0] for text in first[0][2:] + second[0][2:]]
-    assert models == ["small-1m", LONG, "small-1m", "m2-135m-x", "m2-1.5b-x", "m2-6b-x"]
-    assert {len(row) for row in first} == {6} and {len(row) for row in second} == {4}
+def test_the_page_holds_the_filters_and_the_runs():
+    text = results_page.page({"01_a": "A"}, {"01_a": RUNS}, rows(*RUNS))
+    options = BeautifulSoup(text, "html.parser").select("select[name=run] option")
+    assert [option["value"] for option in options] == ["*", SMALL, LARGE, "this run"]
+    assert f"| A | {SMALL} | paper | a laptop, 2026-01-02, abcdefg | 90 |  |" in text
+    assert "| 90 | code changed |" in text
+    assert "No run has a claim" in results_page.page({"09_none": "N"}, {"09_none": []}, [])
 
 
-def test_chance_found_in_every_arm_of_a_table_counts_in_other_chapters(project):
-    arms = [("shared", True), ("fresh", True)]
-    for third, marked in ((True, True), (False, False)):
-        found = [{"task": "sst2", "arm": arm, "at_chance": chance} for arm, chance in arms]
-        found[1]["at_chance"] = third
-        put(project, "book/recorded/03_c/large/sst2", result("03_c", "paper", LONG, table=found))
-        _, _, matrix, _ = page_tables(project)
-        assert (CHANCE in matrix[0][3]) == marked
+def test_runs_are_those_of_the_results_file_and_chance_counts_in_other_chapters(tmp_path):
+    chance = results(SMALL, [claim("up", YES)], model=SMALL, task="sst2", notebook="03_c", record=None)
+    save(tmp_path, results(HERE, [], notebook="03_c"), {**chance, "values": {"at_chance": {"sst2": True}}})
+    ladder = [
+        results(SMALL, [claim("up", YES)], model=SMALL, task=task, record=None) for task in ("sst2", "x")
+    ]
+    path = save(tmp_path, results(HERE, [claim("up", OPEN)]), *ladder)
+    found = all_runs.runs(tmp_path, ["01_a", "02_none", "03_c"])
+    assert [(each.name, each.task, each.at_chance, each.recorded) for each in found["01_a"]] == [
+        (SMALL, "sst2", True, True), (SMALL, "x", False, True), (HERE, "", False, False),
+    ]  # fmt: skip
+    assert found["02_none"] == []
+    path.write_text("{")
+    with pytest.raises(IclnbError, match=r"01_a\.json cannot be read.*run 01_a again"):
+        all_runs.runs(tmp_path, ["01_a"])
 
 
 @pytest.mark.parametrize(
-    ("criterion", "interval", "more"),
+    ("criterion", "value", "half", "data_needed"),
     [
-        (claims.above(0), (1.0, -1.0, 3.0), 4.0),
-        (claims.below(-0.5), (-1.0, -3.0, 0.5), 9.0),  # (1.5 / 0.5)²
-        (claims.within(-1e-06, 2), (1.0, -3.0, 4.0), 16 / 1.000001**2),  # 9 for the upper bound
-        (claims.above(1), (1.0, 0.0, 2.0), np.inf),
-        (claims.above(0), (1.0, 0.5, 3.0), None),
-        (claims.above(0), (1.0, float("nan"), 3.0), None),
+        (claims.above(0), 1.0, 2.0, "4 × the data would decide"),
+        (claims.below(-0.5), -1.0, 1.5, "9 × the data would decide"),
+        (claims.within(-1e-06, 2), 1.0, 4.0, "16 × the data would decide"),
+        (claims.above(1), 1.0, 1.0, "at the margin itself"),
+        (claims.above(0), 1.0, 0.5, ""),
+        (claims.above(0), 1.0, math.nan, ""),
     ],
 )
-def test_how_many_times_the_data_would_decide(criterion, interval, more):
-    evidence = claims.Evidence(stats.Estimate(*interval), 0.0, "no effect")
-    claim = claims.Results("01_a", {}).claim("a", "a", criterion, evidence).to_json()
-    found = all_runs.more_data(claim)
-    assert found == (None if more is None else pytest.approx(more))
+def test_how_much_data_would_decide(criterion, value, half, data_needed):
+    (row,) = rows(run(HERE, claim("a", value, criterion, half=half)))
+    assert row.data_needed == data_needed
+    assert (row.region.low, row.region.high, row.region.closed) == (
+        criterion.low, criterion.high, criterion.closed,
+    )  # fmt: skip
 
 
-def test_a_notebook_without_results_is_listed_and_a_broken_file_is_named(project):
-    assert "## Nothing yet" in results_page.page(project, {"09_none": "Nothing yet"})
-    (project / "build" / "results" / "01_a.json").write_text("{")
-    with pytest.raises(IclnbError, match=r"01_a\.json is not JSON.*run 01_a again"):
-        results_page.page(project, {"01_a": "A question?"})
+def test_json_and_csv_say_the_same_and_no_cell_is_a_formula():
+    formula = claim("up", YES, claims.above(0.5), statement="=SUM(A1)")
+    found = rows(run(HERE, formula), run(SMALL, claim("nan", math.nan)))
+    read = list(csv.DictReader(io.StringIO(claim_rows.as_csv(found))))
+    as_json = json.loads(claim_rows.as_json(found))
+    assert [row["claim"] for row in read] == [row["claim"] for row in as_json] == ["up", "nan"]
+    assert [float(read[0][name]) for name in ("estimate", "low", "high", "above")] == [5.0, 4.0, 6.0, 0.5]
+    assert as_json[1]["estimate"] is None and read[1]["estimate"] == "" and read[0]["below"] == ""
+    assert read[0]["statement"] == "'=SUM(A1)" and as_json[0]["statement"] == "=SUM(A1)"
+
+
+def test_this_machine_is_compared_with_records_of_the_same_model_and_task_only():
+    here = run(HERE, claim("up", YES), model=SMALL, task="sst2")
+    for verdict, task, found in ((YES, "sst2", [False]), (NO, "sst2", [True]), (NO, "mnli", [])):
+        recorded = run(SMALL, claim("up", verdict), task=task)
+        assert [pair.differs for pair in claim_rows.compared(rows(recorded, here))] == found
 
 
 def test_buttons_follow_from_the_repositorys_address_alone():
@@ -191,17 +146,9 @@ def test_buttons_follow_from_the_repositorys_address_alone():
 
 
 def test_chapters_are_found_at_every_depth_of_the_table_of_contents(tmp_path):
-    toc = {
-        "format": "jb-book",
-        "root": "book/introduction",
-        "parts": [
-            {
-                "caption": "Q",
-                "chapters": [{"file": "notebooks/02_b", "sections": [{"file": "notebooks/01_a"}]}],
-            },
-            {"caption": "R", "chapters": [{"file": "book/results"}, {"file": "notebooks/03_c"}]},
-        ],
-    }
+    sections = {"file": "notebooks/02_b", "sections": [{"file": "notebooks/01_a"}]}
+    last = {"caption": "R", "chapters": [{"file": "book/results"}, {"file": "notebooks/03_c"}]}
+    toc = {"root": "book/introduction", "parts": [{"caption": "Q", "chapters": [sections]}, last]}
     (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc))
     assert book.chapters(tmp_path) == ["02_b", "01_a", "03_c"]
 

@@ -1,4 +1,4 @@
-"""Every claim of every run as flat rows: for the report card, for its files, and for the terminal."""
+"""Every claim of every run as flat rows: for all pages that show verdicts, for files, and for the terminal."""
 
 import csv
 import io
@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from iclnb import criteria
+from iclnb.criteria import Criterion
+from iclnb.ladders import HERE
 from iclnb.site.results.runs import Run
 
 
@@ -21,6 +23,7 @@ class Row(NamedTuple):
         paper: "A", "B" or "ours".
         section: where the paper makes it.
         statement: what is claimed.
+        speaks: what it says of the paper if it holds: "for", "against" or "neither".
         criterion: in words.
         above: lower bound of the region in which the claim holds; ``None`` for none.
         below: upper bound of it.
@@ -32,7 +35,7 @@ class Row(NamedTuple):
         verdict: as the criterion computes it.
         p_value: of the estimate against the criterion; ``None`` where the run gives none.
         proof: where the statement is proved; empty for what is measured.
-        recorded: whether the run is a record, and not the run of this machine.
+        run: plain name of the run.
         model: that was asked; empty where none was.
         task: of its rows.
         profile: of the run.
@@ -40,7 +43,7 @@ class Row(NamedTuple):
         seconds: that it took.
         revision: of the code.
         time: when it ended.
-        stale: why it is not what the code would give now; empty where it is.
+        stale: why a record is not what the code would give now; empty where it is.
         at_chance: whether the model does no better than naming the most frequent label.
     """
 
@@ -50,6 +53,7 @@ class Row(NamedTuple):
     paper: str
     section: str
     statement: str
+    speaks: str
     criterion: str
     above: float | None
     below: float | None
@@ -61,7 +65,7 @@ class Row(NamedTuple):
     verdict: str
     p_value: float | None
     proof: str
-    recorded: bool
+    run: str
     model: str
     task: str
     profile: str
@@ -71,6 +75,26 @@ class Row(NamedTuple):
     time: str
     stale: str
     at_chance: bool
+
+    @property
+    def recorded(self) -> bool:
+        """Whether a record says so, and not the run of this machine."""
+        return self.run != HERE
+
+    @property
+    def region(self) -> Criterion:
+        """The criterion as a region."""
+        low = -math.inf if self.above is None else self.above
+        return Criterion(low, math.inf if self.below is None else self.below, "above" not in self.criterion
+                         and "below" not in self.criterion)  # fmt: skip
+
+    @property
+    def data_needed(self) -> str:
+        """How much more data would decide an inconclusive claim, in words; empty where nothing is wanted."""
+        if None in (self.estimate, self.low, self.high, self.control) or self.proof:
+            return ""
+        more = self.region.more_data(self.estimate, (self.low, self.high))
+        return "" if more is None else criteria.data_needed(more)
 
 
 def rows(runs: Mapping[str, Sequence[Run]], titles: Mapping[str, str]) -> list[Row]:
@@ -86,31 +110,18 @@ def rows(runs: Mapping[str, Sequence[Run]], titles: Mapping[str, str]) -> list[R
 def _of(name: str, title: str, run: Run) -> Iterator[Row]:
     source, parameters = run.results["provenance"], run.results["parameters"]
     about = {
-        "recorded": run.recorded, "model": run.model, "task": run.task,
+        "chapter": name, "title": title, "run": run.name, "model": run.model, "task": run.task,
         "profile": str(parameters.get("profile") or ""), "machine": str(source.get("machine") or ""),
-        "seconds": source.get("seconds"), "revision": str(source.get("revision") or ""),
-        "time": str(source.get("time") or ""), "stale": "; ".join(run.stale), "at_chance": run.at_chance,
+        "seconds": (source.get("cost") or source).get("seconds"),
+        "revision": str(source.get("revision") or ""), "time": str(source.get("time") or ""),
+        "stale": "; ".join(run.stale), "at_chance": run.at_chance,
     }  # fmt: skip
     for claim in run.results["claims"]:
-        above, below = region(claim["criterion"])
+        above, below = claim["region"]
         low, high = claim["interval"]
-        same = {
-            key: claim[key] for key in ("paper", "section", "statement", "criterion", "control_is", "verdict")
-        }
-        numbers = {"estimate": claim["estimate"], "low": low, "high": high, "control": claim["control"]}
-        more = {"p_value": claim.get("p_value"), "proof": claim.get("proof", "")}
-        where = {"chapter": name, "title": title, "claim": claim["id"]}
-        yield Row(**where, above=above, below=below, **same, **numbers, **more, **about)
-
-
-def region(criterion: str) -> tuple[float | None, float | None]:
-    """Lower and upper bound of the region in which a claim holds, read from its criterion in words."""
-    try:
-        found = criteria.read(criterion)
-    except ValueError:  # a record of an older or another book
-        return None, None
-    low, high = (bound if math.isfinite(bound) else None for bound in (found.low, found.high))
-    return low, high
+        mine = {key: claim[key] for key in claim.keys() & set(Row._fields)}
+        numbers = {"above": above, "below": below, "low": low, "high": high}
+        yield Row(**{"proof": ""} | about | mine | numbers | {"claim": claim["id"]})
 
 
 def as_json(rows: Iterable[Row]) -> str:
@@ -137,26 +148,24 @@ def _plain(value: Any) -> Any:
     return "" if value is None else value
 
 
-class Difference(NamedTuple):
-    """A claim of this machine's run whose verdict is not the record's."""
+class Compared(NamedTuple):
+    """A claim of this machine's run beside the same claim of a record."""
 
     here: Row
     recorded: Row
 
+    @property
+    def differs(self) -> bool:
+        """Whether the two verdicts differ."""
+        return self.here.verdict != self.recorded.verdict
 
-def compared(rows: Sequence[Row]) -> tuple[list[Difference], int]:
-    """Hold the runs of this machine against the records of the same model and task.
 
-    Args:
-        rows: of all runs.
+def compared(rows: Sequence[Row]) -> list[Compared]:
+    """The claims of this machine's runs, each beside the record of the same model and task, where there is one."""
 
-    Returns:
-        The claims with another verdict, and how many claims were compared.
-    """
-    key = ("chapter", "claim", "model", "task")
-    records = {tuple(getattr(row, name) for name in key): row for row in rows if row.recorded}
-    found = [
-        (row, records.get(tuple(getattr(row, name) for name in key))) for row in rows if not row.recorded
-    ]
-    pairs = [(here, recorded) for here, recorded in found if recorded is not None]
-    return [Difference(*pair) for pair in pairs if pair[0].verdict != pair[1].verdict], len(pairs)
+    def place(row: Row) -> tuple[str, ...]:
+        return row.chapter, row.claim, row.model, row.task
+
+    records = {place(row): row for row in rows if row.recorded}
+    here = [row for row in rows if not row.recorded]
+    return [Compared(row, records[place(row)]) for row in here if place(row) in records]

@@ -3,27 +3,26 @@
 import math
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from iclnb import criteria, display
+from iclnb import display
 from iclnb.criteria import Criterion
 from iclnb.errors import IclnbError
+from iclnb.site.results.claim_rows import Row
 
 FILE = Path("book") / "margins.toml"
 FACTORS = {"half": 0.5, "twice": 2.0}
 DIRECTIONS = (0.0, 1.0)
 """Bounds that need no reason where none is given: no difference, and no ratio."""
 
-TEXT = """## The margins, and verdicts across them
-
-A criterion asks for more than "not zero": for an effect that a reader would care about. The table says what
-each margin is derived from. A verdict that turns on the choice is one to doubt, so each is computed once more
-with the bound at half and at twice its distance from no effect (of a share the odds are halved and doubled);
-in the tables below, *margin stable* or the other verdict stands under the claim. Claims about a direction,
-with zero (of a ratio, one) as their bound, have no margin."""
+TEXT = """A criterion asks for more than "not zero": for an effect that a reader would care about. The table says
+what each margin is derived from. A verdict that turns on the choice is one to doubt, so each is computed once more
+with the bound at half and at twice its distance from no effect (of a share the odds are halved and doubled); what
+becomes of it stands in the opened line of a claim. Claims about a direction, with zero (of a ratio, one) as their
+bound, have no margin."""
 
 
 class Margin(NamedTuple):
@@ -84,76 +83,61 @@ def read(project: Path) -> list[Margin]:
         raise IclnbError(f"{path} cannot be read: {error}") from error
 
 
-def of(margins: Sequence[Margin], notebook: str, id: str, criterion: Criterion) -> Margin | None:
+def margin_for(margins: Sequence[Margin], row: Row) -> Margin | None:
     """The first margin that fits a claim."""
-    return next((margin for margin in margins if margin.fits(f"{notebook}/{id}", criterion)), None)
+    place = f"{row.chapter}/{row.claim}"
+    return next((margin for margin in margins if margin.fits(place, row.region)), None)
 
 
-def unexplained(margins: Sequence[Margin], notebook: str, id: str, criterion: Criterion) -> bool:
+def unexplained(margins: Sequence[Margin], row: Row) -> bool:
     """Whether a claim has a bound other than zero or one for which no reason is given."""
-    directed = all(bound in DIRECTIONS for bound in _bounds(criterion))
-    return not directed and of(margins, notebook, id, criterion) is None
+    if row.proof or all(bound in DIRECTIONS for bound in _bounds(row.region)):
+        return False
+    return margin_for(margins, row) is None
 
 
-def across(margins: Sequence[Margin], notebook: str, claim: Mapping[str, Any]) -> dict[str, str] | None:
-    """The verdicts of a claim of a results file at half and at twice its margin.
+def across(margins: Sequence[Margin], row: Row) -> dict[str, str]:
+    """The verdicts of a claim at half and at twice its margin.
 
     Returns:
-        ``None`` for a claim that is proved, has no margin, no interval, or no control.
+        Empty for a claim that is proved, has no margin, no interval, or no control.
     """
-    if claim.get("proof") or None in (*claim["interval"], claim["control"]):
-        return None
-    criterion = criteria.read(claim["criterion"])
-    margin = of(margins, notebook, claim["id"], criterion)
-    if margin is None or margin.around is None:
-        return None
-    low, high = claim["interval"]
-    return {name: margin.moved(criterion, factor).verdict((low, high)) for name, factor in FACTORS.items()}
+    margin = None if row.proof else margin_for(margins, row)
+    if margin is None or margin.around is None or None in (row.low, row.high, row.control):
+        return {}
+    interval = (row.low, row.high)
+    return {name: margin.moved(row.region, factor).verdict(interval) for name, factor in FACTORS.items()}
 
 
-def lines(margins: Sequence[Margin], notebook: str, claim: Mapping[str, Any]) -> Iterator[str]:
-    """What stands under a claim: that its verdict is stable, or where it changes."""
-    found = across(margins, notebook, claim)
-    if found is None:
-        return
-    changed = {name: verdict for name, verdict in found.items() if verdict != claim["verdict"]}
-    yield from (f"at {name} the margin: {verdict}" for name, verdict in changed.items())
-    if not changed:
-        yield "margin stable"
+def notes(margins: Sequence[Margin], row: Row) -> list[str]:
+    """What stands beside a verdict: that it is stable, or where it changes."""
+    found = across(margins, row)
+    changed = {name: verdict for name, verdict in found.items() if verdict != row.verdict}
+    stable = ["margin stable"] if found and not changed else []
+    return stable + [f"at {name} the margin: {verdict}" for name, verdict in changed.items()]
 
 
-def section(margins: Sequence[Margin], by_notebook: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+def section(margins: Sequence[Margin], rows: Sequence[Row]) -> str:
     """The section of the results page (Markdown).
 
     Args:
         margins: of the book.
-        by_notebook: the claims of all its runs, as in their results files.
+        rows: the claims of all its runs.
     """
     counts: dict[int, Counter[str]] = {i: Counter() for i in range(len(margins))}
-    without = set()
-    for notebook, listed in by_notebook.items():
-        for claim in listed:
-            if claim.get("proof"):
-                continue
-            criterion = criteria.read(claim["criterion"])
-            if unexplained(margins, notebook, claim["id"], criterion):
-                without.add(f"{claim['id']} ({notebook})")
-            elif found := across(margins, notebook, claim):
-                margin = of(margins, notebook, claim["id"], criterion)
-                counts[margins.index(margin)].update(_changes(claim["verdict"], found))
-    rows = [
+    without = {f"{row.claim} ({row.chapter})" for row in rows if unexplained(margins, row)}
+    for row in rows:
+        if found := across(margins, row):
+            changed = [name for name, other in found.items() if other != row.verdict]
+            counts[margins.index(margin_for(margins, row))].update(changed or ["stable"])
+    table = [
         (margin.name, margin.why, *(counts[i][key] for key in ("stable", *FACTORS)))
         for i, margin in enumerate(margins)
     ]
     header = ("margin", "derived from", "verdicts stable", "other at half", "other at twice")
-    table = display.table(header, rows).data if rows else "This book gives no reasons for margins."
+    said = display.table(header, table).data if table else "This book gives no reasons for margins."
     missing = f"No reason is given for the margins of {display.escape(', '.join(sorted(without)))}."
-    return "\n\n".join([TEXT, table, *([missing] if without else [])])
-
-
-def _changes(verdict: str, found: Mapping[str, str]) -> Iterator[str]:
-    changed = [name for name, other in found.items() if other != verdict]
-    yield from changed or ["stable"]
+    return "\n\n".join([TEXT, said, *([missing] if without else [])])
 
 
 def _bounds(criterion: Criterion) -> list[float]:

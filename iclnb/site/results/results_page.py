@@ -1,117 +1,160 @@
-"""The book's results page: every claim of every chapter, model by model."""
+"""The book's results page: claims down, runs across, one mark a cell; a line opens to its intervals."""
 
-from collections import Counter
+import html
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from itertools import groupby
 
-from iclnb import claims, display
-from iclnb.site.results import claim_rows, forest, margins, multiplicity
-from iclnb.site.results import runs as all_runs
-from iclnb.site.results.runs import HERE, Run
+from iclnb import display
+from iclnb.display import interval_text, number
+from iclnb.site import marks
+from iclnb.site.results import margins, multiplicity
+from iclnb.site.results.claim_rows import Row
+from iclnb.site.results.margins import Margin
+from iclnb.site.results.runs import Run
 
-STALE = "of them stale"
 INTRODUCTION = """# Results
 
-Every claim of every chapter, model by model: the verdict that the criterion computes, the number that decides
-it with its 95 % interval, and what a blind method (or no effect) would have given. A column is one run of the
-chapter. *This machine* is the run that made this copy of the book; the others are recorded: runs too long for
-a laptop, kept in the repository with the revision, the model and the data that made them.
-
-*Stale* marks a record made by code, versions or data that have changed since; the list below its table says
-which. *Model at chance* marks a model that, on this task, answers no better than always naming the most
-frequent label: what a claim says of its answers then means little, whatever the verdict. *2 × the data would
-decide* means that, were the estimate right, an interval over twice as many units would decide an inconclusive
-claim; *at the margin itself*, that no reasonable number would. *Proved and checked* is no finding but a
-theorem, with the place of its proof and the largest deviation that a check by computer found; *contradicted*
-would mean that the check fails."""
+Every claim of every chapter. A column is a model of the recorded runs; the last one is *this run*, which made
+this copy of the book. A line opens to estimates, 95 % intervals and controls; all of them are in
+{download}`JSON <../downloads/claims.json>` and {download}`CSV <../downloads/claims.csv>`. *Stale* marks a record
+whose measuring code, versions or data have changed since. *At chance* marks a model that answers no better than
+always naming the most frequent label: what a claim says of its answers then means little."""
 
 
-def page(project: Path, titles: Mapping[str, str]) -> str:
-    """The results page in MyST Markdown.
+def page(
+    titles: Mapping[str, str],
+    runs: Mapping[str, Sequence[Run]],
+    rows: Sequence[Row],
+    known: Sequence[Margin] = (),
+) -> str:
+    """The page in MyST Markdown.
 
     Args:
-        project: the checkout, with ``build/results`` and ``book/recorded``.
-        titles: the title of each notebook of the book, in its order.
-
-    Raises:
-        IclnbError: if a results file is not readable.
+        titles: of each notebook of the book, in its order.
+        runs: of each notebook.
+        rows: the claims of all runs (:func:`iclnb.site.results.claim_rows.rows`).
+        known: the margins of the book.
     """
-    runs = all_runs.runs(project, list(titles))
-    listed = [run for chapter in runs.values() for run in chapter]
-    known = margins.read(project)
-    chapters = [_chapter(name, title, runs[name], known) for name, title in titles.items()]
-    by_notebook = {name: [c for run in runs[name] for c in run.results["claims"]] for name in titles}
-    before = (
-        INTRODUCTION,
-        _count(runs),
-        multiplicity.section(listed),
-        margins.section(known, by_notebook),
-        _card(runs, titles),
-    )
-    return "\n\n".join([*before, *chapters, _times(titles, runs)]) + "\n"
+    folded = {
+        "How many verdicts are left after a correction for their number": multiplicity.section(rows),
+        "The margins of the criteria, and verdicts across them": margins.section(known, rows),
+        "The runs": _runs(titles, runs),
+    }
+    closed = [f":::::{{dropdown}} {title}\n\n{text}\n\n:::::" for title, text in folded.items()]
+    return "\n\n".join([INTRODUCTION, f"```{{raw}} html\n{table(rows, known)}\n```", *closed]) + "\n"
 
 
-def _card(runs: Mapping[str, Sequence[Run]], titles: Mapping[str, str]) -> str:
-    """Every claim drawn, and all of them to download."""
-    rows = claim_rows.rows(runs, titles)
-    links = "{download}`JSON <../downloads/claims.json>` and {download}`CSV <../downloads/claims.csv>`"
-    drawn = f"```{{raw}} html\n{forest.card(rows)}\n```"
-    return f"## Every claim in one picture\n\nThe numbers as {links}.\n\n{drawn}"
-
-
-def _count(runs: Mapping[str, Sequence[Run]]) -> str:
-    counts: dict[str, Counter[str]] = {HERE: Counter()}
-    for run in sorted((run for listed in runs.values() for run in listed), key=all_runs.order):
-        count = counts.setdefault(_whose(run), Counter())
-        count.update(claim["verdict"] for claim in run.results["claims"])
-        count["claims"] += len(run.results["claims"])
-        count[STALE] += len(run.results["claims"]) if run.stale else 0
-    rare = (claims.CONTRADICTED, STALE)  # a column only where there is something to see
-    shown = [each for each in (*claims.VERDICTS, "claims", STALE)
-             if each not in rare or any(count[each] for count in counts.values())]  # fmt: skip
-    rows = [
-        (display.Author(all_runs.breakable(name)), *(count[each] for each in shown))
-        for name, count in counts.items()
+def table(rows: Sequence[Row], known: Sequence[Margin] = ()) -> str:
+    """The table of all claims in HTML, without blank lines: a section a chapter, those of appendices folded."""
+    parts = [
+        '<div class="iclnb-results mathjax_ignore">',
+        f'<p class="iclnb-legend">{marks.legend(row.verdict for row in rows)}</p>',
+        _filters(rows),
     ]
-    return f"## Verdicts\n\n{display.table(('runs', *shown), rows).data}"
+    for chapter, listed in groupby(rows, lambda row: row.chapter):
+        parts.append(_chapter(chapter, list(listed), known))
+    return "\n".join([*parts, "</div>"])
 
 
-def _whose(run: Run) -> str:
-    return (run.model or "without a model") if run.recorded else HERE
+def _filters(rows: Sequence[Row]) -> str:
+    """The form that ``results.js`` shows and obeys; without a script it stays hidden, and all claims show."""
+    choices = {
+        "paper": {row.paper: "ours" if row.paper == "ours" else f"paper {row.paper}" for row in rows},
+        "verdict": {
+            verdict: verdict for verdict in marks.CLASSES if verdict in {row.verdict for row in rows}
+        },
+        "run": {_column(row): _column(row) for row in rows},
+    }
+    fields = "".join(
+        f'<label>{name} <select name="{name}"><option value="*">all</option>'
+        + "".join(f'<option value="{_quoted(v)}">{html.escape(t)}</option>' for v, t in known.items())
+        + "</select></label>"
+        for name, known in choices.items()
+    )
+    return f'<form class="iclnb-filters" hidden>{fields}<output aria-live="polite"></output></form>'
 
 
-def _chapter(name: str, title: str, listed: Sequence[Run], known: Sequence[margins.Margin]) -> str:
-    parts = [f"## {title}", f"Chapter: {{doc}}`/notebooks/{name}`", *all_runs.tables(listed, known)]
-    if listed:
-        made = "\n".join(f"- {_made(run)}" for run in listed)
-        parts.append(f":::::{{dropdown}} The runs of this table\n\n{made}\n\n:::::")
-    return "\n\n".join(parts)
+def _chapter(chapter: str, rows: Sequence[Row], known: Sequence[Margin]) -> str:
+    columns = list(dict.fromkeys(_column(row) for row in rows))
+    link = f'<a href="../notebooks/{chapter}.html">{html.escape(rows[0].title)}</a>'
+    stale = {_column(row) for row in rows if row.stale}
+    heads = "".join(
+        f"<span>{_broken(column)}{marks.badge('stale') if column in stale else ''}</span>"
+        for column in columns
+    )
+    ids = dict.fromkeys(row.claim for row in rows)
+    lines = [_claim([row for row in rows if row.claim == id], columns, known) for id in ids]
+    body = f'<div class="iclnb-heads" aria-hidden="true">{heads}</div>' + "\n".join(lines)
+    style = f'style="--runs:{len(columns)}"'
+    if not chapter[2:3].isalpha():
+        return f"<section {style}><h2>{link}</h2>{body}</section>"
+    total = f"{len(ids)} claim{'s' * (len(ids) > 1)}"
+    return (
+        f'<details class="iclnb-appendix" {style}><summary>Appendix: {html.escape(rows[0].title)} ({total})'
+        f"</summary><p>{link}</p>{body}</details>"
+    )
 
 
-def _made(run: Run) -> str:
-    """One line: which run this was, and why it is stale."""
-    source, parameters = run.results["provenance"], run.results["parameters"]
-    facts = {
-        **{key: parameters.get(key) for key in ("profile", "dtype", "prompts", "points", "pairs", "seeds")},
-        "machine": source["machine"],
-        "date": source["time"][:10], "revision": source["revision"],
-    }  # fmt: skip
-    listed = "; ".join(f"{key} {display.escape(value)}" for key, value in facts.items() if value is not None)
-    name = display.escape(run.title or "without a model")
-    reasons = "".join(f" Stale: {display.escape(reason)}." for reason in run.stale)
-    return f"*{name}*: {listed}.{reasons}"
+def _claim(rows: Sequence[Row], columns: Sequence[str], known: Sequence[Margin]) -> str:
+    """One claim: its statement and a cell of marks for each column; opened, its numbers."""
+    first = rows[0]
+    cells = "".join(
+        f"<span>{''.join(_mark(row) for row in rows if _column(row) == column)}</span>" for column in columns
+    )
+    whose = "ours" if first.paper == "ours" else f"paper {first.paper}, {first.section}"
+    facts = [whose, first.criterion, *([f"proof: {first.proof}"] if first.proof else [])]
+    if first.speaks != "neither":
+        facts.append(f"speaks {first.speaks} the paper if it holds")
+    lines = "".join(f"<tr>{_numbers(row, known)}</tr>" for row in rows)
+    return (
+        f'<details class="iclnb-row" data-paper="{_quoted(first.paper)}"><summary>'
+        f"<span>{html.escape(first.statement)}</span>{cells}</summary><p>{html.escape('; '.join(facts))}.</p>"
+        f"<table><thead><tr><th>run</th><th>estimate</th><th>control</th><th>verdict</th></tr></thead>"
+        f"<tbody>{lines}</tbody></table></details>"
+    )
 
 
-def _times(titles: Mapping[str, str], runs: Mapping[str, Sequence[Run]]) -> str:
-    header = ("chapter", "run", "profile", "machine", "seconds")
-    return f"## Execution times\n\n{display.table(header, list(_rows(titles, runs))).data}"
+def _mark(row: Row) -> str:
+    return marks.mark(row.verdict, f"{row.run}: {row.verdict}", run=_column(row), verdict=row.verdict)
 
 
-def _rows(titles: Mapping[str, str], runs: Mapping[str, Sequence[Run]]) -> Iterator[tuple[object, ...]]:
-    for name, title in titles.items():
-        for run in runs[name]:
-            source, profile = run.results["provenance"], run.results["parameters"].get("profile", "")
-            seconds = source.get("seconds")
-            took = None if seconds is None else round(seconds)
-            name = display.Author(all_runs.breakable(run.title or "recorded"))
-            yield display.Author(title), name, profile, source["machine"], took
+def _numbers(row: Row, known: Sequence[Margin]) -> str:
+    numbers = (float("nan") if x is None else x for x in (row.estimate, row.low, row.high))
+    bounds = [bound for bound in (row.above, row.below) if bound is not None]
+    notes = [row.data_needed, *margins.notes(known, row), *(["model at chance"] if row.at_chance else [])]
+    verdict = "; ".join(filter(None, [row.verdict, *notes]))
+    cells = (interval_text(*numbers, bounds), f"{number(row.control)} ({row.control_is})", verdict)
+    who = row.run if row.recorded else ", ".join(filter(None, (row.run, row.model, row.task)))
+    return f'<th scope="row">{html.escape(who)}</th>' + "".join(f"<td>{html.escape(x)}</td>" for x in cells)
+
+
+def _column(row: Row) -> str:
+    """The column that a run stands in: its model's, or this run's."""
+    return (row.model or "recorded") if row.recorded else row.run
+
+
+def _broken(name: str) -> str:
+    """A model's name on two lines: family and size."""
+    family, _, size = name.rpartition("-")
+    return f"{html.escape(family)}<br>{html.escape(size)}" if family else html.escape(name)
+
+
+def _runs(titles: Mapping[str, str], runs: Mapping[str, Sequence[Run]]) -> str:
+    """Every run: sizes, machine, time, revision, and why it is stale."""
+    rows = [row for name, title in titles.items() for run in runs[name] for row in _run(title, run)]
+    return display.table(
+        ("chapter", "run", "profile", "machine, date, revision", "seconds", "stale"), rows
+    ).data
+
+
+def _run(title: str, run: Run) -> Iterator[tuple[object, ...]]:
+    source = run.results["provenance"]
+    seconds = (source.get("cost") or source).get("seconds")
+    made = f"{source['machine']}, {source['time'][:10]}, {str(source.get('revision') or 'not known')[:7]}"
+    profile = run.results["parameters"].get("profile", "")
+    took = "" if seconds is None else round(seconds)
+    yield display.Author(title), run.name, profile, made, took, "; ".join(run.stale)
+
+
+def _quoted(text: str) -> str:
+    return html.escape(text, quote=True)

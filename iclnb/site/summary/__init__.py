@@ -1,1 +1,1 @@
-"""What all runs say together: the front page, the reproduction cards, a chapter across models."""
+"""What all runs say together: the front page and the reproduction cards."""

@@ -1,20 +1,20 @@
-"""What the papers say, and which claims of which chapter test it: ``book/papers.toml``."""
+"""What the papers did and what was found, in a person's words, bound to claims: ``book/papers.toml``."""
 
-import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from iclnb import claims, display
+from iclnb import claims
 from iclnb.errors import IclnbError
-from iclnb.site.results import runs as all_runs
+from iclnb.site import marks
 from iclnb.site.results.claim_rows import Row
-from iclnb.site.summary import marks
-from iclnb.stats import Estimate
 
 FILE = Path("book") / "papers.toml"
+
+HOLDS = {claims.SUPPORTED, claims.PROVED}
+FAILS = {claims.NOT_SUPPORTED, claims.CONTRADICTED}
 
 
 class Question(NamedTuple):
@@ -22,15 +22,12 @@ class Question(NamedTuple):
 
     Attributes:
         chapter: name of the notebook that asks it.
-        says: what the paper says.
-        quote: words of the part of the chapter's answer that the front page quotes; empty for its first.
-        claims: ids of the claims that answer it once several models have records.
+        answer: one sentence of Markdown, bound to claims of the chapter (:mod:`iclnb.site.answers`); empty
+            while its records are missing.
     """
 
     chapter: str
-    says: str
-    quote: str = ""
-    claims: Sequence[str] = ()
+    answer: str = ""
 
 
 class Experiment(NamedTuple):
@@ -42,6 +39,8 @@ class Experiment(NamedTuple):
         chapter: name of the notebook that repeats it.
         what: is measured.
         open: settings that the paper leaves open, each with our choice; settings of the chapter in braces.
+        did: what the paper did and says, in a sentence or two.
+        found: what came out, in Markdown that is bound to claims of the chapter; may be empty.
     """
 
     paper: str
@@ -49,10 +48,12 @@ class Experiment(NamedTuple):
     chapter: str
     what: str
     open: Sequence[tuple[str, str]]
+    did: str = ""
+    found: str = ""
 
     def holds(self, row: Row) -> bool:
-        """Whether a claim belongs to this experiment."""
-        section = row.section.removesuffix(", stricter")
+        """Whether a claim belongs to this experiment: of this section, or read strictly or carried over."""
+        section = row.section.partition(", ")[0] if ", " not in self.section else row.section
         return (row.chapter, row.paper, section) == (self.chapter, self.paper, self.section)
 
 
@@ -93,73 +94,35 @@ def _experiment(entry: Mapping[str, Any]) -> Experiment:
     return Experiment(**{**entry, "open": opened})
 
 
-def shown(rows: Iterable[Row]) -> dict[tuple[str, str, bool], list[Row]]:
-    """The claims of one chapter by model, task and whether they are recorded: the runs that speak for it.
-
-    A record speaks for its model; this machine's run speaks only for a model of which there is no record.
-    """
-    runs: dict[tuple[str, str, bool], list[Row]] = {}
-    for row in rows:
-        runs.setdefault((row.model, row.task, row.recorded), []).append(row)
-    recorded = {model for model, _, record in runs if record}
-    return {key: listed for key, listed in runs.items() if key[2] or key[0] not in recorded}
+def by_run(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """The claims of one chapter by the recorded run that judged them; where there is none, by this run."""
+    rows = list(rows)
+    recorded = [row for row in rows if row.recorded] or rows
+    return {
+        name: [row for row in recorded if row.run == name] for name in dict.fromkeys(r.run for r in recorded)
+    }
 
 
 def ordered(rows: Iterable[Row]) -> list[Row]:
-    """Claims by verdict: those that hold, those that do not, those undecided."""
-    last = {claims.INCONCLUSIVE: 2, **dict.fromkeys(marks.AGAINST, 1)}
-    return sorted(rows, key=lambda row: (last.get(row.verdict, 0), row.verdict))
+    """Claims by verdict, in the order of :data:`iclnb.site.marks.CLASSES`."""
+    order = list(marks.CLASSES)
+    return sorted(rows, key=lambda row: order.index(row.verdict))
 
 
-def told(rows: Sequence[Row], ids: Iterable[str], *, numbers: bool) -> list[str]:
-    """Some claims of one chapter, each with what the records of several models say; empty for fewer.
-
-    Args:
-        rows: of the chapter.
-        ids: of the claims.
-        numbers: whether estimates and intervals are given, too.
-    """
-    speaking = [row for listed in shown(rows).values() for row in listed if row.recorded and row.model]
-    if len({row.model for row in speaking}) < 2:
-        return []
-    of = {id: [row for row in speaking if row.claim == id] for id in ids}
-    return [_told(found, numbers) for found in of.values() if found]
-
-
-def _told(rows: Sequence[Row], numbers: bool) -> str:
-    """A claim, and its verdicts with the models' sizes, in Markdown."""
-    found: dict[str, list[str]] = {}
-    for row in rows:
-        known = numbers and row.estimate is not None
-        number = display.cell(Estimate(row.estimate, row.low, row.high)) if known else ""
-        parts = (display.escape(size(row.model)), number and f"({number})", *all_runs.badges(row))
-        found.setdefault(row.verdict, []).append(" ".join(filter(None, parts)))
-    listed = "; ".join(f"*{verdict}* on {', '.join(models)}" for verdict, models in found.items())
-    return f"{display.escape(rows[0].statement.removesuffix('.'))}: {listed}."
-
-
-def size(model: str) -> str:
-    """How large a model is, as its name tells ("135M"), else its name; empty without one."""
-    found = re.search(r"(\d+(?:\.\d+)?)([mb])(?![a-z])", model.lower())
-    return f"{found[1]}{found[2].upper()}" if found else model
-
-
-def verdict(rows: Sequence[Row]) -> str:
-    """What several verdicts say together, in words."""
-    found = Counter(row.verdict for row in rows)
-    undecided = found.pop(claims.INCONCLUSIVE, 0)
-    against = sum(found.pop(verdict, 0) for verdict in marks.AGAINST)
-    holds = sum(found.values())
-    if not rows:
-        return "not tested"
-    if not holds and not against:
-        return "undecided"
-    if holds and against:
-        return "holds in part"
-    return ("holds" if holds else "does not hold") + (", as far as decided" if undecided else "")
-
-
-def tally(rows: Sequence[Row]) -> str:
+def tally(rows: Iterable[Row]) -> str:
     """How many of some claims have which verdict, in words."""
     found = Counter(row.verdict for row in ordered(rows))
     return ", ".join(f"{count} {verdict}" for verdict, count in found.items())
+
+
+def sides(rows: Iterable[Row]) -> Counter[str]:
+    """How many verdicts speak ``for`` a paper, ``against`` it, or leave it ``open``.
+
+    A claim that speaks for the paper speaks against it where it fails, and the other way round.
+    """
+    found: Counter[str] = Counter()
+    for row in rows:
+        if row.speaks in {"for", "against"}:
+            agrees = (row.speaks == "for") == (row.verdict in HOLDS)
+            found["open" if row.verdict not in HOLDS | FAILS else "for" if agrees else "against"] += 1
+    return found

@@ -5,16 +5,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from iclnb import display
+from iclnb.site import answers, marks
 from iclnb.site.results.claim_rows import Row
-from iclnb.site.results.runs import HERE, Run
-from iclnb.site.summary import marks, papers
+from iclnb.site.results.runs import Run
+from iclnb.site.summary import papers
 from iclnb.site.summary.papers import Experiment
 
 INTRODUCTION = """# Reproduction cards
 
-One card for each paper: its experiments, what its text leaves open and how we chose, the verdicts that the
-criteria compute, and what a run costs. A record speaks for its model; where there is none, the run that made
-this copy of the book does. The minutes are those of the whole chapter that the experiment is part of."""
+One card for each experiment of the papers: what the paper did, what its text leaves open and how we chose, and
+what came out. The marks are the verdicts on the claims of that section, by recorded run; where nothing is on
+record yet, of the run that made this copy of the book. The minutes are those of the whole chapter."""
 
 
 def page(
@@ -29,7 +30,7 @@ def page(
         rows: the claims of all runs.
 
     Raises:
-        IclnbError: if ``book/papers.toml`` cannot be read.
+        IclnbError: if ``book/papers.toml`` cannot be read, or a sentence does not hold on record.
     """
     known = papers.read(project)
     parts = [INTRODUCTION]
@@ -40,26 +41,28 @@ def page(
             f"## Paper {letter}: {display.escape(name)}",
             *(cards or ["No chapter of this book tests it."]),
         ]
-    return f"```{{raw}} html\n{marks.symbols()}\n```\n\n" + "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts) + "\n"
 
 
 def _card(experiment: Experiment, title: str, runs: Sequence[Run], rows: Sequence[Row]) -> str:
-    """One experiment: a heading, then what was left open, what came out, what it cost."""
-    shown = papers.shown([row for row in rows if row.chapter == experiment.chapter])
-    speaking = [run for run in runs if (run.model, run.task, run.recorded) in shown]
+    """One experiment: a heading, what the paper did, what was left open, what came out, what it cost."""
+    speaking = [run for run in runs if run.recorded] or list(runs)
     used = speaking[0].results["parameters"] if speaking else {}
-    found = [line for listed in shown.values() for line in _found(experiment, listed)]
+    recorded = {run.name: run.results for run in runs if run.recorded}
+    found = answers.resolve(experiment.found, recorded, experiment.chapter)
+    mine = [row for row in rows if experiment.holds(row)]
     facts = {
-        "Chapter": [f"{{doc}}`{title} </notebooks/{experiment.chapter}>`"],
+        "The paper": [experiment.did],
+        "This book": [f"{{doc}}`{title} </notebooks/{experiment.chapter}>`"],
         "Left open": [
             f"*{display.escape(question)}*: {display.escape(filled(choice, used))}"
             for question, choice in experiment.open
         ],
-        "Verdict": found or ["not run yet"],
-        "Cost": [_cost(run) for run in speaking],
+        "What came out": [found, *(_found(name, listed) for name, listed in papers.by_run(mine).items())],
+        "Cost": list(_costs(speaking)),
     }
     listed = "\n\n".join(
-        f"{name}\n" + "\n".join(f": {x}" for x in each) for name, each in facts.items() if each
+        f"{name}\n" + "\n".join(f": {x}" for x in each if x) for name, each in facts.items() if any(each)
     )
     heading = f"### Section {experiment.section}: {display.escape(experiment.what)}"
     return f"{heading}\n\n:::::{{div}} iclnb-card\n{listed}\n:::::"
@@ -70,26 +73,18 @@ def filled(choice: str, used: Mapping[str, object]) -> str:
     return re.sub(r"\{(\w+)\}", lambda name: str(used.get(name[1], f"({name[1]})")), choice)
 
 
-def _found(experiment: Experiment, rows: Sequence[Row]) -> Iterator[str]:
-    """What one run says of the paper's own claims, and of their stricter readings."""
-    mine = [row for row in rows if experiment.holds(row)]
-    for said, strict in (("", False), (", stricter", True)):
-        part = papers.ordered(row for row in mine if row.section.endswith(", stricter") == strict)
-        if part:
-            drawn = "".join(marks.glyph(row.verdict, f"{row.claim}: {row.verdict}") for row in part)
-            badge = ' <span class="iclnb-badge">stale</span>' if part[0].stale else ""
-            who = display.escape(_who(part[0].model, part[0].recorded))
-            yield f"{drawn} **{papers.verdict(part)}** ({papers.tally(part)}); {who}{said}{badge}"
+def _found(name: str, rows: Sequence[Row]) -> str:
+    """What one run says of an experiment's claims."""
+    drawn = "".join(marks.mark(row.verdict, f"{row.claim}: {row.verdict}") for row in papers.ordered(rows))
+    stale = f" {marks.badge('stale')}" if any(row.stale for row in rows) else ""
+    return f"{drawn} {display.escape(name)}: {papers.tally(rows)}{stale}"
 
 
-def _cost(run: Run) -> str:
-    source = run.results["provenance"]
-    seconds = source.get("seconds")
-    took = "time not known" if seconds is None else f"{display.number(seconds / 60, 2)} min"
-    device = (source.get("model") or {}).get("device")
-    machine = ", ".join(filter(None, (str(source.get("machine") or ""), device)))
-    return display.escape(f"{_who(run.model, run.recorded)}: {took} on {machine}")
-
-
-def _who(model: str, recorded: bool) -> str:
-    return ", ".join(filter(None, (model, "" if recorded else HERE))) or "record"
+def _costs(runs: Sequence[Run]) -> Iterator[str]:
+    for run in runs:
+        source = run.results["provenance"]
+        seconds = (source.get("cost") or source).get("seconds")
+        took = "time not known" if seconds is None else f"{display.number(seconds / 60, 2)} min"
+        device = (source.get("model") or {}).get("device")
+        machine = ", ".join(filter(None, (str(source.get("machine") or ""), device)))
+        yield display.escape(f"{run.name}: {took} on {machine}")
