@@ -67,9 +67,7 @@ def draw(axes: Axes, found: Rows, *marks: Mark, lines: Sequence[float] = (0.0,))
     axes.grid(axis="y", visible=False)
 
 
-def _numbers(
-    at: float | Mapping[str, float] | None, apart: Mapping[str, float]
-) -> list[tuple[float, float]]:
+def _numbers(at: float | Mapping[str, float] | None, apart: Mapping[str, float]) -> list[tuple[float, float]]:
     """Abscissae of a mark in one row, with how far each stands from the row's middle."""
     if at is None:
         return []

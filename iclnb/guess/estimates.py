@@ -8,7 +8,18 @@ from iclnb import stats
 from iclnb.claims import Evidence
 from iclnb.guess import regression
 from iclnb.guess.findings import (
-    COMMON_SHIFT, GIVEN, LESSONS, MOVED, NONE, OTHERS, RATES, SMALL, STYLES, USELESS, Guesses, Styles,
+    COMMON_SHIFT,
+    GIVEN,
+    LESSONS,
+    MOVED,
+    NONE,
+    OTHERS,
+    RATES,
+    SMALL,
+    STYLES,
+    USELESS,
+    Guesses,
+    Styles,
 )  # fmt: skip
 from iclnb.guess.regression import Table, mse, pearson, slope, slopes
 from iclnb.stats import Estimate
@@ -92,7 +103,9 @@ def copies(one: Guesses, *, seed: int) -> Evidence:
     """:func:`lean` of the answers with the small model's guess; of those without a guess as control."""
     control = lean(*repeated(answer(one, NONE), one.guess, one.truth))
     return Evidence(
-        over(lean, answer(one, SMALL), one.guess, one.truth, seed=seed), control, "answers given without a guess"
+        over(lean, answer(one, SMALL), one.guess, one.truth, seed=seed),
+        control,
+        "answers given without a guess",
     )
 
 
@@ -116,7 +129,9 @@ def follows_own_reading(one: Guesses, *, permutations: int = 20, seed: int) -> E
     null = [regression.permuted_among_similar(own, guess[0], rng=rng) for _ in range(permutations)]
 
     def beyond(answers: Table, guess: Table, own: Table, null: np.ndarray) -> float:
-        return float(slopes(answers, guess, own)[1] - slopes(answers, guess, np.moveaxis(null, -1, 0))[1].mean())
+        return float(
+            slopes(answers, guess, own)[1] - slopes(answers, guess, np.moveaxis(null, -1, 0))[1].mean()
+        )
 
     tables = *repeated(answer(one, SMALL), guess, own), np.stack(null, axis=-1)
     found = stats.interval(*tables, design="sets x points", statistic=beyond, seed=seed)
@@ -187,7 +202,9 @@ def response(one: Guesses, moved: str, *, seed: int) -> Estimate:
 
 def corrects_shown_guesses(one: Guesses, *, seed: int) -> Evidence:
     """Response to the guesses of the demonstrations, their scores as they are: -κ for gradient descent."""
-    return Evidence(response(one, "shown guesses", seed=seed), 0.0, f"{COPIER}; gradient descent {-_kappa(one):.2f}")
+    return Evidence(
+        response(one, "shown guesses", seed=seed), 0.0, f"{COPIER}; gradient descent {-_kappa(one):.2f}"
+    )
 
 
 def scores_undone(one: Guesses, *, seed: int) -> Evidence:

@@ -40,12 +40,20 @@ _POINTS = "points of 5"
 class Guesses(Findings):
     """Scores of sentence pairs with an initial guess in the prompt (chapter 06)."""
 
-    coordinates: ClassVar = {"given": GIVEN, "other": OTHERS, "lesson": LESSONS, "moved": MOVED, "rate": RATES}
+    coordinates: ClassVar = {
+        "given": GIVEN,
+        "other": OTHERS,
+        "lesson": LESSONS,
+        "moved": MOVED,
+        "rate": RATES,
+    }
     truth: Float[np.ndarray, " pair"] = variable("human score of each test pair", unit=_POINTS)
     guess: Float[np.ndarray, " pair"] = variable("the small model's guess, as it is written", unit=_POINTS)
     answers: Float[np.ndarray, "given set pair"] = variable(_ANSWER, unit=_POINTS)
     greedy: Float[np.ndarray, "given set pair"] = variable("score of the most probable digit", unit=_POINTS)
-    mass: Float[np.ndarray, "given set pair"] = variable("probability that the next token is a digit", unit="1")
+    mass: Float[np.ndarray, "given set pair"] = variable(
+        "probability that the next token is a digit", unit="1"
+    )
     descended: Float[np.ndarray, "set pair"] = variable(
         "one step of gradient descent from the small model on the demonstrations", unit=_POINTS
     )
@@ -82,6 +90,10 @@ class Styles(Findings):
 
     coordinates: ClassVar = {"style": STYLES, "given": GIVEN}
     truth: Float[np.ndarray, " pair"] = variable("human score of each test pair", unit=_POINTS)
-    guess: Float[np.ndarray, "style pair"] = variable("the small model's guess, as it is written", unit=_POINTS)
+    guess: Float[np.ndarray, "style pair"] = variable(
+        "the small model's guess, as it is written", unit=_POINTS
+    )
     answers: Float[np.ndarray, "style given set pair"] = variable(_ANSWER, unit=_POINTS)
-    mass: Float[np.ndarray, "style given"] = variable("mean probability that the next token is a digit", unit="1")
+    mass: Float[np.ndarray, "style given"] = variable(
+        "mean probability that the next token is a digit", unit="1"
+    )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 
+
 @dataclass(frozen=True)
 class PairRows:
     """The pairs of sentences of the STS benchmark that a run uses.
@@ -180,16 +181,19 @@ def lessons(pairs: PairRows, k: int, sets: int, *, seed: int) -> dict[str, Condi
     scores = pairs.train_scores
     pool = np.flatnonzero((scores <= guesses.HIGHEST - 1) & (np.abs(scores - 2.5) > 0.1))
     shown = pool[demonstration_sets(len(pool), k, sets, seed=(seed, 1))]
-    inside = scores[(guesses.LOWEST + 1 <= scores) & (scores <= guesses.HIGHEST - 1)]
+    inside = scores[(scores >= guesses.LOWEST + 1) & (scores <= guesses.HIGHEST - 1)]
     asked = guesses.random(len(pairs.test), inside, seed=(seed, 2))
     useless = guesses.random(len(scores), scores[pool], seed=(seed, 3))
     taught = (scores, useless, guesses.reflected(scores), scores + 1)
     return {
-        lesson: Condition(shown, scores, Guess(asked, train)) for lesson, train in zip(LESSONS, taught, strict=True)
+        lesson: Condition(shown, scores, Guess(asked, train))
+        for lesson, train in zip(LESSONS, taught, strict=True)
     }
 
 
-def demonstration_sets(train: int, k: int, sets: int, *, seed: demonstrations.Seed) -> Int[np.ndarray, "sets k"]:
+def demonstration_sets(
+    train: int, k: int, sets: int, *, seed: demonstrations.Seed
+) -> Int[np.ndarray, "sets k"]:
     """For each set ``k`` different train pairs.
 
     Raises:
@@ -224,6 +228,8 @@ def movable(
     ]
     pool, asked = np.flatnonzero(inside[0] & inside[1]), np.flatnonzero(inside[2])
     if len(asked) < 2:
-        raise IclnbError(f"{len(asked)} test pairs can be moved by {delta:g} points; take more pairs or a smaller delta")
+        raise IclnbError(
+            f"{len(asked)} test pairs can be moved by {delta:g} points; take more pairs or a smaller delta"
+        )
     shown = pool[demonstration_sets(len(pool), k, sets, seed=seed)]
     return Condition(shown, pairs.train_scores, guess), asked[:points]

@@ -59,9 +59,7 @@ def measure(run: SimpleNamespace) -> Guesses:
     others = [*material.other_guesses(rows, seed=run.guess_seed).values()]
     graded = material.graded_guesses(rows, run.grades, seed=run.guess_seed)
     taught = material.lessons(rows, run.k, run.sets, seed=run.guess_seed)
-    moved = material.movable(
-        rows, guess, run.k, run.sets, few, delta=run.delta, seed=run.demonstration_seed
-    )
+    moved = material.movable(rows, guess, run.k, run.sets, few, delta=run.delta, seed=run.demonstration_seed)
     rates = descent.tuned_rates(
         small.train_inputs, rows.train_scores - guess.train, run.k, delta=run.delta, seed=run.sampling_seed
     )
@@ -96,7 +94,11 @@ def prepared(run: SimpleNamespace, pairs: int) -> Prepared:
     shown = material.demonstration_sets(len(rows.train), run.k, run.sets, seed=run.demonstration_seed)
     style = Style(run.template, run.position, run.decimals, run.answer_decimals)
     reader = Reader.load(
-        run.model, revision=run.revision, device_map=run.device_map, dtype=run.dtype, batch_size=run.batch_size
+        run.model,
+        revision=run.revision,
+        device_map=run.device_map,
+        dtype=run.dtype,
+        batch_size=run.batch_size,
     )
     style = replace(style, chat=in_chat(run.chat, reader.tokenizer))
     return Prepared(Scorer(reader, rows, style), small, shown)

@@ -12,7 +12,18 @@ from iclnb.figures.rows import Mark, Rows
 from iclnb.guess import estimates
 from iclnb.guess.estimates import COMMON_SHIFT, RATES, accuracy, answer, plain
 from iclnb.guess.findings import (
-    GIVEN, MIRRORED, MOVED, NONE, OTHERS, PERFECT, SHIFTED, SMALL, STYLES, USELESS, Guesses, Styles,
+    GIVEN,
+    MIRRORED,
+    MOVED,
+    NONE,
+    OTHERS,
+    PERFECT,
+    SHIFTED,
+    SMALL,
+    STYLES,
+    USELESS,
+    Guesses,
+    Styles,
 )  # fmt: skip
 from iclnb.guess.regression import Table, mse, pearson
 from iclnb.stats import Estimate
@@ -29,7 +40,9 @@ def accuracies(ladder: Mapping[str, Guesses], *, seed: int) -> Picture:
     for axes, (label, statistic) in zip(all_axes, PANELS.items(), strict=True):
         by_run = {run: _by_guess(one) for run, one in ladder.items()}
         found: Rows = {
-            row: {run: accuracy(one, statistic, by_run[run][row][0], seed=seed) for run, one in ladder.items()}
+            row: {
+                run: accuracy(one, statistic, by_run[run][row][0], seed=seed) for run, one in ladder.items()
+            }
             for row in next(iter(by_run.values()))
         }
         alone = {
@@ -57,7 +70,12 @@ def _by_guess(one: Guesses) -> dict[str, tuple[Table, np.ndarray | None]]:
 @figures.picture
 def lessons(ladder: Mapping[str, Guesses], *, seed: int) -> Picture:
     """How far a guess that says nothing is followed, by what the demonstrations teach about guesses."""
-    names = {PERFECT: "guess = score", SHIFTED: "guess = score + 1", USELESS: "useless", MIRRORED: "guess = 5 - score"}
+    names = {
+        PERFECT: "guess = score",
+        SHIFTED: "guess = score + 1",
+        USELESS: "useless",
+        MIRRORED: "guess = 5 - score",
+    }
     found = {
         title: {run: estimates.trust(one, lesson, seed=seed) for run, one in ladder.items()}
         for lesson, title in names.items()
@@ -77,7 +95,8 @@ def lessons(ladder: Mapping[str, Guesses], *, seed: int) -> Picture:
 def responses(ladder: Mapping[str, Guesses], *, seed: int) -> Picture:
     """How far answers move when something is raised by one point, beside gradient descent and a copier."""
     found = {
-        moved: {run: estimates.response(one, moved, seed=seed) for run, one in ladder.items()} for moved in MOVED
+        moved: {run: estimates.response(one, moved, seed=seed) for run, one in ladder.items()}
+        for moved in MOVED
     }
     kappa = {run: float(one.kernel_weight[RATES.index(COMMON_SHIFT)]) for run, one in ladder.items()}
     by_descent = {
@@ -107,8 +126,12 @@ def doses(ladder: Mapping[str, Guesses], *, seed: int) -> Picture:
         weights = estimates.grade_weights(one, seed=seed)
         figures.band(left, quality, answered, run, **look)
         figures.band(right, quality, _stacked([given for given, _ in weights]), run, **look)
-        right.plot(quality, [deserved for _, deserved in weights], color=look["color"], linewidth=0.7, label="_")
-        told.append(f"{run}: from {number(float(answered.value[0]), 2)} to {number(float(answered.value[-1]), 2)}")
+        right.plot(
+            quality, [deserved for _, deserved in weights], color=look["color"], linewidth=0.7, label="_"
+        )
+        told.append(
+            f"{run}: from {number(float(answered.value[0]), 2)} to {number(float(answered.value[-1]), 2)}"
+        )
     left.axline((0.5, 0.5), slope=1, label="guess alone", **figures.CONTROL | {"marker": ""})
     left.set(xlabel="correlation of the guess with the truth", ylabel="correlation of the answer")
     right.set(xlabel="correlation of the guess with the truth", ylabel="weight of the guess")

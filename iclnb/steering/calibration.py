@@ -67,7 +67,11 @@ def measure(
     texts = Texts(asked, np.zeros((len(asked), 0)))
     found = study.answers(Condition(shown.for_every(len(asked)), queries=texts))
     points, free = study.points, study.points + len(neutral)
-    parts = {CONTEXTUAL: found[..., points:free, :], BATCH: found[..., :points, :], DOMAIN: found[..., free:, :]}
+    parts = {
+        CONTEXTUAL: found[..., points:free, :],
+        BATCH: found[..., :points, :],
+        DOMAIN: found[..., free:, :],
+    }
     return found[..., :points, :], np.stack([np.exp(parts[method]).mean(-2) for method in METHODS])
 
 

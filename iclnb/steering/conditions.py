@@ -93,7 +93,9 @@ def stratified(labels: Int[np.ndarray, " pool"], k: int, shape: int, *, seed: Se
     for row, first in zip(rows, rng.integers(classes, size=shape), strict=True):
         counts = np.bincount((first + np.arange(k)) % classes, minlength=classes)
         if any(count > len(each) for count, each in zip(counts, of, strict=True)):
-            raise IclnbError(f"the pool has not {counts.max()} rows of every class; raise `pool` or lower `k`")
+            raise IclnbError(
+                f"the pool has not {counts.max()} rows of every class; raise `pool` or lower `k`"
+            )
         parts = [rng.choice(each, count, replace=False) for count, each in zip(counts, of, strict=True)]
         row[:] = rng.permutation(np.concatenate(parts))
     return Demonstrations(rows, labels[rows])
@@ -143,4 +145,3 @@ def own_orders(study: Study, k: int, orders: int, *, seed: int) -> Demonstration
     """Stratified demonstrations for each test point, in several orders. (orders, points, k)"""
     shown = in_orders(stratified(study.labels, k, study.points, seed=(seed, 3)), orders, seed=(seed, 4))
     return Demonstrations(*(part.swapaxes(0, 1) for part in (shown.rows, shown.labels)))
-

@@ -13,7 +13,16 @@ from iclnb.kernel_regression import gaussian_weights, kernel_regression
 from iclnb.stats import Estimate
 from iclnb.stats.ranges import Range
 from iclnb.steering.findings import (
-    CONDITIONS, FARTHEST, FLIPPED, LIKE_FARTHEST, LIKE_NEAREST, NEAREST, ONE_LINE, RANDOM, TEMPLATE, UNRELATED,
+    CONDITIONS,
+    FARTHEST,
+    FLIPPED,
+    LIKE_FARTHEST,
+    LIKE_NEAREST,
+    NEAREST,
+    ONE_LINE,
+    RANDOM,
+    TEMPLATE,
+    UNRELATED,
     Steering,
 )  # fmt: skip
 
@@ -219,4 +228,3 @@ def at_chance(one: Steering, *, seed: int) -> bool:
     """Whether accuracy with random demonstrations is not shown to be above that of the commonest label."""
     commonest = np.bincount(one.truth).max() / len(one.truth)
     return float(accuracy(one, RANDOM, seed=seed).low) <= commonest
-

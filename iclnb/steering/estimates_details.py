@@ -16,8 +16,12 @@ ELSEWHERE = "priors of another set's prompts"
 def retrieval_helps(one: Details, by: str, *, seed: int) -> Evidence:
     """Probability of the right word with the nearest demonstrations less that with random ones that carry the
     same labels; embeddings in place of the retriever as control."""
-    gain, control = (right(one, f"{NEAREST}, {m}") - right(one, f"{LIKE_NEAREST}, {m}") for m in (by, EMBEDDINGS))
-    return Evidence(mean(gain, "difference", seed=seed), float(control.mean()), "the nearest by sentence embeddings")
+    gain, control = (
+        right(one, f"{NEAREST}, {m}") - right(one, f"{LIKE_NEAREST}, {m}") for m in (by, EMBEDDINGS)
+    )
+    return Evidence(
+        mean(gain, "difference", seed=seed), float(control.mean()), "the nearest by sentence embeddings"
+    )
 
 
 def tells_more(one: Details, by: str, *, seed: int) -> Evidence:

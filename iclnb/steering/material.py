@@ -64,7 +64,9 @@ def _check_design(run: SimpleNamespace, task: Task) -> None:
     if run.k < 2:
         raise IclnbError(f"k = {run.k}: this chapter chooses and orders demonstrations; take k = 2 or more")
     if run.most < 1:
-        raise IclnbError(f"most = {run.most}: a row must be allowed to stand in a prompt; take most = 1 or more")
+        raise IclnbError(
+            f"most = {run.most}: a row must be allowed to stand in a prompt; take most = 1 or more"
+        )
     if run.points < 2:
         raise IclnbError(f"{run.points} test points carry no interval; take points = 2 or more")
     if len(task.classes) not in CLASSES:

@@ -45,7 +45,11 @@ def prepared(run: SimpleNamespace) -> tuple[Study, dict]:
     """The study that a run's settings ask for, and where its model and rows came from."""
     rows = material.draw_rows(run)
     reader = Reader.load(
-        run.model, revision=run.revision, device_map=run.device_map, dtype=run.dtype, batch_size=run.batch_size
+        run.model,
+        revision=run.revision,
+        device_map=run.device_map,
+        dtype=run.dtype,
+        batch_size=run.batch_size,
     )
     study = material.prepare(reader, rows, run.k, seed=run.demonstration_seed)
     return study, {"model": reader.origin, "data": rows.task_rows.origins}

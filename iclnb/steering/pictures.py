@@ -12,8 +12,24 @@ from iclnb.stats import Estimate
 from iclnb.steering import estimates, estimates_details
 from iclnb.steering.estimates import accuracy, probability
 from iclnb.steering.findings import (
-    ARBITRARY, ARBITRARY_FLIPPED, COMPLEX, FARTHEST, FLIPPED, LIKE_FARTHEST, LIKE_NEAREST, MARKS, MEASURES,
-    METHODS, NEAREST, PERTURBED, RANDOM, RARE, TYPOS, UNRELATED, Details, Steering,
+    ARBITRARY,
+    ARBITRARY_FLIPPED,
+    COMPLEX,
+    FARTHEST,
+    FLIPPED,
+    LIKE_FARTHEST,
+    LIKE_NEAREST,
+    MARKS,
+    MEASURES,
+    METHODS,
+    NEAREST,
+    PERTURBED,
+    RANDOM,
+    RARE,
+    TYPOS,
+    UNRELATED,
+    Details,
+    Steering,
 )  # fmt: skip
 
 TABLE_1 = {RANDOM: 0.805, COMPLEX: 0.788, RARE: 0.677, TYPOS: 0.534}
@@ -66,14 +82,20 @@ def labels(ladder: Mapping[str, Steering], *, seed: int) -> Picture:
 
 
 def _probabilities(
-    ladder: Mapping[str, Steering], conditions: Sequence[str] | Mapping[str, str], what: str, seed: int, *marks: Mark
+    ladder: Mapping[str, Steering],
+    conditions: Sequence[str] | Mapping[str, str],
+    what: str,
+    seed: int,
+    *marks: Mark,
 ) -> Picture:
     names = conditions if isinstance(conditions, Mapping) else {name: name for name in conditions}
     found: Rows = {
-        title: {run: probability(one, name, seed=seed) for run, one in ladder.items()} for name, title in names.items()
+        title: {run: probability(one, name, seed=seed) for run, one in ladder.items()}
+        for name, title in names.items()
     }
     kernel = {
-        title: {run: estimates.kernel_right(one, name) for run, one in ladder.items()} for name, title in names.items()
+        title: {run: estimates.kernel_right(one, name) for run, one in ladder.items()}
+        for name, title in names.items()
     }
     chance = sorted({1 / one.answers.shape[-1] for one in ladder.values()})
     return _one_panel(
@@ -113,9 +135,12 @@ def perturbed(ladder: Mapping[str, Steering], *, seed: int) -> Picture:
     """Accuracy with the test points' texts perturbed, beside paper A's table 1."""
     names = {RANDOM: "as they are", COMPLEX: COMPLEX, RARE: RARE, TYPOS: TYPOS, MARKS: MARKS}
     found = {
-        title: {run: accuracy(one, name, seed=seed) for run, one in ladder.items()} for name, title in names.items()
+        title: {run: accuracy(one, name, seed=seed) for run, one in ladder.items()}
+        for name, title in names.items()
     }
-    published = Mark("GPT-J 6B (paper A, table 1)", {names[name]: value for name, value in TABLE_1.items()}, "*")
+    published = Mark(
+        "GPT-J 6B (paper A, table 1)", {names[name]: value for name, value in TABLE_1.items()}, "*"
+    )
     return _one_panel(
         found,
         published,
@@ -130,11 +155,14 @@ def perturbed(ladder: Mapping[str, Steering], *, seed: int) -> Picture:
 def retrievers(ladder: Mapping[str, Details], *, seed: int) -> Picture:
     """For every similarity what its nearest demonstrations gain, and what its kernel tells of the answer."""
     gains = {
-        by: {run: estimates_details.retrieval_helps(one, by, seed=seed).estimate for run, one in ladder.items()}
+        by: {
+            run: estimates_details.retrieval_helps(one, by, seed=seed).estimate for run, one in ladder.items()
+        }
         for by in MEASURES
     }
     tells = {
-        by: {run: estimates_details.tells(one, by, seed=seed) for run, one in ladder.items()} for by in MEASURES
+        by: {run: estimates_details.tells(one, by, seed=seed) for run, one in ladder.items()}
+        for by in MEASURES
     }
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, rows.height(gains) + 0.4), sharey=True)
     rows.draw(left, gains)
@@ -168,7 +196,9 @@ def demonstrations(ladder: Mapping[str, Details], *, seed: int) -> Picture:
 def calibration(ladder: Mapping[str, Details], *, seed: int) -> Picture:
     """How often the order changes the answer, before and after calibration; other sets' priors as crosses."""
     found = {
-        method or "none": {run: estimates_details.flips_estimate(one, method, seed=seed) for run, one in ladder.items()}
+        method or "none": {
+            run: estimates_details.flips_estimate(one, method, seed=seed) for run, one in ladder.items()
+        }
         for method in (None, *METHODS)
     }
     elsewhere = {

@@ -45,9 +45,7 @@ def nearest(
     return Demonstrations(rows, labels[rows])
 
 
-def with_labels_of(
-    shown: Demonstrations, labels: Int[np.ndarray, " pool"], *, seed: Seed
-) -> Demonstrations:
+def with_labels_of(shown: Demonstrations, labels: Int[np.ndarray, " pool"], *, seed: Seed) -> Demonstrations:
     """Random rows that carry the same labels in the same places as other demonstrations.
 
     What a model does with the labels of its prompt, such as counting them or repeating the last, it does

@@ -73,7 +73,9 @@ def test_labels_words_and_formats(study):
     assert found[findings.ARBITRARY].wording.format == TASK.format
     assert found[findings.TEMPLATE].wording == (TASK.formats["Film"], TASK.label_words)
     assert found[findings.ONE_LINE].wording == (replace(TASK.format, separator="\n"), TASK.label_words)
-    many = conditions.relabelled(study, Demonstrations(np.zeros((3000, 4), int), np.zeros((3000, 4), int)), seed=0)
+    many = conditions.relabelled(
+        study, Demonstrations(np.zeros((3000, 4), int), np.zeros((3000, 4), int)), seed=0
+    )
     counts = np.bincount(many[findings.UNRELATED].shown.labels.ravel(), minlength=3)
     assert np.abs(counts - 4000).max() < 4 * (12_000 * 2 / 9) ** 0.5
     alone = replace(TASK, formats={"one": Format(x="{text}", cue=" It was", separator="\n")})

@@ -9,7 +9,16 @@ import pytest
 from iclnb.errors import IclnbError
 from iclnb.steering import material
 
-RUN = {"task": "sst2", "source": "local", "points": 6, "pool": 25, "held_out": 10, "k": 4, "most": 3, "data_seed": 1}
+RUN = {
+    "task": "sst2",
+    "source": "local",
+    "points": 6,
+    "pool": 25,
+    "held_out": 10,
+    "k": 4,
+    "most": 3,
+    "data_seed": 1,
+}
 
 
 @pytest.fixture

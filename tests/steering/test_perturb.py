@@ -83,9 +83,7 @@ def test_rare_words_are_the_rarest_synonyms_in_the_same_case():
     assert new == TEXT.replace("honest", "honorable").replace("FILM", "FLICK").replace(
         "Film", "Flick"
     ).replace("able to", "qrs to")
-    assert (
-        changed("rare words", text="An honorable deed") == "An honorable deed"
-    )  # its synonym is commoner
+    assert changed("rare words", text="An honorable deed") == "An honorable deed"  # its synonym is commoner
 
 
 def test_complex_nests_frames_and_takes_the_longest_synonym():

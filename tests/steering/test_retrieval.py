@@ -98,7 +98,9 @@ def test_similarities_are_by_embeddings_by_predictions_and_by_words(monkeypatch)
         return np.stack([predicted.setdefault(text, RNG.dirichlet(np.ones(9))) for text in texts])
 
     words = ["good film", "dull", "film"]
-    pool, queries = ([{"text": f"{words[i % 3]} {name}{i}"} for i in range(n)] for name, n in (("p", 30), ("q", 7)))
+    pool, queries = (
+        [{"text": f"{words[i % 3]} {name}{i}"} for i in range(n)] for name, n in (("p", 30), ("q", 7))
+    )
     task = SimpleNamespace(inputs=("text",), format=SimpleNamespace(x="Review: {text}"))
     reader = SimpleNamespace(next_token_probabilities=next_token_probabilities)
     study = SimpleNamespace(task=task, reader=reader, pool=Texts(pool, POOL), queries=Texts(queries, QUERIES))
