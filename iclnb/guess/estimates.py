@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from iclnb import stats
-from iclnb.claims import Evidence
+from iclnb.claims import Evidence, NothingToMeasure
 from iclnb.guess import regression
 from iclnb.guess.findings import (
     COMMON_SHIFT,
@@ -78,7 +78,7 @@ def difference(one: Guesses, statistic: Accuracy, answers: Table, others: Table,
 
 
 def guess_helps(one: Guesses, *, seed: int) -> Evidence:
-    """Correlation of answers with the truth with the small model's guess less without; a random guess as control."""
+    """Correlation of answers with the truth with the small model's guess less without; random ones as control."""
     random = one.other_answers[OTHERS.index("random")]
     without = answer(one, NONE)
     control = plain(one, pearson, random) - plain(one, pearson, without[:, : random.shape[-1]])
@@ -159,7 +159,7 @@ def beats_mixture(one: Guesses, *, seed: int) -> Evidence:
 
 
 def useless_hurts(one: Guesses, *, seed: int) -> Evidence:
-    """Correlation of answers with the truth with the useless guess less without a guess; a perfect one as control."""
+    """Correlation of answers with the truth with the useless guess less without; a perfect one as control."""
     useless, *_, perfect = one.graded_answers
     without = answer(one, NONE)[:, : useless.shape[-1]]
     control = plain(one, pearson, perfect) - plain(one, pearson, without)
@@ -233,6 +233,8 @@ def _kappa(one: Guesses) -> float:
 
 def helps_in(one: Styles, style: str, *, seed: int) -> Evidence:
     """Correlation with the small model's guess less without, as a style writes them; plain text as control."""
+    if np.isnan(one.answers[STYLES.index(style)]).any():
+        raise NothingToMeasure("a model with a chat template")
     gains = []
     for name in (style, STYLES[0]):
         with_guess, without = (one.answers[STYLES.index(name), GIVEN.index(given)] for given in (SMALL, NONE))

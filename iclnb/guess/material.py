@@ -228,8 +228,6 @@ def movable(
     ]
     pool, asked = np.flatnonzero(inside[0] & inside[1]), np.flatnonzero(inside[2])
     if len(asked) < 2:
-        raise IclnbError(
-            f"{len(asked)} test pairs can be moved by {delta:g} points; take more pairs or a smaller delta"
-        )
+        raise IclnbError(f"{len(asked)} test pairs can move by {delta:g}; take more pairs or a smaller delta")
     shown = pool[demonstration_sets(len(pool), k, sets, seed=seed)]
     return Condition(shown, pairs.train_scores, guess), asked[:points]

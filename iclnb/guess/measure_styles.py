@@ -7,7 +7,7 @@ import numpy as np
 
 from iclnb.guess.findings import GIVEN, SMALL, STYLES, Styles
 from iclnb.guess.material import Condition
-from iclnb.guess.measure import prepared
+from iclnb.guess.measure import draw, load, origins
 from iclnb.guess.pair_prompts import styles
 
 
@@ -20,15 +20,15 @@ def measure(run: SimpleNamespace) -> Styles:
     Raises:
         IclnbError: before the model is loaded if there are too few pairs or demonstrations.
     """
-    ready = prepared(run, run.subset)
-    scorer, rows = ready.scorer, ready.scorer.pairs
+    rows, small, shown, _ = drawn = draw(run, run.subset)
+    scorer = load(run, drawn)
     ways = styles(scorer.style, scorer.reader.tokenizer)
-    shape = (len(STYLES), len(GIVEN), len(ready.shown), len(rows.test))
+    shape = (len(STYLES), len(GIVEN), len(shown), len(rows.test))
     answers, mass = np.full(shape, np.nan), np.full(shape[:2], np.nan)
-    guess = [ready.small.guess.rounded(ways.get(name, scorer.style).decimals) for name in STYLES]
+    guess = [small.guess.rounded(ways.get(name, scorer.style).decimals) for name in STYLES]
     for i, name in enumerate(STYLES):
         for j, given in enumerate(GIVEN if name in ways else ()):
-            condition = Condition(ready.shown, rows.train_scores, guess[i] if given == SMALL else None)
+            condition = Condition(shown, rows.train_scores, guess[i] if given == SMALL else None)
             found = replace(scorer, style=ways[name]).answers(condition, len(rows.test))
             answers[i, j], mass[i, j] = found.expected, found.mass.mean()
     return Styles(
@@ -36,5 +36,5 @@ def measure(run: SimpleNamespace) -> Styles:
         guess=np.stack([each.test for each in guess]),
         answers=answers,
         mass=mass,
-        origins=ready.origins,
+        origins=origins(scorer),
     )

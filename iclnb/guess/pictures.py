@@ -87,7 +87,7 @@ def lessons(ladder: Mapping[str, Guesses], *, seed: int) -> Picture:
         lines=(0.0, 1.0),
         xlabel="slope of the answer on the query's guess",
         alt="How far a useless guess is followed, by the demonstrations beside it.",
-        caption=f"The same guess beside four kinds of demonstrations. A copier and gradient descent are at 1. {SETS}",
+        caption=f"The same guess beside four kinds of demonstrations. A copier and gradient descent: 1. {SETS}",
     )
 
 
@@ -146,7 +146,7 @@ def doses(ladder: Mapping[str, Guesses], *, seed: int) -> Picture:
 
 @figures.picture
 def styles(ladder: Mapping[str, Styles], *, seed: int) -> Picture:
-    """Correlation and squared error of answers with the small model's guess, by how guess and scores are written."""
+    """Correlation and squared error of answers with the small model's guess, by how it is written."""
     figure, all_axes = plt.subplots(1, 2, figsize=(8.6, 5.0), sharey=True)
     told = []
     for axes, (label, statistic) in zip(all_axes, PANELS.items(), strict=True):

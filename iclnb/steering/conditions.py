@@ -106,12 +106,7 @@ def in_orders(shown: Demonstrations, count: int, *, seed: Seed) -> Demonstration
 
     Returns:
         (prompts, k) becomes (prompts, orders, k).
-
-    Raises:
-        IclnbError: if ``count`` is below 2.
     """
-    if count < 2:
-        raise IclnbError(f"{count} order of each prompt cannot show what the order does; take 2 or more")
     rng = np.random.default_rng(seed)
     orders = np.stack([_orders(shown.k, count, rng) for _ in shown.rows])
     return shown.take((slice(None), None)).reordered(orders)
@@ -129,7 +124,7 @@ def _orders(k: int, count: int, rng: np.random.Generator) -> Int[np.ndarray, "or
 def perturbed_demonstrations(
     study: Study, shown: Demonstrations, *, lexicon: Lexicon, seed: int
 ) -> dict[str, Condition]:
-    """The demonstrations with perturbed texts (:data:`iclnb.steering.findings.PERTURBED`), the queries as they are."""
+    """The demonstrations with perturbed texts, the queries as they are (:data:`~findings.PERTURBED`)."""
     used = np.unique(shown.rows)
     found = {}
     for kind, name in zip(perturb.KINDS, findings.PERTURBED, strict=False):

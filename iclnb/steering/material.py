@@ -60,15 +60,21 @@ def draw_rows(run: SimpleNamespace) -> Rows:
     return rows
 
 
+LEAST = {
+    "k": (2, "this chapter chooses and orders demonstrations"),
+    "points": (2, "one test point carries no interval"),
+    "most": (1, "a row must be allowed to stand in a prompt"),
+    "orders": (2, "one order cannot show what the order does"),
+    "sets": (2, "one demonstration set carries no interval"),
+    "shared_points": (2, "one test point carries no interval"),
+}
+"""The least that a setting may be, where a run has it, and why."""
+
+
 def _check_design(run: SimpleNamespace, task: Task) -> None:
-    if run.k < 2:
-        raise IclnbError(f"k = {run.k}: this chapter chooses and orders demonstrations; take k = 2 or more")
-    if run.most < 1:
-        raise IclnbError(
-            f"most = {run.most}: a row must be allowed to stand in a prompt; take most = 1 or more"
-        )
-    if run.points < 2:
-        raise IclnbError(f"{run.points} test points carry no interval; take points = 2 or more")
+    for name, (least, why) in LEAST.items():
+        if (found := getattr(run, name, least)) < least:
+            raise IclnbError(f"{name} = {found}: {why}; take {least} or more")
     if len(task.classes) not in CLASSES:
         raise IclnbError(f"{task.name} has {len(task.classes)} classes; this chapter needs 2 to 10")
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 from jaxtyping import Float
 
-from iclnb.llm.reader import Reader
+from iclnb.llm.loading.readers import load_reader
 from iclnb.steering import conditions, findings, lexicon, material
 from iclnb.steering.findings import Steering
 from iclnb.steering.study import Condition, Study
@@ -44,13 +44,8 @@ def measure(run: SimpleNamespace) -> Steering:
 def prepared(run: SimpleNamespace) -> tuple[Study, dict]:
     """The study that a run's settings ask for, and where its model and rows came from."""
     rows = material.draw_rows(run)
-    reader = Reader.load(
-        run.model,
-        revision=run.revision,
-        device_map=run.device_map,
-        dtype=run.dtype,
-        batch_size=run.batch_size,
-    )
+    where = {"revision": run.revision, "device_map": run.device_map, "dtype": run.dtype}
+    reader = load_reader(run.model, batch_size=run.batch_size, **where)
     study = material.prepare(reader, rows, run.k, seed=run.demonstration_seed)
     return study, {"model": reader.origin, "data": rows.task_rows.origins}
 

