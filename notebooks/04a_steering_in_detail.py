@@ -1,11 +1,10 @@
 # %% [markdown]
-# # Appendix: retrieval and perturbations in detail
+# # Appendix: retrievers, perturbed demonstrations, calibration
 #
-# [Chapter 04](04_retrieval_and_format) compares a language model with kernel regression on the same
-# demonstrations. Five questions are left to this appendix. Does another retriever's kernel come closer to the
-# model? Do near demonstrations help through their labels? Does the kernel's answer depend much on its
-# bandwidth? Do the heads that agree best with the model give near demonstrations more weight? What happens
-# when the demonstrations rather than the test points are out of distribution?
+# [Chapter 04](04_retrieval_and_format) compares a language model with kernel regression on sentence embeddings. Does
+# the paper's own similarity, which asks what the model itself predicts after each text, come closer? What happens when
+# the demonstrations are out of distribution and not the queries? And how much of the order's influence is a bias that
+# calibration takes off?
 
 # %% tags=["parameters", "hide-input"]
 from typing import Optional
@@ -15,7 +14,7 @@ from iclnb.settings import by_profile
 profile: str = "laptop"  # smoke, laptop or paper
 task: str = by_profile(
     "movie_snippets", "movie_snippets", "sst2"
-)  # name of a task with two classes
+)  # name of a task with 2 to 10 classes
 model: str = by_profile(
     "smollm2-135m-instruct", "smollm2-135m-instruct", "EleutherAI/gpt-j-6b"
 )  # packaged name, folder or hub id
@@ -24,232 +23,139 @@ device_map: Optional[str] = None  # "auto" spreads over several GPUs
 dtype: Optional[str] = None  # of the model, such as "bfloat16"
 source: str = "auto"  # of the rows: packaged, local, hub, auto
 k: int = by_profile(2, 4, 8)  # demonstrations per prompt
-points: int = by_profile(4, 16, 500)  # test points with fresh demonstrations
+points: int = by_profile(4, 10, 500)  # test points, each with its own
 most: int = 3  # prompts that a retrieved row may stand in
-shared_points: int = by_profile(2, 6, 200)  # of them, for shared sets
+shared_points: int = by_profile(2, 4, 200)  # of them, for calibration
 sets: int = by_profile(2, 3, 10)  # demonstration sets that these share
-pool: int = by_profile(16, 100, 2500)  # rows to choose demonstrations from
-held_out: int = by_profile(20, 200, 1000)  # rows for the kernel's bandwidth
-heads: int = 3  # how many of the best heads to look at
+orders: int = by_profile(2, 3, 8)  # orders of each set
+domain_texts: int = by_profile(1, 3, 20)  # of random words, for calibration
+pool: int = by_profile(24, 100, 2500)  # rows to choose demonstrations from
+held_out: int = by_profile(20, 100, 1000)  # rows for the kernel's bandwidth
 batch_size: int = 16  # queries per forward pass
 data_seed: int = 0  # test points, pool and held-out rows
 demonstration_seed: int = 1  # choice and order of demonstrations
-model_seed: int = 2  # noise: in labels and texts
-sampling_seed: int = 3  # halves of the test points, intervals
+model_seed: int = 2  # noise: in texts
+sampling_seed: int = 3  # intervals
 
 # %% tags=["hide-input"]
-from IPython.display import Markdown
-
-from iclnb import claims, settings
-from iclnb.display import escape, number
-from iclnb.llm.demonstrations import draw
-from iclnb.llm.reader import Reader
-from iclnb.steering import (
-    conditions,
-    estimates,
-    head_widths,
-    lexicon,
-    material,
-    pictures,
-    retrieval,
-    tables,
+from iclnb import claims, ladders, settings
+from iclnb.steering import estimates_details as estimates
+from iclnb.steering import pictures
+from iclnb.steering.findings import (
+    BATCH,
+    CONTEXTUAL,
+    DOMAIN,
+    PERTURBED,
+    PREDICTIONS,
 )
-from iclnb.steering.retrieval import PREDICTIONS, WORDS, Retrieved
-from iclnb.steering.study import Condition
+from iclnb.steering.measure_details import measure
 
 run = settings.read(globals())
 seed = run.sampling_seed
-rows = material.draw_rows(
-    run.task,
-    run.points,
-    run.pool,
-    run.held_out,
-    seed=run.data_seed,
-    source=run.source,
-)
-reader = Reader.load(
-    run.model,
-    revision=run.revision,
-    device_map=run.device_map,
-    dtype=run.dtype,
-    batch_size=run.batch_size,
-)
-study = material.prepare(reader, rows, run.k, seed=run.demonstration_seed)
-results = claims.Results(
-    "04a_steering_in_detail",
-    vars(run),
-    {"model": reader.origin, "data": rows.task_rows.origins},
-)
-
-# %% [markdown]
-# ## Other retrievers and their own kernels
-#
-# Besides the cosine of embeddings, *prediction similarity* $P(o \mid x)^\top P(o \mid x_i)$ (both texts run
-# alone through the model) and lexical overlap (BM25) choose the nearest demonstrations; *diverse* ones have
-# maximal marginal relevance by embeddings. Every prompt has equally many of each label. Kernel regression
-# weights the demonstrations by the retriever's own similarity (with embeddings, by the chapter's Gaussian
-# kernel).
-
-# %%
-random, nearest = Retrieved("random"), Retrieved("nearest")
-keys = [random, nearest, Retrieved("diverse")]
-keys += [Retrieved("nearest", by=other) for other in (PREDICTIONS, WORDS)]
-alike = retrieval.similarities(study)
-retrievals = retrieval.conditions(
-    study, alike, keys, run.k, most=run.most, seed=run.demonstration_seed
-)
-
-# %%
-retrieved = study.measure_all(retrievals)
-pictures.retrieval(retrieved, seed=seed)
-
-# %%
-tables.retrieval(retrievals, retrieved, seed=seed)
-
-# %% [markdown]
-# Why limit how often a row is shown? Without a limit, the commonest of the farthest rows is in this share of
-# all prompts:
 
 # %% tags=["hide-input"]
-farthest = [Retrieved("farthest", False, by) for by in alike]
-unlimited = retrieval.conditions(
-    study, alike, farthest, run.k, most=None, seed=run.demonstration_seed
-)
-shares = {
-    key.by: retrieval.commonest_row(each.shown)
-    for key, each in unlimited.items()
-}
-Markdown("; ".join(f"{by}: {number(share)}" for by, share in shares.items()))
+ladder = ladders.measured("04a_steering_in_detail", measure, run)
+results = claims.Results(ladder)
+ladder
 
 # %% [markdown]
-# ## Do near demonstrations help through their labels?
+# ## Whose similarity?
 #
-# The nearest demonstrations are shown once more with *random labels*. What remains of their gain is not due to
-# the labels.
-
-# %%
-relabelled = conditions.with_noise(
-    retrievals[nearest].shown, 1.0, "random", seed=run.model_seed
-)
-unlabelled = study.measure(Condition(relabelled))
-
-# %% [markdown]
-# With few test points the expected calibration error in this table is mostly noise.
+# Besides the cosine of embeddings, *prediction similarity* $P(o \mid x)^\top P(o \mid x_i)$ (both texts run alone
+# through the model; section 5.3 of the paper) and the overlap of words (BM25) choose the nearest demonstrations.
+# As in the chapter, the control are random rows with the same labels in the same places. On the right, each similarity
+# is the kernel of kernel regression on random demonstrations: how much of the model's answer does it tell, counts of
+# labels and the right answer taken out?
 
 # %% tags=["hide-input"]
-named = {key.name: each for key, each in retrieved.items()}
-tables.accuracy(named | {"nearest, random labels": unlabelled})
+pictures.retrievers(ladder, seed=seed)
 
-# %%
+# %% tags=["hide-input"]
 results.claim(
-    "nearest-labels-count",
-    "The nearest demonstrations do better with their own labels than with random labels.",
+    "predictions-retrieve",
+    "The demonstrations nearest by prediction similarity help more than random ones of the same labels.",
     claims.above(0),
-    estimates.difference(retrieved[nearest], unlabelled, seed=seed),
+    lambda one: estimates.retrieval_helps(one, PREDICTIONS, seed=seed),
+    paper="A",
+    section="4.2 and 5.3",
+    speaks="for",
 )
-
-# %% [markdown]
-# ## Does the kernel's answer depend on its bandwidth?
-#
-# The bandwidths are a very narrow one, which copies the nearest label, the one chosen on held-out rows, and a
-# very wide one, which counts labels. The table shows the accuracy of kernel regression; its last row has the
-# cosine itself as the kernel. (A negative cosine counts against its label.)
-
-# %%
-by_embeddings = {key.name: retrievals[key] for key in keys[:3]}
-tables.bandwidths(study, by_embeddings, (0.05, study.bandwidth.value, 3.0))
-
-# %% [markdown]
-# ## How wide is the kernel of the best heads?
-#
-# If some heads are the kernel, their weights $a_i$ (the largest attention of the last token inside
-# demonstration $i$) should fall with the distance of $x_i$ from the query. The candidates are heads of the
-# paper's middle layers, by relative depth. Half of the test points choose among them, by how often a head's
-# kernel regression gives the model's answer; the weights are measured on the other half. Whether such heads
-# make the answer or report it is the subject of [chapter 03](03_middle_layer_heads).
-#
-# The *effective number* $1 / \sum_i w_i^2$ of normalised weights says how many demonstrations count. The
-# *effective bandwidth* is the $h$ of the Gaussian kernel whose weights come closest; it is infinite if the
-# weights do not fall with distance. Weights permuted within each prompt are the null.
-
-# %%
-widths = head_widths.measure(
-    study,
-    {key.name: retrievals[key] for key in (random, nearest)},
-    run.heads,
-    seed=seed,
-)
-tables.widths(widths, study.bandwidth.value, seed=seed)
 
 # %% tags=["hide-input"]
-names = ", ".join(f"layer {layer} head {head}" for layer, head in widths.heads)
-Markdown(
-    f"The heads chosen are {names}. The first agrees with the model on {number(widths.agreement)} of the "
-    f"other half, repeating the last label on {number(widths.last_label)}."
+results.claim(
+    "predictions-tell-more",
+    "The kernel of prediction similarity tells more of the answer than that of embeddings (difference of partial correlations).",
+    claims.above(0),
+    lambda one: estimates.tells_more(one, PREDICTIONS, seed=seed),
+    paper="A",
+    section="5.3, carried over",
+    speaks="for",
 )
 
-# %%
+# %% [markdown]
+# ## Demonstrations out of distribution
+#
+# Here the texts of the demonstrations are perturbed, and the queries are as they are.
+
+# %% tags=["hide-input"]
+pictures.demonstrations(ladder, seed=seed)
+
+# %% tags=["hide-input"]
 results.claim(
-    "best-heads-prefer-the-near",
-    "The best heads of the middle layers weigh demonstrations near the query more than distant ones.",
+    "typos-in-demonstrations-hurt",
+    "Typos in the demonstrations alone make the right word less probable.",
     claims.below(0),
-    estimates.narrowing_of_heads(widths, "random", seed=seed),
+    lambda one: estimates.demonstrations_count(one, PERTURBED[0], seed=seed),
     paper="A",
     section="4.2",
+    speaks="for",
 )
 
 # %% [markdown]
-# ## Perturbed demonstrations
+# ## Is the influence of order a bias?
 #
-# This is one text under every perturbation at full strength:
+# In practice the dependence on the order is known as a *bias* of the prompt towards a label word, and the remedy is to
+# divide the probabilities by a prior estimated with the same demonstrations: **contextual** calibration
+# {cite}`zhao2021calibrate` by the mean answer to "N/A", "[MASK]" and an empty text; **batch** calibration
+# {cite}`zhou2024batch` by the mean answer to the test points, whose labels stay unseen; **domain-context** calibration
+# {cite}`fei2023mitigating` by the mean answer to random words of the task's texts.
+#
+# Demonstration sets, shared by all test points, are shown in several orders. The control divides by the priors of
+# *another set's* prompts: it takes off what the model prefers everywhere, but not what this prompt adds.
 
-# %%
-words = lexicon.load()
-text = material.joined(study.task, study.queries.rows[:1])[0]
-tables.examples(text, words, seed=run.model_seed)
+# %% tags=["hide-input"]
+pictures.calibration(ladder, seed=seed)
+
+# %% tags=["hide-input"]
+results.claim(
+    "contextual-steadies",
+    "Contextual calibration lets two orders differ less often than the priors of another set do.",
+    claims.below(0),
+    lambda one: estimates.steadies(one, CONTEXTUAL, seed=seed),
+)
+
+# %% tags=["hide-input"]
+results.claim(
+    "batch-steadies",
+    "Batch calibration lets two orders differ less often than the priors of another set do.",
+    claims.below(0),
+    lambda one: estimates.steadies(one, BATCH, seed=seed),
+)
+
+# %% tags=["hide-input"]
+results.claim(
+    "domain-context-steadies",
+    "Domain-context calibration lets two orders differ less often than the priors of another set do.",
+    claims.below(0),
+    lambda one: estimates.steadies(one, DOMAIN, seed=seed),
+)
 
 # %% [markdown]
-# The chapter perturbs the texts of the test points. Here only those of the demonstrations are perturbed, at
-# full strength; the paper's column is for inputs perturbed in its own way.
-
-# %%
-few = study.first(run.shared_points)
-drawn = draw(study.labels, run.k, run.sets, seed=run.demonstration_seed)
-shown = drawn.for_every(few.points)
-plain = few.measure(Condition(shown))
-
-# %%
-perturbed = few.measure_all(
-    conditions.perturbed_demonstrations(
-        few, shown, (1.0,), lexicon=words, seed=run.model_seed
-    )
-)
-tables.table_1(perturbed, plain, seed=seed)
-
-# %%
-results.claim(
-    "ood-demonstrations-hurt",
-    "Typos in the demonstrations alone make the right label word less probable.",
-    claims.below(0),
-    estimates.difference(perturbed["typos", 1.0], plain, seed=seed),
-    paper="A",
-    section="4.2",
-)
+# ## Limits
+#
+# - Similarities by prediction and by words are used as kernels as they are, those of embeddings by the chapter's
+#   Gaussian; a monotone function of either might tell more.
+# - Batch calibration sees few test points, and equally many of each class, which suits it.
 
 # %% tags=["hide-input"]
-at_chance = estimates.is_at_chance(
-    plain.model, retrieved[random].model, retrieved[nearest].model, seed=seed
-)
-Markdown(
-    f"{escape(run.model)} is {'not shown to be ' if at_chance else ''}above chance on this task."
-)
-
-# %% tags=["hide-input"]
-results.values |= estimates.summary(
-    retrieved=named, perturbed_demonstrations=perturbed
-) | {
-    "at_chance": {run.task: at_chance},
-    "commonest_farthest_row_unlimited": shares,
-    "best_heads": widths.heads,
-}
 saved = results.save()

@@ -5,15 +5,12 @@ w_0ᵀφ_q + (η/k) Σ_i (y_i - w_0ᵀφ_i) φ_iᵀφ_q: the query's guess, plus
 weighted by a kernel. Here the guesses may be any numbers g in place of w_0ᵀφ.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 from jaxtyping import Float, Int
 
+from iclnb.guess.findings import AS_THEY_ARE, COMMON_SHIFT, RATES
 from iclnb.guess.guesses import clipped
 from iclnb.guess.material import Guess, SmallModel, demonstration_sets
-
-AS_THEY_ARE, COMMON_SHIFT = "GD, rate for guesses as they are", "GD, rate for a common shift"
 
 
 def kernel_mean(
@@ -93,18 +90,16 @@ def one_step(
     return clipped(guess.test + rate * direction)
 
 
-def predicted_responses(
+def kernel_weights(
     small: SmallModel,
     shown: Int[np.ndarray, "sets k"],
     points: Int[np.ndarray, " points"],
-    rates: Mapping[str, float],
-) -> dict[str, list[float]]:
-    """The responses of gradient descent at each rate and of a copier (:func:`iclnb.guess.scoring.responses`).
+    rates: dict[str, float],
+) -> Float[np.ndarray, " rates"]:
+    """κ = (η/k) Σ_i φ_iᵀφ_q at each rate η, averaged over sets and queries.
 
-    For a rate η they are 1, -κ, 1 - κ, κ with κ = (η/k) Σ_i φ_iᵀφ_q, averaged over sets and queries.
+    Raised by a point, the query's guess, the guesses shown, both, and the scores shown move the answer of
+    gradient descent by 1, -κ, 1 - κ and κ.
     """
-    ones = np.ones(shown.shape)
-    weight = kernel_mean(small.train_inputs[shown], ones, small.inputs[points]).mean()
-    kernels = {name: float(rate * weight) for name, rate in rates.items()}
-    predicted = {name: [1.0, -kappa, 1 - kappa, kappa] for name, kappa in kernels.items()}
-    return predicted | {"copier": [1.0, 0.0, 1.0, 0.0]}
+    weight = kernel_mean(small.train_inputs[shown], np.ones(shown.shape), small.inputs[points]).mean()
+    return np.array([rates[name] * weight for name in RATES])

@@ -1,120 +1,246 @@
-"""The evidence of chapter 06: does a guess help, is the answer better than it, and is it copied?"""
+"""The evidence of chapter 06 and its appendix, over demonstration sets and test pairs."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 
-from iclnb.claims import Claim, Evidence
-from iclnb.display import cell, number
+from iclnb import stats
+from iclnb.claims import Evidence, NothingToMeasure
 from iclnb.guess import regression
-from iclnb.guess.accuracy import Table, mse, pearson
-from iclnb.guess.comparison import Accuracy, Comparison, over
-from iclnb.guess.material import NONE, SMALL
+from iclnb.guess.findings import (
+    COMMON_SHIFT,
+    GIVEN,
+    LESSONS,
+    MOVED,
+    NONE,
+    OTHERS,
+    RATES,
+    SMALL,
+    STYLES,
+    USELESS,
+    Guesses,
+    Styles,
+)  # fmt: skip
+from iclnb.guess.regression import Table, mse, pearson, slope, slopes
+from iclnb.stats import Estimate
+from iclnb.stats.ranges import Range
+
+Accuracy = Callable[[Table, Table], float]
+"""Of answers against the truth: :func:`iclnb.guess.regression.pearson` or ``mse``."""
+
+COPIER = "a model that copies its guess"
 
 
-def guess_helps(compared: Comparison, statistic: Accuracy) -> Evidence:
-    """Accuracy with the small model's guess less that without a guess; a random guess as control."""
-    chance = compared.answer("random")
-    none = compared.answer(NONE)
-    control = compared.plain(statistic, chance) - compared.plain(statistic, none[:, : chance.shape[-1]])
-    estimate = compared.difference(statistic, compared.answer(SMALL), none)
-    return Evidence(estimate, control, "the same with random guesses")
+RANGES: dict[Callable[..., float], Range] = {pearson: "correlation", mse: "nonnegative"}
+"""What a statistic can be at all, for its interval."""
 
 
-def beats_guess(compared: Comparison) -> Evidence:
-    """Squared error of the answer less that of the guess it was given."""
-    answer, guess = compared.answer(SMALL), compared.guess(SMALL)
-    rng = np.random.default_rng(compared.seed)
-    permuted = regression.permuted_among_similar(answer, guess, rng=rng)
-    control = compared.plain(mse, permuted) - compared.plain(mse, guess)
-    estimate = compared.difference(mse, answer, guess)
-    return Evidence(estimate, control, "answers permuted among similar guesses")
+def over(statistic: Callable[..., float], *tables: np.ndarray, seed: int) -> Estimate:
+    """A statistic with its interval over demonstration sets and test pairs; not a number where it is none.
+
+    Args:
+        statistic: of tables of sets x points.
+        tables: one of them (sets, points); (points,) is repeated along the sets.
+        seed: of the interval's method.
+    """
+    tables = repeated(*tables)
+    if np.isnan(statistic(*tables)):
+        return stats.exact(np.nan)
+    kind = RANGES.get(statistic)
+    return stats.interval(*tables, design="sets x points", statistic=statistic, range=kind, seed=seed)
 
 
-def gains(compared: Comparison, folds: int) -> dict[str, regression.Gain]:
-    """What answers given with the small model's guess, and without any, add to that guess."""
-    guess = compared.guess(SMALL)
-    return {
-        name: regression.gain(compared.truth, guess, compared.answer(name), folds=folds, seed=compared.seed)
-        for name in (SMALL, NONE)
-    }
+def repeated(*tables: np.ndarray) -> list[Table]:
+    """Tables of one shape; what is given for the points alone is repeated along the sets."""
+    sets = max(len(table) for table in tables if table.ndim == 2)
+    return [np.broadcast_to(table.astype(float), (sets, table.shape[-1])) for table in tables]
 
 
-def adds_to_guess(added: Mapping[str, regression.Gain], *, seed: int) -> Evidence:
-    """Squared error that the answer saves on held-out pairs, beyond its null."""
-    beyond = {name: gain.observed - gain.null for name, gain in added.items()}
-    control = float(beyond[NONE].mean())
-    is_what = "answers given without a guess, regressed alike"
-    return Evidence(over(np.mean, beyond[SMALL], seed=seed), control, is_what)
+def answer(one: Guesses, given: str) -> Table:
+    """The answers without a guess, or with the small model's."""
+    return one.answers[GIVEN.index(given)]
 
 
-def lean(answer: Table, guess: Table, truth: Table) -> float:
+def accuracy(one: Guesses, statistic: Accuracy, answers: Table, *, seed: int) -> Estimate:
+    """Of answers to all test pairs, or to the first."""
+    return over(statistic, answers, one.truth[: answers.shape[-1]], seed=seed)
+
+
+def plain(one: Guesses, statistic: Accuracy, answers: np.ndarray) -> float:
+    """The same without an interval: of controls, and of guesses alone."""
+    return statistic(*repeated(np.atleast_2d(answers), one.truth[: answers.shape[-1]]))
+
+
+def difference(one: Guesses, statistic: Accuracy, answers: Table, others: Table, *, seed: int) -> Estimate:
+    """Accuracy of some answers less that of others, on the same first test pairs."""
+    truth = one.truth[: answers.shape[-1]]
+    return over(lambda a, b, t: statistic(a, t) - statistic(b, t), answers, others, truth, seed=seed)
+
+
+def guess_helps(one: Guesses, *, seed: int) -> Evidence:
+    """Correlation of answers with the truth with the small model's guess less without; random ones as control."""
+    random = one.other_answers[OTHERS.index("random")]
+    without = answer(one, NONE)
+    control = plain(one, pearson, random) - plain(one, pearson, without[:, : random.shape[-1]])
+    found = difference(one, pearson, answer(one, SMALL), without, seed=seed)
+    return Evidence(found, control, "the same with random guesses")
+
+
+def beats_guess(one: Guesses, *, seed: int) -> Evidence:
+    """Squared error of the answer less that of the guess it was given; of one step of GD as control."""
+    control = plain(one, mse, one.descended) - plain(one, mse, one.guess)
+    found = difference(one, mse, answer(one, SMALL), np.asarray(one.guess), seed=seed)
+    return Evidence(found, control, "one step of gradient descent from the guess")
+
+
+def lean(answers: Table, guess: Table, truth: Table) -> float:
     """Slope of the answer on the guess less its slope on the truth: 1 for a copier, -1 without a guess."""
-    on_guess, on_truth = regression.slopes(answer, guess, truth)
+    on_guess, on_truth = slopes(answers, guess, truth)
     return float(on_guess - on_truth)
 
 
-def copies(compared: Comparison) -> Evidence:
+def copies(one: Guesses, *, seed: int) -> Evidence:
     """:func:`lean` of the answers with the small model's guess; of those without a guess as control."""
-    guess, none = compared.guess(SMALL), compared.answer(NONE)
-    control = lean(none, *(np.broadcast_to(each, none.shape) for each in (guess, compared.truth)))
-    estimate = over(lean, compared.answer(SMALL), guess, compared.truth, seed=compared.seed)
-    return Evidence(estimate, control, "answers given without a guess")
+    control = lean(*repeated(answer(one, NONE), one.guess, one.truth))
+    return Evidence(
+        over(lean, answer(one, SMALL), one.guess, one.truth, seed=seed),
+        control,
+        "answers given without a guess",
+    )
 
 
-def adversarial_turns(compared: Comparison) -> Evidence:
-    """Correlation with the truth under the adversarial guess 5 - g."""
-    answer = compared.answer("adversarial")
-    none = compared.answer(NONE)[:, : answer.shape[-1]]
-    return Evidence(compared.accuracy(pearson, answer), compared.plain(pearson, none), "no guess")
+def on_guess(answers: Table, guess: Table, own: Table) -> float:
+    """Slope of the answer on the guess, the answer without a guess beside it: 1 for a copier."""
+    return float(slopes(answers, guess, own)[0])
 
 
-def useless_hurts(compared: Comparison, graded: Comparison) -> Evidence:
-    """Correlation with the useless guess less that without a guess.
+def follows_own_reading(one: Guesses, *, permutations: int = 20, seed: int) -> Evidence:
+    """Slope of the answer on the answer without a guess, the guess beside it, less its null.
+
+    The null permutes answers without a guess among pairs of similar guess: what they owe to a nonlinear
+    function of the guess stays.
 
     Args:
-        compared: has answers without a guess.
-        graded: answers by quality of the guess, from useless (first) to perfect (last).
+        one: the findings.
+        permutations: averaged for the null.
+        seed: of the permutations and the interval.
     """
-    answers = [answer.expected for answer in graded.answers.values()]
-    useless, perfect = answers[0], answers[-1]
-    none = compared.answer(NONE)[:, : useless.shape[-1]]
-    control = compared.plain(pearson, perfect) - compared.plain(pearson, none)
-    return Evidence(compared.difference(pearson, useless, none), control, "a perfect guess")
+    rng, (own, guess) = np.random.default_rng((seed, 1)), repeated(answer(one, NONE), one.guess)
+    null = [regression.permuted_among_similar(own, guess[0], rng=rng) for _ in range(permutations)]
+
+    def beyond(answers: Table, guess: Table, own: Table, null: np.ndarray) -> float:
+        return float(
+            slopes(answers, guess, own)[1] - slopes(answers, guess, np.moveaxis(null, -1, 0))[1].mean()
+        )
+
+    tables = *repeated(answer(one, SMALL), guess, own), np.stack(null, axis=-1)
+    found = stats.interval(*tables, design="sets x points", statistic=beyond, seed=seed)
+    return Evidence(found, 0.0, f"{COPIER}, nonlinearly perhaps")
 
 
-def helps_in_chat(chat: Comparison, plain: Comparison) -> Evidence:
-    """Correlation with the small model's guess less that without, in the chat template; plain as control."""
-    control = plain.plain(pearson, plain.answer(SMALL)) - plain.plain(pearson, plain.answer(NONE))
-    estimate = chat.difference(pearson, chat.answer(SMALL), chat.answer(NONE))
-    return Evidence(estimate, control, "the same in plain text")
+def held_out(one: Guesses, *, folds: int = 5, seed: int) -> dict[str, Table]:
+    """Squared error on held-out pairs of the truth predicted by least squares, for each set and pair.
+
+    Returns:
+        By what predicts: the guess, the answer without a guess, the answer with the small model's, and the
+        ``mixture`` of the first two.
+    """
+    given, own, guess = repeated(answer(one, SMALL), answer(one, NONE), one.guess)
+    fold = regression.fold_of(len(one.truth), folds, seed=seed)
+    predictors = {"guess": [guess], "own reading": [own], "answer": [given], "mixture": [guess, own]}
+    return {name: regression.held_out_errors(one.truth, each, fold) for name, each in predictors.items()}
 
 
-_YES = {"supported": "Yes", "not supported": "No", "inconclusive": "Undecided"}
+def beats_mixture(one: Guesses, *, seed: int) -> Evidence:
+    """Held-out squared error of the answer less that of the best mixture of guess and own reading."""
+    errors = held_out(one, seed=seed)
+    found = over(np.mean, errors["answer"] - errors["mixture"], seed=seed)
+    return Evidence(found, float((errors["guess"] - errors["mixture"]).mean()), COPIER)
 
 
-def answer(compared: Comparison, claims: Iterable[Claim]) -> str:
-    """The chapter's answer in Markdown, one line for each question, worded by the verdicts."""
-    claims = list(claims)
-    verdict = {claim.id: _YES[claim.verdict] for claim in claims}
-    with_guess, none = (cell(compared.accuracy(pearson, compared.answer(name))) for name in (SMALL, NONE))
-    error = cell(compared.accuracy(mse, compared.answer(SMALL)))
-    alone = number(compared.plain(mse, compared.guess(SMALL)))
-    estimates = {claim.id: cell(claim.estimate) for claim in claims}
-    return f"""
-- **Does a guess help?** {verdict["guess-helps-correlation"]}. The correlation of answers with human scores is
-  {with_guess} with the small model's guess and {none} without a guess.
-- **Is the answer better than the guess?** {verdict["better-than-guess"]}. Its squared error is {error};
-  that of the guess alone is {alone}.
-- **Does the answer add to the guess?** {verdict["adds-to-guess"]}. Beyond a nonlinear function of the guess
-  it saves {estimates["adds-to-guess"]} of squared error on held-out pairs.
-- **Does the model copy?** {verdict["copies"]}. The slope of the answer on the guess less that on the truth is
-  {estimates["copies"]} (1 for a copier).
-- **Does it use the guess?** Does it follow its own reading, too? {verdict["follows-own-reading"]}; the slope
-  is {estimates["follows-own-reading"]} (0 for a copier). Is it better than the best mixture of the two?
-  {verdict["beats-mixture"]}. Does it learn from the demonstrations how far to trust a guess?
-  {verdict["trust-is-learned"]}.
-- **Does it correct the guess as gradient descent would?** Does the answer fall where the guesses shown rise?
-  {verdict["corrects-shown-guesses"]}. Is more than half of a common shift undone?
-  {verdict["corrects-common-shift"]}. Do only residuals matter? {verdict["only-residuals-matter"]}.
-"""
+def useless_hurts(one: Guesses, *, seed: int) -> Evidence:
+    """Correlation of answers with the truth with the useless guess less without; a perfect one as control."""
+    useless, *_, perfect = one.graded_answers
+    without = answer(one, NONE)[:, : useless.shape[-1]]
+    control = plain(one, pearson, perfect) - plain(one, pearson, without)
+    return Evidence(difference(one, pearson, useless, without, seed=seed), control, "a perfect guess")
+
+
+def grade_weights(one: Guesses, *, seed: int) -> list[tuple[Estimate, float]]:
+    """For each grade the weight that answers give the guess beside their own reading, and that it deserves."""
+    found = []
+    for given, guess in zip(one.graded_answers, one.graded_guesses, strict=True):
+        tables = repeated(given, guess, answer(one, NONE)[:, : len(guess)], one.truth[: len(guess)])
+        found.append((over(on_guess, *tables[:3], seed=seed), on_guess(tables[3], *tables[1:3])))
+    return found
+
+
+def trust(one: Guesses, lesson: str, *, seed: int) -> Estimate:
+    """Slope of answers on the query's guess, which says nothing about it, behind demonstrations of a lesson."""
+    return over(slope, one.taught_answers[LESSONS.index(lesson)], one.taught_guess, seed=seed)
+
+
+def learns_trust(one: Guesses, lesson: str, *, seed: int) -> Evidence:
+    """:func:`trust` behind demonstrations of a lesson less that behind useless ones.
+
+    0 for a copier, for a model that ignores guesses, and for gradient descent from the guess, in which the
+    query's guess has the weight 1 whatever the demonstrations say.
+    """
+    taught, useless = (one.taught_answers[LESSONS.index(name)] for name in (lesson, USELESS))
+
+    def more(taught: Table, useless: Table, guess: Table) -> float:
+        return slope(taught, guess) - slope(useless, guess)
+
+    found = over(more, taught, useless, one.taught_guess, seed=seed)
+    return Evidence(found, 0.0, "a copier, and gradient descent from the guess")
+
+
+def response(one: Guesses, moved: str, *, seed: int) -> Estimate:
+    """The mean response to what is raised, over sets and pairs."""
+    return over(np.mean, one.responses[MOVED.index(moved)], seed=seed)
+
+
+def corrects_shown_guesses(one: Guesses, *, seed: int) -> Evidence:
+    """Response to the guesses of the demonstrations, their scores as they are: -κ for gradient descent."""
+    return Evidence(
+        response(one, "shown guesses", seed=seed), 0.0, f"{COPIER}; gradient descent {-_kappa(one):.2f}"
+    )
+
+
+def scores_undone(one: Guesses, *, seed: int) -> Evidence:
+    """The share of what the scores shown do to the answer that is undone if the guesses beside them rise alike.
+
+    1 for gradient descent, which sees residuals alone; 0 for a model that looks at the scores alone.
+    """
+    guesses, scores = (one.responses[MOVED.index(name)] for name in ("shown guesses", "shown scores"))
+    found = over(lambda g, s: float(-g.mean() / s.mean()), guesses, scores, seed=seed)
+    return Evidence(found, 0.0, "a model that looks at the scores alone; gradient descent 1")
+
+
+def common_shift_undone(one: Guesses, *, seed: int) -> Evidence:
+    """The share of what the query's guess does to the answer that is undone if all guesses rise alike.
+
+    1 - (response to all guesses) / (response to the query's alone): 0 for a copier, κ for gradient descent.
+    """
+    both, alone = (one.responses[MOVED.index(name)] for name in ("all guesses", "query guess"))
+    found = over(lambda b, a: float(1 - b.mean() / a.mean()), both, alone, seed=seed)
+    return Evidence(found, 0.0, f"{COPIER}; gradient descent {_kappa(one):.2f}")
+
+
+def _kappa(one: Guesses) -> float:
+    return float(one.kernel_weight[RATES.index(COMMON_SHIFT)])
+
+
+def helps_in(one: Styles, style: str, *, seed: int) -> Evidence:
+    """Correlation with the small model's guess less without, as a style writes them; plain text as control."""
+    if np.isnan(one.answers[STYLES.index(style)]).any():
+        raise NothingToMeasure("a model with a chat template")
+    gains = []
+    for name in (style, STYLES[0]):
+        with_guess, without = (one.answers[STYLES.index(name), GIVEN.index(given)] for given in (SMALL, NONE))
+        gains.append(repeated(with_guess, without, one.truth))
+
+    def gain(with_guess: Table, without: Table, truth: Table) -> float:
+        return pearson(with_guess, truth) - pearson(without, truth)
+
+    return Evidence(over(gain, *gains[0], seed=seed), gain(*gains[1]), "the same in plain text")

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from iclnb.errors import IclnbError
 from iclnb.guess import features, guesses, regressor
+from iclnb.guess.findings import LESSONS, OTHERS
 from iclnb.llm import demonstrations
 from iclnb.llm.data import tasks
 
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 Row = Mapping[str, Any]
-NONE, SMALL, MISLEADING = "none", "small model", "misleading"
-"""Names of conditions: no guess, the small model's, and :func:`misleading`."""
 
 
 @dataclass(frozen=True)
@@ -128,53 +128,72 @@ def small_model(pairs: PairRows, encoder: "SentenceTransformer", *, folds: int, 
     return SmallModel(model.weights, model.scaling(test), model.scaling(train), guess)
 
 
-def all_guesses(pairs: PairRows, small: Guess, *, decimals: int, seed: int) -> dict[str, Guess]:
-    """Every guess of the chapter, rounded as it is written.
+def other_guesses(pairs: PairRows, *, seed: int) -> dict[str, Guess]:
+    """Guesses that need no model, by name: word overlap, the mean train score, a random train score.
 
     Args:
         pairs: the pairs.
-        small: the small model's guess.
-        decimals: of written guesses.
         seed: of the random guess.
     """
     scores, counts = pairs.train_scores, (len(pairs.test), len(pairs.train))
     overlap, train_overlap = (guesses.word_overlap(rows) for rows in (pairs.test, pairs.train))
-    made = {
-        SMALL: small,
-        "word overlap": Guess(
-            *(guesses.rescaled(part, train_overlap, scores) for part in (overlap, train_overlap))
-        ),
-        "train mean": Guess(*(np.full(count, scores.mean()) for count in counts)),
-        "random": Guess(*(guesses.random(count, scores, seed=(seed, i)) for i, count in enumerate(counts))),
-        "adversarial": Guess(*map(guesses.reflected, small)),
-    }
-    return {name: guess.rounded(decimals) for name, guess in made.items()}
+    made = (
+        Guess(*(guesses.rescaled(part, train_overlap, scores) for part in (overlap, train_overlap))),
+        Guess(*(np.full(count, scores.mean()) for count in counts)),
+        Guess(*(guesses.random(count, scores, seed=(seed, i)) for i, count in enumerate(counts))),
+    )
+    return dict(zip(OTHERS, made, strict=True))
 
 
-def graded_guesses(pairs: PairRows, grades: int, *, seed: int) -> dict[str, Guess]:
+def graded_guesses(pairs: PairRows, grades: int, *, seed: int) -> list[Guess]:
     """Guesses from useless to perfect, for test and train pairs alike (:func:`iclnb.guess.guesses.graded`).
 
     Their qualities are sines of equal steps: closer together near 1.
     """
-    return {
-        f"quality {quality:.6g}": Guess(
-            *(guesses.graded(scores, quality, seed=seed) for scores in (pairs.truth, pairs.train_scores))
-        )
+    return [
+        Guess(*(guesses.graded(scores, quality, seed=seed) for scores in (pairs.truth, pairs.train_scores)))
         for quality in np.sin(np.linspace(0, np.pi / 2, grades))
+    ]
+
+
+def lessons(pairs: PairRows, k: int, sets: int, *, seed: int) -> dict[str, Condition]:
+    """The same useless guess beside every query, and demonstrations that teach four things about a guess.
+
+    - *perfect*: a demonstration's guess is its score. A model may learn that guesses are right, or only to
+      write the guess again;
+    - *useless*: the score of another pair;
+    - *mirrored*: 5 - score, so that a model which has learned it moves against the guess;
+    - *shifted*: score + 1. Guesses tell as much as perfect ones and the same way up, and none is the string
+      of its score.
+
+    Demonstrations have scores from which both can be made on the scale and none is its own mirror image;
+    the guesses of queries lie from 1 to 4, which all four have.
+
+    Args:
+        pairs: the pairs.
+        k: demonstrations of a set.
+        sets: demonstration sets, the same for all lessons.
+        seed: of the sets and the guesses.
+
+    Raises:
+        IclnbError: with fewer than ``k`` such train pairs.
+    """
+    scores = pairs.train_scores
+    pool = np.flatnonzero((scores <= guesses.HIGHEST - 1) & (np.abs(scores - 2.5) > 0.1))
+    shown = pool[demonstration_sets(len(pool), k, sets, seed=(seed, 1))]
+    inside = scores[(scores >= guesses.LOWEST + 1) & (scores <= guesses.HIGHEST - 1)]
+    asked = guesses.random(len(pairs.test), inside, seed=(seed, 2))
+    useless = guesses.random(len(scores), scores[pool], seed=(seed, 3))
+    taught = (scores, useless, guesses.reflected(scores), scores + 1)
+    return {
+        lesson: Condition(shown, scores, Guess(asked, train))
+        for lesson, train in zip(LESSONS, taught, strict=True)
     }
 
 
-def misleading(graded: Mapping[str, Guess]) -> Guess:
-    """The useless guess beside queries, the perfect one beside demonstrations: it looks better than it is.
-
-    Args:
-        graded: from useless (first) to perfect (last), of :func:`graded_guesses`.
-    """
-    useless, *_, perfect = graded.values()
-    return Guess(useless.test, perfect.train)
-
-
-def demonstration_sets(train: int, k: int, sets: int, *, seed: int) -> Int[np.ndarray, "sets k"]:
+def demonstration_sets(
+    train: int, k: int, sets: int, *, seed: demonstrations.Seed
+) -> Int[np.ndarray, "sets k"]:
     """For each set ``k`` different train pairs.
 
     Raises:
@@ -201,12 +220,14 @@ def movable(
         The condition, not moved yet, and the test pairs.
 
     Raises:
-        IclnbError: if fewer than ``k`` train pairs can move.
+        IclnbError: if fewer than ``k`` train pairs or two test pairs can move.
     """
     inside = [
         (guesses.LOWEST + delta <= each) & (each <= guesses.HIGHEST - delta)
         for each in (guess.train, pairs.train_scores, guess.test)
     ]
     pool, asked = np.flatnonzero(inside[0] & inside[1]), np.flatnonzero(inside[2])
+    if len(asked) < 2:
+        raise IclnbError(f"{len(asked)} test pairs can move by {delta:g}; take more pairs or a smaller delta")
     shown = pool[demonstration_sets(len(pool), k, sets, seed=seed)]
     return Condition(shown, pairs.train_scores, guess), asked[:points]

@@ -10,10 +10,12 @@ from jaxtyping import Float, Int
 from transformers import PreTrainedTokenizerBase
 
 from iclnb.errors import IclnbError, unknown
-from iclnb.guess.score_answers import DIGITS
+from iclnb.guess.findings import STYLES
 from iclnb.llm.data.definitions import Format
 from iclnb.llm.demonstrations import Demonstrations, Prompts, write
 from iclnb.llm.prompts import Wording
+
+DIGITS = tuple("012345")
 
 POSITIONS = ("before", "between", "after")
 """Where the guess stands: before both sentences, between them, or after both, right before the answer."""
@@ -59,20 +61,20 @@ def in_chat(asked: bool | None, tokenizer: PreTrainedTokenizerBase) -> bool:
     return tokenizer.chat_template is not None if asked is None else asked
 
 
-def templates(style: Style, tokenizer: PreTrainedTokenizerBase) -> dict[str, Style]:
-    """A style in plain text and, where the model has one, in its chat template."""
-    ways = {"plain": replace(style, chat=False)}
-    return ways if tokenizer.chat_template is None else ways | {"chat": replace(style, chat=True)}
-
-
-def other_styles(style: Style) -> dict[str, Style]:
-    """A style, and others that differ in the precision of guess and scores or in the guess's place."""
-    return {
-        "as in the chapter": style,
-        "both whole": replace(style, decimals=0, answer_decimals=0),
-        "guess with a decimal, scores whole": replace(style, decimals=1, answer_decimals=0),
-        **{f"guess {position} the sentences": replace(style, position=position) for position in POSITIONS},
-    }
+def styles(style: Style, tokenizer: PreTrainedTokenizerBase) -> dict[str, Style]:
+    """A style and others that differ in one thing, by :data:`iclnb.guess.findings.STYLES`: plain text, the chat
+    template where the model has one, the precision of guess and scores, the guess's place."""
+    made = (
+        replace(style, chat=False),
+        replace(style, chat=True),
+        replace(style, decimals=0, answer_decimals=0),
+        replace(style, decimals=1, answer_decimals=0),
+        *(replace(style, position=position) for position in ("before", "between")),
+    )
+    ways = dict(zip(STYLES, made, strict=True))
+    if tokenizer.chat_template is None:
+        del ways[STYLES[1]]
+    return ways
 
 
 class Pairs(NamedTuple):

@@ -1,153 +1,184 @@
-"""Pictures of chapter 06: answers beside the guesses they were given."""
+"""Pictures of chapter 06 and its appendix: answers of every model beside the guesses they were given."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
-from jaxtyping import Float
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from iclnb import figures
 from iclnb.display import number
-from iclnb.figures import Picture
-from iclnb.guess.accuracy import mse, pearson
-from iclnb.guess.comparison import Comparison
-from iclnb.guess.material import NONE
+from iclnb.figures import Picture, rows
+from iclnb.figures.rows import Mark, Rows
+from iclnb.guess import estimates
+from iclnb.guess.estimates import COMMON_SHIFT, RATES, accuracy, answer, plain
+from iclnb.guess.findings import (
+    GIVEN,
+    MIRRORED,
+    MOVED,
+    NONE,
+    OTHERS,
+    PERFECT,
+    SHIFTED,
+    SMALL,
+    STYLES,
+    USELESS,
+    Guesses,
+    Styles,
+)  # fmt: skip
+from iclnb.guess.regression import Table, mse, pearson
 from iclnb.stats import Estimate
 
-_PANELS = {"Pearson correlation": pearson, "squared error": mse}
+PANELS = {"correlation with human scores": pearson, "squared error": mse}
+SETS = "Intervals: 95 % over demonstration sets and test pairs."
 
 
 @figures.picture
-def accuracy(compared: Comparison) -> Picture:
-    """Accuracy of the answers with each guess, and of the guess alone as crosses, one line for each guess."""
-    figure, all_axes = plt.subplots(1, 2, figsize=(8.2, 3.2), sharey=True)
-    words = []
-    for axes, (label, statistic) in zip(all_axes, _PANELS.items(), strict=True):
-        answered = [compared.accuracy(statistic, compared.answer(name)) for name in compared.answers]
-        alone = [
-            compared.plain(statistic, compared.guess(name)) if name != NONE else np.nan
-            for name in compared.answers
-        ]
-        places = np.arange(len(answered))[::-1].astype(float)
-        _points(axes, places, answered, "model's answer", figures.SERIES[0])
-        style = {"color": figures.CONTROL["color"], "marker": "x", "linestyle": "none"}
-        axes.plot(alone, places, label="guess alone", **style)
-        axes.set_yticks(places, list(compared.answers))
-        axes.set_xlabel(label)
-        words.append(label + ": " + "; ".join(
-            f"{name} {number(estimate.value)}" + (f" (alone {number(guess)})" if name != NONE else "")
-            for name, estimate, guess in zip(compared.answers, answered, alone, strict=True)
-        ))  # fmt: skip
-    _legend(figure, all_axes[0])
+def accuracies(ladder: Mapping[str, Guesses], *, seed: int) -> Picture:
+    """Correlation and squared error of answers by the guess given; of the guesses alone as crosses."""
+    figure, all_axes = plt.subplots(1, 2, figsize=(8.6, 4.4), sharey=True)
+    told = []
+    for axes, (label, statistic) in zip(all_axes, PANELS.items(), strict=True):
+        by_run = {run: _by_guess(one) for run, one in ladder.items()}
+        found: Rows = {
+            row: {
+                run: accuracy(one, statistic, by_run[run][row][0], seed=seed) for run, one in ladder.items()
+            }
+            for row in next(iter(by_run.values()))
+        }
+        alone = {
+            row: {run: plain(one, statistic, guess) for run, one in ladder.items()
+                  if (guess := by_run[run][row][1]) is not None}
+            for row in found
+        }  # fmt: skip
+        rows.draw(axes, found, Mark("guess alone", alone))
+        axes.set(xlabel=label)
+        told.append(f"{label}: {rows.told(found)}")
+    rows.legend(figure)
     return Picture(
         figure,
-        alt="Answers against human scores by guess. " + ". ".join(words) + ".",
-        caption="Answers with each guess (95 % intervals over sets and pairs), and the guess alone.",
+        alt=f"Answers by the guess given. {'. '.join(told)}.",
+        caption=f"Answers with each guess, and the guess alone (crosses). {SETS}",
+    )
+
+
+def _by_guess(one: Guesses) -> dict[str, tuple[Table, np.ndarray | None]]:
+    """Answers, and the guess they were given, by its name."""
+    main = {"no guess": (answer(one, NONE), None), SMALL: (answer(one, SMALL), one.guess)}
+    return main | dict(zip(OTHERS, zip(one.other_answers, one.other_guesses, strict=True), strict=True))
+
+
+@figures.picture
+def lessons(ladder: Mapping[str, Guesses], *, seed: int) -> Picture:
+    """How far a guess that says nothing is followed, by what the demonstrations teach about guesses."""
+    names = {
+        PERFECT: "guess = score",
+        SHIFTED: "guess = score + 1",
+        USELESS: "useless",
+        MIRRORED: "guess = 5 - score",
+    }
+    found = {
+        title: {run: estimates.trust(one, lesson, seed=seed) for run, one in ladder.items()}
+        for lesson, title in names.items()
+    }
+    learner = Mark("what they teach", dict(zip(names.values(), (1.0, 1.0, 0.0, -1.0), strict=True)), "*")
+    return _one_panel(
+        found,
+        learner,
+        lines=(0.0, 1.0),
+        xlabel="slope of the answer on the query's guess",
+        alt="How far a useless guess is followed, by the demonstrations beside it.",
+        caption=f"The same guess beside four kinds of demonstrations. A copier and gradient descent: 1. {SETS}",
     )
 
 
 @figures.picture
-def dose_response(compared: Comparison, graded: Comparison) -> Picture:
-    """Accuracy of answers against the quality of the guess; the guess alone and no guess on the same axes.
-
-    Args:
-        compared: has answers without a guess.
-        graded: answers with each graded guess, worst first.
-    """
-    figure, all_axes = plt.subplots(1, 2, figsize=(8.2, 3.2))
-    points = next(iter(graded.answers.values())).expected.shape[-1]
-    quality = np.array([graded.plain(pearson, graded.guess(name)) for name in graded.guesses])
-    words = []
-    for axes, (label, statistic) in zip(all_axes, _PANELS.items(), strict=True):
-        by_grade = [graded.accuracy(statistic, graded.answer(name)) for name in graded.guesses]
-        answered = Estimate(*np.array(by_grade, dtype=float).T)
-        alone = [graded.plain(statistic, graded.guess(name)) for name in graded.guesses]
-        without = compared.accuracy(statistic, compared.answer(NONE)[:, :points])
-        figures.band(axes, quality, answered, "model's answer", **figures.SERIES[0])
-        axes.plot(quality, alone, label="guess alone", **figures.CONTROL)
-        axes.axhline(without.value, label="answer without a guess", color=figures.SERIES[1]["color"], ls="--")
-        axes.axhspan(without.low, without.high, color=figures.SERIES[1]["color"], alpha=0.12, linewidth=0)
-        axes.set(xlabel="correlation of the guess with the truth", ylabel=label)
-        pairs = zip(quality, answered.value, strict=True)
-        words.append(f"{label} by correlation of the guess: " + "; ".join(
-            f"{number(x)} gives {number(y)}" for x, y in pairs
-        ) + f"; without a guess {number(without.value)}")  # fmt: skip
-    _legend(figure, all_axes[0])
-    return Picture(
-        figure,
-        alt=". ".join(words) + ".",
-        caption=f"Answers by quality of the guess ({points} pairs), the guess alone, no guess.",
+def responses(ladder: Mapping[str, Guesses], *, seed: int) -> Picture:
+    """How far answers move when something is raised by one point, beside gradient descent and a copier."""
+    found = {
+        moved: {run: estimates.response(one, moved, seed=seed) for run, one in ladder.items()}
+        for moved in MOVED
+    }
+    kappa = {run: float(one.kernel_weight[RATES.index(COMMON_SHIFT)]) for run, one in ladder.items()}
+    by_descent = {
+        moved: {run: float(a + b * k) for run, k in kappa.items()}
+        for moved, (a, b) in zip(MOVED, ((1, 0), (0, -1), (1, -1), (0, 1)), strict=True)
+    }
+    copier = Mark("copier", dict(zip(MOVED, (1.0, 0.0, 1.0, 0.0), strict=True)), "s")
+    return _one_panel(
+        found,
+        Mark("gradient descent", by_descent),
+        copier,
+        xlabel="change of the answer per point",
+        alt="Change of the answer when something in the prompt is raised.",
+        caption=f"What is raised by a point, and how far the answer moves. {SETS}",
     )
 
 
 @figures.picture
-def weights(graded: Comparison, found: Mapping[str, tuple[Estimate, float]]) -> Picture:
-    """The weight that answers give the guess, and that it deserves, against the quality of the guess.
-
-    Args:
-        graded: answers with each graded guess, worst first.
-        found: of :func:`iclnb.guess.estimates_use.weights`.
-    """
-    figure, axes = plt.subplots(figsize=(5.6, 3.0))
-    quality = np.array([graded.plain(pearson, graded.guess(name)) for name in found])
-    given = Estimate(*np.array([estimate for estimate, _ in found.values()], dtype=float).T)
-    deserved = [best for _, best in found.values()]
-    figures.band(axes, quality, given, "the model gives it", **figures.SERIES[0])
-    axes.plot(quality, deserved, label="it deserves", **figures.CONTROL)
-    axes.set(xlabel="correlation of the guess with the truth", ylabel="weight of the guess")
-    _legend(figure, axes)
-    words = [
-        f"{number(x)}: given {number(y)}, deserved {number(best)}"
-        for x, y, best in zip(quality, given.value, deserved, strict=True)
-    ]
+def doses(ladder: Mapping[str, Guesses], *, seed: int) -> Picture:
+    """Correlation of answers with the truth, and the weight they give the guess, by the guess's quality."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, 3.4))
+    told = []
+    for run, look in figures.rung_styles(ladder).items():
+        one = ladder[run]
+        quality = [plain(one, pearson, guess) for guess in one.graded_guesses]
+        answered = _stacked([accuracy(one, pearson, each, seed=seed) for each in one.graded_answers])
+        weights = estimates.grade_weights(one, seed=seed)
+        figures.band(left, quality, answered, run, **look)
+        figures.band(right, quality, _stacked([given for given, _ in weights]), run, **look)
+        right.plot(
+            quality, [deserved for _, deserved in weights], color=look["color"], linewidth=0.7, label="_"
+        )
+        told.append(
+            f"{run}: from {number(float(answered.value[0]), 2)} to {number(float(answered.value[-1]), 2)}"
+        )
+    left.axline((0.5, 0.5), slope=1, label="guess alone", **figures.CONTROL | {"marker": ""})
+    left.set(xlabel="correlation of the guess with the truth", ylabel="correlation of the answer")
+    right.set(xlabel="correlation of the guess with the truth", ylabel="weight of the guess")
+    rows.legend(figure)
     return Picture(
         figure,
-        alt="Weight of the guess by its correlation with the truth. " + "; ".join(words) + ".",
-        caption="Weight of the guess beside the answer without one: in answers, and in the best mixture.",
+        alt=f"Correlation of answers as the guess goes from useless to perfect. {'; '.join(told)}.",
+        caption="Answers by the quality of the guess, and the weight that they give it beside the model's own "
+        f"reading; thin lines: the weight it deserves. Bands: 95 %. {SETS}",
     )
 
 
 @figures.picture
-def responses(measured: Mapping[str, Estimate], predicted: Mapping[str, Sequence[float]]) -> Picture:
-    """How far answers move when something is raised by one point, beside what each hypothesis predicts.
-
-    Args:
-        measured: what is moved -> the response.
-        predicted: name of a hypothesis -> its responses, in the same order.
-    """
-    figure, axes = plt.subplots(figsize=(7.0, 3.2))
-    places = np.arange(len(measured))[::-1].astype(float)
-    _points(axes, places, list(measured.values()), "model", figures.SERIES[0])
-    offsets = np.linspace(-0.12, -0.36, len(predicted))
-    for offset, line, (name, values) in zip(offsets, figures.SERIES[1:], predicted.items(), strict=False):
-        style = {"color": line["color"], "marker": line["marker"], "linestyle": "none", "fillstyle": "none"}
-        axes.plot(values, places + offset, label=name, **style)
-    axes.axvline(0, color="0.4", linewidth=0.8)
-    axes.set_yticks(places, list(measured))
-    axes.set_xlabel("change of the answer per point")
-    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
-    words = [
-        f"{name} {number(estimate.value)} ("
-        + ", ".join(f"{hypothesis} {values[i]:.2f}" for hypothesis, values in predicted.items()) + ")"
-        for i, (name, estimate) in enumerate(measured.items())
-    ]  # fmt: skip
+def styles(ladder: Mapping[str, Styles], *, seed: int) -> Picture:
+    """Correlation and squared error of answers with the small model's guess, by how it is written."""
+    figure, all_axes = plt.subplots(1, 2, figsize=(8.6, 5.0), sharey=True)
+    told = []
+    for axes, (label, statistic) in zip(all_axes, PANELS.items(), strict=True):
+        found: dict[str, dict[str, Estimate]] = {style: {} for style in STYLES}
+        without: dict[str, dict[str, float]] = {style: {} for style in STYLES}
+        for run, one in ladder.items():
+            for i, style in enumerate(STYLES):
+                none, given = (one.answers[i, GIVEN.index(name)] for name in (NONE, SMALL))
+                if np.isnan(given).any():
+                    continue
+                found[style][run] = estimates.over(statistic, given, one.truth, seed=seed)
+                without[style][run] = statistic(*estimates.repeated(none, one.truth))
+        rows.draw(axes, found, Mark("no guess", without))
+        axes.set(xlabel=label)
+        told.append(f"{label}: {rows.told(found)}")
+    rows.legend(figure)
     return Picture(
         figure,
-        alt="Change of the answer per point, and what is predicted: " + "; ".join(words) + ".",
-        caption="Responses of the answer, 95 % intervals over demonstration sets and pairs.",
+        alt=f"Answers with the small model's guess by style. {'. '.join(told)}.",
+        caption=f"Guess and scores written in six ways; crosses: without a guess. {SETS}",
     )
 
 
-def _legend(figure: Figure, axes: Axes) -> None:
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=8)
+def _stacked(found: list[Estimate]) -> Estimate:
+    return Estimate(*np.array(found, dtype=float).T)
 
 
-def _points(
-    axes: Axes, places: Float[np.ndarray, " points"], estimates: Sequence[Estimate], label: str, line: dict
-) -> None:
-    """Values with their intervals, one a line of text."""
-    value, low, high = (np.array([estimate[i] for estimate in estimates], dtype=float) for i in range(3))
-    axes.hlines(places, low, high, color=line["color"], linewidth=1.4)
-    axes.plot(value, places, color=line["color"], marker=line["marker"], linestyle="none", label=label)
+def _one_panel(
+    found: Rows, *marks: Mark, lines: tuple[float, ...] = (0.0,), xlabel: str, alt: str, caption: str
+) -> Picture:
+    figure, axes = plt.subplots(figsize=(7.4, rows.height(found)))
+    rows.draw(axes, found, *marks, lines=lines)
+    axes.set(xlabel=xlabel)
+    rows.legend(figure)
+    return Picture(figure, alt=f"{alt} {rows.told(found)}.", caption=caption)

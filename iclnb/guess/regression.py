@@ -1,21 +1,33 @@
-"""Least squares: the answer on guess and truth, and the truth on guess and answer.
+"""Statistics of tables of demonstration sets x test pairs: correlation, squared error, least squares.
 
-If the answer adds to the guess, truth ~ guess + answer predicts pairs it was not fitted on better than
-truth ~ guess. But an answer that is a nonlinear function of the guess can do so too, where the truth is not
-linear in the guess. The null therefore keeps what the answer owes to the guess and breaks its link with the
-pair: answers are permuted among pairs of similar guess.
+All are computed for every set and averaged over sets. What does not depend on the set (truth, guess) is repeated
+along it.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from iclnb.guess.accuracy import Table
+Table = Float[np.ndarray, "sets points"]
 
 
-def slopes(answer: Table, guess: Table, other: Table) -> Float[np.ndarray, " 2"]:
+def pearson(answer: Table, truth: Table) -> float:
+    """Pearson correlation over points; not a number where one of them is constant."""
+    a, b = (part - part.mean(-1, keepdims=True) for part in (answer, truth))
+    size = np.sqrt((a**2).sum(-1) * (b**2).sum(-1))
+    known = size > 1e-12
+    return float(np.where(known, (a * b).sum(-1) / np.where(known, size, 1), np.nan).mean())
+
+
+def mse(answer: Table, truth: Table) -> float:
+    """Mean squared error over points and sets."""
+    return float(np.mean((answer - truth) ** 2))
+
+
+def slopes(
+    answer: Table, guess: Table, other: Float[np.ndarray, "*others sets points"]
+) -> Float[np.ndarray, "2 *others"]:
     """Least-squares slopes of the answer on the guess and another predictor together, averaged over sets.
 
     With the truth as the other, a model that copies the guess has (1, 0); one that knows the score and
@@ -26,7 +38,7 @@ def slopes(answer: Table, guess: Table, other: Table) -> Float[np.ndarray, " 2"]
     ga, oa = (guess * answer).sum(-1), (other * answer).sum(-1)
     determinant = gg * oo - go**2
     known = determinant > 1e-12 * gg * oo
-    products = np.stack([oo * ga - go * oa, gg * oa - go * ga])
+    products = np.stack(np.broadcast_arrays(oo * ga - go * oa, gg * oa - go * ga))
     return np.where(known, products / np.where(known, determinant, 1), np.nan).mean(-1)
 
 
@@ -80,46 +92,3 @@ def permuted_among_similar(
     permuted = np.empty_like(answer)
     permuted[:, order] = answer[:, source]
     return permuted
-
-
-class Gain(NamedTuple):
-    """By how much an answer lowers the held-out squared error of the guess, for each set and pair.
-
-    Attributes:
-        guess_error: error of truth ~ guess.
-        observed: that minus the error of truth ~ guess + answer.
-        null: the same with answers permuted among similar guesses, averaged over permutations.
-    """
-
-    guess_error: Table
-    observed: Table
-    null: Table
-
-
-def gain(
-    truth: Float[np.ndarray, " points"],
-    guess: Float[np.ndarray, " points"],
-    answer: Table,
-    *,
-    folds: int = 5,
-    block: int = 5,
-    permutations: int = 20,
-    seed: int,
-) -> Gain:
-    """What the answer adds to the guess in predicting the truth.
-
-    Args:
-        truth: true scores.
-        guess: one guess a pair, the same in every set.
-        answer: the model's answers.
-        folds: of the cross-fitting, as :func:`fold_of` takes them.
-        block: how many neighbours in guess swap answers under the null.
-        permutations: averaged for the null.
-        seed: of the folds; ``(seed, 1)`` of the permutations.
-    """
-    fold, rng = fold_of(len(truth), folds, seed=seed), np.random.default_rng((seed, 1))
-    repeated = np.broadcast_to(guess, answer.shape)
-    alone = held_out_errors(truth, [repeated], fold)
-    permuted = [permuted_among_similar(answer, guess, block=block, rng=rng) for _ in range(permutations)]
-    null = np.mean([held_out_errors(truth, [repeated, table], fold) for table in permuted], axis=0)
-    return Gain(alone, alone - held_out_errors(truth, [repeated, answer], fold), alone - null)

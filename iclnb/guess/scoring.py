@@ -1,14 +1,15 @@
-"""A language model scores test pairs under a condition; how its scores respond to moved guesses."""
+"""The scores that a language model gives test pairs under a condition, and how they respond to moved guesses."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.special import softmax
 
 from iclnb.guess.material import Condition, PairRows
-from iclnb.guess.pair_prompts import Pairs, Style, write_pairs, written_format
-from iclnb.guess.score_answers import DIGITS, ScoreAnswers, digit_values, read_off
+from iclnb.guess.pair_prompts import DIGITS, Pairs, Style, write_pairs, written_format
 from iclnb.llm.data import tasks
 from iclnb.llm.demonstrations import Prompts
 from iclnb.llm.prompts import Wording
@@ -16,6 +17,53 @@ from iclnb.llm.reader import Reader
 
 FORMAT = tasks.get("stsb").format
 """How a pair is written without a guess."""
+
+
+class ScoreAnswers(NamedTuple):
+    """The scores that a model answered a table of prompts with.
+
+    Attributes:
+        expected: Σ_d p(d) value(d), with p the probabilities of the six digits among themselves.
+        greedy: the value of the most probable digit.
+        mass: the probability that the next token is one of the six digits at all.
+    """
+
+    expected: Float[np.ndarray, "*shape"]
+    greedy: Float[np.ndarray, "*shape"]
+    mass: Float[np.ndarray, "*shape"]
+
+
+def read_off(
+    log_probabilities: Float[np.ndarray, "*shape digits"], values: Float[np.ndarray, " digits"]
+) -> ScoreAnswers:
+    """Scores from the log-probabilities of the digits 0 to 5 as the next token.
+
+    Args:
+        log_probabilities: over the whole vocabulary, of the six digits.
+        values: the score that each digit stands for, see :func:`digit_values`.
+    """
+    among_themselves = softmax(log_probabilities, axis=-1)
+    return ScoreAnswers(
+        expected=among_themselves @ values,
+        greedy=values[log_probabilities.argmax(-1)],
+        mass=np.exp(log_probabilities).sum(-1),
+    )
+
+
+def digit_values(train_scores: Float[np.ndarray, " train"], decimals: int) -> Float[np.ndarray, " digits"]:
+    """The score that a first digit stands for.
+
+    With whole answers in the demonstrations a digit is its own value. With decimals the first digit fixes
+    the score only to within one (3 begins 3.0 and 3.9 alike), and stands for the mean of the train scores
+    that, written so, begin with it (for its own value plus a half, but 5 for 5, where there are none).
+    """
+    if decimals == 0:
+        return np.arange(6.0)
+    first = np.array([int(f"{score:.{decimals}f}"[0]) for score in train_scores])
+    default = [digit + 0.5 if digit < 5 else 5.0 for digit in range(6)]
+    return np.array([
+        train_scores[first == d].mean() if (first == d).any() else default[d] for d in range(6)
+    ])  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -63,23 +111,18 @@ class Scorer:
         return read_off(self.reader.answers(prompts, Wording(format, DIGITS)), self.values)
 
 
-RESPONSES = {
-    "query guess": ("query_guess",),
-    "shown guesses": ("shown_guess",),
-    "all guesses": ("query_guess", "shown_guess"),
-    "shown scores": ("scores",),
-}
-"""What :func:`responses` moves, as arguments of :meth:`iclnb.guess.material.Condition.moved`."""
+_PARTS = (("query_guess",), ("shown_guess",), ("query_guess", "shown_guess"), ("scores",))
+"""For each of :data:`iclnb.guess.findings.MOVED` the arguments of :meth:`Condition.moved`."""
 
 
 def responses(
     scorer: Scorer, condition: Condition, points: Int[np.ndarray, " points"], delta: float
-) -> dict[str, Float[np.ndarray, "sets points"]]:
+) -> Float[np.ndarray, "moved sets points"]:
     """How the expected answer moves with what the prompt says: central differences, per point of the scale.
 
-    A model that copies the guess answers by 1, 0, 1, 0 in the order of :data:`RESPONSES`; one that ignores
-    guesses by 0 to the first three; gradient descent from the guess by 1, -κ, 1 - κ, κ with κ the kernel
-    weight of the demonstrations (:func:`iclnb.guess.descent.kernel_mean` of residuals of 1).
+    A model that copies the guess answers by 1, 0, 1, 0 in the order of :data:`iclnb.guess.findings.MOVED`; one
+    that ignores guesses by 0 to the first three; gradient descent from the guess by 1, -κ, 1 - κ, κ
+    (:func:`iclnb.guess.descent.kernel_weights`).
 
     Args:
         scorer: of the pairs.
@@ -88,11 +131,11 @@ def responses(
         points: numbers of test pairs.
         delta: how far to move, in points of the scale, up and down.
     """
-    found = {}
-    for name, parts in RESPONSES.items():
+    found = []
+    for parts in _PARTS:
         up, down = (
             scorer.answers(condition.moved(**dict.fromkeys(parts, step)), points).expected
             for step in (delta, -delta)
         )
-        found[name] = (up - down) / (2 * delta)
-    return found
+        found.append((up - down) / (2 * delta))
+    return np.stack(found)

@@ -8,65 +8,30 @@ demonstrations. They differ in the inputs:
 - domain-context calibration (Fei et al., ACL 2023): random words of the task's texts, as many as a text has.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from iclnb.llm.data.tasks import Task
-from iclnb.llm.demonstrations import Demonstrations, Row, Seed, write
-from iclnb.steering.measures import Choices, choices
-from iclnb.steering.study import Study
-
-RAW, CONTEXTUAL, BATCH, DOMAIN = "none", "contextual", "batch", "domain-context"
-METHODS = (CONTEXTUAL, BATCH, DOMAIN)
-"""Methods of calibration, in the order of their papers' names above."""
+from iclnb.llm.demonstrations import Demonstrations, Row, Seed
+from iclnb.steering.findings import BATCH, CONTEXTUAL, DOMAIN, METHODS
+from iclnb.steering.study import Condition, Study, Texts
 
 CONTENT_FREE = ("N/A", "[MASK]", "")
 """Inputs without content (Zhao et al. 2021, section 5)."""
 
 
-@dataclass(frozen=True)
-class Ordered:
-    """The answers behind demonstration sets, each in several orders, and the priors of every prompt.
-
-    Attributes:
-        labels: of the demonstrations. (sets, orders, k)
-        raw: the model's choices. (sets, orders, points)
-        priors: by method, the mean probabilities of the label words. (sets, orders, words)
-    """
-
-    labels: Int[np.ndarray, "sets orders k"]
-    raw: Choices
-    priors: Mapping[str, Float[np.ndarray, "sets orders words"]]
-
-    def calibrated(self, method: str, *, elsewhere: bool = False) -> Choices:
-        """The choices under a method, or as they are (``"none"``).
-
-        Args:
-            method: one of :data:`METHODS`, or ``"none"``.
-            elsewhere: whether each set's answers are divided by the priors of the next set: the null, which
-                corrects what all prompts prefer but not what this one does.
-        """
-        if method == RAW:
-            return self.raw
-        prior = self.priors[method]
-        prior = np.roll(prior, -1, axis=0) if elsewhere else prior
-        divided = calibrate(self.raw.probabilities, prior[..., None, :])
-        return Choices(divided, self.raw.outside, self.raw.truths)
-
-
 def calibrate(
-    probabilities: Float[np.ndarray, "*prompts words"], prior: Float[np.ndarray, "*#prompts words"]
+    answers: Float[np.ndarray, "*prompts words"], prior: Float[np.ndarray, "*#prompts words"]
 ) -> Float[np.ndarray, "*prompts words"]:
-    """Probabilities of the label words divided by their prior, renormalised.
+    """Log-probabilities less the logarithm of their prior, up to a constant of each prompt.
 
     The largest is that of W p with W = diag(prior)⁻¹ (Zhao et al. 2021, section 5; Fei et al. 2023, section
     3) and of log p - log prior (Zhou et al. 2024, section 3).
     """
-    divided = probabilities / prior
-    return divided / divided.sum(-1, keepdims=True)
+    return answers - np.log(prior)
 
 
 def domain_rows(task: Task, rows: Sequence[Row], count: int, *, seed: Seed) -> list[Row]:
@@ -87,8 +52,10 @@ def domain_rows(task: Task, rows: Sequence[Row], count: int, *, seed: Seed) -> l
     return made
 
 
-def measure(study: Study, shown: Demonstrations, domain: Sequence[Row]) -> Ordered:
-    """The model's choices behind each set in each order, and the priors of the three methods.
+def measure(
+    study: Study, shown: Demonstrations, domain: Sequence[Row]
+) -> tuple[Float[np.ndarray, "sets orders points words"], Float[np.ndarray, "methods sets orders words"]]:
+    """The model's answers behind each set in each order, and the prior of every prompt by :data:`METHODS`.
 
     Args:
         study: the model and the test points.
@@ -97,19 +64,18 @@ def measure(study: Study, shown: Demonstrations, domain: Sequence[Row]) -> Order
     """
     neutral = [dict.fromkeys(study.task.inputs, text) for text in CONTENT_FREE]
     asked = [*study.queries.rows, *neutral, *domain]
-    prompts = write(
-        study.reader.tokenizer, study.wording, study.pool.rows, shown.for_every(len(asked)), asked
-    )
-    logs = study.reader.answers(prompts, study.wording)
-    truth = np.zeros(logs.shape[:-1], dtype=int)
-    truth[..., : study.points] = study.truth
-    every = choices(logs, truth)
+    texts = Texts(asked, np.zeros((len(asked), 0)))
+    found = study.answers(Condition(shown.for_every(len(asked)), queries=texts))
     points, free = study.points, study.points + len(neutral)
-    of = every.probabilities
-    priors = {
-        CONTEXTUAL: of[:, :, points:free].mean(2),
-        BATCH: of[:, :, :points].mean(2),
-        DOMAIN: of[:, :, free:].mean(2),
+    parts = {
+        CONTEXTUAL: found[..., points:free, :],
+        BATCH: found[..., :points, :],
+        DOMAIN: found[..., free:, :],
     }
-    raw = Choices(of[:, :, :points], every.outside[..., :points], every.truths[..., :points])
-    return Ordered(shown.labels, raw, priors)
+    return found[..., :points, :], np.stack([np.exp(parts[method]).mean(-2) for method in METHODS])
+
+
+def first(study: Study, points: int) -> Study:
+    """The study with its first test points alone."""
+    queries = Texts(*(part[:points] for part in study.queries))
+    return replace(study, queries=queries, truth=study.truth[:points])

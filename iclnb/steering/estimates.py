@@ -1,163 +1,230 @@
-"""The evidence of chapter 04: differences between conditions, for the model and for kernel regression."""
+"""The evidence of chapter 04: one condition less its control, for the model and for kernel regression."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
+from scipy import special
 
 from iclnb import stats
-from iclnb.claims import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Claim, Evidence
-from iclnb.display import cell, escape, number
-from iclnb.kernel_regression import narrowing
+from iclnb.claims import Evidence, NothingToMeasure
+from iclnb.findings import Findings
+from iclnb.kernel_regression import gaussian_weights, kernel_regression
 from iclnb.stats import Estimate
-from iclnb.steering.head_widths import Widths, permuted
-from iclnb.steering.measures import Choices, flips
-from iclnb.steering.study import Measured
+from iclnb.stats.ranges import Range
+from iclnb.steering.findings import (
+    CONDITIONS,
+    FARTHEST,
+    FLIPPED,
+    LIKE_FARTHEST,
+    LIKE_NEAREST,
+    NEAREST,
+    ONE_LINE,
+    RANDOM,
+    TEMPLATE,
+    UNRELATED,
+    Steering,
+)  # fmt: skip
 
-KERNEL = "kernel regression, same demonstrations"
+KERNEL = "kernel regression on the same demonstrations"
+NO_ORDER = "any kernel regression: a sum has no order"
+RETRIEVED = (RANDOM, NEAREST, LIKE_NEAREST, FARTHEST, LIKE_FARTHEST)
+"""Conditions that differ in the rows alone."""
 
-
-def over(values: Float[np.ndarray, "*sets points"], *, seed: int) -> Estimate:
-    """Mean over test points with fresh demonstrations, or over demonstration sets x test points."""
-    design = "units" if values.ndim == 1 else "sets x points"
-    return stats.interval(values, design=design, seed=seed)
-
-
-def right_word(found: Measured, *, seed: int) -> Evidence:
-    """Probability of the right label word."""
-    return Evidence(over(found.model.of_truth, seed=seed), float(found.kernel.of_truth.mean()), KERNEL)
-
-
-def difference(one: Measured, other: Measured, *, seed: int) -> Evidence:
-    """Probability of the right label word under one condition less that under another, prompt by prompt."""
-    model, kernel = (a.of_truth - b.of_truth for a, b in zip(one, other, strict=True))
-    return Evidence(over(model, seed=seed), float(kernel.mean()), KERNEL)
-
-
-def changed_answers(others: Iterable[Measured], plain: Measured, *, seed: int) -> Evidence:
-    """The share of answers that change between a condition and some others."""
-    others = list(others)
-    model, kernel = (
-        np.mean([each[side].chosen != plain[side].chosen for each in others], axis=0) for side in (0, 1)
-    )
-    return Evidence(over(model, seed=seed), float(kernel.mean()), KERNEL)
+Answers = Float[np.ndarray, "*prompts word"]
+"""Log-probabilities of the label words, among the label words."""
 
 
-def changed_by_redrawing(found: Choices) -> float:
-    """The share of answers that change between two demonstration sets. (sets, points)"""
-    return float(flips(found.chosen.T).mean())
+def answers(one: Findings, condition: str) -> Answers:
+    """The model's, under a condition of chapter or appendix. (points, words)"""
+    return one.answers[one.coordinates["condition"].index(condition)].astype(float)
 
 
-def less_zero_shot(found: Measured, zero_shot: Choices, measure: str, *, seed: int) -> Evidence:
-    """A measure of the model's choices (``of_truth``, ``outside``) less that without demonstrations."""
-    gain = getattr(found.model, measure) - getattr(zero_shot, measure)
-    return Evidence(over(gain, seed=seed), 0.0, "no demonstrations")
-
-
-def narrowing_of_heads(widths: Widths, strategy: str, *, seed: int) -> Evidence:
-    """Weighted less plain mean distance of the demonstrations, mean of the heads chosen.
+def kernel(one: Steering, condition: str, bandwidth: float | None = None) -> Answers:
+    """Those of kernel regression on the same demonstrations; minus infinity for a class that none shows.
 
     Args:
-        widths: of the test points that did not choose the heads.
-        strategy: of retrieval.
-        seed: of the interval, and of the null.
+        one: distances and labels.
+        condition: whose demonstrations.
+        bandwidth: in place of that which was chosen on held-out rows.
     """
-    weights, distance = widths.weights[strategy], widths.distance[strategy]
-    null = narrowing(permuted(weights, seed=seed), distance).mean()
-    estimate = over(narrowing(weights, distance).mean(1), seed=seed)
-    return Evidence(estimate, float(null), "weights permuted inside prompts")
+    at = CONDITIONS.index(condition)
+    weights = gaussian_weights(one.distance[at].astype(float), bandwidth or one.bandwidth)
+    with np.errstate(divide="ignore"):
+        return np.log(kernel_regression(weights, one.labels[at], one.answers.shape[-1]))
 
 
-def accuracy_difference(one: Measured, other: Measured, *, seed: int) -> Evidence:
-    """Accuracy under one condition less that under another."""
-    model, kernel = (a.correct - b.correct for a, b in zip(one, other, strict=True))
-    return Evidence(over(model, seed=seed), float(kernel.mean()), KERNEL)
+def of_class(given: Answers, label: Int[np.ndarray, " *prompts"]) -> Float[np.ndarray, " *prompts"]:
+    """The probability of one class's word in each prompt."""
+    return np.exp(np.take_along_axis(given, np.broadcast_to(label, given.shape[:-1])[..., None], -1)[..., 0])
 
 
-def is_at_chance(*found: Choices, seed: int) -> bool:
-    """Whether under none of these conditions accuracy is shown to be above that of the commonest label."""
-    lows = [float(over(each.correct, seed=seed).low) for each in found]
-    truths = found[0].truths.ravel()
-    return max(lows) <= np.bincount(truths).max() / truths.size
+def right(one: Findings, condition: str) -> Float[np.ndarray, " point"]:
+    """The probability of the right word."""
+    return of_class(answers(one, condition), one.truth)
 
 
-def agreement(found: Measured, *, seed: int) -> Evidence:
-    """How often kernel regression gives the model's answer, beyond what the right answers explain.
+def correct(one: Findings, condition: str) -> Bool[np.ndarray, " point"]:
+    """Where the most probable word is the right one."""
+    return answers(one, condition).argmax(-1) == one.truth
 
-    Beyond the agreement with the kernel's answers to all other test points that have the same right label:
-    0 if what model and kernel share is no more than that both tend to be right.
+
+def mean(values: np.ndarray, range: Range | None, *, seed: int) -> Estimate:
+    """The mean over test points, each with demonstrations of its own."""
+    return stats.interval(values.astype(float), range=range, seed=seed)
+
+
+def probability(one: Findings, condition: str, *, seed: int) -> Estimate:
+    """Mean probability of the right word."""
+    return mean(right(one, condition), "rate", seed=seed)
+
+
+def accuracy(one: Findings, condition: str, *, seed: int) -> Estimate:
+    """The share of right answers."""
+    return mean(correct(one, condition), "rate", seed=seed)
+
+
+def kernel_right(one: Steering, condition: str) -> float:
+    """:func:`probability` of kernel regression."""
+    return float(of_class(kernel(one, condition), one.truth).mean())
+
+
+def mean_zero_shot(one: Steering) -> float:
+    """:func:`probability` of the model without demonstrations."""
+    return float(of_class(one.zero_shot.astype(float), one.truth).mean())
+
+
+def difference(one: Steering, condition: str, other: str, *, seed: int) -> Evidence:
+    """Probability of the right word under one condition less that under another, point by point."""
+    found = mean(right(one, condition) - right(one, other), "difference", seed=seed)
+    return Evidence(found, kernel_right(one, condition) - kernel_right(one, other), KERNEL)
+
+
+def follows_flipped(one: Steering, *, seed: int) -> Evidence:
+    """With every label moved on to the next class: probability of the word shown for the query's class, less
+    that of its right word.
+
+    Kernel regression gives the first what it gave the right word under right labels. A model that answers by
+    what it knows of the task, whatever the labels, is below 0.
     """
-    model, kernel, truth = found.model.chosen, found.kernel.chosen, found.model.truths
-    same = (model[:, None] == kernel[None, :]).astype(float)
-    others = (truth[:, None] == truth[None, :]) & ~np.eye(len(truth), dtype=bool)
-    expected = (same * others).sum(1) / others.sum(1)
-    beyond = np.diag(same) - expected
-    return Evidence(over(beyond, seed=seed), 0.0, "kernel regression for other queries of the same label")
-
-
-def summary(**measured: Mapping[Any, Measured]) -> dict[str, dict[str, dict[str, float]]]:
-    """Means under every condition, for the record of a run."""
-    return {
-        name: {
-            " ".join(map(str, key)) if isinstance(key, tuple) else key: {
-                "right": each.model.of_truth.mean(),
-                "accuracy": each.model.correct.mean(),
-                "outside": each.model.outside.mean(),
-                "kernel_right": each.kernel.of_truth.mean(),
-                "kernel_accuracy": each.kernel.correct.mean(),
-            }
-            for key, each in found.items()
-        }
-        for name, found in measured.items()
-    }
-
-
-QUESTIONS = {
-    "nearest-demonstrations-help": ("Do the nearest demonstrations help?", "right word, nearest - random"),
-    "nearest-help-balanced": (
-        "And with balanced labels?", "right word, nearest - random"
-    ),
-    "farthest-demonstrations-hurt": ("Do the farthest ones hurt?", "right word, farthest - random"),
-    "kernel-gives-the-models-answer": (
-        "Does the retriever's own kernel say more about the answer than the right label does?",
-        "agreement beyond that with other queries of the same label"
-    ),
-    "label-words-steer": ("Do swapped label words mislead?", "right word, swapped - own words"),
-    "arbitrary-words-are-learned": ("Can arbitrary label words be learned?", "right word, arbitrary words"),
-    "flipped-labels-are-followed": ("Are flipped labels followed?", "right word, all labels flipped"),
-    "random-labels-do-little-harm": ("Do random labels do little harm?", "right word, random - right labels"),
-    "order-matters": ("Does the order matter?", "pairs of orders answered differently"),
-    "last-label-pulls-most": ("Does the last label pull most?", "its pull - that of the others, in nats"),
-    "batch-steadies": ("Does batch calibration fix it?", "pairs answered differently, after - before"),
-    "ood-typos-hurt": ("Do typos in the query hurt?", "accuracy, typos - none"),
-    "ood-rare-words-hurt": ("Do rare words?", "accuracy, rare words - none"),
-    "ood-complex-hurt": ("Do complex sentences?", "accuracy, complex - none"),
-}  # fmt: skip
-"""Claims that the answer is made of, each as a question, and what is measured."""
-
-_YES = {SUPPORTED: "Yes", NOT_SUPPORTED: "No", INCONCLUSIVE: "Undecided"}
-
-
-def answer(claims: Iterable[Claim], model: str, at_chance: bool) -> str:
-    """The chapter's answer in Markdown, a line for each question, worded by the verdicts."""
-    found = {claim.id: claim for claim in claims}
-    chance = "not shown to be above chance, so that there is little to steer" if at_chance else "above chance"
-    lines = [f"In this task {escape(model)} is {chance}. *Right word*: its probability among the words.", ""]
-    for name, (question, measured) in QUESTIONS.items():
-        claim = found[name]
-        control = f"{claim.control_is.split(',')[0]}: {number(claim.control)}"
-        model = f"{measured.capitalize()}: {cell(claim.estimate)}"
-        lines.append(f"- **{question}** {_YES[claim.verdict]}. {model}; {control}.")
-    return "\n".join([*lines, "", agreement_with_control(found.values())])
-
-
-def agreement_with_control(claims: Iterable[Claim]) -> str:
-    """A sentence: which of the claims that hold would hold of the control, too."""
-    held = [claim for claim in claims if claim.verdict == SUPPORTED]
-    alike = [c.id for c in held if c.criterion.verdict((c.control, c.control)) == SUPPORTED]
-    names = f": {', '.join(alike)}" if alike else ""
-    return (
-        f"Of {len(held)} claims that hold, the control alone meets the criterion of {len(alike)}{names}. "
-        "A claim speaks for the kernel view only where kernel regression would meet its criterion, too."
+    shown = (one.truth + 1) % one.answers.shape[-1]
+    model, by_kernel = (
+        of_class(given, shown) - of_class(given, one.truth)
+        for given in (answers(one, FLIPPED), kernel(one, FLIPPED))
     )
+    return Evidence(mean(model, "difference", seed=seed), float(by_kernel.mean()), KERNEL)
+
+
+def kept_without_labels(one: Steering, *, seed: int) -> Evidence:
+    """What the right word keeps above chance under random labels, less half of what it has under right ones.
+
+    Under random labels any kernel regression is at chance on average: it keeps nothing.
+    """
+    chance, model = 1 / one.answers.shape[-1], []
+    for given in (answers, kernel):
+        kept, whole = (of_class(given(one, name), one.truth) - chance for name in (UNRELATED, RANDOM))
+        model.append(kept - whole / 2)
+    return Evidence(mean(model[0], "difference", seed=seed), float(model[1].mean()), KERNEL)
+
+
+def changed_by_format(one: Steering, *, seed: int) -> Evidence:
+    """The share of answers that another template or separator changes."""
+    plain = answers(one, RANDOM).argmax(-1)
+    known = [given for name in (TEMPLATE, ONE_LINE) if not np.isnan(given := answers(one, name)).any()]
+    if not known:
+        raise NothingToMeasure("a task with a second template, or with demonstrations over several lines")
+    changed = np.mean([given.argmax(-1) != plain for given in known], axis=0)
+    return Evidence(mean(changed, "rate", seed=seed), 0.0, "kernel regression, which sees the texts alone")
+
+
+def flips(chosen: Int[np.ndarray, "*prompts orders"]) -> Float[np.ndarray, " *prompts"]:
+    """How often two different orders get different answers, over all pairs of orders.
+
+    So that the expectation is the same for any number of orders drawn at random: 0 where all give the same
+    answer, about a half where each gives either of two at random.
+    """
+    count = chosen.shape[-1]
+    of = np.stack([(chosen == word).sum(-1) for word in np.unique(chosen)], axis=-1)
+    return 1 - (of * (of - 1)).sum(-1) / (count * (count - 1))
+
+
+def order_matters(one: Steering, *, seed: int) -> Evidence:
+    """How often two orders of the same demonstrations get different answers."""
+    return Evidence(mean(flips(one.ordered.argmax(-1)), "rate", seed=seed), 0.0, NO_ORDER)
+
+
+def pulls(
+    given: Float[np.ndarray, "point order word"], labels: Int[np.ndarray, "point order demonstration"]
+) -> Float[np.ndarray, "point demonstration"]:
+    """What the label at each place does to the answer: mean log-odds of a class (against the others) over the
+    orders that have it there, less the mean over those that have another one, averaged over classes.
+
+    Zero everywhere for what has no order. Not a number where a place shows one label in all orders.
+    """
+    found = []
+    with np.errstate(invalid="ignore", divide="ignore"):
+        for word in range(given.shape[-1]):
+            odds = given[..., word] - special.logsumexp(np.delete(given, word, -1), axis=-1)
+            here = (labels == word).astype(float)
+            high, low = (np.einsum("po,pok->pk", odds, side) / side.sum(1) for side in (here, 1 - here))
+            found.append(high - low)
+    known = ~np.isnan(found)
+    with np.errstate(invalid="ignore"):
+        return np.where(known, found, 0).sum(0) / known.sum(0)
+
+
+def last_label_pulls(one: Steering, *, seed: int) -> Evidence:
+    """The pull of the last label less the mean pull of the labels before it, in nats."""
+    by_place = pulls(one.ordered.astype(float), one.ordered_labels)
+    earlier = np.ma.masked_invalid(by_place[:, :-1]).mean(1).filled(np.nan)
+    return Evidence(mean(by_place[:, -1] - earlier, None, seed=seed), 0.0, NO_ORDER)
+
+
+def accuracy_difference(one: Steering, condition: str, other: str, *, seed: int) -> Evidence:
+    """Accuracy under one condition less that under another."""
+    model = correct(one, condition).astype(float) - correct(one, other)
+    sides = ((kernel(one, name).argmax(-1) == one.truth).mean() for name in (condition, other))
+    return Evidence(mean(model, "difference", seed=seed), float(np.subtract(*sides)), KERNEL)
+
+
+def beyond_counts(
+    given: Float[np.ndarray, "point condition word"],
+    votes: Float[np.ndarray, "point condition word"],
+    counts: Float[np.ndarray, "point condition word"],
+    truth: Float[np.ndarray, "point condition word"],
+) -> float:
+    """Partial correlation of the model's answers with the kernel's, the counts of labels and the truth taken out.
+
+    Answers, votes and counts have one number for each class; so has the truth, 1 for the right class. Within
+    every condition both are regressed on the classes, the counts and the truth, and what is left is
+    correlated; the mean over conditions.
+    """
+    found = []
+    for at in range(given.shape[1]):
+        design = [np.tile(row, len(given)) for row in np.eye(given.shape[-1])]
+        design = np.stack([*design, counts[:, at].ravel(), truth[:, at].ravel()], axis=1)
+        both = np.stack([given[:, at].ravel(), votes[:, at].ravel()], axis=1)
+        left = both - design @ np.linalg.lstsq(design, both, rcond=None)[0]
+        found.append(np.corrcoef(left.T)[0, 1])
+    return float(np.mean(found))
+
+
+def tells_the_answer(
+    one: Steering, conditions: Sequence[str] = RETRIEVED, *, bandwidth: float | None = None, seed: int
+) -> Evidence:
+    """:func:`beyond_counts` of the model's answers and kernel regression's, over prompts of some conditions."""
+    words = one.answers.shape[-1]
+    given = np.stack([answers(one, name) for name in conditions], axis=1)
+    votes = np.exp(np.stack([kernel(one, name, bandwidth) for name in conditions], axis=1))
+    labels = np.stack([one.labels[CONDITIONS.index(name)] for name in conditions], axis=1)
+    counts = np.eye(words)[labels].mean(-2)
+    truth = np.broadcast_to(np.eye(words)[one.truth][:, None], votes.shape)
+    tables = given - given.mean(-1, keepdims=True), votes, counts, truth
+    found = stats.interval(*tables, statistic=beyond_counts, range="correlation", seed=seed)
+    return Evidence(found, 0.0, "counting the labels, and knowing the right answer")
+
+
+def at_chance(one: Steering, *, seed: int) -> bool:
+    """Whether accuracy with random demonstrations is not shown to be above that of the commonest label."""
+    commonest = np.bincount(one.truth).max() / len(one.truth)
+    return float(accuracy(one, RANDOM, seed=seed).low) <= commonest

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -17,10 +18,13 @@ from iclnb.steering.study import Study, Texts, distances
 BANDWIDTHS = np.geomspace(0.05, 3, 15)
 """Candidates; embeddings of unit length are at most 2 apart."""
 
+CLASSES = range(2, 11)
+"""How many classes a task may have here."""
+
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of a task with two classes, disjoint.
+    """Rows of a task, disjoint.
 
     Attributes:
         task_rows: the pool, and test points balanced between the classes.
@@ -31,28 +35,66 @@ class Rows:
     held_out: Sequence[Row]
 
 
-def draw_rows(name: str, points: int, pool: int, held_out: int, *, seed: Seed, source: str = "auto") -> Rows:
-    """The rows of a study: as many test points of one class as of the other.
+def draw_rows(run: SimpleNamespace) -> Rows:
+    """The rows that a run's settings ask for, as many test points of one class as of another.
 
     Args:
-        name: a task with two classes.
-        points: test points.
-        pool: at most so many rows to choose demonstrations from.
-        held_out: at most so many further rows, for the bandwidth.
-        seed: of all three.
-        source: as in :func:`iclnb.llm.data.tasks.load`.
+        run: with ``task``, ``source``, ``points``, ``pool``, ``held_out``, ``k``, ``most`` and ``data_seed``.
 
     Raises:
-        IclnbError: if the task has not two classes, or too few rows of one.
+        IclnbError: if the design cannot be had: fewer than two demonstrations or test points, a task without
+            2 to 10 classes, too few rows for the strategies of retrieval.
     """
-    found = len(tasks.get(name).classes)
-    if found != 2:
-        raise IclnbError(f"this chapter needs a task with two classes; {name} has {found}: choose another")
-    drawn = task_rows(name, 4 * points, seed=seed, source=source, at_most=True)
-    balanced = [drawn.queries[i] for i in alternating(drawn.truth.tolist(), points)]
-    order = np.random.default_rng(seed).permutation(len(drawn.pool))
+    task = tasks.get(run.task)
+    _check_design(run, task)
+    most = max(4, 2 * len(task.classes)) * run.points
+    drawn = task_rows(run.task, most, seed=run.data_seed, source=run.source, at_most=True)
+    if missing := set(range(len(task.classes))) - set(drawn.truth.tolist()):
+        names = ", ".join(task.classes[label] for label in sorted(missing))
+        raise IclnbError(f"{run.task} has no test row of {names}; this chapter needs some of every class")
+    balanced = [drawn.queries[i] for i in alternating(drawn.truth.tolist(), run.points)]
+    order = np.random.default_rng(run.data_seed).permutation(len(drawn.pool))
     mixed = [drawn.pool[i] for i in order]
-    return Rows(replace(drawn, pool=mixed[:pool], queries=balanced), mixed[pool : pool + held_out])
+    rows = Rows(replace(drawn, pool=mixed[: run.pool], queries=balanced), mixed[run.pool :][: run.held_out])
+    _check_pool(run, rows)
+    return rows
+
+
+LEAST = {
+    "k": (2, "this chapter chooses and orders demonstrations"),
+    "points": (2, "one test point carries no interval"),
+    "most": (1, "a row must be allowed to stand in a prompt"),
+    "orders": (2, "one order cannot show what the order does"),
+    "sets": (2, "one demonstration set carries no interval"),
+    "shared_points": (2, "one test point carries no interval"),
+}
+"""The least that a setting may be, where a run has it, and why."""
+
+
+def _check_design(run: SimpleNamespace, task: Task) -> None:
+    for name, (least, why) in LEAST.items():
+        if (found := getattr(run, name, least)) < least:
+            raise IclnbError(f"{name} = {found}: {why}; take {least} or more")
+    if len(task.classes) not in CLASSES:
+        raise IclnbError(f"{task.name} has {len(task.classes)} classes; this chapter needs 2 to 10")
+
+
+def _check_pool(run: SimpleNamespace, rows: Rows) -> None:
+    pool, classes = rows.task_rows.labels, rows.task_rows.task.classes
+    counts = np.bincount(pool, minlength=len(classes))
+    if counts.min() < run.k:
+        scarce = classes[int(counts.argmin())]
+        raise IclnbError(
+            f"the pool has {counts.min()} rows of {scarce}, and a prompt may show k = {run.k} of one class; "
+            "raise `pool` or lower `k`"
+        )
+    if run.points * run.k > run.most * len(pool):
+        raise IclnbError(
+            f"k = {run.k} demonstrations for each of {run.points} test points, no row in more than {run.most} "
+            f"prompts, take {-(-run.points * run.k // run.most)} rows; the pool has {len(pool)}: raise `pool`"
+        )
+    if not rows.held_out:
+        raise IclnbError("the pool takes all rows, none is left for the kernel's bandwidth; lower `pool`")
 
 
 def prepare(reader: Reader, rows: Rows, k: int, *, seed: Seed) -> Study:
@@ -69,12 +111,10 @@ def prepare(reader: Reader, rows: Rows, k: int, *, seed: Seed) -> Study:
     """
     drawn, task = rows.task_rows, rows.task_rows.task
     pool, queries = texts(task, drawn.pool), texts(task, drawn.queries)
-    if not rows.held_out:
-        raise IclnbError("the pool takes all rows, none is left for the kernel's bandwidth; lower `pool`")
     shown = draw(drawn.labels, k, len(rows.held_out), seed=seed)
-    truth = np.array([task.label(row) for row in rows.held_out])
+    truth = np.array([task.label(row) for row in rows.held_out], dtype=int)
     distance = distances(pool.vectors, texts(task, rows.held_out).vectors, shown)
-    bandwidth = choose_bandwidth(distance, shown.labels, truth, BANDWIDTHS, 2)
+    bandwidth = choose_bandwidth(distance, shown.labels, truth, BANDWIDTHS, len(task.classes))
     return Study(reader, task, pool, drawn.labels, queries, drawn.truth, bandwidth)
 
 
@@ -86,27 +126,3 @@ def texts(task: Task, rows: Sequence[Row]) -> Texts:
 def joined(task: Task, rows: Sequence[Row]) -> list[str]:
     """The text columns of rows, joined."""
     return [" ".join(row[name] for name in task.inputs) for row in rows]
-
-
-def numbers(text: str, kind: type = float) -> tuple:
-    """The numbers of a setting such as "1,4".
-
-    Raises:
-        IclnbError: if one is none.
-    """
-    try:
-        return tuple(kind(part) for part in text.split(","))
-    except ValueError:
-        raise IclnbError(f"{text!r} is no list of numbers; write them like 1,4") from None
-
-
-def parts(text: str) -> tuple[float, ...]:
-    """The shares of a setting such as "0.5,1", in order; the whole, 1, is always among them.
-
-    Raises:
-        IclnbError: if one is not between 0 and 1.
-    """
-    found = numbers(text)
-    if not all(0 < part <= 1 for part in found):
-        raise IclnbError(f"{text!r}: expected shares above 0, up to 1")
-    return tuple(sorted({*found, 1.0}))

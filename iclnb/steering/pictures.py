@@ -1,193 +1,241 @@
-"""Pictures of chapter 04: the model with intervals, kernel regression in grey on the same axes."""
+"""Pictures of chapter 04 and its appendix: every model with intervals, kernel regression as grey crosses."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
-import numpy as np
 
 from iclnb import figures
-from iclnb.claims import Evidence
-from iclnb.display import number
-from iclnb.figures import Picture
-from iclnb.steering import estimates_order
-from iclnb.steering.calibration import METHODS, RAW, Ordered
-from iclnb.steering.conditions import NOISE
-from iclnb.steering.drawing import CROSS, REFERENCE, curve, curves, legend, means, rows, spread
-from iclnb.steering.estimates import is_at_chance, over
-from iclnb.steering.measures import Choices
-from iclnb.steering.perturb import KINDS, TABLE_1
-from iclnb.steering.retrieval import Retrieved
-from iclnb.steering.study import Measured
+from iclnb.claims import Evidence, NothingToMeasure
+from iclnb.figures import Picture, rows
+from iclnb.figures.rows import Mark, Rows
+from iclnb.stats import Estimate
+from iclnb.steering import estimates, estimates_details
+from iclnb.steering.estimates import accuracy, probability
+from iclnb.steering.findings import (
+    ARBITRARY,
+    ARBITRARY_FLIPPED,
+    COMPLEX,
+    FARTHEST,
+    FLIPPED,
+    LIKE_FARTHEST,
+    LIKE_NEAREST,
+    MARKS,
+    MEASURES,
+    METHODS,
+    NEAREST,
+    PERTURBED,
+    RANDOM,
+    RARE,
+    TYPOS,
+    UNRELATED,
+    Details,
+    Steering,
+)  # fmt: skip
 
-SHARED = "Intervals: 95 % over demonstration sets and test points."
+TABLE_1 = {RANDOM: 0.805, COMPLEX: 0.788, RARE: 0.677, TYPOS: 0.534}
+"""Accuracy of GPT-J 6B on SST-2 as the texts are, and under each kind of perturbation (paper A, table 1)."""
+
+RIGHT = "probability of the right word"
+KERNEL = "kernel regression"
+UNITS = "Intervals: 95 % over test points."
+
+Estimator = Callable[[Steering], Evidence]
 
 
 @figures.picture
-def effects(contrasts: Mapping[str, Evidence]) -> Picture:
-    """What each condition does to the probability of the right word: model and kernel regression."""
-    figure, axes = plt.subplots(figsize=(7.0, 1.2 + 0.3 * len(contrasts)))
-    rows(axes, {name: each.estimate for name, each in contrasts.items()})
-    places = np.arange(len(contrasts))
-    axes.plot([each.control for each in contrasts.values()], places, label="kernel regression", **CROSS)
-    axes.axvline(0, **REFERENCE)
-    axes.set(xlabel="change of the probability of the right label word")
-    axes.invert_yaxis()
-    legend(figure, [axes], 2)
-    words = (
-        f"{name} {number(each.estimate.value)} (kernel {number(each.control)})"
-        for name, each in contrasts.items()
-    )
-    return Picture(
-        figure,
-        alt="Change of the probability of the right word. " + "; ".join(words) + ".",
-        caption="What steers the model, and what would steer a kernel. Intervals: 95 %.",
-    )
-
-
-@figures.picture
-def retrieval(found: Mapping[Retrieved, Measured], *, seed: int) -> Picture:
-    """Probability of the right word by strategy: labels balanced in each prompt, and as they fall."""
-    panels = {
-        title: {key.name: each for key, each in found.items() if key.balanced == balanced}
-        for title, balanced in (("as many of each label", True), ("labels as they fall", False))
-    }
-    panels = {title: panel for title, panel in panels.items() if panel}
-    height = 1.3 + 0.32 * max(map(len, panels.values()))
-    figure, all_axes = plt.subplots(1, len(panels), figsize=(8.6, height), sharex=True, squeeze=False)
-    for axes, (title, panel) in zip(all_axes[0], panels.items(), strict=True):
-        rows(axes, {name: over(each.model.of_truth, seed=seed) for name, each in panel.items()})
-        kernel = [each.kernel.of_truth.mean() for each in panel.values()]
-        axes.plot(kernel, np.arange(len(panel)), label="kernel regression", **CROSS)
-        axes.axvline(0.5, label="chance", **REFERENCE)
-        axes.set(title=title, xlabel="probability of the right label word")
-        axes.margins(y=0.15)
-        axes.invert_yaxis()
-    legend(figure, all_axes[0], 3)
-    words = means(
-        {f"{key.name}{'' if key.balanced else ', as they fall'}": each for key, each in found.items()}
-    )
-    return Picture(
-        figure,
-        alt=f"Probability of the right word. {words}.",
-        caption="Retrieval. Intervals: 95 % over test points. Crosses: the retriever's kernel regression.",
+def effects(ladder: Mapping[str, Steering], *, seed: int) -> Picture:
+    """What each condition does to the probability of the right word, beside what kernel regression would."""
+    found, kernel = _evidence(ladder, {
+        "nearest - same labels": lambda one: estimates.difference(one, NEAREST, LIKE_NEAREST, seed=seed),
+        "farthest - same labels": lambda one: estimates.difference(one, FARTHEST, LIKE_FARTHEST, seed=seed),
+        "labels flipped: word shown - right word": lambda one: estimates.follows_flipped(one, seed=seed),
+        "arbitrary words: right - flipped labels": lambda one: estimates.difference(
+            one, ARBITRARY, ARBITRARY_FLIPPED, seed=seed
+        ),
+        "random labels: kept - half": lambda one: estimates.kept_without_labels(one, seed=seed),
+    })  # fmt: skip
+    return _one_panel(
+        found,
+        Mark(KERNEL, kernel),
+        xlabel="difference of probability",
+        alt="What the conditions do to the probability of a word.",
+        caption=f"What steers each model, and what would steer kernel regression (crosses). {UNITS}",
     )
 
 
 @figures.picture
-def wordings(found: Mapping[str, Measured], zero_shot: Mapping[str, Choices], *, seed: int) -> Picture:
-    """Label words and formats as rows: probability of the right word, and of all that is no label word.
-
-    A row in which the model is not shown to be above chance says so.
-    """
-    names = {
-        name: f"{name} (at chance)" if is_at_chance(each.model, seed=seed) else name
-        for name, each in found.items()
-    }
-    height = 1.2 + 0.28 * len(found)
-    figure, all_axes = plt.subplots(1, 2, figsize=(8.6, height), sharey=True)
-    places = np.arange(len(found))
-    measures = {"probability of the right word": "of_truth", "mass outside the label words": "outside"}
-    for axes, (label, measure) in zip(all_axes, measures.items(), strict=True):
-        rows(axes, {names[n]: over(getattr(each.model, measure), seed=seed) for n, each in found.items()})
-        axes.plot([getattr(each.kernel, measure).mean() for each in found.values()], places,
-                  label="kernel regression", **CROSS)  # fmt: skip
-        axes.plot([getattr(zero_shot[name], measure).mean() for name in found], places, "o",
-                  color=figures.SERIES[1]["color"], fillstyle="none", label="no demonstrations")  # fmt: skip
-        axes.set(xlabel=label)
-    all_axes[0].invert_yaxis()
-    legend(figure, all_axes, 3)
-    words = "; ".join(
-        f"{names[name]} {number(each.model.of_truth.mean())}, outside {number(each.model.outside.mean())}"
-        for name, each in found.items()
-    )
-    kernel = number(next(iter(found.values())).kernel.of_truth.mean())
-    return Picture(
-        figure,
-        alt=f"Probability of the right word by label words and format: {words}. Kernel regression: {kernel}.",
-        caption=f"Label words and formats. {SHARED}",
-    )
+def retrieval(ladder: Mapping[str, Steering], *, seed: int) -> Picture:
+    """Probability of the right word by how demonstrations were chosen."""
+    return _probabilities(ladder, estimates.RETRIEVED, "Choice of demonstrations", seed)
 
 
 @figures.picture
-def label_noise(found: Mapping[tuple[str, float], Measured], zero_shot: Choices, *, seed: int) -> Picture:
-    """Probability of the right word over the share of labels replaced."""
-    panel = {
-        kind: curve(
-            {share: each for (other, share), each in found.items() if other == kind},
-            lambda choices: choices.of_truth,
-            seed,
-        )
-        for kind in NOISE
-    }
-    lines = {"no demonstrations": float(zero_shot.of_truth.mean()), "chance": 0.5}
-    label = "probability of the right label word"
-    figure = curves({"": panel}, "share of labels replaced", label, lines)
-    words = means({f"{kind} labels, share {number(share)}": each for (kind, share), each in found.items()})
-    return Picture(
-        figure,
-        alt=f"Probability of the right word. {words}. Without any: {number(lines['no demonstrations'])}.",
-        caption=f"Label noise. {SHARED}",
-    )
+def labels(ladder: Mapping[str, Steering], *, seed: int) -> Picture:
+    """Probability of the right word with right, random and flipped labels, own and arbitrary words."""
+    conditions = {
+        RANDOM: "right labels", UNRELATED: UNRELATED, FLIPPED: FLIPPED, ARBITRARY: ARBITRARY,
+        ARBITRARY_FLIPPED: ARBITRARY_FLIPPED,
+    }  # fmt: skip
+    without = {name: estimates.mean_zero_shot(one) for name, one in ladder.items()}
+    mark = Mark("no demonstrations", {conditions[RANDOM]: without}, "d")
+    return _probabilities(ladder, conditions, "Labels and words", seed, mark)
 
 
-@figures.picture
-def orders(found: Mapping[int, Ordered], *, seed: int) -> Picture:
-    """Accuracy, flips between orders and the pull of the last label against k, by method of calibration."""
-    panels = {
-        "accuracy": estimates_order.accuracy,
-        "pairs of orders answered differently": estimates_order.flips,
-        "pull of the last label (nats)": estimates_order.last_label,
-    }
-    figure, all_axes = plt.subplots(1, 3, figsize=(8.6, 3.6))
-    words = []
-    for axes, (label, measure) in zip(all_axes, panels.items(), strict=True):
-        for i, method in enumerate((RAW, *METHODS)):
-            each = [estimates_order.value(ordered, measure, method, seed=seed) for ordered in found.values()]
-            x = np.arange(len(found)) + 0.08 * (i - 1.5)
-            value, apart = spread(each)
-            axes.errorbar(x, value, yerr=apart, label=method, markersize=4, lw=1.2, **figures.SERIES[i])
-            said = ", ".join(f"k = {k} {number(one.value)}" for k, one in zip(found, each, strict=True))
-            words.append(f"{label}, calibration {method}: {said}")
-        axes.axhline(0.5 if measure is estimates_order.accuracy else 0, **REFERENCE)
-        axes.set(title=label, xlabel="demonstrations k", xticks=range(len(found)))
-        axes.set_xticklabels(list(found))
-        axes.title.set_fontsize(9)
-    legend(figure, all_axes, 4)
-    return Picture(
-        figure,
-        alt="; ".join(words) + ".",
-        caption=f"Order against k, before and after calibration. Grey: chance, or the kernel. {SHARED}",
-    )
-
-
-@figures.picture
-def perturbed(
-    found: Mapping[tuple[str, float], Measured], plain: Measured, *, published: bool = False, seed: int
+def _probabilities(
+    ladder: Mapping[str, Steering],
+    conditions: Sequence[str] | Mapping[str, str],
+    what: str,
+    seed: int,
+    *marks: Mark,
 ) -> Picture:
-    """Accuracy over the strength of each kind of perturbation.
-
-    Args:
-        found: by kind and strength.
-        plain: unperturbed.
-        published: whether to draw paper A's table 1 as stars (which perturbs queries).
-        seed: of the intervals.
-    """
-    panel = {
-        kind: curve(
-            {0.0: plain} | {strength: each for (other, strength), each in found.items() if other == kind},
-            lambda choices: choices.correct,
-            seed,
-        )
-        for kind in KINDS
+    names = conditions if isinstance(conditions, Mapping) else {name: name for name in conditions}
+    found: Rows = {
+        title: {run: probability(one, name, seed=seed) for run, one in ladder.items()}
+        for name, title in names.items()
     }
-    stars = {kind: (1.0, TABLE_1[kind]) for kind in KINDS if kind in TABLE_1} if published else {}
-    figure = curves({"": panel}, "strength", "accuracy", {"chance": 0.5}, stars)
-    words = "; ".join(
-        f"{kind} at strength {number(strength)} {number(each.model.correct.mean())}"
-        for (kind, strength), each in found.items()
+    kernel = {
+        title: {run: estimates.kernel_right(one, name) for run, one in ladder.items()}
+        for name, title in names.items()
+    }
+    chance = sorted({1 / one.answers.shape[-1] for one in ladder.values()})
+    return _one_panel(
+        found,
+        Mark(KERNEL, kernel),
+        *marks,
+        lines=chance,
+        xlabel=RIGHT,
+        alt=f"{what}: {RIGHT}.",
+        caption=f"{what}. The line is chance; crosses: {KERNEL}. {UNITS}",
     )
+
+
+@figures.picture
+def orders(ladder: Mapping[str, Steering], *, seed: int) -> Picture:
+    """How often answers change with order and format, and how much more the last label pulls than others."""
+    changed, _ = _evidence(ladder, {
+        "another order": lambda one: estimates.order_matters(one, seed=seed),
+        "another template or separator": lambda one: estimates.changed_by_format(one, seed=seed),
+    })  # fmt: skip
+    pulls, _ = _evidence(ladder, {"last label": lambda one: estimates.last_label_pulls(one, seed=seed)})
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, rows.height(changed) + 0.4))
+    rows.draw(left, changed)
+    rows.draw(right, pulls)
+    left.set(xlabel="share of answers that change")
+    right.set(xlabel="its pull - that of the others (nats)")
+    rows.legend(figure)
     return Picture(
         figure,
-        alt=f"Accuracy {number(plain.model.correct.mean())} unperturbed; {words}.",
-        caption=f"Perturbed texts. {SHARED}" + (" Stars: paper A, table 1." if published else ""),
+        alt=f"What order and format change: {rows.told(changed)}. Pull of the last label: {rows.told(pulls)}.",
+        caption=f"Order and format. For any kernel regression all three are 0. {UNITS}",
     )
+
+
+@figures.picture
+def perturbed(ladder: Mapping[str, Steering], *, seed: int) -> Picture:
+    """Accuracy with the test points' texts perturbed, beside paper A's table 1."""
+    names = {RANDOM: "as they are", COMPLEX: COMPLEX, RARE: RARE, TYPOS: TYPOS, MARKS: MARKS}
+    found = {
+        title: {run: accuracy(one, name, seed=seed) for run, one in ladder.items()}
+        for name, title in names.items()
+    }
+    published = Mark(
+        "GPT-J 6B (paper A, table 1)", {names[name]: value for name, value in TABLE_1.items()}, "*"
+    )
+    return _one_panel(
+        found,
+        published,
+        lines=sorted({1 / one.answers.shape[-1] for one in ladder.values()}),
+        xlabel="accuracy",
+        alt="Accuracy with perturbed test texts.",
+        caption=f"Test texts out of distribution. The line is chance; stars: the paper's own texts. {UNITS}",
+    )
+
+
+@figures.picture
+def retrievers(ladder: Mapping[str, Details], *, seed: int) -> Picture:
+    """For every similarity what its nearest demonstrations gain, and what its kernel tells of the answer."""
+    gains = {
+        by: {
+            run: estimates_details.retrieval_helps(one, by, seed=seed).estimate for run, one in ladder.items()
+        }
+        for by in MEASURES
+    }
+    tells = {
+        by: {run: estimates_details.tells(one, by, seed=seed) for run, one in ladder.items()}
+        for by in MEASURES
+    }
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, rows.height(gains) + 0.4), sharey=True)
+    rows.draw(left, gains)
+    rows.draw(right, tells)
+    left.set(xlabel=f"nearest - same labels, {RIGHT}")
+    right.set(xlabel="partial correlation of kernel and answer")
+    rows.legend(figure)
+    return Picture(
+        figure,
+        alt=f"Gain of the nearest: {rows.told(gains)}. Partial correlation: {rows.told(tells)}.",
+        caption=f"Three retrievers and their kernels, counts of labels and the right answer taken out. {UNITS}",
+    )
+
+
+@figures.picture
+def demonstrations(ladder: Mapping[str, Details], *, seed: int) -> Picture:
+    """What perturbed demonstrations do to the probability of the right word."""
+    found, _ = _evidence(ladder, {
+        name: lambda one, name=name: estimates_details.demonstrations_count(one, name, seed=seed)
+        for name in PERTURBED
+    })  # fmt: skip
+    return _one_panel(
+        found,
+        xlabel=f"change of the {RIGHT}",
+        alt="Perturbed demonstrations.",
+        caption=f"Texts of the demonstrations perturbed, queries as they are. {UNITS}",
+    )
+
+
+@figures.picture
+def calibration(ladder: Mapping[str, Details], *, seed: int) -> Picture:
+    """How often the order changes the answer, before and after calibration; other sets' priors as crosses."""
+    found = {
+        method or "none": {
+            run: estimates_details.flips_estimate(one, method, seed=seed) for run, one in ladder.items()
+        }
+        for method in (None, *METHODS)
+    }
+    elsewhere = {
+        method: {run: float(estimates_details.flips_after(one, method, elsewhere=True).mean())
+                 for run, one in ladder.items()}
+        for method in METHODS
+    }  # fmt: skip
+    return _one_panel(
+        found,
+        Mark("priors of another set", elsewhere),
+        xlabel="pairs of orders answered differently",
+        alt="Calibration and order.",
+        caption="Order before and after calibration. Intervals: 95 % over demonstration sets and test points.",
+    )
+
+
+def _evidence(
+    ladder: Mapping[str, Steering | Details], wanted: Mapping[str, Estimator]
+) -> tuple[Rows, dict[str, dict[str, float]]]:
+    """Estimates and controls by row and run; a run has no entry where it has nothing to measure."""
+    found: dict[str, dict[str, Estimate]] = {row: {} for row in wanted}
+    controls: dict[str, dict[str, float]] = {row: {} for row in wanted}
+    for row, estimator in wanted.items():
+        for run, one in ladder.items():
+            try:
+                evidence = estimator(one)
+            except NothingToMeasure:
+                continue
+            found[row][run], controls[row][run] = evidence.estimate, evidence.control
+    return found, controls
+
+
+def _one_panel(
+    found: Rows, *marks: Mark, lines: Sequence[float] = (0.0,), xlabel: str, alt: str, caption: str
+) -> Picture:
+    figure, axes = plt.subplots(figsize=(7.4, rows.height(found)))
+    rows.draw(axes, found, *marks, lines=lines)
+    axes.set(xlabel=xlabel)
+    rows.legend(figure)
+    return Picture(figure, alt=f"{alt} {rows.told(found)}.", caption=caption)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from iclnb.guess import descent
+from iclnb.guess import descent, findings
 from iclnb.guess.material import Guess, SmallModel
 
 RNG = np.random.default_rng(0)
@@ -73,9 +73,10 @@ def test_one_step_and_the_responses_it_predicts_are_autograds():
         step(scores, guess.train + 1, guess.test + 1), step(scores + 1, guess.train, guess.test),
     ]  # fmt: skip
     expected = [(after - base)[:, points].mean() for after in changes]
-    predicted = descent.predicted_responses(small, shown, points, {"GD": rate})
-    np.testing.assert_allclose(predicted["GD"], expected)
-    assert predicted["copier"] == [1, 0, 1, 0]
+    rates = {name: rate * (1 + i) for i, name in enumerate(findings.RATES)}
+    kappa, twice = descent.kernel_weights(small, shown, points, rates)
+    np.testing.assert_allclose([1, -kappa, 1 - kappa, kappa], expected)
+    assert twice == pytest.approx(2 * kappa)
 
 
 def test_a_common_shift_calls_for_a_larger_rate():

@@ -42,30 +42,49 @@ def test_the_small_model_is_linear_in_its_features():
     assert (np.abs(small.guess.train - seen) > 1e-9).all(), "guesses of train pairs are cross-fitted"
 
 
-def test_all_guesses_by_hand():
-    small = Guess(RNG.uniform(0, 5, 12), RNG.uniform(0, 5, 40))
-    made = material.all_guesses(PAIRS, small, decimals=1, seed=3)
-    assert list(made) == ["small model", "word overlap", "train mean", "random", "adversarial"]
+def test_other_guesses_by_hand():
+    made = material.other_guesses(PAIRS, seed=3)
+    assert list(made) == ["word overlap", "train mean", "random"]
     scores = np.array([row["score"] for row in PAIRS.train])
-    np.testing.assert_allclose(made["adversarial"].test, np.round(5 - small.test, 1))
-    np.testing.assert_allclose(made["train mean"].train, np.round(scores.mean(), 1))
+    np.testing.assert_allclose(made["train mean"].train, scores.mean())
     np.testing.assert_allclose(made["random"].test, np.random.default_rng(3).choice(scores, 12))
     np.testing.assert_allclose(made["random"].train, np.random.default_rng((3, 1)).choice(scores, 40))
     for guess in made.values():
         assert guess.test.shape == (12,) and guess.train.shape == (40,)
-        assert (np.round(guess.train, 1) == guess.train).all()
+        assert (np.round(guess.rounded(1).train, 1) == guess.rounded(1).train).all()
 
 
 def test_grades_go_from_useless_to_perfect():
-    grades = material.graded_guesses(PAIRS, 3, seed=3)
-    assert list(grades) == ["quality 0", "quality 0.707107", "quality 1"]
-    assert grades["quality 1"].test.tolist() == PAIRS.truth.tolist()
-    assert grades["quality 1"].train.tolist() == PAIRS.train_scores.tolist()
-    middle = graded(PAIRS.truth, np.sqrt(0.5), seed=3)
-    assert grades["quality 0.707107"].test.tolist() == middle.tolist()
-    misleading = material.misleading(grades)
-    assert misleading.test.tolist() == grades["quality 0"].test.tolist() != PAIRS.truth.tolist()
-    assert misleading.train.tolist() == PAIRS.train_scores.tolist()
+    useless, middle, perfect = material.graded_guesses(PAIRS, 3, seed=3)
+    assert perfect.test.tolist() == PAIRS.truth.tolist()
+    assert perfect.train.tolist() == PAIRS.train_scores.tolist()
+    assert middle.test.tolist() == graded(PAIRS.truth, np.sqrt(0.5), seed=3).tolist()
+    assert useless.test.tolist() == graded(PAIRS.truth, 0.0, seed=3).tolist() != PAIRS.truth.tolist()
+
+
+def test_lessons_teach_what_they_say_and_cannot_be_copied_but_the_first():
+    found = material.lessons(PAIRS, 4, 6, seed=2)
+    perfect = found["perfect"]
+    scores = PAIRS.train_scores[perfect.shown]
+    assert perfect.shown.shape == (6, 4) and scores.max() <= 4
+    relation = {"perfect": scores, "mirrored": 5 - scores, "shifted": scores + 1}
+    for lesson, each in found.items():
+        assert (each.shown == perfect.shown).all() and (each.scores == PAIRS.train_scores).all()
+        assert (each.guess.test == perfect.guess.test).all()
+        assert (each.guess.test >= 1).all() and (each.guess.test <= 4).all()
+        guess = each.guess.train[each.shown]
+        assert guess.min() >= 0 and guess.max() <= 5
+        if lesson in relation:
+            np.testing.assert_allclose(guess, relation[lesson])
+        if lesson in ("mirrored", "shifted"):
+            written = zip(guess.ravel(), scores.ravel(), strict=True)
+            assert all(f"{g:.1f}" != f"{s:.1f}" for g, s in written)
+    many = PairRows([{"score": score} for score in RNG.uniform(0, 5, 4000)], PAIRS.test)
+    useless = material.lessons(many, 50, 40, seed=0)["useless"]
+    pairs = useless.guess.train[useless.shown].ravel(), many.train_scores[useless.shown].ravel()
+    assert abs(np.corrcoef(*pairs)[0, 1]) < 0.1
+    with pytest.raises(IclnbError, match="smaller k"):
+        material.lessons(PAIRS, 40, 2, seed=0)
 
 
 def test_demonstration_sets_are_choices_without_replacement():
@@ -92,5 +111,8 @@ def test_what_is_movable_stays_on_the_scale():
     assert condition.shown.shape == (4, 3) and condition.guess is guess
     expected = [i for i in range(12) if 1.5 <= guess.test[i] <= 3.5][:5]
     assert points.tolist() == expected and len(expected) > 1
+    with pytest.raises(IclnbError, match="take more pairs or a smaller delta"):
+        few = PairRows(PAIRS.train, PAIRS.test[:1])
+        material.movable(few, Guess(guess.test[:1], guess.train), 3, 4, 5, delta=1.5, seed=1)
     for row in condition.shown.ravel():
         assert 1.5 <= guess.train[row] <= 3.5 and 1.5 <= PAIRS.train[row]["score"] <= 3.5

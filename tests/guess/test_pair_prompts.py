@@ -5,7 +5,8 @@ import pytest
 import tiny
 
 from iclnb.errors import IclnbError
-from iclnb.guess.pair_prompts import Pairs, Style, in_chat, other_styles, write_pairs
+from iclnb.guess.findings import STYLES
+from iclnb.guess.pair_prompts import Pairs, Style, in_chat, styles, write_pairs
 from iclnb.llm import prompts
 from iclnb.llm.data import tasks
 
@@ -122,13 +123,14 @@ def test_spans_decode_back_behind_an_opening_text(tokenizers, name, chat):
     assert "same" in tokenizer.decode(prompt.input_ids[slice(*prompt.query)])
 
 
-def test_styles_of_the_appendix_differ_in_what_they_say():
+def test_styles_of_the_appendix_differ_in_what_they_say(tokenizers):
     style = Style(decimals=2)
-    styles = other_styles(style)
-    assert styles["as in the chapter"] is style
-    assert styles["both whole"] == Style(decimals=0, answer_decimals=0)
-    assert styles["guess between the sentences"] == Style(position="between", decimals=2)
-    assert len(styles) == 6
+    ways = styles(style, chatty(tokenizers["llama3"]))
+    assert list(ways) == list(STYLES) and ways["plain text"] == style
+    assert ways["chat template"] == Style(decimals=2, chat=True)
+    assert ways["both whole"] == Style(decimals=0, answer_decimals=0)
+    assert ways["guess between the sentences"] == Style(position="between", decimals=2)
+    assert "chat template" not in styles(style, tiny.tokenizers()["gpt2"])
 
 
 def test_a_chat_is_written_where_it_can_be_unless_said_otherwise(tokenizers):

@@ -1,101 +1,67 @@
-"""What figures and tables of chapter 06 show is what was measured."""
+"""Pictures show the numbers of all runs, and say them."""
 
 import numpy as np
+import pytest
+from made_guess import guesses, styles
 
-from iclnb.guess import estimates, estimates_use, pictures, tables
-from iclnb.guess.accuracy import mse, pearson
-from iclnb.guess.comparison import Comparison
-from iclnb.guess.material import NONE, SMALL, Guess
-from iclnb.guess.score_answers import ScoreAnswers
-from iclnb.stats import Estimate
+from iclnb.guess import estimates, pictures
+from iclnb.guess.findings import MOVED, OTHERS, SHIFTED, STYLES
+from iclnb.guess.regression import mse, pearson
 
-RNG = np.random.default_rng(0)
-TRUTH = RNG.uniform(0, 5, 12)
-NAMES = (SMALL, "word overlap", "random", "adversarial")
-GUESSES = {name: Guess(TRUTH + RNG.standard_normal(12), None) for name in NAMES}
-GUESSES["train mean"] = Guess(np.full(12, 2.5), None)
-ANSWERS = {
-    name: ScoreAnswers(*RNG.uniform(0, 5, (2, 3, 12)), np.full((3, 12), 0.87)) for name in (NONE, *GUESSES)
-}
-COMPARED = Comparison(ANSWERS, {NONE: None} | GUESSES, TRUTH, 4)
+LADDER = {"small 1M": guesses(1), "this run": guesses(2)}
+STYLED = {"small 1M": styles(1, chat=False), "this run": styles(2)}
 
 
-def lines(axes):
-    return {line.get_label(): line for line in axes.lines}
+def shows(axes, *numbers):
+    drawn = np.concatenate([np.ravel(line.get_xdata()).astype(float) for line in axes.lines])
+    return all(np.isclose(drawn, number, atol=1e-6).any() for number in numbers)
+
+
+def rows(axes):
+    return [label.get_text() for label in axes.get_yticklabels()]
 
 
 def test_accuracy_beside_the_guess():
-    picture = pictures.accuracy(COMPARED)
+    picture = pictures.accuracies(LADDER, seed=0)
     left, right = picture.figure.axes
-    names = list(COMPARED.answers)
-    assert [label.get_text() for label in left.get_yticklabels()] == names
+    assert rows(left) == ["no guess", "small model", *OTHERS]
     for axes, statistic in ((left, pearson), (right, mse)):
-        shown = lines(axes)
-        for i, name in enumerate(names):
-            value = COMPARED.plain(statistic, COMPARED.answer(name))
-            assert shown["model's answer"].get_xdata()[i] == value
-            assert f"{name} {value:.3g}" in picture.alt
-        assert np.isnan(shown["guess alone"].get_xdata()[0])
-    assert lines(right)["guess alone"].get_xdata()[1] == COMPARED.plain(mse, COMPARED.guess(SMALL))
-    assert "train mean" in picture.alt and "(alone n/a)" in picture.alt  # constant: no correlation
+        for one in LADDER.values():
+            shown = [one.answers[0], one.answers[1], one.other_answers[2], one.guess, one.other_guesses[0]]
+            assert shows(axes, *(estimates.plain(one, statistic, each) for each in shown))
+    assert all(name in picture.alt for name in LADDER)
 
 
-def test_dose_and_response():
-    guesses = {"useless": Guess(RNG.uniform(0, 5, 12), None), "perfect": Guess(TRUTH, None)}
-    answers = {name: ScoreAnswers(TRUTH[:6] + RNG.standard_normal((3, 6)), None, None) for name in guesses}
-    graded = Comparison(answers, guesses, TRUTH, 4)
-    picture = pictures.dose_response(COMPARED, graded)
-    shown = lines(picture.figure.axes[1])
-    expected = [np.mean((answer.expected - TRUTH[:6]) ** 2) for answer in answers.values()]
-    np.testing.assert_allclose(shown["model's answer"].get_ydata(), expected)
-    assert shown["guess alone"].get_ydata()[1] == 0 and shown["guess alone"].get_xdata()[1] == 1
-    without = COMPARED.plain(mse, COMPARED.answer(NONE)[:, :6])
-    assert shown["answer without a guess"].get_ydata()[0] == without
-    assert f"1 gives {expected[1]:.3g}" in picture.alt and f"without a guess {without:.3g}" in picture.alt
+def test_lessons_and_responses_beside_what_is_predicted():
+    (axes,) = pictures.lessons(LADDER, seed=0).figure.axes
+    assert rows(axes) == ["guess = score", "guess = score + 1", "useless", "guess = 5 - score"]
+    assert shows(axes, *(estimates.trust(one, SHIFTED, seed=0).value for one in LADDER.values()), -1.0)
+    picture = pictures.responses(LADDER, seed=0)
+    (axes,) = picture.figure.axes
+    assert rows(axes) == list(MOVED) and "shown guesses: small 1M" in picture.alt
+    assert shows(axes, LADDER["small 1M"].responses[1].mean(), -0.9, 0.1)
 
 
-def test_weights_by_grade_beside_what_they_should_be():
-    guesses = {name: Guess(GUESSES[SMALL].test, None) for name in ("quality 0", "quality 1")}
-    graded = Comparison(dict.fromkeys(guesses, COMPARED.answers[SMALL]), guesses, TRUTH, 4)
-    found = {"quality 0": (Estimate(0.5, 0.4, 0.6), 0.1), "quality 1": (Estimate(0.7, 0.6, 0.8), 1.0)}
-    picture = pictures.weights(graded, found)
-    shown = lines(picture.figure.axes[0])
-    assert list(shown["it deserves"].get_ydata()) == [0.1, 1.0]
-    assert "given 0.5, deserved 0.1" in picture.alt and "given 0.7, deserved 1" in picture.alt
+def test_doses_go_from_useless_to_perfect():
+    picture = pictures.doses(LADDER, seed=0)
+    left, right = picture.figure.axes
+    for name, one in LADDER.items():
+        line = next(line for line in left.lines if line.get_label() == name)
+        expected = [estimates.plain(one, pearson, each) for each in one.graded_answers]
+        np.testing.assert_allclose(line.get_ydata(), expected)
+        assert line.get_xdata()[-1] == pytest.approx(1)
+        deserved = [best for _, best in estimates.grade_weights(one, seed=0)]
+        assert any(
+            np.allclose(line.get_ydata(), deserved) for line in right.lines if len(line.get_ydata()) == 2
+        )
+    assert "from" in picture.alt and "this run" in picture.alt
 
 
-def test_the_set_up_stands_beside_the_papers():
-    run = {
-        "model": "a_b", "pairs": 24, "k": 10, "sets": 3, "folds": 5, "position": "after",
-        "template": "Guess: {guess}", "decimals": 1, "answer_decimals": 0, "chat": True,
-    }  # fmt: skip
-    text = tables.set_up(run).data
-    assert "| 10 at random for every prompt | 10, in 3 sets for all pairs |" in text
-    assert "after the sentences, as “Guess: {guess}”" in text.replace("\\", "")
-    assert "the model's own" in text and "none, plain text" in tables.set_up({**run, "chat": False}).data
-
-
-def test_responses_beside_what_is_predicted():
-    measured = {"query guess": Estimate(0.5, 0.4, 0.6)}
-    predicted = {"copier": [1.0], "descent": [0.9]}
-    picture = pictures.responses(measured, predicted)
-    shown = lines(picture.figure.axes[0])
-    assert [shown[name].get_xdata()[0] for name in ("model", "copier", "descent")] == [0.5, 1.0, 0.9]
-    assert "query guess 0.5 (copier 1.00, descent 0.90)" in picture.alt
-
-
-def test_tables_have_a_line_for_every_case():
-    answer = COMPARED.answer(NONE)
-    made = [
-        (tables.accuracy(COMPARED, answer), 2 * len(GUESSES) + 2, 5),
-        (tables.reading(COMPARED), len(GUESSES) + 1, 4),
-        (tables.copying(COMPARED), 5, 4),
-        (tables.gains(estimates.gains(COMPARED, 5), seed=0), 2, 5),
-        (tables.use(COMPARED, estimates_use.held_out(COMPARED, 5)), 4, 4),
-        (tables.by_style({"whole": COMPARED, "other": COMPARED}), 2 * len(GUESSES) + 2, 5),
-    ]
-    for table, count, columns in made:
-        rows = table.data.split("\n")[2:]
-        assert len(rows) == count and all(row.count(" | ") == columns - 1 for row in rows)
-    assert f"{COMPARED.plain(mse, answer):.3g} [" in made[0][0].data.split("\n")[2]
-    assert made[1][0].data.split("\n")[2].endswith("| 0.87 |")
+def test_a_run_without_a_chat_template_has_no_mark_in_its_row():
+    picture = pictures.styles(STYLED, seed=0)
+    left, _ = picture.figure.axes
+    assert rows(left) == list(STYLES)
+    assert "chat template: this run" in picture.alt and "plain text: small 1M" in picture.alt
+    one = STYLED["this run"]
+    expected = estimates.over(pearson, one.answers[1, 1], one.truth, seed=0).value
+    assert shows(left, expected)

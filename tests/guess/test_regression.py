@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy import stats as scipy_stats
 from sklearn.linear_model import LinearRegression
+from sklearn.metrics import mean_squared_error
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
 
 from iclnb.guess import regression
@@ -49,27 +51,21 @@ def test_answers_are_permuted_among_similar_guesses_only():
     assert [partner[value] for value in shuffled[0]] == shuffled[1].tolist()  # the same way in every set
 
 
-def big(answer_of):
-    truth = np.random.default_rng(1).uniform(0, 5, 600)
-    guess = truth + np.random.default_rng(2).standard_normal(600)
-    answer = np.stack([answer_of(truth, guess, np.random.default_rng(s)) for s in (3, 4)])
-    gain = regression.gain(truth, guess, answer, seed=0)
-    return gain.observed.mean(), gain.null.mean()
+def test_accuracy_is_the_mean_over_sets_of_the_libraries():
+    rows = list(ANSWER)
+    expected = np.mean([scipy_stats.pearsonr(row, TRUTH).statistic for row in rows])
+    assert regression.pearson(ANSWER, REPEATED) == pytest.approx(expected)
+    assert regression.mse(ANSWER, REPEATED) == pytest.approx(
+        np.mean([mean_squared_error(TRUTH, row) for row in rows])
+    )
+    assert np.isnan(regression.pearson(np.ones_like(ANSWER), REPEATED))
 
 
-def test_a_second_measurement_adds_and_noise_does_not():
-    """A second measurement of the truth gains what theory says, its null nothing."""
-    observed, null = big(lambda truth, guess, rng: truth + rng.standard_normal(600))
-    spread = 25 / 12  # variance of the truth; residual variance after one and after two measurements:
-    assert observed == pytest.approx(1 / (1 / spread + 1) - 1 / (1 / spread + 2), abs=0.05)
-    assert abs(null) < 0.02
-    observed, null = big(lambda truth, guess, rng: rng.standard_normal(600))
-    assert abs(observed) < 0.02 and abs(null) < 0.02
-
-
-def test_a_nonlinear_copy_adds_nothing_beyond_its_null():
-    """Where the truth is the cube root of the guess, taking the root pays, and pays the null as much."""
-    truth = np.random.default_rng(1).uniform(-2, 2, 600)
-    guess = (truth + 0.1 * np.random.default_rng(2).standard_normal(600)) ** 3
-    _, observed, null = regression.gain(truth, guess, np.stack([np.cbrt(guess)] * 2), seed=0)
-    assert observed.mean() > 0.15 and null.mean() == pytest.approx(observed.mean(), rel=0.05)
+def test_slopes_on_several_others_at_once_are_those_one_by_one():
+    others = np.stack([REPEATED, np.square(REPEATED)])
+    guess = np.broadcast_to(GUESS, ANSWER.shape)
+    found = regression.slopes(ANSWER, guess, others)
+    np.testing.assert_allclose(found.T, [regression.slopes(ANSWER, guess, other) for other in others])
+    assert regression.slope(ANSWER, guess) == pytest.approx(
+        np.mean([np.polyfit(GUESS, row, 1)[0] for row in ANSWER])
+    )

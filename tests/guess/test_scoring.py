@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from scipy.special import log_softmax
 
 from iclnb.guess import scoring
+from iclnb.guess.findings import MOVED
 from iclnb.guess.material import Condition, Guess, PairRows
-from iclnb.guess.pair_prompts import Style
-from iclnb.guess.score_answers import DIGITS, ScoreAnswers, digit_values
+from iclnb.guess.pair_prompts import DIGITS, Style
+from iclnb.guess.scoring import ScoreAnswers, digit_values
 from iclnb.llm.models import LoadedModel
 from iclnb.llm.reader import Reader
 
@@ -84,6 +86,27 @@ class Linear:
 def test_responses_are_the_derivatives():
     found = scoring.responses(Linear(0.7, -0.3, 0.4), WITH, np.array([4, 1, 2]), 0.5)
     expected = {"query guess": 0.7, "shown guesses": -0.3, "all guesses": 0.4, "shown scores": 0.4}
-    assert list(found) == list(expected)
-    for name, response in found.items():
+    assert list(expected) == list(MOVED)
+    for name, response in zip(MOVED, found, strict=True):
         np.testing.assert_allclose(response, np.outer([1, 2], [expected[name]] * 3), err_msg=name)
+
+
+def test_expected_score_greedy_and_mass():
+    logits = np.random.default_rng(0).standard_normal((3, 2, 9)) * 3
+    log_probabilities, values = log_softmax(logits, axis=-1)[..., :6], np.arange(6.0) ** 2
+    found = scoring.read_off(log_probabilities, values)
+    for s in range(3):
+        for p in range(2):
+            p_digit = np.exp(logits[s, p]) / np.exp(logits[s, p]).sum()
+            mass = p_digit[:6].sum()
+            assert found.mass[s, p] == pytest.approx(mass)
+            assert found.expected[s, p] == pytest.approx(sum(p_digit[:6] * values) / mass)
+            assert found.greedy[s, p] == values[max(range(6), key=lambda d, r=p_digit: r[d])]
+
+
+def test_what_a_first_digit_stands_for():
+    train = np.array([0.0, 0.96, 3.2, 3.8, 4.9, 1.96])
+    assert scoring.digit_values(train, 0).tolist() == [0, 1, 2, 3, 4, 5]
+    # 0.96 is written 1.0, and 1.96 is written 2.0; no train score begins with 5
+    np.testing.assert_allclose(scoring.digit_values(train, 1), [0.0, 0.96, 1.96, 3.5, 4.9, 5.0])
+    np.testing.assert_allclose(scoring.digit_values(train[:1], 1), [0.0, 1.5, 2.5, 3.5, 4.5, 5.0])

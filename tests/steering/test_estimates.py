@@ -1,4 +1,4 @@
-"""Evidence by hand and against numpy; a planted kernel head does what a kernel does, a random model not."""
+"""Evidence by hand and against scikit-learn; a planted kernel head does what a kernel does, a random model not."""
 
 from dataclasses import replace
 
@@ -6,211 +6,217 @@ import numpy as np
 import planted
 import pytest
 import tiny
+from made_steering import ORDERS, POINTS, K, steering
+from scipy import special
+from sklearn.linear_model import LinearRegression
+from sklearn.neighbors import KNeighborsClassifier
 
-from iclnb import claims, stats
-from iclnb.claims import Claim, Evidence
+from iclnb.claims import NothingToMeasure
 from iclnb.kernel_regression import Bandwidth
 from iclnb.llm.data.definitions import Task
-from iclnb.llm.demonstrations import Demonstrations, draw
+from iclnb.llm.demonstrations import draw
 from iclnb.llm.models import LoadedModel
 from iclnb.llm.reader import Reader
-from iclnb.stats import Estimate
-from iclnb.steering import calibration, conditions, estimates, estimates_order, head_widths
-from iclnb.steering.head_widths import Widths
-from iclnb.steering.measures import Choices
-from iclnb.steering.retrieval import choose
-from iclnb.steering.study import Condition, Measured, Study, Texts
+from iclnb.steering import conditions, estimates, findings
+from iclnb.steering.findings import CONDITIONS, FLIPPED, NEAREST, ONE_LINE, RANDOM, TEMPLATE, UNRELATED
+from iclnb.steering.measure import answers
+from iclnb.steering.study import Condition, Study, Texts
 
 RNG = np.random.default_rng(0)
 
-
-def choices(right, outside=0.0):
-    """Choices in which the right word, the second, has the given probabilities."""
-    right = np.array(right, dtype=float)
-    return Choices(np.stack([1 - right, right], -1), np.full(right.shape, outside), np.ones(right.shape, int))
+ONE = steering()
 
 
-def measured(model, kernel=0.5, outside=0.0):
-    model = np.array(model, dtype=float)
-    return Measured(choices(model, outside), choices(np.broadcast_to(kernel, model.shape)))
+def said(one, condition, point):
+    """Probabilities of the label words of one prompt."""
+    return np.exp(one.answers[CONDITIONS.index(condition), point].astype(float))
 
 
-ONE = measured([[0.9, 0.7], [0.5, 0.5]], 0.8, 0.1)
-OTHER = measured([[0.6, 0.6], [0.6, 0.4]], 0.5, 0.3)
+def by_kernel(one, condition, point, bandwidth=0.4):
+    at = CONDITIONS.index(condition)
+    oracle = KNeighborsClassifier(K, weights=lambda d: np.exp(-(d**2) / (2 * bandwidth**2)))
+    oracle.fit(one.distance[at, point][:, None].astype(float), one.labels[at, point])
+    found = np.zeros(one.answers.shape[-1])
+    found[oracle.classes_] = oracle.predict_proba([[0.0]])[0]
+    return found
 
 
-def test_evidence_by_hand():
-    found = estimates.difference(ONE, OTHER, seed=0)
-    assert found.estimate.value == pytest.approx((0.3 + 0.1 - 0.1 + 0.1) / 4)
-    assert found.control == pytest.approx(0.3) and found.control_is == estimates.KERNEL
-    found = estimates.accuracy_difference(ONE, OTHER, seed=0)
-    assert (found.estimate.value, found.control) == (pytest.approx((0 + 0 - 1 + 0) / 4), 1)
-    found = estimates.changed_answers([ONE, OTHER], OTHER, seed=0)
-    assert (found.estimate.value, found.control) == (pytest.approx(1 / 8), pytest.approx(1 / 2))
-    assert estimates.changed_by_redrawing(OTHER.model) == pytest.approx(1 / 2)
-    found = estimates.right_word(ONE, seed=0)
-    assert (found.estimate.value, found.control) == (pytest.approx(0.65), pytest.approx(0.8))
-    zero_shot = choices([0.2, 0.6], outside=0.8)
-    found = estimates.less_zero_shot(ONE, zero_shot, "outside", seed=0)
-    assert (found.estimate.value, found.control) == (pytest.approx(-0.7), 0)
-    found = estimates.less_zero_shot(ONE, zero_shot, "of_truth", seed=0)
-    assert found.estimate.value == pytest.approx(0.65 - 0.4)
-
-
-def test_the_design_follows_from_the_shape():
-    table, row = RNG.random((4, 5)), RNG.random(9)
-    assert estimates.over(row, seed=2) == stats.interval(row, design="units", seed=2)
-    assert estimates.over(table, seed=2) == stats.interval(table, design="sets x points", seed=2)
-    same = estimates.difference(measured(row + 0.25), measured(row), seed=2).estimate
-    np.testing.assert_allclose(same, 0.25)  # paired: no spread is left
-
-
-def test_agreement_beyond_what_the_truth_explains_by_hand():
-    """Model and kernel answer three of four queries with label 1 alike, and both with label 0."""
-    model, kernel, truths = (
-        np.array(part) for part in ([1, 1, 0, 0, 0, 1], [1, 0, 0, 0, 0, 1], [1] * 4 + [0] * 2)
+@pytest.mark.parametrize("side", [said, by_kernel])
+def test_differences_by_hand(side):
+    """Estimates are the model's, controls those of kernel regression by scikit-learn."""
+    of = {name: np.array([side(ONE, name, i) for i in range(POINTS)]) for name in CONDITIONS}
+    truth = ONE.truth
+    right = {name: each[np.arange(POINTS), truth] for name, each in of.items()}
+    shown = of[FLIPPED][np.arange(POINTS), (truth + 1) % 3]
+    correct = {name: each.argmax(1) == truth for name, each in of.items()}
+    half = (right[UNRELATED] - 1 / 3) - (right[RANDOM] - 1 / 3) / 2
+    for evidence, expected in (
+        (estimates.difference(ONE, NEAREST, RANDOM, seed=0), (right[NEAREST] - right[RANDOM]).mean()),
+        (estimates.follows_flipped(ONE, seed=0), (shown - right[FLIPPED]).mean()),
+        (estimates.kept_without_labels(ONE, seed=0), half.mean()),
+        (
+            estimates.accuracy_difference(ONE, NEAREST, RANDOM, seed=0),
+            correct[NEAREST].mean() - correct[RANDOM].mean(),
+        ),
+    ):
+        found = evidence.estimate.value if side is said else evidence.control
+        assert found == pytest.approx(expected, abs=1e-6)
+        assert evidence.estimate.low < evidence.estimate.value < evidence.estimate.high
+    narrow = np.exp(estimates.kernel(ONE, NEAREST, bandwidth=0.1))
+    np.testing.assert_allclose(narrow, [by_kernel(ONE, NEAREST, i, 0.1) for i in range(POINTS)], atol=1e-6)
+    assert estimates.probability(ONE, NEAREST, seed=0).value == pytest.approx(
+        np.mean([said(ONE, NEAREST, i)[truth[i]] for i in range(POINTS)])
     )
-    sides = (Choices(np.eye(2)[side], np.zeros(6), truths) for side in (model, kernel))
+
+
+def test_any_kernel_mirrors_flipped_labels_and_keeps_nothing_of_random_ones():
+    """What the chapter calls exact: whatever the distances, by the kernel of the estimates."""
+    labels = np.broadcast_to(RNG.integers(2, size=(POINTS, K)), (len(CONDITIONS), POINTS, K)).copy()
+    labels[CONDITIONS.index(FLIPPED)] = 1 - labels[0]
+    one = steering(2, labels=labels, distance=np.broadcast_to(ONE.distance[:1], labels.shape))
+    mirrored = estimates.follows_flipped(one, seed=0).control
+    assert mirrored == pytest.approx(2 * estimates.kernel_right(one, RANDOM) - 1)
+    kept = []
+    for seed in range(400):
+        labels[CONDITIONS.index(UNRELATED)] = np.random.default_rng(seed).integers(2, size=(POINTS, K))
+        kept.append(estimates.kernel_right(replace(one, labels=labels), UNRELATED))
+    assert np.mean(kept) == pytest.approx(0.5, abs=4 * np.std(kept) / 20)
+
+
+def test_formats_and_orders_by_hand():
+    chosen = {name: ONE.answers[CONDITIONS.index(name)].argmax(-1) for name in (RANDOM, TEMPLATE, ONE_LINE)}
+    changed = np.mean([chosen[name] != chosen[RANDOM] for name in (TEMPLATE, ONE_LINE)])
+    assert estimates.changed_by_format(ONE, seed=0).estimate.value == pytest.approx(changed)
+    alone = ONE.answers.copy()
+    alone[CONDITIONS.index(TEMPLATE)] = np.nan
+    one = replace(ONE, answers=alone)
+    assert (
+        estimates.changed_by_format(one, seed=0).estimate.value == (chosen[ONE_LINE] != chosen[RANDOM]).mean()
+    )
+    alone[CONDITIONS.index(ONE_LINE)] = np.nan
+    with pytest.raises(NothingToMeasure, match="second template"):
+        estimates.changed_by_format(replace(ONE, answers=alone), seed=0)
+    answered = ONE.ordered.argmax(-1)
+    pairs = [np.mean([a[i] != a[j] for i in range(ORDERS) for j in range(i)]) for a in answered]
+    assert estimates.order_matters(ONE, seed=0).estimate.value == pytest.approx(np.mean(pairs))
+    few, many = (estimates.flips(RNG.integers(2, size=(20_000, n))).mean() for n in (2, 8))
+    assert few == pytest.approx(0.5, abs=0.02) and many == pytest.approx(0.5, abs=0.02)
+
+
+def test_pulls_by_hand():
+    found = estimates.pulls(ONE.ordered.astype(float), ONE.ordered_labels)
+    p = np.exp(ONE.ordered.astype(float))
+    for point in range(POINTS):
+        for place in range(K):
+            by_class = []
+            for word in range(3):
+                odds = special.logit(p[point, :, word])
+                here = ONE.ordered_labels[point, :, place] == word
+                if here.any() and not here.all():
+                    by_class.append(odds[here].mean() - odds[~here].mean())
+            expected = np.mean(by_class) if by_class else np.nan
+            np.testing.assert_allclose(found[point, place], expected, rtol=1e-4)
+    last = [found[i, -1] - np.nanmean(found[i, :-1]) for i in range(POINTS)]
+    assert estimates.last_label_pulls(ONE, seed=0).estimate.value == pytest.approx(np.nanmean(last))
+
+
+def test_a_pull_of_the_last_label_is_found_and_none_where_there_is_no_order():
+    labels = RNG.permuted(np.broadcast_to([0, 0, 1, 1], (POINTS, ORDERS, 4)), axis=-1)
+    odds = 2.0 * (2 * labels[..., -1] - 1)
+    recent = np.log(special.expit(np.stack([-odds, odds], -1)))
+    pulled = steering(2, ordered=recent, ordered_labels=np.concatenate([labels[..., :1], labels], -1))
+    assert estimates.last_label_pulls(pulled, seed=0).estimate.low > 3
+    still = np.broadcast_to(recent[:, :1], recent.shape)
+    found = estimates.last_label_pulls(replace(pulled, ordered=still), seed=0)
+    assert found.estimate.value == pytest.approx(0, abs=1e-6) and found.control == 0
+
+
+def test_what_the_kernel_tells_is_a_partial_correlation():
+    """Against regressions by scikit-learn, class by class of two classes: the second mirrors the first."""
+    one = steering(2)
     expected = []
-    for i in range(6):
-        others = [model[i] == kernel[j] for j in range(6) if j != i and truths[j] == truths[i]]
-        expected.append((model[i] == kernel[i]) - np.mean(others))
-    found = estimates.agreement(Measured(*sides), seed=0)
-    assert found.estimate.value == pytest.approx(np.mean(expected)) and found.control == 0
+    for name in estimates.RETRIEVED:
+        odds = np.array([np.log(said(one, name, i)) @ [-1, 1] for i in range(POINTS)])
+        votes = np.array([by_kernel(one, name, i)[1] for i in range(POINTS)])
+        design = np.stack([one.labels[CONDITIONS.index(name)].mean(1), one.truth], 1)
+        left = [part - LinearRegression().fit(design, part).predict(design) for part in (odds, votes)]
+        expected.append(np.corrcoef(left)[0, 1])
+    found = estimates.tells_the_answer(one, seed=0)
+    assert found.estimate.value == pytest.approx(np.mean(expected), abs=1e-5)
 
 
-def test_agreement_finds_a_shared_error_and_nothing_in_independent_ones():
-    truths = np.arange(400) % 2
-    wrong = RNG.random((2, 400)) < 0.3
-    one, other = (np.where(each, 1 - truths, truths) for each in wrong)
-    first, second = (Choices(np.eye(2)[side], np.zeros(400), truths) for side in (one, other))
-    assert (one == other).mean() > 0.55
-    independent = estimates.agreement(Measured(first, second), seed=0).estimate
-    assert abs(independent.value) < 0.08 and independent.low < 0 < independent.high
-    assert estimates.agreement(Measured(first, first), seed=0).estimate.low > 0.3
+def test_counting_labels_and_knowing_the_answer_tell_nothing_and_the_kernel_does():
+    one = steering(3)
+    votes = {name: np.exp(estimates.kernel(one, name)) for name in CONDITIONS}
+    counts = np.eye(3)[one.labels].mean(-2)
+    blind = special.log_softmax(
+        3 * counts + 2 * np.eye(3)[one.truth] + 0.3 * RNG.normal(size=counts.shape), -1
+    )
+    able = np.log(np.stack([votes[name] for name in CONDITIONS]) + 0.05)
+    low = estimates.tells_the_answer(replace(one, answers=blind), seed=0).estimate
+    high = estimates.tells_the_answer(replace(one, answers=special.log_softmax(able, -1)), seed=0).estimate
+    assert low.low < 0 < low.high < 0.5 < high.low
 
 
 def test_a_model_is_at_chance_unless_shown_to_be_above_it():
-    truths = np.tile(np.arange(30) % 2, (4, 1))
-    guesses, knows = RNG.integers(2, size=truths.shape), np.where(RNG.random(truths.shape) < 0.9, truths, 0)
-    blind, able, constant = (
-        Choices(np.eye(2)[c], np.zeros(c.shape), truths) for c in (guesses, knows, 0 * truths)
-    )
-    assert estimates.is_at_chance(blind, seed=0) and estimates.is_at_chance(constant, blind, seed=0)
-    assert not estimates.is_at_chance(able, seed=0) and not estimates.is_at_chance(blind, able, seed=0)
+    truth = np.arange(POINTS) % 2
+    for share, blind in ((0.5, True), (0.95, False)):
+        chosen = np.where(RNG.random(POINTS) < share, truth, 1 - truth)
+        given = np.broadcast_to(np.log(0.9 * np.eye(2)[chosen] + 0.05), (len(CONDITIONS), POINTS, 2))
+        assert estimates.at_chance(steering(2, answers=given, truth=truth), seed=0) == blind
 
 
-def test_narrowing_is_numpys_weighted_average():
-    weights, distance = RNG.random((60, 2, 5)), RNG.random((60, 2, 5))
-    found = estimates.narrowing_of_heads(Widths((), {"a": weights}, {"a": distance}, 0, 0), "a", seed=0)
-    expected = np.mean([
-        np.average(d, weights=w) - d.mean()
-        for w, d in zip(weights.reshape(-1, 5), distance.reshape(-1, 5), strict=True)
-    ])  # fmt: skip
-    assert found.estimate.value == pytest.approx(expected)
-    tight = Widths((), {"a": np.exp(-20 * distance)}, {"a": distance}, 0, 0)
-    found = estimates.narrowing_of_heads(tight, "a", seed=1)
-    assert found.estimate.high < -0.1 and abs(found.control) < 0.1
-
-
-def claim(id, criterion, interval, control):
-    evidence = Evidence(Estimate(sum(interval) / 2, *interval), control, estimates.KERNEL)
-    return Claim(id, "A", "4.2", "", criterion, *evidence)
-
-
-def test_the_answer_is_worded_by_verdicts():
-    made = [claim(name, claims.above(0), (0.1, 0.3), 0.4) for name in estimates.QUESTIONS]
-    made[1] = claim(made[1].id, claims.above(0), (-0.1, 0.3), 0.4)
-    made[2] = claim(made[2].id, claims.above(0), (-0.3, -0.1), 0.4)
-    made[3] = claim(made[3].id, claims.above(0), (0.1, 0.3), 0.0)
-    lines = [line for line in estimates.answer(made, "tiny-1m", False).split("\n") if line.startswith("- ")]
-    assert [line.split("** ")[1].split(" ")[0] for line in lines[:4]] == ["Yes.", "Undecided.", "No.", "Yes."]
-    assert len(lines) == len(estimates.QUESTIONS) and "0.2 [0.1, 0.3]" in lines[0]
-    said = [estimates.answer(made, "tiny-1m", chance).split("\n")[0] for chance in (True, False)]
-    assert "tiny-1m is not shown to be above chance" in said[0] and "tiny-1m is above chance" in said[1]
-    last = estimates.answer(made, "tiny-1m", False).split("\n")[-1]
-    assert f"Of {len(made) - 2} claims" in last and f"criterion of {len(made) - 3}: {made[0].id}" in last
-    assert made[3].id not in last
-
-
-def test_the_record_has_every_condition():
-    found = estimates.summary(noise={("random", 1.0): ONE}, words={"own": OTHER})
-    assert found["noise"]["random 1.0"]["right"] == pytest.approx(0.65)
-    assert found["words"]["own"]["kernel_right"] == pytest.approx(0.5)
-    assert found["words"]["own"]["outside"] == pytest.approx(0.3)
-
-
-POINTS = 40
-
-
-def put(head, bandwidth):
-    """A study of the planted model: words with their places as embeddings, labelled by cluster."""
-    made = planted.plant(head=head, bandwidth=bandwidth)
+def put(reader=None, bandwidth=8.0, points=24, k=6):
+    """The chapter's findings on the planted model, or another reader of its words."""
+    made = planted.plant(head=(3, 1), bandwidth=bandwidth)
     order = np.random.default_rng(0).permutation(len(made.places))
     labels = made.clusters % 2
-    pool, asked = order[POINTS:], order[:POINTS]
+    pool, asked = order[points:], order[:points]
     texts = [Texts([{"text": f"w{i}"} for i in part], made.places[part]) for part in (pool, asked)]
     task = Task("planted", ("text",), ("A", "B"), planted.LABEL_WORDS, {"only": planted.FORMAT})
-    width = Bandwidth(bandwidth**-0.5, np.nan)
-    return Study(Reader(made.loaded), task, texts[0], labels[pool], texts[1], labels[asked], width)
-
-
-def put_to(study, k=6):
-    """The chapter's claims on a study, by the functions that it calls."""
-    similarity = study.queries.vectors @ study.pool.vectors.T
-    shown = {}
-    for name in ("random", "nearest", "farthest", "balanced"):
-        given = {"strategy": "nearest", "labels": study.labels} if name == "balanced" else {"strategy": name}
-        rows = choose(similarity, k, seed=1, most=10, **given)
-        shown[name] = Condition(Demonstrations(rows, study.labels[rows]))
-    retrieved = study.measure_all(shown)
-    few = study.first(10)
-    drawn = draw(study.labels, k, 4, seed=1)
-    noised = few.measure_all(conditions.label_noise(drawn, (1.0,), few.points, seed=2))
-    turned = conditions.in_orders(conditions.balanced_sets(study.labels, 4, 4, seed=1), 4, seed=2)
-    in_order = calibration.measure(few, turned, few.queries.rows[:2])
-    widths = head_widths.measure(study, {name: shown[name] for name in ("random", "nearest")}, 1, seed=0)
-    plain = noised["random", 0.0]
-    found = {
-        "nearest": estimates.difference(retrieved["nearest"], retrieved["random"], seed=0),
-        "farthest": estimates.difference(retrieved["farthest"], retrieved["random"], seed=0),
-        "flipped": estimates.right_word(noised["flipped", 1.0], seed=0),
-        "random labels": estimates.difference(noised["random", 1.0], plain, seed=0),
-        "flips": estimates_order.order(in_order, estimates_order.flips, seed=0),
-        "flips less preference": estimates_order.value(
-            in_order, estimates_order.flips, calibration.BATCH, seed=0
-        ),
-        "pull": estimates_order.order(in_order, estimates_order.last_label, seed=0),
-        "agreement": estimates.agreement(retrieved["random"], seed=0),
-        "narrowing": estimates.narrowing_of_heads(widths, "random", seed=0),
-    }
-    return found, widths, retrieved
+    reader = Reader(made.loaded) if reader is None else reader(made.loaded.tokenizer)
+    study = Study(
+        reader, task, texts[0], labels[pool], texts[1], labels[asked], Bandwidth(bandwidth**-0.5, 0.1)
+    )
+    shown = draw(study.labels, k, points, seed=1)
+    asked = {RANDOM: Condition(shown)} | conditions.relabelled(study, shown, seed=2)
+    cosine = texts[1].vectors @ texts[0].vectors.T
+    for sign, names in ((1, CONDITIONS[1:3]), (-1, CONDITIONS[3:5])):
+        asked |= conditions.retrieved(study, sign * cosine, k, names, most=20, seed=3)
+    asked = {name: asked[name] for name in CONDITIONS if name in asked and "arbitrary" not in name}
+    every = [asked.get(name) for name in CONDITIONS]
+    ordered = conditions.own_orders(study, k, 3, seed=4)
+    return steering(
+        2, answers=answers(study, every), truth=study.truth, zero_shot=study.zero_shot(),
+        labels=np.stack([(each or every[0]).shown.labels for each in every]),
+        distance=np.stack([study.distances(each or every[0]) for each in every]),
+        ordered=study.answers(Condition(ordered)).swapaxes(0, 1), ordered_labels=ordered.labels.swapaxes(0, 1),
+        bandwidth=study.bandwidth.value,
+    )  # fmt: skip
 
 
 @pytest.mark.tiny
 def test_the_planted_head_does_what_its_kernel_does():
-    found, widths, retrieved = put_to(put((3, 1), 8.0))
-    assert widths.heads == ((3, 1),)
-    assert found["nearest"].estimate.low > 0 and found["nearest"].control > 0
-    assert found["farthest"].estimate.high < 0 and found["farthest"].control < 0
-    assert found["flipped"].estimate.high < 0.5 and found["flipped"].control < 0.5
-    assert found["random labels"].estimate.high < 0 and found["random labels"].control < -0.05
-    assert found["flips"].estimate.value < 0.05
-    assert found["pull"].estimate.low < 0 < found["pull"].estimate.high
-    assert found["agreement"].estimate.low > 0.1
-    assert found["narrowing"].estimate.high < -0.1 < found["narrowing"].control < 0.1
-    for each in retrieved.values():
-        assert np.corrcoef(each.model.of_truth, each.kernel.of_truth)[0, 1] > 0.8
+    one = put()
+    nearest = estimates.difference(one, NEAREST, findings.LIKE_NEAREST, seed=0)
+    farthest = estimates.difference(one, findings.FARTHEST, findings.LIKE_FARTHEST, seed=0)
+    followed, kept = estimates.follows_flipped(one, seed=0), estimates.kept_without_labels(one, seed=0)
+    for evidence in (nearest, farthest, followed, kept):
+        assert evidence.estimate.value == pytest.approx(evidence.control, abs=0.1)
+    assert farthest.control < -0.1 and followed.estimate.low > 0
+    assert estimates.order_matters(one, seed=0).estimate.value < 0.05
+    pulled = estimates.last_label_pulls(one, seed=0).estimate
+    assert pulled.low < 0 < pulled.high
+    assert estimates.tells_the_answer(one, seed=0).estimate.low > 0.5
+    assert not estimates.at_chance(one, seed=0)
 
 
 @pytest.mark.tiny
-def test_a_random_model_neither_narrows_nor_follows_labels_and_depends_on_order():
-    """(Near demonstrations help it all the same: most of them carry the right label.)"""
-    study = put((3, 1), 8.0)
-    tokenizer = study.reader.tokenizer
-    random = tiny.model("gpt2", vocab_size=len(tokenizer)).eval()
-    found, _, _ = put_to(replace(study, reader=Reader(LoadedModel(random, tokenizer, {}))))
-    assert found["narrowing"].estimate.low < 0 < found["narrowing"].estimate.high
-    assert not found["flipped"].estimate.high < 0.5
-    assert found["flips less preference"].value > 0.05  # it always says one word; calibrated it need not
-    assert found["agreement"].estimate.low < 0.1
+def test_a_random_model_follows_no_kernel():
+    def random(tokenizer):
+        return Reader(LoadedModel(tiny.model("gpt2", vocab_size=len(tokenizer)).eval(), tokenizer, {}))
+
+    one = put(random)
+    assert not estimates.follows_flipped(one, seed=0).estimate.low > 0
+    assert estimates.tells_the_answer(one, seed=0).estimate.low < 0.1
+    assert estimates.at_chance(one, seed=0)

@@ -1,6 +1,7 @@
-"""What is drawn: balanced, disjoint, the same for the same seed; the bandwidth is for held-out rows alone."""
+"""What is drawn: balanced, disjoint, the same for the same seed; designs that cannot be had are refused at once."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,16 +9,36 @@ import pytest
 from iclnb.errors import IclnbError
 from iclnb.steering import material
 
+RUN = {
+    "task": "sst2",
+    "source": "local",
+    "points": 6,
+    "pool": 25,
+    "held_out": 10,
+    "k": 4,
+    "most": 3,
+    "data_seed": 1,
+}
+
 
 @pytest.fixture
 def local(tmp_path, monkeypatch):
-    """Rows of sst2 in a folder: numbered texts, two thirds of them positive."""
+    """Rows of two tasks in a folder: numbered texts, two thirds of sst2 positive, mnli with three classes."""
     monkeypatch.setenv("ICLNB_DATA", str(tmp_path))
     for split, count in (("train", 40), ("validation", 30)):
-        path = tmp_path / "sst2" / f"{split}.jsonl"
-        path.parent.mkdir(exist_ok=True)
-        rows = [{"sentence": f"{split} {i} film", "label": int(i % 3 > 0)} for i in range(count)]
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        numbers = range(count)
+        rows = {
+            "sst2": [{"sentence": f"{split} {i} film", "label": int(i % 3 > 0)} for i in numbers],
+            "mnli": [{"premise": f"{split} {i}", "hypothesis": "so", "label": i % 3} for i in numbers],
+        }
+        for task, made in rows.items():
+            path = tmp_path / task / f"{split}.jsonl"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("".join(json.dumps(row) + "\n" for row in made))
+
+
+def drawn(**changes):
+    return material.draw_rows(SimpleNamespace(**RUN | changes))
 
 
 def names(rows):
@@ -25,18 +46,36 @@ def names(rows):
 
 
 def test_rows_are_balanced_and_disjoint(local):
-    drawn = material.draw_rows("sst2", 6, 25, 10, seed=1, source="local")
-    task_rows = drawn.task_rows
-    assert task_rows.truth.tolist() == [0, 1] * 3
-    assert len(task_rows.pool) == 25 and len(drawn.held_out) == 10
-    every = names(task_rows.pool) + names(drawn.held_out)
+    rows = drawn()
+    assert rows.task_rows.truth.tolist() == [0, 1] * 3
+    assert len(rows.task_rows.pool) == 25 and len(rows.held_out) == 10
+    every = names(rows.task_rows.pool) + names(rows.held_out)
     assert len(set(every)) == 35 and all(name.startswith("train") for name in every)
-    again = material.draw_rows("sst2", 6, 25, 10, seed=1, source="local")
-    assert names(again.held_out) == names(drawn.held_out)
-    larger = material.draw_rows("sst2", 6, 30, 100, seed=1, source="local")
-    assert names(larger.task_rows.pool)[:25] == names(task_rows.pool) and len(larger.held_out) == 10
-    other = material.draw_rows("sst2", 6, 25, 10, seed=2, source="local")
-    assert names(other.task_rows.pool) != names(task_rows.pool)
+    assert names(drawn().held_out) == names(rows.held_out)
+    larger = drawn(pool=30, held_out=100)
+    assert names(larger.task_rows.pool)[:25] == names(rows.task_rows.pool) and len(larger.held_out) == 10
+    assert names(drawn(data_seed=2).task_rows.pool) != names(rows.task_rows.pool)
+    assert drawn(task="mnli", points=9).task_rows.truth.tolist() == [0, 1, 2] * 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"k": 0}, "k = 0: .* take 2 or more"),
+        ({"k": 1}, "k = 1: .* take 2 or more"),
+        ({"points": 1}, "points = 1: .* take 2 or more"),
+        ({"orders": 1}, "orders = 1: .* take 2 or more"),
+        ({"sets": 1}, "sets = 1: .* take 2 or more"),
+        ({"task": "stsb"}, "stsb has 0 classes; this chapter needs 2 to 10"),
+        ({"k": 12, "most": 9}, "rows of negative, and a prompt may show k = 12 of one class; raise `pool`"),
+        ({"most": 0}, "most = 0: .* take 1 or more"),
+        ({"points": 20, "most": 3}, "take 27 rows; the pool has 25: raise `pool`"),
+        ({"pool": 40}, "none is left for the kernel's bandwidth; lower `pool`"),
+    ],
+)
+def test_what_a_task_cannot_have_is_refused(local, changes, words):
+    with pytest.raises(IclnbError, match=words):
+        drawn(**changes)
 
 
 def test_the_bandwidth_is_chosen_on_held_out_rows(local, monkeypatch):
@@ -47,21 +86,7 @@ def test_the_bandwidth_is_chosen_on_held_out_rows(local, monkeypatch):
         return np.stack([0.5 * (number % 3 > 0), 1e-3 * number], axis=1)
 
     monkeypatch.setattr(material, "embed", embed)
-    rows = material.draw_rows("sst2", 6, 25, 10, seed=1, source="local")
-    study = material.prepare(None, rows, 8, seed=0)
+    study = material.prepare(None, drawn(k=8), 8, seed=0)
     assert study.bandwidth.value in material.BANDWIDTHS and study.bandwidth.value < 0.2
     assert study.bandwidth.log_loss < 0.1 and study.points == 6
     assert (study.labels == [row["label"] for row in study.pool.rows]).all()
-    with pytest.raises(IclnbError, match="none is left"):
-        material.prepare(None, material.draw_rows("sst2", 6, 40, 10, seed=1, source="local"), 8, seed=0)
-
-
-def test_other_tasks_and_numbers_are_refused():
-    with pytest.raises(IclnbError, match="two classes; mnli has 3"):
-        material.draw_rows("mnli", 4, 8, 8, seed=0)
-    assert material.numbers("0.5,1") == (0.5, 1.0) and material.numbers("4", int) == (4,)
-    with pytest.raises(IclnbError, match="write them like 1,4"):
-        material.numbers("a few")
-    assert material.parts("0.5") == (0.5, 1.0) == material.parts("1,0.5")
-    with pytest.raises(IclnbError, match="up to 1"):
-        material.parts("0.5,2")

@@ -1,0 +1,99 @@
+"""Rows of estimates, a mark with its interval for each run of a ladder."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from iclnb import figures
+from iclnb.display import number
+from iclnb.stats import Estimate
+
+Rows = Mapping[str, Mapping[str, Estimate]]
+"""Name of a row -> run -> its estimate."""
+
+CROSS = {"color": figures.CONTROL["color"], "marker": "x", "linestyle": "none"}
+LINE = {"color": "0.4", "linewidth": 0.8}
+
+
+class Mark(NamedTuple):
+    """What else stands in rows, in grey: a control, a prediction, a paper's number.
+
+    Attributes:
+        name: in the legend.
+        at: row -> the number, or run -> the number; rows without one have none.
+        marker: of Matplotlib.
+    """
+
+    name: str
+    at: Mapping[str, float | Mapping[str, float]]
+    marker: str = "x"
+
+
+def draw(axes: Axes, found: Rows, *marks: Mark, lines: Sequence[float] = (0.0,)) -> None:
+    """Draw estimates in rows, the first at the top: runs below one another in a row, each in its own look.
+
+    Args:
+        axes: where to draw.
+        found: the estimates.
+        marks: in grey beside them.
+        lines: vertical lines, such as that of no effect.
+    """
+    runs = list(dict.fromkeys(run for row in found.values() for run in row))
+    apart = dict(zip(runs, np.linspace(-0.27, 0.27, len(runs)) if len(runs) > 1 else [0.0], strict=True))
+    for x in lines:
+        axes.axvline(x, zorder=0, **LINE)
+    for mark in marks:
+        places = [
+            (x, place + step)
+            for place, row in enumerate(found)
+            for x, step in _numbers(mark.at.get(row), apart)
+        ]
+        style = CROSS | {"marker": mark.marker, "markersize": 5}
+        axes.plot(*np.reshape(places, (-1, 2)).T, label=mark.name, zorder=1, **style)
+    for run, look in figures.rung_styles(runs).items():
+        here = [(place, row[run]) for place, row in enumerate(found.values()) if run in row]
+        if not here:
+            continue
+        value, low, high = (np.array([each[i] for _, each in here], dtype=float) for i in range(3))
+        places = np.array([place for place, _ in here]) + apart[run]
+        spread = np.maximum([value - low, high - value], 0)
+        style = {**look, "linestyle": "none", "markersize": 4.5, "elinewidth": 1.2}
+        axes.errorbar(value, places, xerr=spread, label=run, **style)
+    axes.set_yticks(range(len(found)), list(found))
+    axes.set_ylim(len(found) - 0.5, -0.5)
+    axes.grid(axis="y", visible=False)
+
+
+def _numbers(at: float | Mapping[str, float] | None, apart: Mapping[str, float]) -> list[tuple[float, float]]:
+    """Abscissae of a mark in one row, with how far each stands from the row's middle."""
+    if at is None:
+        return []
+    if isinstance(at, Mapping):
+        return [(x, apart[run]) for run, x in at.items()]
+    return [(at, 0.0)]
+
+
+def height(found: Rows) -> float:
+    """Inches that the rows take."""
+    runs = max((len(row) for row in found.values()), default=1)
+    return 1.1 + len(found) * (0.2 + 0.12 * runs)
+
+
+def told(found: Rows) -> str:
+    """The estimates in words."""
+    return "; ".join(
+        f"{row}: " + ", ".join(f"{run} {number(float(each.value), 2)}" for run, each in runs.items())
+        for row, runs in found.items()
+    )
+
+
+def legend(figure: Figure, columns: int = 4) -> None:
+    """Every name once, below the panels."""
+    entries: dict[str, object] = {}
+    for axes in figure.axes:
+        for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
+            entries.setdefault(name, handle)
+    figure.legend(entries.values(), entries, loc="outside lower center", ncols=columns, fontsize=8)
