@@ -278,7 +278,7 @@ kernel_regression(weights, one.labels[0], one.answers.shape[-1])[:3].round(3)
 # %% [markdown]
 # And one test text under every perturbation:
 
-# %%
+# %% tags=["hide-input"]
 row = material.draw_rows(run).task_rows.queries[0]
 text, words = (
     " ".join(row[name] for name in row if isinstance(row[name], str)),

@@ -261,7 +261,7 @@ results.claim(
 #
 # The lessons are conditions on the same material; here are the first demonstrations of each, as guess and score:
 
-# %%
+# %% tags=["hide-input"]
 rows = material.load_pairs(
     run.train_pairs, run.pairs, seed=run.data_seed, source=run.source
 )

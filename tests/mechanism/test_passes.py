@@ -6,6 +6,7 @@ import pytest
 import tiny
 import torch
 
+from iclnb import store
 from iclnb.llm.models import LoadedModel
 from iclnb.llm.reader import Reader
 from iclnb.mechanism import flow, material, own_weights, passes
@@ -91,15 +92,17 @@ def test_induction_is_attention_to_what_followed(tmp_path):
     reader = Reader(LoadedModel(model, tokenizer, {"name": "tiny", "sha256": "0"}), batch_size=3)
     reader.store = Store(reader.origin, tmp_path)
     made = material.repeated(np.arange(5, 90), 5, 9, seed=0)
-    found = passes.induction(reader, made)
+    with store.tally() as tally:
+        found = passes.induction(reader, made)
     for i, (row, after) in enumerate(zip(made.rows, made.after, strict=True)):
         with torch.no_grad():
             own = model(torch.tensor([row]), output_attentions=True).attentions
         expected = torch.stack(own)[:, 0, :, -1, after].numpy()
         np.testing.assert_allclose(found[i], expected, atol=1e-5)
-    assert reader.store.measured == 2
-    np.testing.assert_array_equal(passes.induction(reader, made), found)
-    assert reader.store.measured == 2 and reader.store.reused == 2
+    assert tally.measured == 2
+    with store.tally() as tally:
+        np.testing.assert_array_equal(passes.induction(reader, made), found)
+    assert (tally.measured, tally.reused) == (0, 2)
 
 
 def test_a_stopped_run_goes_on_where_it_was(tmp_path, kernel):
@@ -112,10 +115,12 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, kernel):
         kernel.material.truth[:2],
         kernel.material.labels[:2],
     )
-    first = passes.run_sets(reader, some, depths=4)
-    assert (reader.store.measured, reader.store.reused) == (2, 0)
-    again = passes.run_sets(reader, some, depths=4)
-    assert (reader.store.measured, reader.store.reused) == (2, 2)
+    with store.tally() as tally:
+        first = passes.run_sets(reader, some, depths=4)
+    assert (tally.measured, tally.reused) == (2, 0)
+    with store.tally() as tally:
+        again = passes.run_sets(reader, some, depths=4)
+    assert (tally.measured, tally.reused) == (0, 2)
     for name, array in first.arrays.items():
         np.testing.assert_array_equal(again.arrays[name], array)
         np.testing.assert_allclose(array, kernel.measured.runs.arrays[name][:2], atol=1e-4)

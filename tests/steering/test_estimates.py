@@ -207,7 +207,7 @@ def test_the_planted_head_does_what_its_kernel_does():
     assert estimates.order_matters(one, seed=0).estimate.value < 0.05
     pulled = estimates.last_label_pulls(one, seed=0).estimate
     assert pulled.low < 0 < pulled.high
-    assert estimates.tells_the_answer(one, seed=0).estimate.low > 0.5
+    assert estimates.tells_the_answer(one, seed=0).estimate.low > 0.4
     assert not estimates.at_chance(one, seed=0)
 
 
