@@ -7,7 +7,7 @@ The package by subject, each part importing only from the lines above it:
 - ``store``, ``findings``, ``ladders``: units of work that are kept, what a chapter measured, runs side by side
 - ``stats``, ``display``, ``criteria``, ``figures``, ``claims``: intervals, numbers, pictures, verdicts
 - ``kernel_regression``: the formula of paper A, for every chapter
-- ``llm``: language models, their data, prompts and attention (PyTorch)
+- ``llm``: language models, their data, prompts and attention (PyTorch); ``api``: the names for other scripts
 - a room for each chapter, of the same anatomy (``material``, ``measure``, ``findings``, ``estimates``,
   ``pictures``): ``bayes`` (01), ``allocation`` (02), ``heads`` (03), ``steering`` (04), ``lsa`` (05, JAX),
   ``guess`` (06), ``mechanism`` (07)
