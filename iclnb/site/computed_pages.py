@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from iclnb.site import architectures_page, bench, data_dictionary, explorer_runs
+from iclnb.site import architectures_page, bench, data_dictionary
 from iclnb.site.results import claim_rows, results_page
 from iclnb.site.results import runs as all_runs
 from iclnb.site.summary import front_page, reproduction_page
 
 
 def write(project: Path, folder: Path, titles: Mapping[str, str]) -> None:
-    """Write every page that is computed, the explorer's runs and the downloads, and fill in the front page.
+    """Write every page that is computed and the downloads, and fill in the front page.
 
     Args:
         project: the checkout, its notebooks executed.
@@ -34,8 +34,6 @@ def write(project: Path, folder: Path, titles: Mapping[str, str]) -> None:
         "downloads/claims.json": claim_rows.as_json(rows),
         "downloads/claims.csv": claim_rows.as_csv(rows),
     }
-    listed = (run for each in runs.values() for run in each)
-    made |= {f"book/_assets/explorer/{name}": text for name, text in explorer_runs.scripts(listed).items()}
     for name, text in made.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
