@@ -82,7 +82,7 @@ def test_an_undecided_claim_says_what_it_wants():
 
 def test_the_saved_bounds_of_a_criterion_are_not_rounded_like_its_words():
     made = claims.Results("01_a", {})
-    made.claim("a", "s", claims.above(2 / 3), claims.Evidence(stats.exact(1.0), 0.0, "c"))
+    made.claim("a", "s", claims.above(2 / 3), claims.Evidence(exact(1.0), 0.0, "c"))
     assert made.claims[0].to_json()["region"] == [2 / 3, None]
 
 
