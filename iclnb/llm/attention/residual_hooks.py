@@ -15,7 +15,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from transformers import PreTrainedModel
-from transformers.cache_utils import Cache, DynamicLayer
 
 from iclnb.llm.attention import architectures
 from iclnb.llm.attention.architectures import (
@@ -27,7 +26,7 @@ from iclnb.llm.attention.architectures import (
     is_common,
 )
 from iclnb.llm.attention.head_hooks import head_outputs
-from iclnb.llm.attention.prefix_keys import SharedPrefix
+from iclnb.llm.attention.prefix_keys import SharedPrefix, own_tokens_alone
 from iclnb.llm.attention.refusals import refusing
 from iclnb.llm.attention.residual_stream import blocks
 
@@ -160,25 +159,9 @@ class _Run:
 _CURRENT: ContextVar[_Run] = ContextVar("iclnb_interventions")
 
 
-class _OwnTokens(DynamicLayer):
-    """A cache layer that says it holds the prefix and hands back the new keys and values alone."""
-
-    def __init__(self, prefix: int):
-        super().__init__()
-        self.prefix, self.is_initialized = prefix, True
-
-    def update(
-        self, key_states: Tensor, value_states: Tensor, *_: object, **__: object
-    ) -> tuple[Tensor, Tensor]:
-        return key_states, value_states
-
-    def get_seq_length(self) -> int:
-        return self.prefix
-
-
-def _forward(model: PreTrainedModel, run: _Run, ids: Tensor) -> Float[Tensor, "rows 1 vocabulary"]:
+def _forward(model: PreTrainedModel, run: _Run, ids: Tensor) -> Float[Tensor, "rows kept vocabulary"]:
     """One pass of the ids on top of the run's prefix."""
-    cache = Cache(layers=[_OwnTokens(len(run.prefix.input_ids)) for _ in run.prefix.keys])
+    cache = own_tokens_alone(run.prefix)
     inputs = {"input_ids": ids.to(model.get_input_embeddings().weight.device)} | accepted(
         model, {"logits_to_keep": 1}
     )
@@ -220,10 +203,10 @@ def _attend(
     module: torch.nn.Module,
     query: Float[Tensor, "rows heads queries dim"],
     key: Float[Tensor, "rows kv_heads queries dim"],
-    value: Float[Tensor, "rows kv_heads queries dim"],
+    value: Float[Tensor, "rows kv_heads queries value_dim"],
     attention_mask: BlockMask,
     **settings: object,
-) -> tuple[Float[Tensor, "rows queries heads dim"], None]:
+) -> tuple[Float[Tensor, "rows queries heads value_dim"], None]:
     """Attention over the run's prefix and the rows' own tokens, with what is blocked."""
     run, layer, eager = _CURRENT.get(), module.layer_idx, eager_of(module)
     before, total = len(run.prefix.input_ids), len(run.prefix.input_ids) + query.shape[2]

@@ -182,6 +182,7 @@ def test_refuses_length_dependent_positions_where_only_a_cache_would_do():
         last_token_attention(model, batch("none")[0])
 
 
+@pytest.mark.wrong_arguments
 @pytest.mark.parametrize(
     ("ids", "mask", "message"),
     [
