@@ -82,11 +82,9 @@ def intervene(
 
     Raises:
         IclnbError: if fewer than two sets show labels of several classes, too few prompts are left to choose
-            heads, or a layer has too few other heads.
+            heads, or too few heads to choose from.
     """
-    mixed = [row for row in range(len(material.shared.labels)) if len(set(material.shared.labels[row])) > 1]
-    if len(mixed) < 2:
-        raise IclnbError(f"{len(mixed)} demonstration sets show several labels, 2 are needed; draw more sets")
+    mixed = mixed_sets(material)
     judged = np.arange(material.points)[-min(points, material.points // 2) :]
     free = np.setdiff1d(np.arange(len(hits)), judged)
     if len(free) < 4:
@@ -112,16 +110,30 @@ def intervene(
     )
 
 
+def mixed_sets(material: Material) -> list[int]:
+    """The shared demonstration sets that show labels of several classes.
+
+    Raises:
+        IclnbError: if these are fewer than two.
+    """
+    mixed = [row for row, labels in enumerate(material.shared.labels) if len(set(labels)) > 1]
+    if len(mixed) < 2:
+        raise IclnbError(f"{len(mixed)} demonstration sets show several labels, 2 are needed; draw more sets")
+    return mixed
+
+
 def _draw(
     hits: Bool[np.ndarray, "prompts layers heads"],
     free: Int[np.ndarray, " prompts"],
     top: int,
     rng: np.random.Generator,
 ) -> tuple[list[Head], list[Head], list[Head]]:
-    """The heads of :data:`ABLATIONS`, chosen on a random half of the free prompts."""
+    """The heads of :data:`ABLATIONS`, as many of each, chosen on a random half of the free prompts."""
     scores = hits[rng.permutation(free)[: len(free) // 2]].mean(0)
     best = best_heads(scores, top)
     elsewhere = best_heads(scores, top, without={layer for layer, _ in best})
+    if not len(best) == len(elsewhere) == top:
+        raise IclnbError(f"{top} heads leave too few in other layers for a control; ablate fewer (top)")
     return best, random_heads_like(best, scores.shape[1], rng), elsewhere
 
 

@@ -10,7 +10,7 @@ from scipy.stats import rankdata
 
 from iclnb.errors import IclnbError
 from iclnb.findings import Findings, variable
-from iclnb.heads.material import OF_DRAWS, OF_READER, draw_material, settings_of
+from iclnb.heads.material import AT_LEAST, OF_DRAWS, OF_READER, draw_material, settings_of
 from iclnb.heads.reconstruction import decide, of_chosen
 from iclnb.llm.loading.readers import load_reader
 from iclnb.llm.similarity import embedding_similarity, prediction_similarity
@@ -78,8 +78,10 @@ def measure(run: SimpleNamespace) -> Explored:
     Raises:
         IclnbError: if there are too few prompts to choose a head on half of them, or demonstrations to rank.
     """
-    if run.prompts < 8 or run.k < 3 or not 1 <= run.shown <= run.prompts:
-        raise IclnbError("prompts >= 8, k >= 3 and shown from 1 to prompts are needed; ask for more")
+    if run.prompts < AT_LEAST or run.k < 3 or not 1 <= run.shown <= run.prompts:
+        raise IclnbError(
+            f"prompts >= {AT_LEAST}, k >= 3 and shown from 1 to prompts are needed; ask for more"
+        )
     reader = load_reader(run.model, **settings_of(run, OF_READER))
     drawn = settings_of(run, OF_DRAWS) | {"sets": 0, "points": 0, "fresh": run.prompts}
     material = draw_material(reader.tokenizer, run.task, **drawn)

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from transformers import PreTrainedTokenizerBase
 
+from iclnb.errors import IclnbError
 from iclnb.heads.interventions import label_partners
 from iclnb.llm.demonstrations import Demonstrations, Prompts, Seed, TaskRows, draw, task_rows, write
 from iclnb.llm.prompts import Wording
@@ -25,6 +26,10 @@ OF_DRAWS: Final = ("k", "sets", "points", "fresh", "data_seed", "demonstration_s
 def settings_of(run: SimpleNamespace, names: tuple[str, ...]) -> dict[str, Any]:
     """Those of a run's settings that it has, by name."""
     return {name: vars(run)[name] for name in names if name in vars(run)}
+
+
+AT_LEAST: Final = 8
+"""Test points, so that each half has four."""
 
 
 @dataclass(frozen=True)
@@ -115,9 +120,14 @@ def draw_material(
         source: as in :func:`iclnb.llm.data.tasks.load`.
 
     Raises:
-        IclnbError: unknown task or source, data out of reach, or a pool smaller than ``k``.
+        IclnbError: unknown task or source, data out of reach, a pool smaller than ``k``, or a task with fewer
+            than :data:`AT_LEAST` test points.
     """
     rows = task_rows(task, max(points, fresh), seed=data_seed, source=source, at_most=True)
+    if len(rows.queries) < AT_LEAST:
+        raise IclnbError(
+            f"half of the test points choose, half judge: {AT_LEAST} are needed, not {len(rows.queries)}"
+        )
     half = halves(len(rows.queries), seed=(data_seed, 1))
     return written(tokenizer, rows, half, k, sets, points, fresh, demonstration_seed)
 

@@ -10,7 +10,7 @@ from iclnb.errors import IclnbError
 from iclnb.heads import causes, correlation
 from iclnb.heads.correlation import WAYS
 from iclnb.heads.findings import COMPARED, READINGS, WITH_CUE, Heads
-from iclnb.heads.material import OF_DRAWS, OF_READER, Material, draw_material, settings_of
+from iclnb.heads.material import AT_LEAST, OF_DRAWS, OF_READER, Material, draw_material, settings_of
 from iclnb.heads.nulls import CONTROLS, controls
 from iclnb.heads.reconstruction import Decisions, best_of_layers, decide
 from iclnb.llm.kernel_weights import VARIANTS, KernelWeights
@@ -33,10 +33,13 @@ def measure(run: SimpleNamespace) -> Heads:
     Raises:
         IclnbError: if there is too little to choose on one half and judge on the other.
     """
-    if run.sets < 2 or run.points < 8 or run.fresh < 8 or run.k < 2:
+    if min(run.sets, run.k, run.cause_points) < 2 or min(run.points, run.fresh) < AT_LEAST:
         raise IclnbError(
-            "half of the prompts choose, half judge: sets and k >= 2, points and fresh >= 8 are needed"
+            "half of the prompts choose, half judge: sets, k and cause_points >= 2, points and fresh >= "
+            f"{AT_LEAST} are needed"
         )
+    if min(run.top, run.redraws, run.permutations) < 1:
+        raise IclnbError("top, redraws and permutations count heads, choices and permutations: 1 at least")
     where = settings_of(run, OF_READER)
     reader = load_reader(run.model, **where)
     blank = load_reader(run.model, random_weights_seed=run.model_seed, **where)
@@ -46,6 +49,7 @@ def measure(run: SimpleNamespace) -> Heads:
 
 def heads_of(reader: Reader, blank: Reader, material: Material, run: SimpleNamespace) -> Heads:
     """The findings of a model and of one with random weights on given prompts; ``run`` as in :func:`measure`."""
+    causes.mixed_sets(material)  # refuses before anything is read
     shared, fresh = _weigh(reader, material)
     random = blank.kernel_weights(material.fresh_prompts, material.wording, fresh.truth)
     decided = [decide(shared, material.half[: material.points], prior_off=off) for off in (False, True)]

@@ -20,7 +20,7 @@ from iclnb.heads.findings import ARMS, FRESH, READINGS, SHARED, Heads
 from iclnb.heads.interventions import Head
 from iclnb.heads.nulls import CONTROLS, MODAL, RANDOM
 from iclnb.heads.reconstruction import CHOSEN, PRIOR_OFF, RAW
-from iclnb.llm.depth import MIDDLE
+from iclnb.llm.depth import MIDDLE, layers_within
 from iclnb.stats import Estimate
 
 Ladder = Mapping[str, Heads]
@@ -35,7 +35,7 @@ def agreement_by_depth(ladder: Ladder, *, seed: int) -> Picture:
     prompts a model with random weights too.
     """
     figure, all_axes = plt.subplots(1, 2, figsize=(8.6, 3.9), sharey=True)
-    told = []
+    told, inside = [], []
     for axes, arm in zip(all_axes, ARMS, strict=True):
         axes.axvspan(*MIDDLE, color="0.9", zorder=0)
         for name, line in figures.rung_styles(ladder).items():
@@ -43,9 +43,10 @@ def agreement_by_depth(ladder: Ladder, *, seed: int) -> Picture:
             best = estimates.best_by_layer(found, arm, seed=seed)
             depth = np.arange(found.layers) / found.layers
             figures.band(axes, depth, best, name, markevery=max(1, found.layers // 6), **line)
+            top = int(best.value.argmax())
+            inside.append(top in layers_within(found.layers, MIDDLE))
             told.append(
-                f"{name}, {arm}: at most {number(float(best.value.max()), 2)}, at depth "
-                f"{number(int(best.value.argmax()) / found.layers, 2)}"
+                f"{name}, {arm}: at most {number(float(best.value[top]), 2)}, at depth {number(depth[top], 2)}"
             )
         controls = {name: _strongest(found, arm) for name, found in ladder.items()}
         axes.axhline(max(controls.values()), **figures.CONTROL | {"marker": ""}, label="any control, at most")
@@ -54,7 +55,8 @@ def agreement_by_depth(ladder: Ladder, *, seed: int) -> Picture:
     common_legend(figure, all_axes[:1])
     return Picture(
         figure,
-        alt=f"Best heads of the second half of the layers agree most with their model. {'; '.join(told)}.",
+        alt=f"The layer whose best head agrees most with its model is one of the paper's in {sum(inside)} of "
+        f"{len(inside)} lines. {'; '.join(told)}.",
         caption="How often the best head of each layer gives its model's answer, by depth, with 95 % intervals; "
         "heads are chosen on other test points. Shaded: the paper's layers.",
     )
@@ -128,7 +130,7 @@ def similarity(ladder: Ladder, *, seed: int) -> Picture:
     common_legend(figure, all_axes[:1])
     return Picture(
         figure,
-        alt=f"Weights follow prediction similarity weakly. {'; '.join(told)}.",
+        alt=f"Correlations of weights with prediction similarity. {'; '.join(told)}.",
         caption="Correlation of weights with prediction similarity in the head chosen for it on other test points; "
         "query-dependent: once each demonstration's mean over test points is off.",
     )

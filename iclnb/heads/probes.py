@@ -62,13 +62,20 @@ def measure(run: SimpleNamespace) -> KeysAndValues:
     Args:
         run: ``task``, ``source``, ``model`` with ``revision``, ``device_map``, ``dtype`` and ``batch_size``, ``k``,
             ``probe_sets``, and seeds of data, demonstrations, random weights and sampling.
+
+    Raises:
+        IclnbError: if there are too few sets to choose on one half and judge on the other, or all labels are alike.
     """
+    if run.probe_sets < 4 or run.k < 1:
+        raise IclnbError("every other set chooses, the others judge: probe_sets >= 4 and k >= 1 are needed")
     where = settings_of(run, OF_READER)
     reader = load_reader(run.model, **where)
     blank = load_reader(run.model, random_weights_seed=run.model_seed, **where)
     rows = task_rows(run.task, 1, seed=run.data_seed, source=run.source)
     seed = run.demonstration_seed
     prompts, texts = probe_prompts(reader.tokenizer, rows, run.k, run.probe_sets, seed=seed)
+    if len({label for prompt in prompts for label in prompt.labels}) < 2:
+        raise IclnbError("all demonstrations have the same label; draw more sets")
     predicted, found = predicted_tokens(reader, texts), []
     for one in (reader, blank):
         features = cut((one.remember(prompt), prompt) for prompt in prompts)

@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from iclnb.errors import IclnbError
 from iclnb.findings import Findings, variable
-from iclnb.heads.material import OF_DRAWS, OF_READER, Material, draw_material, settings_of
+from iclnb.heads.material import AT_LEAST, OF_DRAWS, OF_READER, Material, draw_material, settings_of
 from iclnb.heads.nulls import CONTROLS, controls
 from iclnb.heads.reconstruction import CHOSEN, PRIORS, WHO, decide
 from iclnb.kernel_regression import choose_bandwidth, gaussian_weights, kernel_regression
@@ -68,9 +68,14 @@ def measure(run: SimpleNamespace) -> Table2:
     Raises:
         IclnbError: if there is too little to choose on one half and judge on the other, or a task is unknown.
     """
-    if run.sets < 2 or run.points < 8:
-        raise IclnbError("half of the prompts choose, half judge: sets >= 2 and points >= 8 are needed")
+    if run.sets < 2 or run.points < AT_LEAST or run.k < 2 or run.permutations < 1:
+        raise IclnbError(
+            f"half of the prompts choose, half judge: sets and k >= 2, points >= {AT_LEAST} and permutations >= 1 "
+            "are needed"
+        )
     names = [tasks.get(name.strip()).name for name in run.table.split(",")]
+    if len(set(names)) < len(names):
+        raise IclnbError(f"a task would count twice: {run.table}")
     encoders, missing = _encoders(run.second_encoder)
     reader = load_reader(run.model, **settings_of(run, OF_READER))
     found, origins = [], []

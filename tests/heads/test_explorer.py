@@ -10,7 +10,6 @@ import tiny
 from bs4 import BeautifulSoup
 from scipy.stats import spearmanr
 
-from iclnb.errors import IclnbError
 from iclnb.heads import estimates_appendix, explorer, explorer_view, material
 from iclnb.heads.explorer import EMBEDDING, FEATURES, POSITION, PREDICTION
 from iclnb.ladders import HERE, Ladder, Rung
@@ -104,12 +103,6 @@ def test_the_pages_numbers_are_those_measured_and_its_texts_those_of_the_rows(fo
     assert (
         here["head"] == list(np.unravel_index(found.agreement.argmax(), shape)) and POSITION in here["maps"]
     )
-
-
-def test_too_few_prompts_or_demonstrations_are_refused():
-    for changes in ({"prompts": 7}, {"k": 2}, {"shown": 0}, {"shown": 13}):
-        with pytest.raises(IclnbError, match="ask for more"):
-            explorer.measure(SimpleNamespace(**SETTINGS | changes))
 
 
 @pytest.mark.packaged

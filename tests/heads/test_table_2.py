@@ -8,7 +8,6 @@ import pytest
 import tiny
 
 from iclnb.claims import Evidence, NothingToMeasure
-from iclnb.errors import IclnbError
 from iclnb.heads import estimates_appendix, material, table_2
 from iclnb.heads.reconstruction import CHOSEN, MODEL
 from iclnb.llm.kernel_weights import KernelWeights
@@ -82,11 +81,6 @@ def test_a_row_for_every_task_against_loops(reader):
     assert [*rows["sst2"]] == ["accuracy", "agreement", "performance", "MiniLM"]
     assert rows["sst2"]["accuracy"].value == pytest.approx((model == weights.truth).mean())
     assert estimates_appendix.at_chance(found, seed=0).keys() == {"sst2", "rotten_tomatoes"}
-
-
-def test_too_little_to_choose_on_is_refused_before_a_model_is_loaded():
-    with pytest.raises(IclnbError, match="sets >= 2"):
-        table_2.measure(SimpleNamespace(table="sst2", **RUN | {"sets": 1}))
 
 
 def test_the_bandwidth_is_chosen_on_the_other_half(reader, monkeypatch):
