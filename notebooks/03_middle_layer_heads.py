@@ -207,8 +207,8 @@ pictures.agreement_maps(ladder)
 # *Pooled* over all prompts and demonstrations, as in the paper, a correlation also counts what has nothing to do with the
 # query: a demonstration near the end draws attention whatever is asked. *Query-dependent* is what is left once each
 # demonstration's mean over test points is taken off weights and similarities. And the paper's similarity is read in two
-# ways: from the texts alone, which are mostly followed by punctuation, and with the cue ("Sentiment:") behind each text,
-# where the model predicts a label. Chance is what a head reaches that is chosen and judged with the similarities of other
+# ways: from the texts alone, behind which nothing asks for a label, and with the cue ("Sentiment:") behind each text,
+# where the model predicts one. Chance is what a head reaches that is chosen and judged with the similarities of other
 # test points.
 
 # %% tags=["hide-input"]
@@ -375,19 +375,10 @@ kernel_regression(weights, labels, 2)
 
 # %% [markdown]
 # The largest attention inside a demonstration is the paper's weight. The sum over the same tokens, and the largest
-# attention on the label word alone, would choose other heads, which agree with the model about as often:
+# attention on the label word alone, choose other heads. How often these agree with the model, under shared demonstrations:
 
 # %% tags=["hide-input"]
-results.value(
-    "agreement by weight",
-    lambda one: dict(
-        zip(
-            one.coordinates["variant"],
-            one.by_variant.mean((1, 2)),
-            strict=True,
-        )
-    ),
-)
+pictures.variants(ladder)
 
 # %% [markdown]
 # ## Limits

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from iclnb import stats
-from iclnb.claims import Evidence
+from iclnb.claims import Evidence, NothingToMeasure
 from iclnb.display import number
 from iclnb.heads.correlation import WAYS
 from iclnb.heads.findings import COMPARED, FRESH, OWN, READINGS, SHARED, Heads
@@ -74,7 +74,12 @@ def strongest(
         counts: the prompts that count.
         half: of the test points.
         seed: of the interval.
+
+    Raises:
+        NothingToMeasure: if fewer than two prompts of a half count.
     """
+    if min(counts[..., half == side].sum() for side in (False, True)) < 2:
+        raise NothingToMeasure("two prompts that count in each half, to choose a control and to judge it")
     rivals = {name: np.where(counts, values, np.nan) for name, values in hits.items() if name != CHOSEN}
     names = [
         max(rivals, key=lambda name, side=side: float(np.nanmean(rivals[name][..., half != side])))

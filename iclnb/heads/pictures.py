@@ -4,12 +4,13 @@ from collections.abc import Iterable, Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
+from IPython.display import Markdown
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from iclnb import figures
+from iclnb import display, figures
 from iclnb.display import cell, number
 from iclnb.figures import Picture
 from iclnb.heads import estimates, estimates_causes
@@ -167,6 +168,12 @@ def interventions(ladder: Ladder, *, seed: int) -> Picture:
         caption="What interventions take off the separation of the labels, with 95 % intervals that include the "
         "choice of heads. Below zero: it adds separation.",
     )
+
+
+def variants(ladder: Ladder) -> Markdown:
+    """Agreement of the chosen head, by what makes attention a demonstration's weight; a row for each run."""
+    rows = [(display.escape(name), *map(float, one.by_variant.mean((1, 2)))) for name, one in ladder.items()]
+    return display.table(("run", *Heads.coordinates["variant"]), rows)
 
 
 @figures.picture

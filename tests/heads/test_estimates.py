@@ -57,6 +57,9 @@ def test_against_the_last_label_only_such_prompts_count():
     assert evidence.estimate.value == pytest.approx(
         (table[0] - table[names.index(MAJORITY)])[kept].mean(), abs=1e-6
     )
+    table[names.index(LAST)] = 1
+    with pytest.raises(NothingToMeasure, match="in each half"):
+        estimates.beyond_controls(heads(fresh=table), FRESH, against_last=True, seed=0)
     shared = np.stack([hits((SETS, POINTS)), hits((SETS, POINTS), chosen=1.0, modal=0.5)])
     both = estimates.beyond_controls(heads(shared=shared), SHARED, seed=0)
     assert both.estimate.value == pytest.approx(1 - shared[1, 1].mean())

@@ -6,6 +6,7 @@ from made_heads import heads
 from matplotlib.colors import to_rgba
 
 from iclnb import figures
+from iclnb.display import number
 from iclnb.heads import pictures, pictures_appendix
 from iclnb.heads.probes import OFFSETS, KeysAndValues
 from iclnb.heads.table_2 import Table2
@@ -118,6 +119,10 @@ def test_every_picture_of_the_chapter_shows_all_runs(ladder):
         named = {text.get_text() for legend in made.figure.legends for text in legend.get_texts()}
         assert {"1B", HERE} <= named and "1B" in made.alt, draw.__name__
     assert len(pictures.agreement_maps(ladder).figure.axes) == 3
+    reached = np.asarray(ladder["1B"].by_variant).reshape(3, -1).mean(1)
+    assert [cell.strip() for cell in pictures.variants(ladder).data.splitlines()[2].split("|")[2:-1]] == [
+        number(float(one)) for one in reached
+    ]
 
 
 def test_the_best_heads_of_layers_are_drawn_by_depth(ladder):
