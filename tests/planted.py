@@ -27,7 +27,8 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from iclnb.kernel_regression import kernel_regression
 from iclnb.llm import prompts
-from iclnb.llm.data.definitions import Format
+from iclnb.llm.data.definitions import Format, Task
+from iclnb.llm.demonstrations import TaskRows
 from iclnb.llm.kernel_weights import KernelWeights
 from iclnb.llm.models import LoadedModel
 from iclnb.llm.prompts import Demonstration, Prompt
@@ -110,6 +111,15 @@ class Planted:
         return prompts.build(
             self.loaded.tokenizer, FORMAT, LABEL_WORDS, demonstrations, {"text": f"w{query}"}
         )
+
+
+def task_rows(model: Planted, pool: int, *, seed: int) -> TaskRows:
+    """The words of a planted language as a task: half of the clusters labelled B, ``pool`` words to show."""
+    rng = np.random.default_rng(seed)
+    labels = model._task(rng)
+    rows = [{"text": f"w{word}", "label": int(labels[word])} for word in rng.permutation(len(labels))]
+    task = Task("words", ("text",), ("a", "b"), LABEL_WORDS, {"only": FORMAT})
+    return TaskRows(task, rows[:pool], rows[pool:], [])
 
 
 def plant(
