@@ -7,7 +7,7 @@ from iclnb.heads.findings import Heads
 
 SETS, POINTS, FRESHES, LAYERS, HEADS = 3, 20, 40, 28, 4
 SIZES = {
-    "prior": 2, "method": 8, "who": 3, "arm": 2, "target": 2, "variant": 3, "way": 2, "reading": 2, "compared": 3,
+    "prior": 2, "method": 8, "who": 3, "variant": 3, "way": 2, "reading": 2, "compared": 3,
     "product": 3, "ablation": 3, "part": 4, "swap": 4, "query": FRESHES, "set": SETS, "point": POINTS,
     "prompt": FRESHES, "layer": LAYERS, "head": HEADS, "permutation": 5, "pair": 4, "row": 2, "judged": 6,
     "redraw": 20,

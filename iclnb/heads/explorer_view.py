@@ -11,7 +11,7 @@ from IPython.display import HTML
 from jaxtyping import Float
 
 from iclnb.errors import IclnbError
-from iclnb.heads.explorer import SIMILARITIES, Explored
+from iclnb.heads.explorer import FEATURES, SIMILARITIES, Explored
 from iclnb.ladders import HERE, Ladder
 from iclnb.llm.demonstrations import TaskRows, task_rows
 
@@ -48,7 +48,7 @@ def page(found: Explored, title: str, rows: TaskRows | None) -> dict[str, Any]:
         title: of the run.
         rows: of its task; ``None`` where they are not at hand: then places stand for texts.
     """
-    maps = {"agreement with the model": found.agreement} | dict(zip(_features(), found.followed, strict=True))
+    maps = {"agreement with the model": found.agreement} | dict(zip(FEATURES, found.followed, strict=True))
     words = rows.task.label_words if rows else [f"class {c}" for c in range(found.probability.shape[1])]
     prompts = []
     for i, truth in enumerate(found.truth):
@@ -104,10 +104,6 @@ def said(run: Mapping[str, Any]) -> str:
         f"gives the model's answer in {agrees[1]:.0f} % (priors off), and of the variance of its weights' "
         f"ranks is explained by {explained}; by chance {100 / (len(labels) - 1):.0f} %."
     )
-
-
-def _features() -> tuple[str, ...]:
-    return Explored.coordinates["feature"]
 
 
 def _rows(settings: Any) -> TaskRows | None:

@@ -11,7 +11,7 @@ from iclnb.heads.causes import ABLATIONS, SWAPS
 from iclnb.heads.correlation import WAYS
 from iclnb.heads.direct import PARTS
 from iclnb.heads.nulls import CONTROLS, RANDOM
-from iclnb.heads.reconstruction import CHOSEN, MODEL, PRIOR_OFF, PRIORS, RAW, WHO
+from iclnb.heads.reconstruction import CHOSEN, PRIOR_OFF, PRIORS, RAW, WHO
 from iclnb.llm.kernel_weights import VARIANTS
 
 SHARED, FRESH = "shared", "fresh, prior off"
@@ -33,7 +33,7 @@ class Heads(Findings):
     """
 
     coordinates: ClassVar = {
-        "prior": PRIORS, "method": (CHOSEN, *CONTROLS, RANDOM), "who": WHO, "arm": ARMS, "target": (MODEL, "truth"),
+        "prior": PRIORS, "method": (CHOSEN, *CONTROLS, RANDOM), "who": WHO,
         "variant": VARIANTS, "way": WAYS, "reading": READINGS, "compared": COMPARED, "product": ("ab", "aa", "bb"),
         "ablation": ABLATIONS, "part": PARTS, "swap": SWAPS,
     }  # fmt: skip
@@ -54,11 +54,8 @@ class Heads(Findings):
     fresh_right: Bool[np.ndarray, "prior who prompt"] = variable(
         "whether the answer is right, demonstrations of each prompt's own", unit="1"
     )
-    agreement: Float[np.ndarray, "arm target layer head"] = variable(
-        "share of prompts in which a head answers as the model does, or right", unit="1", bits=12
-    )
-    random_agreement: Float[np.ndarray, "layer head"] = variable(
-        "agreement with a model with random weights, fresh prompts, priors off", unit="1", bits=12
+    agreement: Float[np.ndarray, "layer head"] = variable(
+        "share of prompts in which a head answers as the model does, shared demonstrations", unit="1", bits=12
     )
     fresh_hits: Bool[np.ndarray, "prompt layer head"] = variable(
         "whether a head answers as the model does, fresh prompts, priors off", unit="1"
@@ -117,7 +114,7 @@ class Heads(Findings):
     @property
     def layers(self) -> int:
         """How many layers the model has."""
-        return self.agreement.shape[-2]
+        return self.agreement.shape[0]
 
     def hits(self, arm: str, prior: str = PRIOR_OFF) -> dict[str, Float[np.ndarray, " *prompts"]]:
         """Method -> where it gives the model's answer; without those that were not measured."""

@@ -179,7 +179,7 @@ def variants(ladder: Ladder) -> Markdown:
 @figures.picture
 def agreement_maps(ladder: Ladder) -> Picture:
     """How often every head gives its model's answer (paper A, figure 3), shared demonstrations as measured."""
-    panels = {name: found.agreement[ARMS.index(SHARED), 0] for name, found in ladder.items()}
+    panels = {name: found.agreement for name, found in ladder.items()}
     best = {name: best_head(values) for name, values in panels.items()}
     told = "; ".join(
         f"{name}: layer {best[name][0]} of {len(values)}, head {best[name][1]}, {number(float(values.max()), 2)}"

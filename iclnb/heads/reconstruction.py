@@ -74,12 +74,6 @@ class Decisions:
         answers = (self.model, of_chosen(self.heads, self.half, self.chosen), frequent)
         return np.stack([np.broadcast_to(answer == self.truth, self.truth.shape) for answer in answers])
 
-    @property
-    def maps(self) -> Float[np.ndarray, "2 layers heads"]:
-        """How often every head answers as the model does, and how often it is right."""
-        goals, axes = (self.model, self.truth), tuple(range(self.model.ndim))
-        return np.stack([(self.heads == goal[..., None, None]).mean(axes) for goal in goals])
-
 
 def decide(
     weights: KernelWeights, half: Half, *, prior_off: bool = False, variant: str = "maximum"

@@ -58,7 +58,7 @@ def test_every_step_runs_and_layers_keep_their_numbers(loaded, drawn, monkeypatc
     monkeypatch.setattr(measure, "embedding_similarity", lambda: bm25)
     run = SimpleNamespace(top=2, cause_points=4, redraws=4, permutations=3, sampling_seed=0)
     found = measure.heads_of(reader, reader, drawn, run)
-    assert found.agreement.shape == (2, 2, *shape) == (2, 2, *found.correlation.shape[2:])
+    assert found.agreement.shape == shape == found.correlation.shape[2:]
     np.testing.assert_array_equal(found.fresh[0], found.fresh[-1])  # the control is the model itself here
     moved = {name: np.abs(found.cost[i, 0]).max() > 1e-6 for i, name in enumerate(causes.ABLATIONS)}
     assert all(moved.values()) and found.chosen_share.sum() == pytest.approx(2, abs=1e-3)
