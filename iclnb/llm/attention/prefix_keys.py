@@ -45,6 +45,11 @@ class SharedPrefix:
     keys: tuple[Float[Tensor, "kv_heads prefix dim"], ...]
     values: tuple[Float[Tensor, "kv_heads prefix dim"], ...]
 
+    def first(self, tokens: int) -> "SharedPrefix":
+        """What is remembered of the first tokens alone; nothing is copied."""
+        keys, values = (tuple(part[:, :tokens] for part in of) for of in (self.keys, self.values))
+        return SharedPrefix(self.input_ids[:tokens], keys, values)
+
 
 @dataclass
 class _Prefix:
