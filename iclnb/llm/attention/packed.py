@@ -23,6 +23,7 @@ from iclnb.llm.attention.prefix import prepare
 from iclnb.llm.attention.prefix_keys import SharedPrefix
 from iclnb.llm.attention.prefix_pass import CURRENT, ENTRY, Batch, Mask, OwnTokens, attend
 from iclnb.llm.attention.refusals import chosen_layers, refuse_length_dependent_positions, refusing
+from iclnb.llm.attention.rounding import logits_in_float32
 
 Hidden = Mapping[int, Bool[Tensor, "continuations heads prefix"]]
 """For some layers which tokens of the prefix each head cannot see, at the tokens of each continuation."""
@@ -37,7 +38,8 @@ class Packed(Batch):
         shared: tokens behind them that all continuations share; may be none.
         continuations: tokens behind those.
         hidden: what some heads cannot see.
-        log_probabilities: of every token as the next one behind each continuation, in float32.
+        log_probabilities: of every token as the next one behind each continuation; from logits in float32, also
+            where the model is in half precision.
         states: the residual stream at the tokens asked for and at the last token of each continuation: what
             each layer receives, and what comes out of the last, normalised.
     """
@@ -198,6 +200,7 @@ def _read(
         evaluation(model),
         refusing(model),
         attending(model, ENTRY, attend, Mask, CURRENT, found),
+        logits_in_float32(model),
     ):
         output = model(**inputs, past_key_values=cache, use_cache=True)
     logits = output.logits[0] if "logits_to_keep" in inputs else output.logits[0, ends]

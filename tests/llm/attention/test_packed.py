@@ -40,6 +40,22 @@ def test_every_text_is_read_as_if_by_itself(model):
         torch.testing.assert_close(found.states[[0, 1, 2 + i]], states, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize("architecture", ["llama", "gpt2", "gemma2"])
+def test_logits_have_the_steps_of_float32_in_half_precision(architecture):
+    """The oracle: the last states, multiplied by the output embedding in float32."""
+    model = tiny.model(architecture).eval().to(torch.bfloat16)
+    with torch.no_grad():
+        model.get_output_embeddings().weight.mul_(40)
+    found = packed.read(model, prepare(model, BEFORE), SHARED, TEXTS, states=[0])
+    logits = found.states[1:, -1].float() @ model.get_output_embeddings().weight.float().T
+    cap = getattr(model.config, "final_logit_softcapping", None)
+    expected = logits if cap is None else torch.tanh(logits / cap) * cap
+    torch.testing.assert_close(found.log_probabilities, expected.log_softmax(-1), rtol=0, atol=1e-4)
+    own = whole(model, BEFORE + SHARED + TEXTS[0]).logits[0, -1]
+    assert (own.float() * 8 == (own.float() * 8).round()).float().mean() > 0.2, "its own logits are coarse"
+    assert own.dtype == torch.bfloat16, "and stay as they were"
+
+
 def test_what_is_remembered_of_a_row_can_be_read_on(model):
     found = packed.read(model, prepare(model, BEFORE), SHARED, TEXTS)
     pairs = [(found.before_the_last(i), BEFORE + SHARED + text[:-1]) for i, text in enumerate(TEXTS)]
