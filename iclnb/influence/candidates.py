@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import special
 
-from iclnb.influence.findings import Influence
+from iclnb.influence.findings import LOG_ODDS, Influence
 from iclnb.influence.levels import LEVELS, moments
 from iclnb.influence.rivals import RIVALS
 from iclnb.llm.head_choice import random_halves
@@ -44,17 +44,16 @@ class Family(NamedTuple):
     product: Float[np.ndarray, "levels members sets"]
 
 
-def family(found: Influence, wording: str, name: str) -> Family:
-    """One of :data:`FAMILIES`.
+def family(found: Influence, wording: str, name: str, scale: str = LOG_ODDS) -> Family:
+    """One of :data:`FAMILIES`, beside influence on a scale.
 
     Likeness of embeddings, and words in common, come as they are and as the weights of a kernel regression,
     softmax over demonstrations of a multiple.
     """
     kept = {HEADS: "head", STATES: "state"}.get(name)
     if kept is not None:
-        mean, square, product = (
-            found.of(f"{kept}_{part}", wording) for part in ("mean", "square", "product")
-        )
+        mean, square = (found.of(f"{kept}_{part}", wording) for part in ("mean", "square"))
+        product = found.of(f"{kept}_product", wording, scale)
         sets = len(mean)
         return Family(
             mean.reshape(sets, -1).T,
@@ -67,7 +66,7 @@ def family(found: Influence, wording: str, name: str) -> Family:
     if name in (EMBEDDINGS, WORDS):
         unit = members[0] / max(members[0].std(), 1e-9)
         members += [special.softmax(sharp * unit, axis=-1) for sharp in SHARPNESS]
-    tables, influence = np.stack(members, axis=1), found.of("influence", wording)
+    tables, influence = np.stack(members, axis=1), found.matrix(wording, "whole", scale)
     sums = [moments(*one) for one in zip(tables, influence, found.truth, found.label, strict=True)]
     square, product = (np.stack(part, axis=-1) for part in zip(*sums, strict=True))
     return Family(tables.mean((2, 3)).T, square, product)
@@ -91,16 +90,18 @@ class Judged(NamedTuple):
     influence: Float[np.ndarray, " sets"]
 
 
-def judged(found: Influence, wording: str, names: tuple[str, ...], level: str, *, seed: int) -> Judged:
+def judged(
+    found: Influence, wording: str, names: tuple[str, ...], level: str, scale: str = LOG_ODDS, *, seed: int
+) -> Judged:
     """The best member of some families: its sums on sets that did not choose it.
 
     The member of highest correlation with influence on a random half of the sets is judged on the other half.
     """
-    families = [family(found, wording, name) for name in names]
+    families = [family(found, wording, name, scale) for name in names]
     place = LEVELS.index(level)
     square = np.concatenate([one.square[place] for one in families])
     product = np.concatenate([one.product[place] for one in families])
-    influence = np.square(found.matrix(wording, level)).mean((1, 2))
+    influence = np.square(found.matrix(wording, level, scale)).mean((1, 2))
     sums, counts = np.zeros((2, len(influence))), np.zeros(len(influence))
     for choose in halves(len(influence), seed=seed):
         size = np.sqrt(square[:, choose].sum(1))

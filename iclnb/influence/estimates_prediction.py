@@ -7,16 +7,18 @@ from iclnb import stats
 from iclnb.claims import Evidence, NothingToMeasure
 from iclnb.influence.candidates import BLIND, FAMILIES, HEADS, POSITION, family, halves, judged
 from iclnb.influence.estimates import checked
-from iclnb.influence.findings import CHOSEN, COMBINED, RANDOM, Influence
+from iclnb.influence.findings import CHOSEN, COMBINED, LOG_ODDS, RANDOM, Influence
 from iclnb.influence.levels import LEVELS
 from iclnb.llm.head_choice import best_heads
 from iclnb.stats import Estimate
 
 
-def follows(found: Influence, wording: str, names: tuple[str, ...], level: str, *, seed: int) -> Estimate:
+def follows(
+    found: Influence, wording: str, names: tuple[str, ...], level: str, scale: str = LOG_ODDS, *, seed: int
+) -> Estimate:
     """Correlation of influence with the best member of some families, on sets that did not choose it."""
     checked(found, wording)
-    parts = judged(found, wording, names, level, seed=seed)
+    parts = judged(found, wording, names, level, scale, seed=seed)
     return stats.interval(*parts, statistic=_correlation, range="correlation", seed=seed)
 
 
@@ -145,7 +147,8 @@ def following_heads_carry(found: Influence, wording: str, *, seed: int) -> Evide
     """
     checked(found, wording)
     left, whole, place = found.of("left", wording), found.of("whole", wording), LEVELS.index("pairs")
-    square, product = (found.of(f"head_{name}", wording)[place] for name in ("square", "product"))
+    square = found.of("head_square", wording)[place]
+    product = found.of("head_product", wording, LOG_ODDS)[place]
     sums, counts = np.zeros(len(whole)), np.zeros(len(whole))
     for choose in halves(len(whole), seed=seed):
         ones = np.ones((int(choose.sum()), 1, 1))

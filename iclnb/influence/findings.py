@@ -12,7 +12,7 @@ from iclnb.influence.material import ARBITRARY, OWN
 from iclnb.influence.rivals import RIVALS
 
 WORDINGS = (OWN, ARBITRARY)
-SCALES = ("log-odds", "probability")
+LOG_ODDS, PROBABILITY = SCALES = ("log-odds", "probability")
 HIDDEN = ("labels", "demonstrations")
 CHOSEN, RANDOM = "chosen heads", "random heads of the same layers"
 COMBINED = ("rivals together", "rivals and all heads")
@@ -59,9 +59,10 @@ class Influence(Findings):
     head_square: Float[np.ndarray, "wording level set layer head"] = variable(
         "mean square of its kernel weights, centred", unit="1", bits=12
     )
-    head_product: Float[np.ndarray, "wording level set layer head"] = variable(
-        "mean product of its kernel weights and influence, both centred", unit="nats", bits=12
-    )
+    head_product: Float[np.ndarray, "wording scale level set layer head"] = variable(
+        "mean product of its kernel weights and influence on log-odds or on probability, both centred",
+        unit="nats or 1", bits=12,
+    )  # fmt: skip
     best_layer: Int[np.ndarray, " wording"] = variable(
         "layer of the head whose weights follow pairs best on all sets but the first", unit="1"
     )
@@ -75,9 +76,10 @@ class Influence(Findings):
     state_square: Float[np.ndarray, "wording level set depth"] = variable(
         "mean square of these weights, centred", unit="1", bits=12
     )
-    state_product: Float[np.ndarray, "wording level set depth"] = variable(
-        "mean product of these weights and influence, both centred", unit="nats", bits=12
-    )
+    state_product: Float[np.ndarray, "wording scale level set depth"] = variable(
+        "mean product of these weights and influence on log-odds or on probability, both centred",
+        unit="nats or 1", bits=12,
+    )  # fmt: skip
     whole: Float[np.ndarray, "wording set"] = variable(
         "squared change of log-odds when all labels are flipped, summed over some queries", unit="nats²"
     )
@@ -105,9 +107,11 @@ class Influence(Findings):
             field = field[named[place]]
         return field
 
-    def matrix(self, wording: str, level: str = "whole") -> Float[np.ndarray, "set point demonstration"]:
+    def matrix(
+        self, wording: str, level: str, scale: str = LOG_ODDS
+    ) -> Float[np.ndarray, "set point demonstration"]:
         """The influence matrix of every set, centred on a level."""
-        return self.centred(self.of("influence", wording), level)
+        return self.centred(self.of("influence" if scale == LOG_ODDS else "pull", wording), level)
 
     def centred(self, matrix: np.ndarray, level: str) -> Float[np.ndarray, "set point demonstration"]:
         """A matrix of every set, centred on a level."""

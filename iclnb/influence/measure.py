@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from iclnb.errors import IclnbError
 from iclnb.influence import matrix
-from iclnb.influence.findings import HIDDEN, Influence
+from iclnb.influence.findings import HIDDEN, LOG_ODDS, SCALES, Influence
 from iclnb.influence.levels import LEVELS, moments
 from iclnb.influence.material import OWN, Material, draw_material, refuse_too_few
 from iclnb.influence.readings import Readings, read_sets
@@ -109,23 +109,18 @@ def _predicted(
 ) -> Arrays:
     """The influence matrix of one wording, and how it goes with what might predict it."""
     shown, answers = material.words_shown, readings.answers
-    influence = matrix.influence(answers, shown)
-    by_set = zip(readings.weights, readings.smoothed, influence, material.truth, material.labels, strict=True)
-    of_heads, of_states = [], []
-    for weights, smoothed, one, truth, labels in by_set:
-        of_heads.append(moments(np.moveaxis(weights, 0, 2), one, truth, labels))
-        of_states.append(moments(np.moveaxis(smoothed, 0, 1), one, truth, labels))
-    (head_square, head_product), (state_square, state_product) = (
-        [np.stack(part, axis=1) for part in zip(*of, strict=True)] for of in (of_heads, of_states)
-    )
+    influence, pull = matrix.influence(answers, shown), matrix.pull(answers, shown)
+    by_head, by_layer = np.moveaxis(readings.weights, 1, 3), np.moveaxis(readings.smoothed, 1, 2)
+    head_square, head_product = _moments(by_head, (influence, pull), material)
+    state_square, state_product = _moments(by_layer, (influence, pull), material)
     place = LEVELS.index("pairs")
     size = np.sqrt(head_square[place, 1:].sum(0)).clip(1e-30)
-    follows = head_product[place, 1:].sum(0) / size
+    follows = head_product[SCALES.index(LOG_ODDS), place, 1:].sum(0) / size
     layer, head = np.unravel_index(follows.argmax(), follows.shape)
-    both = [matrix.changes(answers, scale) for scale in ("log-odds", "probability")]
+    both = [matrix.changes(answers, scale) for scale in SCALES]
     return {
         "influence": influence,
-        "pull": matrix.pull(answers, shown),
+        "pull": pull,
         "right": answers[:, 0].argmax(-1) == material.right,
         "shown": shown,
         "summed": np.stack([one for one, _ in both]),
@@ -141,6 +136,21 @@ def _predicted(
         "state_square": state_square,
         "state_product": state_product,
     }
+
+
+def _moments(
+    weights: Float[np.ndarray, "sets *heads points k"],
+    scales: Sequence[Float[np.ndarray, "sets points k"]],
+    material: Material,
+) -> tuple[Float[np.ndarray, "levels sets *heads"], Float[np.ndarray, "scales levels sets *heads"]]:
+    """Mean squares of weights, and their mean products with influence on each scale."""
+    found = []
+    for influence in scales:
+        by_set = zip(weights, influence, material.truth, material.labels, strict=True)
+        found.append(
+            [np.stack(part, axis=1) for part in zip(*(moments(*one) for one in by_set), strict=True)]
+        )
+    return found[0][0], np.stack([product for _, product in found])
 
 
 def combined(

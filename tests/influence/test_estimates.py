@@ -27,7 +27,7 @@ def findings(influence, weights=None, **changes):
     def sums(candidate):
         found = [moments(*one) for one in zip(candidate, influence, truth, label, strict=True)]
         square, product = (np.stack(part, axis=1) for part in zip(*found, strict=True))
-        return np.stack([square] * 2), np.stack([product] * 2)
+        return np.stack([square] * 2), np.stack([[product, product / 10]] * 2)
 
     (head_square, head_product), (state_square, state_product) = sums(weights), sums(states)
     twice = lambda array: np.stack([array] * len(both[0]))  # noqa: E731
