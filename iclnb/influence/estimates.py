@@ -50,11 +50,20 @@ def squares(found: Influence, wording: str) -> dict[str, Float[np.ndarray, " set
     }
 
 
+def variance(found: Influence, wording: str) -> dict[str, float]:
+    """Shares of variance that add up to 1: ``demonstration``, ``query``, and ``pair`` in two parts, ``class`` and
+    what is left of it within classes, ``text``."""
+    sums = {name: float(part.sum()) for name, part in squares(found, wording).items()}
+    whole = sum(sums[name] for name in PARTS)
+    sums["class"] = sums.pop("pair") - sums["text"]
+    return {name: part / whole for name, part in sums.items()}
+
+
 def share(found: Influence, wording: str, part: str, *, seed: int) -> Estimate:
     """The share of influence's variance that belongs to one of :data:`PARTS`, or to ``text``."""
     of = squares(found, wording)
     whole = sum(of[name] for name in PARTS)
-    return stats.interval(of[part], whole, statistic=_ratio, range="rate", seed=seed)
+    return stats.interval(of[part], whole, statistic=ratio, range="rate", seed=seed)
 
 
 def chance(found: Influence, part: str) -> float:
@@ -69,7 +78,7 @@ def pair_over_demonstration(found: Influence, wording: str, *, seed: int) -> Evi
     of = squares(found, wording)
     whole = sum(of[name] for name in PARTS)
     estimate = stats.interval(
-        of["pair"] - of["demonstration"], whole, statistic=_ratio, range="difference", seed=seed
+        of["pair"] - of["demonstration"], whole, statistic=ratio, range="difference", seed=seed
     )
     return Evidence(estimate, -1.0, "a model that copies or counts labels, whatever the query")
 
@@ -78,7 +87,7 @@ def negative(found: Influence, wording: str, *, seed: int) -> Evidence:
     """The share of influence, by its size, that draws away from the label shown."""
     influence = checked(found, wording)
     down, size = (part.sum((1, 2)) for part in (np.maximum(-influence, 0), np.abs(influence)))
-    estimate = stats.interval(down, size, statistic=_ratio, range="rate", seed=seed)
+    estimate = stats.interval(down, size, statistic=ratio, range="rate", seed=seed)
     return Evidence(estimate, 0.5, "influence of either sign alike")
 
 
@@ -88,7 +97,7 @@ def adds_up(found: Influence, wording: str, scale: str, *, seed: int) -> Evidenc
     summed, together = (found.of(name, wording, scale) for name in ("summed", "together"))
     up, down = ((part * together).sum((1, 2)) for part in (summed, together))
     return Evidence(
-        stats.interval(up, down, statistic=_ratio, seed=seed), 0.0, "flips that do not add up at all"
+        stats.interval(up, down, statistic=ratio, seed=seed), 0.0, "flips that do not add up at all"
     )
 
 
@@ -99,7 +108,7 @@ def sum_of_weights(found: Influence, wording: str, *, seed: int) -> Estimate:
 
 def by_class(found: Influence, wording: str, same: bool, *, seed: int) -> Estimate:
     """Mean influence of demonstrations of the query's class, or of the others, in nats."""
-    return stats.interval(*_class_sums(found, wording, same), statistic=_ratio, seed=seed)
+    return stats.interval(*_class_sums(found, wording, same), statistic=ratio, seed=seed)
 
 
 def other_over_same(found: Influence, wording: str, *, seed: int) -> Evidence:
@@ -108,10 +117,12 @@ def other_over_same(found: Influence, wording: str, *, seed: int) -> Evidence:
     if not parts[2].sum() > 0:
         raise NothingToMeasure("demonstrations of the query's class that draw towards their label")
 
-    def ratio(other: np.ndarray, n_other: np.ndarray, own: np.ndarray, n_own: np.ndarray) -> np.ndarray:
-        return _ratio(other, n_other) / _ratio(own, n_own)
+    def relative(other: np.ndarray, n_other: np.ndarray, own: np.ndarray, n_own: np.ndarray) -> np.ndarray:
+        return ratio(other, n_other) / ratio(own, n_own)
 
-    return Evidence(stats.interval(*parts, statistic=ratio, seed=seed), 1.0, "a model that ignores the query")
+    return Evidence(
+        stats.interval(*parts, statistic=relative, seed=seed), 1.0, "a model that ignores the query"
+    )
 
 
 def _class_sums(found: Influence, wording: str, same: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -121,12 +132,14 @@ def _class_sums(found: Influence, wording: str, same: bool) -> tuple[np.ndarray,
     return (influence * chosen).sum((1, 2)), chosen.sum((1, 2)).astype(float)
 
 
-def accuracy(found: Influence, wording: str, *, seed: int) -> Evidence:
-    """How often the answer is the word that the demonstrations call right."""
-    right = found.of("right", wording).astype(float)
-    classes = found.summed.shape[-1]
-    return Evidence(stats.interval(right.mean(1), range="rate", seed=seed), 1 / classes, "answers at random")
+def above_chance(found: Influence, wording: str, *, seed: int) -> Evidence:
+    """How often the answer is the word that the demonstrations call right, minus one over the number of words."""
+    right, classes = found.of("right", wording).astype(float), found.summed.shape[-1]
+    rate = stats.interval(right.mean(1), range="rate", seed=seed)
+    estimate = Estimate(*(part - 1 / classes for part in rate)).with_degrees(rate.degrees)
+    return Evidence(estimate, 0.0, "answers at random")
 
 
-def _ratio(up: Float[np.ndarray, " units"], down: Float[np.ndarray, " units"]) -> np.ndarray:
+def ratio(up: Float[np.ndarray, "units *columns"], down: Float[np.ndarray, "units *columns"]) -> np.ndarray:
+    """Of sums over units; not a number where there is nothing below."""
     return up.sum(0) / np.where(down.sum(0) != 0, down.sum(0), np.nan)

@@ -1,15 +1,12 @@
-"""The evidence of chapter 07 on what predicts influence, and on the heads that carry it."""
+"""The evidence of chapter 07 on what predicts influence."""
 
 import numpy as np
-from jaxtyping import Float
 
 from iclnb import stats
-from iclnb.claims import Evidence, NothingToMeasure
+from iclnb.claims import Evidence
 from iclnb.influence.candidates import BLIND, FAMILIES, HEADS, POSITION, family, halves, judged
-from iclnb.influence.estimates import checked
-from iclnb.influence.findings import CHOSEN, COMBINED, LOG_ODDS, RANDOM, Influence
-from iclnb.influence.levels import LEVELS
-from iclnb.llm.head_choice import best_heads
+from iclnb.influence.estimates import checked, ratio
+from iclnb.influence.findings import COMBINED, LOG_ODDS, Influence
 from iclnb.stats import Estimate
 
 
@@ -19,7 +16,7 @@ def follows(
     """Correlation of influence with the best member of some families, on sets that did not choose it."""
     checked(found, wording)
     parts = judged(found, wording, names, level, scale, seed=seed)
-    return stats.interval(*parts, statistic=_correlation, range="correlation", seed=seed)
+    return stats.interval(*parts, statistic=correlation, range="correlation", seed=seed)
 
 
 def head_over_rivals(found: Influence, wording: str, level: str, *, seed: int) -> Evidence:
@@ -29,7 +26,7 @@ def head_over_rivals(found: Influence, wording: str, level: str, *, seed: int) -
     one, other = (judged(found, wording, names, level, seed=seed) for names in ((HEADS,), rivals))
 
     def difference(*sums: np.ndarray) -> float:
-        return _correlation(*sums[:3]) - _correlation(*sums[3:])
+        return correlation(*sums[:3]) - correlation(*sums[3:])
 
     return Evidence(
         stats.interval(*one, *other, statistic=difference, seed=seed), 0.0, "the best rival itself"
@@ -63,7 +60,7 @@ def explained(found: Influence, wording: str, name: str, *, seed: int) -> Estima
     else:
         fitted = _of_blind if name in BLIND else _of_family
         errors, spread = _held_out(fitted(found, wording, name, influence), influence, seed)
-    left = stats.interval(errors, spread, statistic=_ratio, range="nonnegative", seed=seed)
+    left = stats.interval(errors, spread, statistic=ratio, range="nonnegative", seed=seed)
     return Estimate(1 - left.value, 1 - left.high, 1 - left.low).with_degrees(left.degrees)
 
 
@@ -116,60 +113,7 @@ def _of_family(found: Influence, wording: str, name: str, influence: np.ndarray)
     return errors
 
 
-# --- the heads that carry it --------------------------------------------------------------------------------
-
-
-def lost(found: Influence, wording: str, group: str, *, seed: int) -> Estimate:
-    """The share of the labels' influence that is lost without a group of heads, on sets that did not choose it."""
-    return stats.interval(*_left(found, wording, group), statistic=_lost, seed=seed)
-
-
-def chosen_over_random(found: Influence, wording: str, *, seed: int) -> Evidence:
-    """What is lost without the chosen heads, minus what is lost without random ones of the same layers."""
-    chosen, whole = _left(found, wording, CHOSEN)
-    random, _ = _left(found, wording, RANDOM)
-    estimate = stats.interval(random - chosen, whole, statistic=_ratio, seed=seed)
-    return Evidence(estimate, 0.0, RANDOM)
-
-
-def _left(found: Influence, wording: str, group: str) -> tuple[np.ndarray, np.ndarray]:
-    whole = found.of("whole", wording)
-    if not whole.sum() > 0:
-        raise NothingToMeasure("labels that change answers")
-    return np.nanmean(found.of("left_group", wording, group), axis=0), whole
-
-
-def following_heads_carry(found: Influence, wording: str, *, seed: int) -> Evidence:
-    """What is lost without one of the heads whose weights follow pairs best, minus other heads of its layer.
-
-    As many heads as are knocked out together are chosen by correlation on a random half of the sets; what is
-    lost without each by itself, on the other half, is averaged over them.
-    """
-    checked(found, wording)
-    left, whole, place = found.of("left", wording), found.of("whole", wording), LEVELS.index("pairs")
-    square = found.of("head_square", wording)[place]
-    product = found.of("head_product", wording, LOG_ODDS)[place]
-    sums, counts = np.zeros(len(whole)), np.zeros(len(whole))
-    for choose in halves(len(whole), seed=seed):
-        ones = np.ones((int(choose.sum()), 1, 1))
-        chosen = best_heads(_correlation(square[choose], product[choose], ones), found.heads)
-        judge = ~choose
-        for layer, head in chosen:
-            others = np.delete(left[judge, layer], [h for at, h in chosen if at == layer], axis=1)
-            sums[judge] += (others.mean(1) - left[judge, layer, head]) / len(chosen)
-        counts += judge
-    estimate = stats.interval(sums / np.maximum(counts, 1), whole, statistic=_ratio, seed=seed)
-    return Evidence(estimate, 0.0, "other heads of the same layers")
-
-
-def _correlation(square: np.ndarray, product: np.ndarray, influence: np.ndarray) -> np.ndarray:
+def correlation(square: np.ndarray, product: np.ndarray, influence: np.ndarray) -> np.ndarray:
+    """Of centred values, from their squares and products by set."""
     size = np.sqrt(square.sum(0) * influence.sum(0))
     return np.divide(product.sum(0), size, out=np.zeros_like(size), where=size > 0)
-
-
-def _ratio(up: Float[np.ndarray, " units"], down: Float[np.ndarray, " units"]) -> float:
-    return float(up.sum() / down.sum()) if down.sum() > 0 else np.nan
-
-
-def _lost(left: Float[np.ndarray, " units"], whole: Float[np.ndarray, " units"]) -> float:
-    return 1 - _ratio(left, whole)

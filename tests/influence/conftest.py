@@ -17,6 +17,7 @@ PLANTED = {
     "mapping": planted.plant_mapping,
     "inert": lambda: planted.plant_inert(reporters=3),
     "not inert": lambda: planted.plant_inert(reporters=0),
+    "report": lambda: planted.plant_report(noise=0.005),
     "nothing": lambda: planted.plant_nothing(noise=0.005),
 }
 

@@ -6,7 +6,7 @@ import pytest
 
 from iclnb.claims import NothingToMeasure
 from iclnb.errors import IclnbError
-from iclnb.influence import candidates, estimates, estimates_prediction, measure
+from iclnb.influence import candidates, estimates, estimates_heads, estimates_prediction, measure
 from iclnb.influence.findings import COMBINED, SCALES, WORDINGS, Influence
 from iclnb.influence.levels import LEVELS, moments
 from iclnb.influence.material import OWN
@@ -148,7 +148,7 @@ def test_heads_that_carry_by_hand(noise):
     group[:, 0], group[:, 1] = 0.2, 0.9
     group[:, :, 0, : SETS // 2] = np.nan
     found = findings(noise, left_group=group)
-    evidence = estimates_prediction.chosen_over_random(found, OWN, seed=0)
+    evidence = estimates_heads.chosen_over_random(found, OWN, seed=0)
     assert float(evidence.estimate.value) == pytest.approx(0.7, abs=1e-3)
     left, weights = (
         np.ones((2, SETS, LAYERS, HEADS)),
@@ -156,7 +156,7 @@ def test_heads_that_carry_by_hand(noise):
     )
     left[:, :, 1, 3] = 0.4
     found = findings(weights[:, 1, 3] + 0.01 * noise, weights, left=left)
-    evidence = estimates_prediction.following_heads_carry(found, OWN, seed=0)
+    evidence = estimates_heads.following_heads_carry(found, OWN, seed=0)
     assert float(evidence.estimate.value) == pytest.approx(0.6, abs=1e-3)
 
 

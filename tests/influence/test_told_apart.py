@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from iclnb.claims import NothingToMeasure
-from iclnb.influence import estimates, estimates_prediction
+from iclnb.influence import estimates, estimates_heads, estimates_prediction
 from iclnb.influence.candidates import BLIND, CLASSES, EMBEDDINGS, FAMILIES, HEADS, POSITION, STATES
 from iclnb.influence.findings import CHOSEN, COMBINED, RANDOM
 from iclnb.influence.levels import LEVELS
@@ -73,7 +73,7 @@ def numbers(found):
         question.__name__: value(question(found, ARBITRARY, seed=0))
         for question in (
             estimates.negative, estimates.pair_over_demonstration, estimates.other_over_same,
-            estimates_prediction.chosen_over_random, estimates_prediction.following_heads_carry,
+            estimates_heads.chosen_over_random, estimates_heads.following_heads_carry,
         )
     }  # fmt: skip
     r2 = {name: explained(found, name) for name in (*FAMILIES, *BLIND, *COMBINED)}
@@ -88,7 +88,7 @@ def test_inert_heads_change_nothing(measured):
     assert numbers(found) == pytest.approx(numbers(plain), abs=2e-3)
     for one in (plain, found):
         assert follows(one, HEADS, "pairs") > 0.98
-        assert float(estimates_prediction.lost(one, ARBITRARY, CHOSEN, seed=0).value) > 0.95
+        assert float(estimates_heads.lost(one, ARBITRARY, CHOSEN, seed=0).value) > 0.95
         left = one.of("left", ARBITRARY).sum(0) / one.of("whole", ARBITRARY).sum()
         assert np.unravel_index(left.argmin(), left.shape) == (1, 1)
         np.testing.assert_allclose(left[3, :3], 1, atol=1e-4)
@@ -97,18 +97,20 @@ def test_inert_heads_change_nothing(measured):
 @pytest.mark.parametrize("name", ["kernel", "classes", "recency"])
 def test_the_head_that_carries_influence_is_chosen_on_other_sets(measured, name):
     found = measured(name)
-    assert float(estimates_prediction.lost(found, ARBITRARY, CHOSEN, seed=0).value) > 0.9
-    assert abs(float(estimates_prediction.lost(found, ARBITRARY, RANDOM, seed=0).value)) < 0.05
-    assert value(estimates_prediction.chosen_over_random(found, ARBITRARY, seed=0)) > 0.9
+    assert float(estimates_heads.lost(found, ARBITRARY, CHOSEN, seed=0).value) > 0.9
+    assert abs(float(estimates_heads.lost(found, ARBITRARY, RANDOM, seed=0).value)) < 0.05
+    assert value(estimates_heads.chosen_over_random(found, ARBITRARY, seed=0)) > 0.9
 
 
 def test_the_head_whose_weights_follow_pairs_carries_them(measured):
     for name in ("kernel", "classes", "inert"):
-        assert value(estimates_prediction.following_heads_carry(measured(name), ARBITRARY, seed=0)) > 0.9
+        assert value(estimates_heads.following_heads_carry(measured(name), ARBITRARY, seed=0)) > 0.9
 
 
-def test_where_labels_change_nothing_there_is_nothing_to_explain(measured):
-    found = measured("nothing")
+@pytest.mark.parametrize("name", ["report", "nothing"])
+def test_where_labels_change_nothing_there_is_nothing_to_explain(measured, name):
+    """Also where heads attend to the labels of an answer that was known before."""
+    found = measured(name)
     for question in (estimates.negative, estimates.pair_over_demonstration, estimates.other_over_same):
         with pytest.raises(NothingToMeasure, match="labels that matter"):
             question(found, ARBITRARY, seed=0)

@@ -5,7 +5,6 @@ import tiny
 import torch
 
 from iclnb.llm.attention import CaptureError, packed, prepare
-from iclnb.llm.attention.residual_stream import blocks
 
 pytestmark = pytest.mark.tiny
 
@@ -69,8 +68,8 @@ def test_what_is_remembered_of_a_row_can_be_read_on(model):
 
 def masked(model, layer, tokens, head):
     """The whole text with an explicit mask for one head of one layer: the oracle of a knock-out."""
-    block = blocks(model)[layer]
-    module = next(m for n, m in block.named_modules() if n in ("self_attn", "attn", "attention"))
+    named = (module for name, module in model.named_modules() if name.endswith(("attn", "attention")))
+    module = next(module for module in named if getattr(module, "layer_idx", None) == layer)
 
     def hide(_, arguments, named):
         mask = named["attention_mask"].expand(-1, model.config.num_attention_heads, -1, -1).clone()
