@@ -10,7 +10,7 @@ The package by subject, each part importing only from the lines above it:
 - ``llm``: language models, their data, prompts and attention (PyTorch); ``api``: the names for other scripts
 - a room for each chapter, of the same anatomy (``material``, ``measure``, ``findings``, ``estimates``,
   ``pictures``): ``bayes`` (01), ``allocation`` (02), ``heads`` (03), ``steering`` (04), ``lsa`` (05, JAX),
-  ``guess`` (06), ``mechanism`` (07)
+  ``guess`` (06), ``influence`` (07)
 - ``run``, ``records``, ``site``, ``cli``: run notebooks, keep long runs, build the book, the command line
 
 Importing ``iclnb`` loads none of them.

@@ -65,12 +65,25 @@ class Planted:
     places: Float[np.ndarray, "words 8"]
     clusters: Int[np.ndarray, " words"]
 
+    @property
+    def meaning(self) -> Float[np.ndarray, " x"]:
+        """The axis along which words of odd clusters stand at 1, those of even ones at -1."""
+        signs = np.where(self.clusters % 2 == 1, 1.0, -1.0)
+        return np.linalg.lstsq(self.places, signs, rcond=None)[0]
+
     def kernel(self, prompt: Prompt) -> Float[np.ndarray, " k"]:
         """The weights that the planted head is meant to give the demonstrations of a prompt."""
         words = [int(word[1:]) for word in prompt.text.split() if word.startswith("w")]
         *shown, query = self.places[words]
         weights = np.exp(self.bandwidth * (np.array(shown) @ query))
         return weights / weights.sum()
+
+    def rows(self) -> TaskRows:
+        """The words as a task: those of odd clusters are B; 40 test points, and the others to show."""
+        rows = [{"text": f"w{i}", "label": int(cluster % 2)} for i, cluster in enumerate(self.clusters)]
+        order = np.random.default_rng(0).permutation(len(rows)).tolist()
+        task = Task("planted", ("text",), ("even", "odd"), LABEL_WORDS, {"arrow": FORMAT})
+        return TaskRows(task, [rows[i] for i in order[40:]], [rows[i] for i in order[:40]], [])
 
     def prompts(self, count: int, *, k: int, seed: int) -> tuple[list[Prompt], list[int]]:
         """Prompts with a task and demonstrations of their own each, and the true labels.
@@ -208,26 +221,80 @@ def plant_report(
     are alike to that decision; it writes nothing.
     """
     made = plant(head=reports, **planted)
-    signs = np.where(made.clusters % 2 == 1, 1.0, -1.0)
-    direction = np.linalg.lstsq(made.places, signs, rcond=None)[0]
-    with torch.no_grad():
-        _set_head(made.loaded.model, *decides, _deciding_head(direction * 0.1))
-        _set_head(made.loaded.model, *reports, _report_head(strength))
+    _put(made, decides, _deciding_head(made.meaning * 0.1))
+    _put(made, reports, _report_head(strength))
     return made
+
+
+def plant_inert(*, head: tuple[int, int] = (1, 1), reporters: int = 2, silent: int = 3, **planted) -> Planted:
+    """A kernel head, and heads of layer 3 that write nothing: some attend to the labels of its answer, the others
+    at random. Whatever they attend to, the model is the same."""
+    made = plant(head=head, **planted)
+    for place in range(silent):
+        q, k, v, o = _random_head(np.random.default_rng(place), 0.0)
+        _put(made, (3, place), _report_head(40.0) if place < reporters else (q, k, v, o))
+    return made
+
+
+def plant_classes(*, bandwidth: float = 8.0, **planted) -> Planted:
+    """A kernel head that compares what words mean (their label), and nothing else of them."""
+    made = plant(**planted)
+    _put(made, made.head, _kernel_head(bandwidth, made.meaning))
+    return made
+
+
+def plant_mapping(*, bandwidth: float = 2.0, **planted) -> Planted:
+    """A model that applies the mapping of meanings to labels to what the query means by itself.
+
+    Its planted head attends to the labels of words that mean what the query means and writes them, the head
+    before it to those of words that mean the opposite, and writes their negative.
+    """
+    made = plant(**planted)
+    for head, sign in ((made.head, 1), ((made.head[0], made.head[1] - 1), -1)):
+        _put(made, head, _kernel_head(sign * bandwidth, made.meaning, writes=sign))
+    return made
+
+
+def plant_recency(*, rate: float = 1.0, **planted) -> Planted:
+    """A model that copies the labels of late demonstrations, whatever the query: a rise of e^rate in weight
+    from one to the next."""
+    made = plant(bandwidth=0, **planted)
+    q, k, v, o = _kernel_head(0)
+    q[FEATURES["constant"], -1] = np.sqrt(DIM) * SCALE / CONSTANT
+    k[FEATURES["block"], -1] = rate * SCALE * np.arange(_SIZES["block"])
+    _put(made, made.head, (q, k, v, o))
+    return made
+
+
+def plant_nothing(**planted) -> Planted:
+    """A model whose heads are all random, and write noise."""
+    made = plant(**planted)
+    _put(made, made.head, _random_head(np.random.default_rng(1), 0.05))
+    return made
+
+
+def _put(made: Planted, head: tuple[int, int], weights: "Weights") -> None:
+    with torch.no_grad():
+        _set_head(made.loaded.model, *head, weights)
 
 
 Weights = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 """Query, key and value weights (features, dim) on the normalised stream, output weights (dim, features)."""
 
 
-def _kernel_head(bandwidth: float) -> Weights:
+def _kernel_head(
+    bandwidth: float, axis: Float[np.ndarray, " x"] | None = None, writes: float = 1.0
+) -> Weights:
+    """Softmax of ``bandwidth`` times the product of two words' places, or of their parts along an axis."""
     q, k, v, o = (np.zeros((WIDTH, DIM)) for _ in range(4))
-    same = np.eye(_SIZES["copy"]) * np.sqrt(bandwidth) * DIM**0.25 * SCALE
-    q[FEATURES["copy"], : len(same)] = k[FEATURES["copy"], : len(same)] = same
-    q[FEATURES["constant"], len(same)] = _STRONG * np.sqrt(DIM) * SCALE / CONSTANT
-    k[FEATURES["kind"][2], len(same)] = SCALE
+    compared = np.eye(_SIZES["copy"]) if axis is None else axis[:, None]
+    compared = compared * np.sqrt(abs(bandwidth)) * DIM**0.25 * SCALE
+    q[FEATURES["copy"], : compared.shape[1]] = compared * np.sign(bandwidth)
+    k[FEATURES["copy"], : compared.shape[1]] = compared
+    q[FEATURES["constant"], _SIZES["copy"]] = _STRONG * np.sqrt(DIM) * SCALE / CONSTANT
+    k[FEATURES["kind"][2], _SIZES["copy"]] = SCALE
     v[FEATURES["label"], : len(LABEL_WORDS)] = np.eye(len(LABEL_WORDS)) * SCALE
-    o[FEATURES["answer"], : len(LABEL_WORDS)] = np.eye(len(LABEL_WORDS))
+    o[FEATURES["answer"], : len(LABEL_WORDS)] = np.eye(len(LABEL_WORDS)) * writes
     return q, k, v, o.T
 
 

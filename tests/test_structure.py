@@ -24,7 +24,7 @@ ROOMS = {
     "steering": "04",
     "lsa": "05",
     "guess": "06",
-    "mechanism": "07",
+    "influence": "07",
 }
 """The rooms of the house, one for each chapter, and the chapter's number."""
 
@@ -50,7 +50,7 @@ MAY_IMPORT = {
     "steering": BASE | {"llm", "heads"},
     "lsa": BASE,
     "guess": BASE | {"llm", "lsa"},
-    "mechanism": BASE | {"llm"},
+    "influence": BASE | {"llm"},
     "api": BASE | {"llm"},
     "run": BASE,
     "records": BASE | {"run", "llm"},

@@ -245,6 +245,22 @@ class Reader:
             content_of = [*content, *keys, *(_content(prompts[i]) for i in indices)]
             yield indices, store.kept(label, content_of, reduced, modules=modules)
 
+    def kept(
+        self, label: str, prompts: Sequence[Prompt], content: Sequence[Any], measure: Callable[[], Arrays]
+    ) -> Arrays:
+        """What is measured on some prompts together: from the store, or measured and kept there.
+
+        Args:
+            label: a name of the measurement.
+            prompts: that it reads.
+            content: all else that it depends on, in plain values.
+            measure: gives the arrays.
+        """
+        if self.store is None:
+            return measure()
+        content_of = [*content, *map(_content, prompts)]
+        return self.store.kept(label, content_of, measure, modules=[__name__, _module(measure)])
+
     def _answers(self, words: Continuations, **edits: Any) -> Float[np.ndarray, "prompts words"]:
         """Log-probabilities of whole label words, from passes over their contexts."""
         tokens = words.tokens

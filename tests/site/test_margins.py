@@ -12,7 +12,6 @@ from iclnb import claims
 from iclnb.bayes.experiment import PAPER_DISTANCE
 from iclnb.errors import IclnbError
 from iclnb.heads.estimates import MAP, MARGIN, NATS
-from iclnb.mechanism.verdict import LIKE, PURE
 from iclnb.site.results import claim_rows, margins
 
 RATE = margins.Margin("r", ["01*/*"], "why", 0, 0.05)
@@ -78,7 +77,7 @@ def test_a_broken_file_is_named_and_none_is_no_fault(tmp_path):
 def stated():
     """Every claim of the notebooks with a criterion that can be evaluated from names of the package."""
     names = {
-        "claims": claims, "MARGIN": MARGIN, "NATS": NATS, "MAP": MAP, "LIKE": LIKE, "PURE": PURE,
+        "claims": claims, "MARGIN": MARGIN, "NATS": NATS, "MAP": MAP,
         "PAPER_DISTANCE": PAPER_DISTANCE, "drawn": SimpleNamespace(classes=3),
         "closed": SimpleNamespace(criterion=claims.within(-0.03, 0.03), law=1.5),
     }  # fmt: skip

@@ -26,7 +26,7 @@ from iclnb.llm.attention.refusals import require_every_layer
 from iclnb.llm.attention.rounding import is_judging, require_equal
 from iclnb.llm.attention.split_softmax import last_row, merged_attention
 
-_ENTRY = "iclnb_shared_prefix"
+ENTRY = "iclnb_shared_prefix"
 
 Found = tuple[list[Float[Tensor, "batch heads keys"]], Float[Tensor, "batch kept vocabulary"]]
 """The last row of each layer asked for, and the logits of the last tokens, of the very last one at least."""
@@ -36,18 +36,30 @@ Found = tuple[list[Float[Tensor, "batch heads keys"]], Float[Tensor, "batch kept
 
 
 @dataclass
-class _Batch:
+class Batch:
     """One forward pass: the shared prefix, and the last rows of the layers asked for."""
 
     prefix: SharedPrefix
     wanted: frozenset[int]
     rows: dict[int, Tensor | None] = field(default_factory=dict)
 
+    @property
+    def places(self) -> Sequence[int]:
+        """Tokens whose rows are kept."""
+        return (-1,)
 
-_CURRENT: ContextVar[_Batch] = ContextVar("iclnb_shared_prefix")
+    def masked(self, layer: int, mask: "Mask", query: Tensor) -> tuple[Tensor, bool]:
+        """The additive mask of a layer, and whether every token sees all of the prefix."""
+        return mask.whole(query)
+
+    def keep(self, layer: int, key: Tensor, value: Tensor) -> None:
+        """Told the keys and values of the suffixes."""
 
 
-class _Mask(BlockMask):
+CURRENT: ContextVar[Batch] = ContextVar("iclnb_shared_prefix")
+
+
+class Mask(BlockMask):
     """The mask of the whole batch, made once and read by every layer."""
 
     def whole(self, query: Tensor) -> tuple[Float[Tensor, "batch 1 queries tokens"], bool]:
@@ -59,57 +71,69 @@ class _Mask(BlockMask):
         return self._whole
 
 
-def _attend(
+def attend(
     module: torch.nn.Module,
     query: Float[Tensor, "batch heads tokens dim"],
     key: Float[Tensor, "batch kv_heads tokens dim"],
     value: Float[Tensor, "batch kv_heads tokens value_dim"],
-    attention_mask: _Mask,
+    attention_mask: Mask,
     **settings: object,
 ) -> tuple[Float[Tensor, "batch tokens heads value_dim"], None]:
     """Attention over the current prefix and the suffixes; the last token's row goes to the current batch."""
-    batch, layer, eager = _CURRENT.get(), module.layer_idx, eager_of(module)
+    batch, layer, eager = CURRENT.get(), module.layer_idx, eager_of(module)
     if layer in batch.rows:
         raise TypeError(f"layer {layer} attends twice")
     prefix_key, prefix_value = (part[layer] for part in (batch.prefix.keys, batch.prefix.values))
     _refuse_other_shapes(query, (prefix_key, prefix_value), (key, value))
-    mask, visible = attention_mask.whole(query)
+    batch.keep(layer, key, value)
+    mask, visible = batch.masked(layer, attention_mask, query)
     parts = query, prefix_key, prefix_value, key, value
     fused = visible and is_common(eager) and query.shape[-1] == value.shape[-1]
+    places = batch.places if layer in batch.wanted else ()
     if fused and is_judging():
         single, wide = tuple(part.float() for part in parts), mask.float()
         require_equal(_merged(single, wide, settings), _joined(module, single, wide, settings))
         fused = False
     if fused:
-        output, row = _merged(parts, mask, settings, last=layer in batch.wanted)
+        output, rows = _merged(parts, mask, settings, places)
     else:
-        output, row = _joined(module, parts, mask, settings)
-    batch.rows[layer] = row if layer in batch.wanted else None
+        output, rows = _joined(module, parts, mask, settings, places)
+    batch.rows[layer] = rows
     return output, None
 
 
 def _merged(
-    parts: Sequence[Tensor], mask: Tensor, settings: Mapping[str, Any], *, last: bool = True
-) -> tuple[Float[Tensor, "batch tokens heads value_dim"], Float[Tensor, "batch heads keys"] | None]:
-    """Attention over prefix and suffixes apart, and the last token's row."""
+    parts: Sequence[Tensor], mask: Tensor, settings: Mapping[str, Any], places: Sequence[int] = (-1,)
+) -> tuple[Float[Tensor, "batch tokens heads value_dim"], Float[Tensor, "rows heads keys"] | None]:
+    """Attention over prefix and suffixes apart, and each prompt's rows at some places."""
     query, prefix_key, _, key, _ = parts
     own, scaling = mask[..., mask.shape[-1] - key.shape[2] :], settings["scaling"]
     output = merged_attention(*parts, own, scaling).transpose(1, 2).contiguous()
-    row = last_row(query[:, :, -1], prefix_key, key, own[:, 0, -1], scaling) if last else None
-    return output, row
+    if not places:
+        return output, None
+    asking = query[:, :, list(places)].transpose(1, 2).flatten(0, 1)
+    keys = key if len(places) == 1 else key.repeat_interleave(len(places), 0)
+    return output, last_row(asking, prefix_key, keys, own[:, 0, list(places)].flatten(0, 1), scaling)
 
 
 def _joined(
-    module: torch.nn.Module, parts: Sequence[Tensor], mask: Tensor, settings: Mapping[str, Any]
-) -> tuple[Float[Tensor, "batch tokens heads value_dim"], Float[Tensor, "batch heads keys"]]:
-    """The module's eager attention over the joined keys, and the last token's row."""
+    module: torch.nn.Module,
+    parts: Sequence[Tensor],
+    mask: Tensor,
+    settings: Mapping[str, Any],
+    places: Sequence[int] = (-1,),
+) -> tuple[Float[Tensor, "batch tokens heads value_dim"], Float[Tensor, "rows heads keys"] | None]:
+    """The module's eager attention over the joined keys, and each prompt's rows at some places."""
     query, prefix_key, prefix_value, key, value = parts
     joined = (
         torch.cat([part.expand(len(query), -1, -1, -1), own], dim=2)
         for part, own in ((prefix_key, key), (prefix_value, value))
     )
     output, probabilities = eager_of(module)(module, query, *joined, mask, **settings)
-    return output, probabilities[:, :, -1, : mask.shape[-1]]
+    if not places:
+        return output, None
+    rows = probabilities[:, :, list(places), : mask.shape[-1]]
+    return output, rows.transpose(1, 2).flatten(0, 1)
 
 
 def _refuse_other_shapes(query: Tensor, prefix: tuple[Tensor, Tensor], own: tuple[Tensor, Tensor]) -> None:
@@ -129,11 +153,11 @@ def through_interface(
     edit: Edit | None,
     wanted: Sequence[int],
 ) -> Found:
-    """One forward pass in which every layer's attention is :func:`_attend`."""
+    """One forward pass in which every layer's attention is :func:`attend`."""
     cache = own_tokens_alone(prefix)
-    batch = _Batch(prefix, frozenset(wanted))
+    batch = Batch(prefix, frozenset(wanted))
     inputs = inputs | accepted(model, {"logits_to_keep": 1})
-    with attending(model, _ENTRY, _attend, _Mask, _CURRENT, batch), _editing(model, edit):
+    with attending(model, ENTRY, attend, Mask, CURRENT, batch), _editing(model, edit):
         output = model(**inputs, past_key_values=cache, use_cache=True)
     return [batch.rows[layer] for layer in wanted], output.logits
 

@@ -77,13 +77,16 @@ def way_to_last_tokens(
     return _once(model, "last token, padded on the left" if left else "last token", tried)
 
 
-def way_with_prefix(model: PreTrainedModel, ways: Iterable[str], run: Callable) -> PrefixWay:
+def way_with_prefix(
+    model: PreTrainedModel, ways: Iterable[str], run: Callable, *, question: str = "shared prefix"
+) -> PrefixWay:
     """The first way to share a prefix that is exact for this model.
 
     Args:
         model: a causal language model.
         ways: names of ways, as ``run`` knows them.
         run: called with model, way, prefix, suffixes and their mask; returns attention and log-probabilities.
+        question: under which the outcome is kept.
 
     Raises:
         CaptureError: if none is.
@@ -105,7 +108,7 @@ def way_with_prefix(model: PreTrainedModel, ways: Iterable[str], run: Callable) 
         all_ways = (PrefixWay(w, t, first) for w in _usable(model, ways) for t in choices)
         return _first_exact(model, all_ways, both)
 
-    return _once(model, "shared prefix", tried)
+    return _once(model, question, tried)
 
 
 def first_position(model: PreTrainedModel) -> int | None:
@@ -172,7 +175,9 @@ def _first_exact(model: PreTrainedModel, ways: Iterable, compare: Callable) -> o
             reasons.append("what is captured differs from its own eager attention")
         except CaptureError as error:
             reasons.append(error.why)
-    raise CaptureError(model, reasons[0])
+    raise CaptureError(
+        model, reasons[0] if reasons else "its code has no AttentionInterface to look its attention up"
+    )
 
 
 def _equal(model: PreTrainedModel, got: Tensor, want: Tensor) -> bool:

@@ -1,0 +1,85 @@
+"""The evidence of chapter 07 on the heads that carry influence."""
+
+import numpy as np
+from jaxtyping import Float
+
+from iclnb import stats
+from iclnb.claims import Evidence
+from iclnb.influence.candidates import halves
+from iclnb.influence.estimates import checked, ratio
+from iclnb.influence.estimates_prediction import correlation
+from iclnb.influence.findings import CHOSEN, LOG_ODDS, RANDOM, Influence
+from iclnb.influence.levels import LEVELS
+from iclnb.llm.head_choice import best_heads
+from iclnb.stats import Estimate
+
+
+def lost(found: Influence, wording: str, group: str, *, seed: int) -> Estimate:
+    """The share of the labels' influence that is lost without a group of heads, on sets that did not choose it."""
+    return stats.interval(*_left(found, wording, group), statistic=_lost, seed=seed)
+
+
+def chosen_over_random(found: Influence, wording: str, *, seed: int) -> Evidence:
+    """What is lost without the chosen heads, minus what is lost without random ones of the same layers."""
+    chosen, whole = _left(found, wording, CHOSEN)
+    random, _ = _left(found, wording, RANDOM)
+    estimate = stats.interval(random - chosen, whole, statistic=ratio, seed=seed)
+    return Evidence(estimate, 0.0, RANDOM)
+
+
+def _left(found: Influence, wording: str, group: str) -> tuple[np.ndarray, np.ndarray]:
+    whole = _whole(found, wording)
+    return np.nanmean(found.of("left_group", wording, group), axis=0), whole
+
+
+def _whole(found: Influence, wording: str) -> Float[np.ndarray, " sets"]:
+    checked(found, wording)
+    return found.of("whole", wording)
+
+
+def following_heads_carry(found: Influence, wording: str, *, seed: int) -> Evidence:
+    """What is lost without one of the heads whose weights follow pairs best, minus other heads of its layer.
+
+    As many heads as are knocked out together are chosen by correlation on a random half of the sets; what is
+    lost without each by itself, on the other half, is averaged over them.
+    """
+    left, whole, place = found.of("left", wording), _whole(found, wording), LEVELS.index("pairs")
+    square = found.of("head_square", wording)[place]
+    product = found.of("head_product", wording, LOG_ODDS)[place]
+    sums, counts = np.zeros(len(whole)), np.zeros(len(whole))
+    for choose in halves(len(whole), seed=seed):
+        ones = np.ones((int(choose.sum()), 1, 1))
+        chosen = best_heads(correlation(square[choose], product[choose], ones), found.heads)
+        judge = ~choose
+        for layer, head in chosen:
+            others = np.delete(left[judge, layer], [h for at, h in chosen if at == layer], axis=1)
+            sums[judge] += (others.mean(1) - left[judge, layer, head]) / len(chosen)
+        counts += judge
+    estimate = stats.interval(sums / np.maximum(counts, 1), whole, statistic=ratio, seed=seed)
+    return Evidence(estimate, 0.0, "other heads of the same layers")
+
+
+def lost_by_window(found: Influence, wording: str, hidden: str, *, seed: int) -> Estimate:
+    """The share of the labels' influence that is lost when all heads of some neighbouring layers cannot see them.
+
+    Args:
+        found: the findings.
+        wording: of the labels.
+        hidden: what these heads cannot see, one of :data:`iclnb.influence.findings.HIDDEN`.
+        seed: of the interval.
+
+    Returns:
+        An estimate for each window, from the first layers to the last.
+    """
+    whole = _whole(found, wording)
+    return stats.interval(found.of("left_window", wording, hidden), whole, statistic=_lost, seed=seed)
+
+
+def lost_without_any(found: Influence, wording: str, *, seed: int) -> Estimate:
+    """The same when no head can see labels from the last token."""
+    left, whole = found.of("left_all", wording, "labels"), _whole(found, wording)
+    return stats.interval(left, whole, statistic=_lost, seed=seed)
+
+
+def _lost(left: Float[np.ndarray, "units *columns"], whole: Float[np.ndarray, " units"]) -> np.ndarray:
+    return 1 - ratio(left, whole)

@@ -1,0 +1,130 @@
+"""What chapter 07 draws: demonstration sets with queries of their own, and the same with labels flipped."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int
+from transformers import PreTrainedTokenizerBase
+
+from iclnb.errors import IclnbError
+from iclnb.llm.demonstrations import Demonstrations, Prompts, TaskRows, alternating, draw, write
+from iclnb.llm.prompts import Wording
+
+OWN, ARBITRARY = "own words", "arbitrary words"
+
+
+@dataclass(frozen=True)
+class Material:
+    """Demonstration sets under one wording.
+
+    Attributes:
+        wording: format and label words.
+        prompts: every query of a set under its demonstrations. (sets, points)
+        flipped: the first query of a set again: with the label of demonstration 1, 2, ..., k flipped, and
+            with all of them flipped. (sets, k + 1)
+        right: the word, by index, that the demonstrations call right. (sets, points)
+        rows, labels: of the demonstrations: rows of the pool and true labels. (sets, k)
+        queries: rows of the test points. (sets, points)
+        truth: their labels. (sets, points)
+    """
+
+    wording: Wording
+    prompts: Prompts
+    flipped: Prompts
+    right: Int[np.ndarray, "sets points"]
+    rows: Int[np.ndarray, "sets k"]
+    labels: Int[np.ndarray, "sets k"]
+    queries: Int[np.ndarray, "sets points"]
+    truth: Int[np.ndarray, "sets points"]
+
+    @property
+    def words_shown(self) -> Int[np.ndarray, "sets k"]:
+        """The word, by index, that each demonstration is shown with."""
+        return np.array([row[0].labels for row in self.prompts])
+
+
+def draw_material(
+    tokenizer: PreTrainedTokenizerBase,
+    rows: TaskRows,
+    k: int,
+    sets: int,
+    points: int,
+    *,
+    seed: int,
+    arbitrary: Sequence[str],
+) -> Mapping[str, Material]:
+    """Demonstration sets, each with queries of its own, in the task's own words and in arbitrary ones.
+
+    A flipped label is the next one (with two, the other). Under arbitrary words it is drawn for each set
+    which word stands for which label, so that no model can know it.
+
+    Args:
+        tokenizer: a fast tokeniser.
+        rows: pool and at least ``sets * points`` test points.
+        k: demonstrations per set.
+        sets: demonstration sets.
+        points: queries of each set.
+        seed: of demonstrations and mappings.
+        arbitrary: words without a meaning for the task, at least one for each label.
+
+    Raises:
+        IclnbError: if there is too little to draw from (:func:`refuse_too_few`).
+    """
+    count = len(rows.task.label_words)
+    refuse_too_few(rows, k, sets, points, arbitrary=arbitrary)
+    queries = np.array(alternating(rows.truth.tolist(), sets * points)).reshape(sets, points)
+    shown, rng = draw(rows.labels, k, sets, seed=seed), np.random.default_rng((seed, 1))
+    own, mixed = np.tile(np.arange(count), (sets, 1)), [rng.permutation(count) for _ in range(sets)]
+    mappings = {OWN: own, ARBITRARY: np.array(mixed)}
+    words = {OWN: tuple(rows.task.label_words), ARBITRARY: tuple(arbitrary[:count])}
+    return {
+        name: _written(tokenizer, rows, Wording(rows.task.format, words[name]), shown, queries, mapping)
+        for name, mapping in mappings.items()
+    }
+
+
+def refuse_too_few(rows: TaskRows, k: int, sets: int, points: int, *, arbitrary: Sequence[str]) -> None:
+    """Refuse settings under which influence could not be compared, before a model is loaded.
+
+    Raises:
+        IclnbError: if there are fewer than two queries of a class in each set, too few test points of a class,
+            fewer than ``k`` rows to show, or too few different arbitrary words.
+    """
+    classes = len(rows.task.label_words)
+    if points < 2 * classes:
+        raise IclnbError(
+            f"{rows.task.name} has {classes} labels, and queries of one class are compared with each other; "
+            f"ask for points >= {2 * classes}, not {points}"
+        )
+    if len({*arbitrary} - {""}) < classes:
+        raise IclnbError(f"{rows.task.name} has {classes} labels; give as many arbitrary words")
+    alternating(rows.truth.tolist(), sets * points)
+    if len(rows.labels) < k:
+        raise IclnbError(
+            f"{rows.task.name} has {len(rows.labels)} rows to show; ask for a smaller k than {k}"
+        )
+
+
+def _written(
+    tokenizer: PreTrainedTokenizerBase,
+    rows: TaskRows,
+    wording: Wording,
+    shown: Demonstrations,
+    queries: Int[np.ndarray, "sets points"],
+    mapping: Int[np.ndarray, "sets classes"],
+) -> Material:
+    """The prompts of one wording, in which ``mapping`` says the word of each label."""
+    (sets, points), k, truth = queries.shape, shown.k, rows.truth[queries]
+    words = np.take_along_axis(mapping, shown.labels, 1)
+    flips = words[:, None] + np.concatenate([np.eye(k, dtype=int), np.ones((1, k), dtype=int)])
+    flips %= mapping.shape[1]
+    prompts, flipped = np.empty((sets, points), dtype=object), np.empty((sets, k + 1), dtype=object)
+    for s in range(sets):
+        asked = [rows.queries[i] for i in queries[s]]
+        drawn = Demonstrations(shown.rows[s], words[s])
+        prompts[s] = write(tokenizer, wording, rows.pool, drawn.for_every(points), asked)
+        other = drawn.for_every(k + 1).relabelled(flips[s])
+        flipped[s] = write(tokenizer, wording, rows.pool, other, asked[:1] * (k + 1))
+    right = np.take_along_axis(mapping, truth, 1)
+    return Material(wording, prompts, flipped, right, shown.rows, shown.labels, queries, truth)

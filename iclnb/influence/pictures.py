@@ -1,0 +1,268 @@
+"""Pictures of influence: what its variance belongs to, one matrix, its form, what predicts it, who carries it."""
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+from iclnb import figures
+from iclnb.claims import NothingToMeasure
+from iclnb.display import number
+from iclnb.figures import Picture, rows
+from iclnb.figures.rows import Mark, Rows
+from iclnb.influence import estimates, estimates_heads, estimates_prediction
+from iclnb.influence.candidates import BLIND, FAMILIES
+from iclnb.influence.findings import CHOSEN, COMBINED, HIDDEN, PROBABILITY, RANDOM, WORDINGS, Influence
+from iclnb.influence.material import ARBITRARY
+from iclnb.stats import Estimate
+
+Ladder = Mapping[str, Influence]
+T = TypeVar("T")
+
+PARTS = {
+    "demonstration": ("the demonstration", "#1b1b1b"),
+    "query": ("the query", "#8c6d31"),
+    "class": ("the pair: their classes", "#7fb3d5"),
+    "text": ("the pair: texts of one class", "#f2d7c4"),
+}
+"""What variance belongs to: the name, and a colour; they differ in grey, too."""
+
+UNITS = "Intervals: 95 % over demonstration sets."
+
+
+def _each(ladder: Ladder, question: Callable[[Influence], T]) -> dict[str, T]:
+    """What the question finds in every run that has something to measure."""
+    found = {}
+    for name, one in ladder.items():
+        try:
+            found[name] = question(one)
+        except NothingToMeasure:
+            continue
+    return found
+
+
+@figures.picture
+def shares(ladder: Ladder) -> Picture:
+    """What the variance of influence belongs to, a bar for each run and wording."""
+    figure, all_axes = plt.subplots(1, 2, figsize=(8.6, 1.5 + 0.32 * len(ladder)), sharey=True, sharex=True)
+    told = []
+    for axes, wording in zip(all_axes, WORDINGS, strict=True):
+        found = _each(ladder, lambda one, wording=wording: estimates.variance(one, wording))
+        start = np.zeros(len(found))
+        for part, (label, color) in PARTS.items():
+            width = np.array([one[part] for one in found.values()])
+            axes.barh(
+                list(found), width, left=start, color=color, label=label, edgecolor="0.3", linewidth=0.5
+            )
+            start = start + width
+        axes.set(title=wording, xlabel="share of variance", xlim=(0, 1))
+        axes.grid(axis="y", visible=False)
+        told += [
+            f"{name}, {wording}: demonstration {number(one['demonstration'], 2)}, pair "
+            f"{number(one['class'] + one['text'], 2)}"
+            for name, one in found.items()
+        ]
+    all_axes[0].invert_yaxis()
+    rows.legend(figure)
+    return Picture(
+        figure,
+        alt=f"Shares of influence's variance. {'; '.join(told)}.",
+        caption="What the variance of influence belongs to. Copying or counting labels would be dark throughout; a "
+        "kernel over classes blue, a kernel over texts blue and light.",
+    )
+
+
+@figures.picture
+def one_set(ladder: Ladder, wording: str = ARBITRARY) -> Picture:
+    """One set of the largest model on record: influence beside the weights of the head that follows it."""
+    name = [*ladder][max(0, len(ladder) - 2)]
+    found = ladder[name]
+    influence, weights = found.of("influence", wording)[0], found.of("best_weights", wording)
+    queries, shown = np.argsort(found.truth[0], kind="stable"), np.argsort(found.label[0], kind="stable")
+    order = np.ix_(queries, shown)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, 3.2), sharey=True)
+    most = float(np.abs(influence).max()) or 1.0
+    images = (
+        left.imshow(influence[order], aspect="auto", cmap="RdBu", vmin=-most, vmax=most),
+        right.imshow(weights[order], aspect="auto", vmin=0),
+    )
+    layer, head = (int(found.of(f"best_{part}", wording)) for part in ("layer", "head"))
+    titles = {"influence": "nats", f"weights of head {layer}/{head}": "weight"}
+    for axes, image, (title, unit) in zip((left, right), images, titles.items(), strict=True):
+        _borders(axes, found.truth[0][queries], found.label[0][shown])
+        axes.set(title=title, xlabel="demonstrations, by class")
+        figure.colorbar(image, ax=axes, label=unit)
+    left.set_ylabel("queries, by class")
+    same = float(np.corrcoef(influence.ravel(), weights.ravel())[0, 1])
+    return Picture(
+        figure,
+        alt=f"Influence in one set of {name}, from {number(float(influence.min()), 2)} to "
+        f"{number(float(influence.max()), 2)} nats; its correlation with the weights is {number(same, 2)}.",
+        caption=f"One set of {name}, {wording}. Lines part the classes. The head is the one whose weights go best "
+        "with influence in the other sets.",
+    )
+
+
+def _borders(axes: Axes, truth: np.ndarray, label: np.ndarray) -> None:
+    axes.grid(False)
+    axes.set(xticks=[], yticks=[])
+    for edge in np.flatnonzero(np.diff(truth)):
+        axes.axhline(edge + 0.5, color="0.1", linewidth=0.8)
+    for edge in np.flatnonzero(np.diff(label)):
+        axes.axvline(edge + 0.5, color="0.1", linewidth=0.8)
+
+
+@figures.picture
+def form(ladder: Ladder, *, seed: int) -> Picture:
+    """Signs, sums and classes, beside what kernel regression says of them."""
+    kernel = {
+        "away from the label shown": 0.0,
+        "single flips / all flips": 1.0,
+        "sum of weights": 1.0,
+        "other class / own class": 0.0,
+    }
+    questions = dict(
+        zip(
+            kernel,
+            (
+                lambda one, words: estimates.negative(one, words, seed=seed).estimate,
+                lambda one, words: estimates.adds_up(one, words, PROBABILITY, seed=seed).estimate,
+                lambda one, words: estimates.sum_of_weights(one, words, seed=seed),
+                lambda one, words: estimates.other_over_same(one, words, seed=seed).estimate,
+            ),
+            strict=True,
+        )
+    )
+    return _by_wording(
+        ladder,
+        questions,
+        Mark("kernel over classes", kernel),
+        Mark("counts of labels", {"other class / own class": 1.0}, "d"),
+        Mark("mapping applied to the query", {"other class / own class": -1.0}, "v"),
+        xlabel="ratio",
+        alt="The form of influence.",
+        caption="Crosses: what a kernel regression over classes says. Its influence draws to the label shown, "
+        "flips add up in probability, its weights have the sum 1, and other classes do nothing.",
+    )
+
+
+@figures.picture
+def explained(ladder: Ladder, *, seed: int) -> Picture:
+    """The share of influence's variance that each rival explains on sets that it was not fitted on."""
+    names = (*BLIND, *FAMILIES, *COMBINED)
+    questions = {
+        name: lambda one, words, name=name: estimates_prediction.explained(one, words, name, seed=seed)
+        for name in names
+    }
+    return _by_wording(
+        ladder,
+        questions,
+        xlabel="R² on other sets",
+        alt="How much of influence each rival explains.",
+        caption="What predicts influence on sets that it was not fitted on. The last two are fitted on four fifths "
+        "of the sets, the others on half.",
+        least=-0.5,
+    )
+
+
+@figures.picture
+def levels(ladder: Ladder, wording: str = ARBITRARY, *, seed: int) -> Picture:
+    """Correlation of influence with what sees texts, for pairs and within classes."""
+    titles = {"pairs": "query x demonstration", "texts": "within classes"}
+    questions = {
+        name: lambda one, level, name=name: estimates_prediction.follows(
+            one, wording, (name,), level, seed=seed
+        )
+        for name in FAMILIES
+    }
+    return _by_wording(
+        ladder,
+        questions,
+        panels=titles,
+        xlabel="correlation with influence",
+        alt="What influence goes with.",
+        caption=f"Each family's best member, chosen on half of the sets and judged on the others; {wording}. "
+        "Left: what belongs to pairs of query and demonstration. Right: within one class of queries and one of "
+        "demonstrations, where classes tell nothing.",
+    )
+
+
+@figures.picture
+def carriers(ladder: Ladder, *, seed: int) -> Picture:
+    """What is lost when the last token's heads cannot see labels: few heads together, and all."""
+    questions = {
+        group: lambda one, words, group=group: estimates_heads.lost(one, words, group, seed=seed)
+        for group in (CHOSEN, RANDOM)
+    }
+    questions["all heads"] = lambda one, words: estimates_heads.lost_without_any(one, words, seed=seed)
+    count = ", ".join(sorted({str(one.heads) for one in ladder.values()}))
+    return _by_wording(
+        ladder,
+        questions,
+        xlabel="share of the labels' influence that is lost",
+        alt="What is lost when heads cannot see labels.",
+        caption=f"{count} heads, chosen on half of the sets by what is lost without each, judged on the others.",
+    )
+
+
+@figures.picture
+def by_depth(ladder: Ladder, wording: str = ARBITRARY, *, seed: int) -> Picture:
+    """What is lost when all heads of some neighbouring layers cannot see labels, or demonstrations."""
+    figure, all_axes = plt.subplots(1, 2, figsize=(8.6, 3.2), sharey=True)
+    told = []
+    for axes, hidden in zip(all_axes, HIDDEN, strict=True):
+        found = _each(
+            ladder,
+            lambda one, hidden=hidden: estimates_heads.lost_by_window(one, wording, hidden, seed=seed),
+        )
+        for name, line in figures.rung_styles(ladder).items():
+            if name in found:
+                depth = (np.arange(len(found[name].value)) + 0.5) / len(found[name].value)
+                figures.band(axes, depth, found[name], name, **line)
+                told.append(f"{hidden}, {name}: most at depth {number(depth[found[name].value.argmax()], 2)}")
+        axes.axhline(0, **rows.LINE)
+        axes.set(title=f"{hidden} hidden", xlabel="relative depth", xlim=(0, 1), ylim=(-0.5, 1.5))
+    all_axes[0].set_ylabel("influence lost")
+    rows.legend(figure)
+    return Picture(
+        figure,
+        alt=f"Influence that is lost by depth. {'; '.join(told)}.",
+        caption="All heads of neighbouring layers cannot attend to labels, or to demonstrations at all; "
+        f"{wording}. {UNITS}",
+    )
+
+
+Question = Callable[[Influence, str], Estimate]
+
+
+def _by_wording(
+    ladder: Ladder,
+    questions: Mapping[str, Question],
+    *marks: Mark,
+    panels: Mapping[str, str] | None = None,
+    xlabel: str,
+    alt: str,
+    caption: str,
+    least: float | None = None,
+) -> Picture:
+    """Rows of questions, a panel for each wording, or for each of the panels given."""
+    panels = panels or {wording: wording for wording in WORDINGS}
+    tables: dict[str, Rows] = {
+        panel: {
+            row: _each(ladder, lambda one, ask=ask, panel=panel: ask(one, panel))
+            for row, ask in questions.items()
+        }
+        for panel in panels
+    }
+    height = max(map(rows.height, tables.values())) + 0.4
+    figure, all_axes = plt.subplots(1, len(panels), figsize=(8.6, height), sharey=True, sharex=True)
+    for axes, (panel, title) in zip(all_axes, panels.items(), strict=True):
+        rows.draw(axes, tables[panel], *marks)
+        axes.set(title=title, xlabel=xlabel)
+        if least is not None:
+            axes.set_xlim(left=max(axes.get_xlim()[0], least))
+    rows.legend(figure)
+    told = "; ".join(f"{title}: {rows.told(tables[panel])}" for panel, title in panels.items())
+    return Picture(figure, alt=f"{alt} {told}.", caption=f"{caption} {UNITS}")

@@ -1,0 +1,109 @@
+"""Demonstrations in several contexts that differ in their labels, each followed by the same queries.
+
+The contexts begin alike, up to the first label that differs. What a model remembers of that part is read once;
+the rest of a context and all queries behind it are one packed row (:mod:`iclnb.llm.attention.packed`).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from iclnb.errors import IclnbError
+from iclnb.llm.attention import prepare
+from iclnb.llm.attention.packed import Packed, read
+from iclnb.llm.label_words import Continuations, continuations
+from iclnb.llm.prompts import Prompt, Wording
+
+Ids = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Contexts:
+    """Tokens of a demonstration set in several contexts, and of its queries.
+
+    Attributes:
+        words: how the label words are scored behind the queries, in any of the contexts.
+        demonstrations: for each context the tokens that all queries share; first those of the prompts as
+            they are.
+        queries: the tokens behind these: of every text whose next token counts, then of the prompts.
+        prompts: where among them the prompts themselves stand.
+    """
+
+    words: Continuations
+    demonstrations: tuple[Ids, ...]
+    queries: tuple[Ids, ...]
+    prompts: tuple[int, ...]
+
+    def answers(self, row: Packed) -> Float[np.ndarray, "prompts words"]:
+        """Log-probabilities of the label words, from a row that :func:`rows` gave."""
+        logs = row.log_probabilities[: len(self.words.contexts), self.words.tokens]
+        return self.words.score(logs.cpu().numpy())
+
+
+def contexts(
+    tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt], others: Sequence[Prompt], wording: Wording
+) -> Contexts:
+    """The tokens of prompts, and of the same queries in other contexts.
+
+    Args:
+        tokenizer: that they were written for.
+        prompts: queries under the same demonstrations.
+        others: the first query under other demonstrations.
+        wording: that all are written in.
+
+    Raises:
+        IclnbError: if the tokeniser merges demonstrations and query in another way in one of the contexts.
+    """
+    words = continuations(tokenizer, prompts, wording)
+    texts = [one.input_ids for one in words.contexts]
+    texts += [one.input_ids for one in prompts if one.input_ids not in texts]
+    alike = min(_alike(texts[0], one[:-1]) for one in texts)
+    query = prompts[0].input_ids[alike:]
+    for one in others:
+        if one.input_ids[-len(query) :] != query:
+            raise IclnbError(
+                "the tokeniser splits a query in another way behind other labels; take other words"
+            )
+    return Contexts(
+        words,
+        (texts[0][:alike], *(one.input_ids[: -len(query)] for one in others)),
+        tuple(one[alike:] for one in texts),
+        tuple(texts.index(one.input_ids) for one in prompts),
+    )
+
+
+def rows(
+    model: PreTrainedModel, read_in: Contexts, *, attention: bool = False, states: Sequence[int] = ()
+) -> Iterator[Packed]:
+    """Every context with all queries behind it, read one after the other.
+
+    Args:
+        model: a causal language model.
+        read_in: what is read.
+        attention: whether to keep the last tokens' attention in the first context.
+        states: tokens of the demonstrations whose residual streams are kept in the first context, with those
+            of all last tokens.
+
+    Raises:
+        CaptureError: if the architecture cannot be followed.
+    """
+    first, *others = read_in.demonstrations
+    start = min([len(first) - 1, *states, *(_alike(first, one) for one in others)])
+    base = prepare(model, first[: max(1, start)])
+    start = len(base.input_ids)
+    kept = {"attention": attention, "states": [place - start for place in states]}
+    row = read(model, base, first[start:], read_in.queries, **kept)
+    yield row
+    whole = row.common()
+    for one in others:
+        alike = _alike(first, one)
+        yield read(model, whole.first(alike), one[alike:], read_in.queries)
+
+
+def _alike(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens two texts begin with alike."""
+    pairs = zip(one, other, strict=False)
+    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))

@@ -1,0 +1,123 @@
+"""Knock-outs on planted models, whose heads are known, and against a mask written out by hand."""
+
+import numpy as np
+import planted
+import pytest
+import torch
+
+from iclnb.errors import IclnbError
+from iclnb.llm import head_choice, knockouts
+from iclnb.llm.demonstrations import Demonstrations, write
+from iclnb.llm.knockouts import KnockOut
+from iclnb.llm.prompts import Wording
+from iclnb.llm.reader import Reader
+
+pytestmark = pytest.mark.tiny
+
+WORDING = Wording(planted.FORMAT, planted.LABEL_WORDS)
+LABELS = np.array([0, 1, 1, 0])
+
+
+def knocked_out(model, plan):
+    """The reader, four queries as drawn and with all labels flipped (2, points), and their answers."""
+    reader, rows = Reader(model.loaded), [{"text": f"w{i}"} for i in range(8)]
+    order = np.tile(np.arange(4), (2, 4, 1))
+    labels = np.broadcast_to(np.stack([LABELS, 1 - LABELS])[:, None], order.shape)
+    prompts = write(reader.tokenizer, WORDING, rows[:4], Demonstrations(order, labels), rows[4:])
+    found = knockouts.knocked_out(reader, prompts[0].tolist(), prompts[1, 0], WORDING, plan)
+    return reader, prompts, found
+
+
+@pytest.fixture(scope="module")
+def every():
+    """All single heads of a model with a kernel head at (2, 3), after none."""
+    model = planted.plant(head=(2, 3))
+    heads = knockouts.every_head(model.loaded.model)
+    return heads, *knocked_out(model, [KnockOut(), *(KnockOut([head]) for head in heads)])
+
+
+def test_without_a_knock_out_it_is_the_models_own_answer(every):
+    _, reader, prompts, found = every
+    np.testing.assert_allclose(found[:, :, 0], reader.answers(prompts, WORDING), atol=1e-4)
+
+
+def test_the_kernel_head_carries_all_and_no_other_head_anything(every):
+    heads, _, _, found = every
+    left = knockouts.influence_left(found)
+    left = dict(zip(heads, left[1:] / left[0], strict=True))
+    assert left.pop((2, 3)) == pytest.approx(0, abs=0.02)
+    np.testing.assert_allclose(list(left.values()), 1, atol=0.02)
+
+
+def test_what_is_left_by_hand():
+    odds = np.array([[[1.0, -1.0], [0.5, -0.5]], [[-1.0, 1.0], [0.0, 0.0]]])  # (contexts, knock-outs, words)
+    found = knockouts.influence_left(odds[:, None])
+    np.testing.assert_allclose(found, [8, 2])  # D = (2, -2), D' = (.5, -.5)
+
+
+def test_hidden_labels_are_those_of_an_explicit_mask():
+    model = planted.plant(head=(2, 3))
+    _, prompts, found = knocked_out(model, [KnockOut([(2, 3), (1, 0)])])
+    network, prompt = model.loaded.model, prompts[0, 1]
+    labels = [token for span in prompt.y for token in span.tokens]
+
+    def hide(head):
+        def hook(_, arguments, named):
+            tokens = len(prompt.input_ids)
+            mask = torch.zeros(1, planted.HEADS, tokens, tokens)
+            mask += torch.triu(torch.full((tokens, tokens), torch.finfo(mask.dtype).min), 1)
+            mask[:, head, -1, labels] = torch.finfo(mask.dtype).min
+            return arguments, named | {"attention_mask": mask}
+
+        return hook
+
+    network.config._attn_implementation = "eager"
+    hooks = [
+        network.transformer.h[layer].attn.register_forward_pre_hook(hide(head), with_kwargs=True)
+        for layer, head in ((2, 3), (1, 0))
+    ]
+    with torch.no_grad():
+        logits = network(torch.tensor([prompt.input_ids])).logits[0, -1]
+    for hook in hooks:
+        hook.remove()
+    expected = logits.log_softmax(-1)[[3, 4]].numpy()
+    np.testing.assert_allclose(found[0, 1, 0], expected, atol=1e-4)
+
+
+def test_hidden_demonstrations_leave_nothing():
+    model = planted.plant(head=(2, 3), noise=0.0)
+    heads = knockouts.every_head(model.loaded.model)
+    left = knockouts.influence_left(knocked_out(model, [KnockOut(), KnockOut(heads, "demonstrations")])[2])
+    assert abs(left[1] / left[0]) < 1e-6
+
+
+def test_words_with_the_same_first_token_are_refused(monkeypatch):
+    from iclnb.llm.label_words import Continuations
+
+    model = planted.plant()
+    monkeypatch.setattr(
+        "iclnb.llm.flips.continuations",
+        lambda tokenizer, prompts, wording: Continuations(
+            list(prompts), [[[(i, 3)], [(i, 3)]] for i in range(len(prompts))]
+        ),
+    )
+    with pytest.raises(IclnbError, match="same token"):
+        knocked_out(model, [KnockOut()])
+
+
+def test_loss_by_hand():
+    left = np.array([[[3.0, 4.0]], [[1.0, 4.0]]])  # two sets, one layer, two heads
+    np.testing.assert_allclose(knockouts.loss(left, np.array([4.0, 4.0])), [[0.5, 0]])
+
+
+def test_the_best_heads_leave_others_in_their_layers():
+    scores = np.array([[5.0, 4.0, 3.0, 0.0], [1.0, 2.0, 0.0, 0.0]])
+    assert head_choice.best_heads(scores, 3) == [(0, 0), (0, 1), (1, 1)]
+    assert head_choice.best_heads(scores, 3, without={0}) == [(1, 1), (1, 0)]
+    drawn = [
+        head_choice.random_heads_like([(0, 0), (0, 1), (1, 1)], 4, np.random.default_rng(s))
+        for s in range(50)
+    ]
+    assert {head for heads in drawn for head in heads} == {(0, 2), (0, 3), (1, 0), (1, 2), (1, 3)}
+    with pytest.raises(IclnbError, match="fewer heads"):
+        head_choice.random_heads_like([(0, 0), (0, 1)], 3, np.random.default_rng(0))
