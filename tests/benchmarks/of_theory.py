@@ -168,7 +168,7 @@ def _sweep(sampled, chunk=20):
 
         def at(batch):
             recipe = train.Recipe(batch=batch if sampled else None)
-            program = train.compile_sweep(models, recipe, D, CONTEXT, 1, 0, 1)
+            program = train.compile_sweep(models, recipe, D, CONTEXT, [0], 0, 1)
             carry = [program.start]  # each run takes over the arrays of the one before
 
             def run():
