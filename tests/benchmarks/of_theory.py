@@ -32,7 +32,7 @@ def _file(folder, tasks, prompts):
 
 def batched(place):
     """Posteriors of all prompts at once, from deduplicated sequences."""
-    from iclnb.bayes import HMMMixture, Kernels, experiment
+    from iclnb.bayes import HMMMixture, Kernels, table_3
     from iclnb.bayes.material import Prompts
 
     def at(tasks, prompts):
@@ -41,7 +41,7 @@ def batched(place):
         drawn = Prompts(**data)
 
         def run():
-            return experiment.posteriors(mixture, drawn, Kernels(mixture, drawn.known).joint, SHOWN)[:SOME]
+            return table_3.posteriors(mixture, drawn, Kernels(mixture, drawn.known).joint, SHOWN)[:SOME]
 
         return Work(run, prompts)
 

@@ -9,7 +9,7 @@ from runs_by_hand import claim, rows, run
 from throwaway import ROOT
 
 from iclnb import claims
-from iclnb.bayes.experiment import PAPER_DISTANCE
+from iclnb.bayes import estimates_table_3
 from iclnb.errors import IclnbError
 from iclnb.heads.estimates import MAP, MARGIN, NATS
 from iclnb.mechanism.verdict import LIKE, PURE
@@ -79,15 +79,14 @@ def stated():
     """Every claim of the notebooks with a criterion that can be evaluated from names of the package."""
     names = {
         "claims": claims, "MARGIN": MARGIN, "NATS": NATS, "MAP": MAP, "LIKE": LIKE, "PURE": PURE,
-        "PAPER_DISTANCE": PAPER_DISTANCE, "drawn": SimpleNamespace(classes=3),
-        "closed": SimpleNamespace(criterion=claims.within(-0.03, 0.03), law=1.5),
+        "estimates_table_3": estimates_table_3, "drawn": SimpleNamespace(classes=3),
     }  # fmt: skip
     for path in sorted((ROOT / "notebooks").glob("*.py")):
         for call in ast.walk(ast.parse(path.read_text("utf-8"))):
             if not isinstance(call, ast.Call):
                 continue
             texts = [ast.unparse(part) for part in call.args]
-            criterion = [t for t in texts if t.startswith("claims.") or t == "closed.criterion"]
+            criterion = [t for t in texts if t.startswith("claims.")]
             if len(criterion) == 1 and len(texts) >= 4:
                 id = next(part for part in call.args if isinstance(part, ast.Constant | ast.JoinedStr))
                 first = id if isinstance(id, ast.Constant) else id.values[0]
