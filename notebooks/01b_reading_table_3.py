@@ -66,8 +66,9 @@ pictures_appendix.table_3(ladder)
 tables.readings(pictures.strongest(ladder))
 
 # %% [markdown]
-# *Gap to the table*: mean over the eight columns of the difference from the table's distance. Means count a prompt at most
-# 2, the largest distance between distributions: uncapped, a few prompts that divide by nearly zero decide everything.
+# *Gap to the table*: mean over the eight columns of the difference from the table's distance. *Missed*: probability of the
+# sequences that second moments lack. Means count a prompt at most 2, the largest distance between distributions:
+# uncapped, a few prompts that divide by nearly zero decide everything.
 #
 # A claim is judged under the reading that suits it best, chosen on one half of the HMMs and judged on the other. So "not
 # supported" says that every reading fails. The table's last columns differ by chance, so the bound is their largest.

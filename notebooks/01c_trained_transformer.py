@@ -25,7 +25,12 @@ bootstrap_seed: int = 3  # seeds the intervals
 
 # %% tags=["hide-input"]
 from iclnb import claims, ladders, settings
-from iclnb.bayes import estimates_transformer, pictures_appendix
+from iclnb.bayes import (
+    estimates_transformer,
+    pictures,
+    pictures_appendix,
+    tables,
+)
 from iclnb.bayes.measure_transformer import measure
 
 run = settings.read(globals())
@@ -122,8 +127,12 @@ results.claim(
 # followed by a two-layer perceptron, with residual connections and layer normalisation (`transformer.forward`).
 # Demonstrations have no position embedding, as they are exchangeable. Training is on the cross-entropy of the labels, on
 # prompts drawn anew in each step (`transformer.train`). Each training draws HMM, tasks, weights and prompts anew; the
-# tasks of a smaller corpus are among those of a larger one.
-#
+# tasks of a smaller corpus are among those of a larger one. How near do their losses come to that of Bayes over the corpus?
+
+# %% tags=["hide-input"]
+tables.training(pictures.strongest(ladder))
+
+# %% [markdown]
 # ## Limits and prior art
 #
 # - The tasks are so alike that kernels have a hard time with 64 demonstrations (chapter 01); where kernels come close to

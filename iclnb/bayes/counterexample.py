@@ -1,6 +1,7 @@
 """Theorem 1 in exact arithmetic: two states, three observations, sequences of two tokens; one task or two."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -132,7 +133,7 @@ class ExactHMM:
         epsilon = max(sum(abs(a - b) for a, b in zip(*pair, strict=True)) for pair in rows)
         return max(sum(entry**2 for entry in self.features(x)) for x in self.sequences) * epsilon
 
-    def divergence(self, start: Vector, reverse: bool = False) -> float:
+    def divergence(self, start: Sequence[Fraction | int], reverse: bool = False) -> float:
         """KL(P(x | θ) ‖ P(x | start)) in nats, or the other way round; every x must be possible under both."""
         pairs = [(sum(self.joint(x)), sum(self.joint(x, start))) for x in self.sequences]
         return math.fsum(float(q if reverse else p) * math.log(q / p if reverse else p / q) for p, q in pairs)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from iclnb.bayes.findings import DESIGNS, Learning
 from iclnb.bayes.learning import BAYES, FITTED, FOLLOWED, IGNORING, TUNED
@@ -20,12 +20,11 @@ OUTSIDE = len(SHARES) - 1
 TINY = 1e-12
 """Errors below this are alike: rounding."""
 
+Numbers = Int[np.ndarray, " n"]
 Errors = Float[np.ndarray, "hmm n"]
 
 
-def needed(
-    ns: Sequence[float], errors: Errors, level: Float[np.ndarray, " hmm"]
-) -> Float[np.ndarray, " hmm"]:
+def needed(ns: Numbers, errors: Errors, level: Float[np.ndarray, " hmm"]) -> Float[np.ndarray, " hmm"]:
     """Demonstrations at which each HMM's error is first down to a level; infinite where it never is.
 
     Linear in the logarithms between neighbours. One is the least: fewer are not measured.
@@ -33,7 +32,7 @@ def needed(
     return np.array([_crossing(ns, *pair) for pair in zip(errors, level, strict=True)])
 
 
-def _crossing(ns: np.ndarray, errors: Float[np.ndarray, " n"], level: float) -> float:
+def _crossing(ns: Numbers, errors: Float[np.ndarray, " n"], level: float) -> float:
     below = np.flatnonzero(errors <= level)
     if not len(below) or below[0] == 0:
         return float(ns[0]) if len(below) else np.inf
@@ -41,12 +40,12 @@ def _crossing(ns: np.ndarray, errors: Float[np.ndarray, " n"], level: float) -> 
     return _between(ns[i - 1 : i + 1], errors[i - 1 : i + 1], np.full(2, level))
 
 
-def overtaking(ns: Sequence[float], errors: Errors, rival: Errors) -> Float[np.ndarray, " hmm"]:
+def overtaking(ns: Numbers, errors: Errors, rival: Errors) -> Float[np.ndarray, " hmm"]:
     """Demonstrations from which on each HMM's error stays below the rival's; infinite where it does not."""
     return np.array([_overtaking(ns, *pair) for pair in zip(errors, rival, strict=True)])
 
 
-def _overtaking(ns: np.ndarray, errors: np.ndarray, rival: np.ndarray) -> float:
+def _overtaking(ns: Numbers, errors: np.ndarray, rival: np.ndarray) -> float:
     behind = np.flatnonzero(errors >= rival)
     if not len(behind) or behind[-1] == len(ns) - 1:
         return np.inf if len(behind) else float(ns[0])
@@ -54,7 +53,7 @@ def _overtaking(ns: np.ndarray, errors: np.ndarray, rival: np.ndarray) -> float:
     return _between(ns[i : i + 2], errors[i : i + 2], rival[i : i + 2])
 
 
-def _between(ns: np.ndarray, errors: np.ndarray, level: np.ndarray) -> float:
+def _between(ns: Numbers, errors: np.ndarray, level: np.ndarray) -> float:
     """Where errors cross a level between two n, all in logarithms."""
     before, after = np.log(np.maximum(errors, TINY) / np.maximum(level, TINY))
     return float(np.exp(np.interp(before / (before - after), (0, 1), np.log(ns))))

@@ -31,9 +31,6 @@ class Table3(Findings):
     squared: Float[np.ndarray, "reading hmm kernel n"] = variable(
         "mean squared L2 distance, one prompt counting at most 2", unit="1", bits=12
     )
-    median: Float[np.ndarray, "reading hmm kernel n"] = variable(
-        "median L1 distance over prompts", unit="1", bits=12
-    )
     accuracy: Float[np.ndarray, "reading hmm kernel n"] = variable(
         "share of prompts with the posterior's largest entry", unit="1", bits=12
     )
@@ -46,13 +43,9 @@ class Table3(Findings):
     without: Float[np.ndarray, "reading hmm n"] = variable(
         "L1 distance of the posterior without demonstrations to the one with n", unit="1"
     )
-    risk: Float[np.ndarray, "reading hmm n"] = variable(
-        "L1 distance of the posterior to the token drawn after the query", unit="1"
-    )
     missing_mass: Float[np.ndarray, "reading hmm"] = variable(
         "probability of sequences that second moments lack", unit="1"
     )
-    rank: Float[np.ndarray, "reading hmm"] = variable("of the printed second moment", unit="dimensions")
     sharpness: Float[np.ndarray, " reading"] = variable("scale or concentration of the rows", unit="1")
 
 
@@ -78,7 +71,7 @@ def measure(run: SimpleNamespace) -> Table3:
             )
     left_out = {name: np.full(array.shape, np.nan) for name, array in found[0].items()}
     found += [left_out] * (run.hmms * len(READINGS) - len(found))
-    arrays = stacked(found, (len(READINGS), run.hmms), numbers=("rank", "missing_mass"))
+    arrays = stacked(found, (len(READINGS), run.hmms), numbers=("missing_mass",))
     return Table3(**arrays, sharpness=sharpness)
 
 

@@ -78,7 +78,7 @@ def _crossing_lines(axes: Axes, found: Learning, design: int) -> None:
         FITTED: (FITTED, False, {"color": "black", "marker": "s", "linestyle": "--"}),
     }
     for label, (learner, theory, look) in looks.items():
-        n = [np.median(estimates.crossings(found, design, learner, s, theory=theory)) for s in places]
+        n = [np.median(estimates.crossings(found, design, learner, int(s), theory=theory)) for s in places]
         edge = {"markeredgecolor": "black"} if look.get("marker") else {}
         axes.plot(places, np.where(np.isfinite(n), n, np.nan), label=label, markersize=4, **look, **edge)
 

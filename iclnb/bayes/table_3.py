@@ -28,27 +28,23 @@ SHARPNESS = {families.softmax: (2.0, 200.0), families.dirichlet: (0.3, 0.001)}
 class Curves(NamedTuple):
     """What one HMM mixture gives, by kernel (:data:`KERNELS`) and number of demonstrations.
 
-    - ``distance``, ``median``: mean and median over prompts of the L1 norm of ŷ minus the posterior; one prompt
-      counts at most 2 in the mean, the largest distance between distributions
+    - ``distance``: mean over prompts of the L1 norm of ŷ minus the posterior; one prompt counts at most 2, the
+      largest distance between distributions
     - ``squared``: mean of the squared L2 norm, a prompt counting at most 2
     - ``accuracy``: how often both have the same largest entry
     - ``negative``: share of prompts whose normaliser is negative
     - ``limit``: mean (capped) as n → ∞
 
     and, for all kernels alike, ``without`` (L1 distance of the posterior without demonstrations to the one
-    with n), ``risk`` (that of the posterior to the token drawn after the query, as a one-hot distribution), the
-    ``rank`` of the printed moment, and the probability ``missing_mass`` of sequences that its sum lacks.
+    with n) and the probability ``missing_mass`` of sequences that the sums of second moments lack.
     """
 
     distance: Float[np.ndarray, "kernels n"]
     squared: Float[np.ndarray, "kernels n"]
-    median: Float[np.ndarray, "kernels n"]
     accuracy: Float[np.ndarray, "kernels n"]
     negative: Float[np.ndarray, "kernels n"]
     limit: Float[np.ndarray, " kernels"]
     without: Float[np.ndarray, " n"]
-    risk: Float[np.ndarray, " n"]
-    rank: int
     missing_mass: float
 
 
@@ -82,14 +78,11 @@ def compare(
             [_score(similarity[:, :n], prompts.y[:, :n], p) for n, p in zip(ns, exact, strict=True)]
         )
         limits.append(_limit_distance(gram[place], kernels.joint, prompts))
-    answer = np.eye(mixture.observations)[prompts.answer]
     alone = posteriors(mixture, prompts, kernels.joint, 0)
     return Curves(
         *np.moveaxis(np.array(scores), -1, 0),
         limit=np.array(limits),
         without=np.array([_l1(alone, posterior).mean() for posterior in exact]),
-        risk=np.array([_l1(posterior, answer).mean() for posterior in exact]),
-        rank=kernels.whitening("printed").rank,
         missing_mass=kernels.missing_mass,
     )
 
@@ -97,14 +90,14 @@ def compare(
 def _score(
     similarity: Float[np.ndarray, "prompts n"], labels: np.ndarray, posterior: Float[np.ndarray, "prompts m"]
 ) -> tuple[float, ...]:
-    """One kernel at one n: the first five fields of :class:`Curves`."""
+    """One kernel at one n: the first four fields of :class:`Curves`."""
     estimate = kernel_regression(similarity, labels, posterior.shape[1])
     distance = _l1(estimate, posterior)
     agree = estimate.argmax(axis=1) == posterior.argmax(axis=1)
     negative = normaliser_sign(similarity) < 0
     squared = ((estimate - posterior) ** 2).sum(axis=1)
     capped = (np.minimum(each, 2).mean() for each in (distance, squared))
-    return *capped, np.median(distance), agree.mean(), negative.mean()
+    return *capped, agree.mean(), negative.mean()
 
 
 def _l1(left: np.ndarray, right: np.ndarray) -> Float[np.ndarray, " prompts"]:

@@ -16,6 +16,7 @@ from iclnb.bayes.kernels import KERNELS
 from iclnb.bayes.learning import BAYES, FITTED, FOLLOWED, TUNED
 from iclnb.bayes.measure_table_3 import READINGS, Table3
 from iclnb.bayes.measure_theorem import LIMITS_OF, Limits
+from iclnb.bayes.measure_transformer import Following
 from iclnb.bayes.table_3 import DISTANCE
 
 
@@ -119,11 +120,10 @@ def readings(found: Table3) -> Markdown:
     rows = [["table 3", None, DISTANCE[0], DISTANCE[-1], 0.0, None]]
     for place in estimates_table_3.ran(found):
         distance = estimates_table_3.of(found, "distance", place, "printed")
-        repaired = estimates_table_3.of(found, "distance", place, "ratio")
-        gaps = (float(estimates_table_3.gap(each)) for each in (distance, repaired))
         ends = (float(distance[:, at].mean()) for at in (0, -1))
-        rows.append([READINGS[place], float(found.sharpness[place]), *ends, *gaps])
-    header = ["reading", "scale or α", "distance, n = 1", "n = 128", "gap to the table", "gap, repaired"]
+        gap, missed = float(estimates_table_3.gap(distance)), float(found.missing_mass[place].mean())
+        rows.append([READINGS[place], float(found.sharpness[place]), *ends, gap, missed])
+    header = ["reading", "scale or α", "distance, n = 1", "n = 128", "gap to the table", "missed"]
     return display.table(header, rows)
 
 
@@ -131,3 +131,13 @@ def constants(found: Table3, *, seed: int) -> Markdown:
     """c in distance = c (1 - accuracy), of the table and of the printed kernel by norm."""
     rows = estimates_table_3.constants(found, seed=seed).items()
     return display.table(["", "c"], [[name, value] for name, value in rows])
+
+
+def training(found: Following) -> Markdown:
+    """Losses of the transformers in nats a label, means over trainings, by the size of the corpus."""
+    curves = found.loss.mean(axis=1)
+    rows = [
+        [int(tasks), float(curve[0]), float(curve[-1]), float(bayes.mean())]
+        for tasks, curve, bayes in zip(found.tasks, curves, found.entropy, strict=True)
+    ]
+    return display.table(["tasks", "loss, first twentieth", "last twentieth", "Bayes"], rows)

@@ -174,7 +174,7 @@ def table_3(**by_reading):
     """Four HMMs; ``by_reading`` gives the printed kernel's distances under readings by number, added to table 3."""
     shape = (len(READINGS), 4, 4, len(DEMONSTRATIONS))
     blank = np.full(shape, np.nan)
-    arrays = {name: blank.copy() for name in ("distance", "squared", "median", "accuracy", "negative")}
+    arrays = {name: blank.copy() for name in ("distance", "squared", "accuracy", "negative")}
     without = np.full((len(READINGS), 4, len(DEMONSTRATIONS)), np.nan)
     for name, shifts in by_reading.items():
         place = int(name[1:])
@@ -186,7 +186,7 @@ def table_3(**by_reading):
         without[place] = np.abs(shifts)[:, None]
     plain = np.where(np.isfinite(without[..., 0]), 0.25, np.nan)
     return Table3(
-        **arrays, without=without, risk=without, missing_mass=plain, rank=plain,
+        **arrays, without=without, missing_mass=plain,
         limit=np.repeat(plain[..., None], 4, axis=2), sharpness=plain[:, 0],
     )  # fmt: skip
 
@@ -206,8 +206,8 @@ def test_a_reading_is_chosen_on_other_hmms_than_it_is_judged_on():
     assert matter.estimate.value == pytest.approx(0) and READINGS[0] in matter.control_is
     assert estimates_table_3.bias(found, seed=0).estimate.value == 0.25
     with pytest.raises(NothingToMeasure, match="four HMMs"):
-        few = {n: getattr(found, n)[:, :2] for n in ("distance", "squared", "median", "accuracy", "negative")}
-        rest = {n: getattr(found, n)[:, :2] for n in ("limit", "without", "risk", "missing_mass", "rank")}
+        few = {n: getattr(found, n)[:, :2] for n in ("distance", "squared", "accuracy", "negative")}
+        rest = {n: getattr(found, n)[:, :2] for n in ("limit", "without", "missing_mass")}
         estimates_table_3.table_gap(Table3(**few, **rest, sharpness=found.sharpness), "printed", seed=0)
 
 
@@ -231,7 +231,7 @@ def following(distances):
         place = ANSWERERS.index(answerer), SOURCES.index(source), REFERENCES.index(reference)
         distance[:, :, *place, 0] = values
     return Following(
-        distance=distance, loss=np.ones((2, 2, 20)), entropy=np.ones((2, 2)), tasks=np.array([2, 256])
+        distance=distance, loss=np.full((2, 2, 20), 1.5), entropy=np.ones((2, 2)), tasks=np.array([2, 256])
     )
 
 
@@ -258,6 +258,7 @@ def test_transformers_are_judged_at_the_corpus_that_speaks_most_against_the_clai
     assert few.value == pytest.approx(3, rel=1e-3) and many.value == pytest.approx(1 / 3, rel=1e-3)
     alt = pictures_appendix.following(ladder_of(found), seed=0).alt
     assert f"{own}, to Bayes over the corpus: 0.1 and 0.2" in alt
+    assert "| 256 | 1.5 | 1.5 | 1 |" in tables.training(found).data
 
 
 def test_pictures_and_tables_say_what_they_show():
