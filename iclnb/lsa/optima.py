@@ -10,9 +10,8 @@ from iclnb.errors import IclnbError, unknown
 from iclnb.lsa.head_law import head_law_risk
 from iclnb.lsa.moments import Matrix, as_covariance, label_energy_variance
 
-FAMILIES = ("gd", "gd_zero", "multihead", "yq", "ols", "bayes")
-"""One preconditioned step from w*; one best scalar step from 0; multi-head LSA with y_q = 0; y_q-LSA;
-ordinary least squares (least norm where C < d); the posterior mean."""
+FAMILIES = ("gd", "gd_zero", "multihead", "yq")
+"""One preconditioned step from w*; one best scalar step from 0; multi-head LSA with y_q = 0; y_q-LSA."""
 
 Vector = Float[np.ndarray, " d"]
 
@@ -43,8 +42,8 @@ def optimal_risk(
         noise_std: σ, standard deviation of the noise on the context labels (the target has none).
 
     Returns:
-        The exact risk (``inf`` where least squares has none). For ``"multihead"`` with up to d heads it is
-        the head law (:mod:`iclnb.lsa.head_law`), with more the closed form; both are proved.
+        The exact risk. For ``"multihead"`` with up to d heads it is the head law (:mod:`iclnb.lsa.head_law`),
+        with more the closed form; both are proved.
 
     Raises:
         IclnbError: for an unknown family.
@@ -55,8 +54,6 @@ def optimal_risk(
     _check(family, d, n_context, w, heads, noise_std)
     if family == "gd_zero":
         return _scalar_step_risk(cov, n_context, w, noise_std)
-    if family in ("ols", "bayes"):
-        return _least_squares_risk(family, cov, n_context, w, noise_std)
     risk = _preconditioned_risk(cov, n_context, noise_std)
     if family != "multihead" or not w.any():
         return risk
@@ -136,24 +133,6 @@ def _scalar_step_risk(cov: Matrix, n_context: int, w: Vector, noise_std: float) 
     gain = np.sum(second * square)
     energy = np.sum(second * spread) + noise_std**2 * np.trace(square) / n_context
     return float(np.sum(second * cov) - gain**2 / energy)
-
-
-def _least_squares_risk(family: str, cov: Matrix, n_context: int, w: Vector, noise_std: float) -> float:
-    """Least squares and, without noise, the posterior mean: what the examples leave undetermined."""
-    d, isotropic = len(cov), bool(np.allclose(cov, np.eye(len(cov))))
-    if family == "bayes" and noise_std > 0:
-        raise NoExactRisk(
-            "the posterior mean under noise has no closed-form risk here; use baselines.sampled_risk"
-        )
-    if n_context < d and not isotropic:
-        raise NoExactRisk(
-            f"{n_context} examples of {d} inputs with a covariance have no closed form; use baselines.sampled_risk"
-        )
-    unseen = max(0.0, 1 - n_context / d) * (d + (float(w @ w) if family == "ols" else 0.0))
-    if noise_std == 0:
-        return unseen
-    margin = abs(n_context - d) - 1  # of the inverse Wishart matrix, whose mean exists where it is positive
-    return unseen + noise_std**2 * min(d, n_context) / margin if margin > 0 else math.inf
 
 
 def _intercept_loss(cov: Matrix, n_context: int, noise_std: float) -> float:

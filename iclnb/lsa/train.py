@@ -11,7 +11,6 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from iclnb.lsa.layer import LinearSelfAttention, layer_from_rows
 from iclnb.lsa.losses import Parameters, batch_gradient, exact_losses, folded_moments
 from iclnb.lsa.material import Configuration, prior_means
 from iclnb.lsa.moments import Moments, population_risk
@@ -41,13 +40,6 @@ class Trained(NamedTuple):
     configurations: tuple[Configuration, ...]
     parameters: Parameters
     prior_means: Float[np.ndarray, "seeds models d"]
-
-    def layer(self, seed: int, model: int) -> LinearSelfAttention:
-        """One trained layer (``seed`` counts from 0), without the padding."""
-        configuration = self.configurations[model]
-        rows, key_query, guess = (jnp.asarray(part[seed, model]) for part in self.parameters)
-        used = slice(configuration.heads)
-        return layer_from_rows(rows[used], key_query[used], guess, train_guess=configuration.train_guess)
 
 
 def tensors(trained: Trained) -> Float[np.ndarray, "seeds models d+1 d+1 d"]:
