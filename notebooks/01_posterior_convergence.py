@@ -293,8 +293,9 @@ tables.kernel_list()
 # %% [markdown]
 # A negative normaliser $\sum_i K$ divides as printed; where it is zero up to rounding, the regression falls back on
 # label frequencies. An answer counts at most 2 in a mean, the largest $L_1$ distance between distributions: a ratio
-# whose normaliser is nearly zero has no mean. Intervals are over HMMs. A claim about every design is judged in the one
-# that says most against it.
+# whose normaliser is nearly zero has no mean. The start of a task is fitted by 100 steps of expectation maximisation, which
+# stop a little short of the largest likelihood: its error levels off there. Intervals are over HMMs. A claim about every
+# design is judged in the one that says most against it.
 #
 # ## Limits and prior art
 #

@@ -53,15 +53,16 @@ def phase_diagram(ladder: Ladder[Learning]) -> Picture:
     patches = [Patch(facecolor=c, edgecolor="0.5", label=name) for name, c in REGIONS.items()]
     lines = panels[0].get_legend_handles_labels()[0]
     figure.legend(handles=[*patches, *lines], loc="outside lower center", ncols=4, fontsize=8)
-    ends = []
+    ends, best = [], []
     for design, name in enumerate(DESIGNS):
+        best.append(int((estimates.winners(found, design, list(REGIONS))[0] == 0).sum()))
         n = float(np.median(estimates.crossings(found, design, REPAIRED, OUTSIDE)))
         error = number(float(found.end(design, BAYES, OUTSIDE).mean()), 2)
         ends.append(f"{name}: repaired kernel from n = {number(n, 2)} on, error of Bayes {error}")
     return Picture(
         figure,
-        alt="On tasks of the corpus Bayes is nearest to the right answer for any number of demonstrations; the "
-        f"more of a task is held out, the earlier kernels overtake it. Wholly held out, {'; '.join(ends)}.",
+        alt=f"On a task of the corpus Bayes is nearest to the right answer at {min(best)} of {len(found.ns)} "
+        f"numbers of demonstrations or more, by design. On a task wholly held out, {'; '.join(ends)}.",
         caption="Who has the least error, mean over HMMs. Left edge: a task of the corpus; right edge: one "
         "that the corpus lacks. White: where the repaired kernel overtakes Bayes, by theory (line) and "
         "measured (dots). Black: where a learner does that fits the start of the task.",
@@ -104,8 +105,8 @@ def learning_curves(ladder: Ladder[Learning], *, seed: int) -> Picture:
     told = (f"{name} {number(float(found.end(0, name, OUTSIDE).mean()), 2)}" for name in (BAYES, *FOLLOWED))
     return Picture(
         figure,
-        alt="On a task of the corpus the error of Bayes falls faster than any power of n, that of kernels like its "
-        f"root. On a held-out task Bayes stops, and kernels overtake it; errors as n grows: {', '.join(told)}.",
+        alt="Errors against the number of demonstrations, on a task of the corpus and on one that is held out. "
+        f"On the latter they tend to: {', '.join(told)}.",
         caption=f"Design: {DESIGNS[0]}. Bands: 95 % over HMMs. Thin grey lines: theory, nothing fitted.",
     )
 
@@ -138,9 +139,8 @@ def crossing(ladder: Ladder[Learning]) -> Picture:
     left.legend(fontsize=8)
     return Picture(
         figure,
-        alt="The further the KL projection is from the right answer, the fewer demonstrations a kernel needs to "
-        "overtake Bayes; measured numbers lie near those predicted. Overtaking by "
-        f"n = {found.ns[-1]:,}: {', '.join(finite)}.",
+        alt="Demonstrations from which on a kernel beats Bayes, against the distance of the KL projection and "
+        f"against what theory predicts. Overtaking by n = {found.ns[-1]:,}: {', '.join(finite)}.",
         caption="A point for each HMM and share held out. Left, lines: rank over squared distance. Right: the same "
         "number by theory, which knows each kernel's bias and noise; the line is equality.",
     )
@@ -169,6 +169,6 @@ def bounds(ladder: Ladder[Limits]) -> Picture:
     told = (f"{name}: {number(float(np.median(values)), 2)}" for name, (values, _) in drawn.items())
     return Picture(
         figure,
-        alt=f"The bound is far above what it bounds. Medians over HMMs: {', '.join(told)}.",
+        alt=f"The bound beside what it bounds. Medians over HMMs: {', '.join(told)}.",
         caption="Small random HMMs, in the order of their bounds.",
     )

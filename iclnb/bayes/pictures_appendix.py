@@ -45,7 +45,7 @@ def table_3(ladder: Ladder[Table3]) -> Picture:
     panels[0].legend(fontsize=8)
     return Picture(
         figure,
-        alt=f"No reading follows the table. {'; '.join(told)}.",
+        alt=f"Distances to the posterior by reading, beside table 3. {'; '.join(told)}.",
         caption="A line for each reading of appendix C, mean over HMMs; one prompt counts at most 2.",
     )
 

@@ -268,7 +268,7 @@ def test_pictures_and_tables_say_what_they_show():
         f"{DESIGNS[0]}: repaired kernel from n = 200 on, error of Bayes 0.5"
         in pictures.phase_diagram(ladder).alt
     )
-    assert "errors as n grows: Bayes 0.5" in pictures.learning_curves(ladder, seed=0).alt
+    assert "they tend to: Bayes 0.5" in pictures.learning_curves(ladder, seed=0).alt
     assert "ratio 100%" in pictures.crossing(ladder).alt
     count = np.median(estimates.halving(found, 0, BAYES))
     assert f"| Bayes | {count:.2g} ({count:.2g}) |" in tables.halving(found).data
