@@ -55,8 +55,8 @@ def kernel_regression(
 
 
 def regression_from_counts(
-    similarity: Float[np.ndarray, "*prompts k"], counts: Num[np.ndarray, "k labels"]
-) -> Float[np.ndarray, "*prompts labels"]:
+    similarity: Float[np.ndarray, "queries k"], counts: Num[np.ndarray, "*streams k labels"]
+) -> Float[np.ndarray, "*streams queries labels"]:
     """:func:`kernel_regression` on counted demonstrations: x_i was shown counts[i, y] times with label y.
 
     With probabilities P(x_i, y) in the place of counts it is E[e(y) K(x_test, x)] / E[K(x_test, x)], the
@@ -64,11 +64,13 @@ def regression_from_counts(
 
     Args:
         similarity: K(x_test, x_i); any sign, any scale.
-        counts: not negative, at least one of them positive.
+        counts: not negative, at least one of them positive; for several streams of demonstrations at once.
     """
     weights = _rescaled(np.asarray(similarity))
-    usable = normaliser_sign(weights * counts.sum(axis=-1)) != 0
-    sums = np.where(usable[..., None], weights @ counts, counts.sum(axis=0))
+    shown = counts.sum(axis=-1, keepdims=True)
+    total, size = weights @ shown, np.abs(weights) @ shown
+    usable = np.abs(total) > weights.shape[-1] * np.finfo(weights.dtype).eps * size
+    sums = np.where(usable, weights @ counts, counts.sum(axis=-2, keepdims=True))
     return sums / sums.sum(axis=-1, keepdims=True)
 
 

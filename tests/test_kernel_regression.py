@@ -176,8 +176,10 @@ def test_weights_that_do_not_fall_with_distance_have_no_bandwidth(rng):
 def test_counted_demonstrations_are_demonstrations_shown_that_often(similarity):
     counts = np.array([[2, 0, 1], [1, 3, 0], [0, 0, 2]])
     x, y = (np.repeat(axis, counts.ravel()) for axis in np.indices(counts.shape).reshape(2, -1))
-    found = kernel.regression_from_counts(np.array(similarity), counts)
-    np.testing.assert_allclose(found, exactly(np.array(similarity)[x], y, 3), rtol=1e-13)
+    found = kernel.regression_from_counts(np.array([similarity]), np.array([5 * counts, counts]))
+    assert found.shape == (2, 1, 3)  # streams, queries, labels
+    np.testing.assert_allclose(found[0], found[1])
+    np.testing.assert_allclose(found[1, 0], exactly(np.array(similarity)[x], y, 3), rtol=1e-13)
 
 
 def test_counts_under_a_kernel_that_cancels_give_the_frequencies_of_the_labels():

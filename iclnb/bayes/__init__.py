@@ -4,16 +4,12 @@ NumPy alone but for ``transformer``, no language model; each module imports only
 
 - ``forward``, ``hmm``: the forward recursion; mixtures of HMMs and exact inference over prompts
 - ``families``, ``sequences``: random mixtures; sets of token sequences and their probabilities
-- ``operators``, ``kernels``: T_x, second moments, whitening; every kernel
-- ``material``: designs of HMMs, prompts, numbers of demonstrations: drawn once, from seeds
-- ``experiment``, ``theory``: appendix C on one HMM; limits, bound and rate of theorem 1
-- ``crossing``: how many demonstrations Bayes and kernels need, and the sharp law for kernels
-- ``study``: all of these over many HMMs
-- ``counterexample``: theorem 1 in exact fractions, on its own
+- ``operators``, ``kernels``: T_x and whitening; every kernel
+- ``material``: designs of HMMs, tasks outside the corpus, prompts: drawn once, from seeds
+- ``learning``: how fast Bayes, kernels and others learn a task, of the corpus or not; measured and predicted
+- ``theorem``, ``counterexample``: limits and bound of theorem 1 on small HMMs; in exact fractions
+- ``table_3``: the experiment of appendix C under every reading
 - ``transformer``, ``following``: a small softmax transformer and its training (JAX); what it follows
-
-The chapter: ``estimates``, ``estimates_theorem``, ``estimates_crossing``, ``estimates_transformer``
-(what decides its claims), ``tables``, ``pictures``, ``pictures_transformer``.
 """
 
 from iclnb.bayes.hmm import HMMMixture, ZeroProbabilityError

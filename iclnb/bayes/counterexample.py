@@ -1,7 +1,10 @@
 """Theorem 1 in exact arithmetic: two states, three observations, sequences of two tokens; one task or two."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from itertools import product
 
 Vector = tuple[Fraction, ...]
@@ -50,14 +53,7 @@ class ExactHMM:
 
     def operator(self, x: tuple[int, ...]) -> Matrix:
         """T_x = Π_t diag(p_{x_t}) T."""
-        size = len(self.start)
-        found: Matrix = tuple(tuple(Fraction(i == j) for j in range(size)) for i in range(size))
-        for token in x:
-            step = tuple(
-                tuple(row[token] * t for t in self.transition[s]) for s, row in enumerate(self.emission)
-            )
-            found = matmul(found, step)
-        return found
+        return _operator(self, x)
 
     def joint(self, x: tuple[int, ...], start: Vector | None = None) -> Vector:
         """P(x, y) for every y, from a distribution of the first state (default: of the task)."""
@@ -91,18 +87,27 @@ class ExactHMM:
                     total[i][j] += probability**power * phi[i] * phi[j]
         return tuple(map(tuple, total))
 
+    def covariance(self, start: Vector | None = None) -> Matrix:
+        """Σ_p less the product of the mean of φ with itself: the second moment about the mean."""
+        start, second = start or self.pretrain or self.start, self.moment(1, start)
+        weighted = [(sum(self.joint(x, start)), self.features(x)) for x in self.sequences]
+        mean = [sum(p * phi[i] for p, phi in weighted) for i in range(len(second))]
+        return tuple(
+            tuple(entry - a * b for entry, b in zip(row, mean, strict=True))
+            for row, a in zip(second, mean, strict=True)
+        )
+
     def limit(self, kernel: str, x_test: tuple[int, ...]) -> Vector:
         """ŷ as n → ∞: E[e(y) K(x_test, x)] / E[K(x_test, x)].
 
         Args:
-            kernel: ``printed``, ``unweighted`` (repair i) or ``ratio`` (repair ii).
+            kernel: ``printed``, ``centred``, ``unweighted`` (repair i) or ``ratio`` (repair ii).
             x_test: a sequence of positive probability.
 
         Raises:
             ZeroDivisionError: if the second moment is singular or E[K] is zero.
         """
-        power = {"printed": 1, "unweighted": 0, "ratio": -1}[kernel]
-        direction = solve(self.moment(power), self.features(x_test))
+        direction = solve(_inside(self, kernel), self.features(x_test))
         sums = [Fraction(0)] * len(self.emission[0])
         for x in self.sequences:
             joint = self.joint(x)
@@ -112,29 +117,49 @@ class ExactHMM:
                 sums = [s + k * p for s, p in zip(sums, joint, strict=True)]
         return tuple(s / sum(sums) for s in sums)
 
-    def bound_at_most(self) -> Fraction:
+    def bound_at_most(self, kernel: str = "printed") -> Fraction:
         """A number that theorem 1's asymptotic bound η² ε_θ does not exceed, in fractions.
 
-        η² is exact: the largest sum of squares of a T_x. The spectral radius ε_θ of Σ_pretrain⁻¹ - Σ_{s_θ}⁻¹
-        is no larger than that matrix's largest sum of absolute values in a row.
+        η² is exact: the largest sum of squares of a T_x. ε_θ is an infimum over lengths, so it is no larger than
+        at the length of x; and there the spectral radius of Σ_pretrain⁻¹ - Σ_{s_θ}⁻¹ is no larger than that
+        matrix's largest sum of absolute values in a row.
+
+        Args:
+            kernel: ``printed``, or ``centred`` for covariances in the place of second moments.
         """
-        inverses = [inverse(self.moment(1, start)) for start in (self.pretrain or self.start, self.start)]
+        moment = self.covariance if kernel == "centred" else lambda start: self.moment(1, start)
+        inverses = [inverse(moment(start)) for start in (self.pretrain or self.start, self.start)]
         rows = zip(*inverses, strict=True)
         epsilon = max(sum(abs(a - b) for a, b in zip(*pair, strict=True)) for pair in rows)
         return max(sum(entry**2 for entry in self.features(x)) for x in self.sequences) * epsilon
 
-    def divergence_at_least(self, start: Vector) -> Fraction:
-        """A number that KL(P(x | θ) ‖ P(x | start)) is not below, in nats: Pinsker's 2 TV².
-
-        Positive for every other task is assumption 2: the tasks can be told apart.
-        """
-        variation = sum(abs(sum(self.joint(x)) - sum(self.joint(x, start))) for x in self.sequences) / 2
-        return 2 * variation**2
+    def divergence(self, start: Sequence[Fraction | int], reverse: bool = False) -> float:
+        """KL(P(x | θ) ‖ P(x | start)) in nats, or the other way round; every x must be possible under both."""
+        pairs = [(sum(self.joint(x)), sum(self.joint(x, start))) for x in self.sequences]
+        return math.fsum(float(q if reverse else p) * math.log(q / p if reverse else p / q) for p, q in pairs)
 
     def error(self, kernel: str, x_test: tuple[int, ...]) -> Fraction:
         """L∞ distance of the limit to P(y | x_test, θ); theorem 1 says it is at most η² ε_θ."""
         pairs = zip(self.limit(kernel, x_test), self.truth(x_test), strict=True)
         return max(abs(a - b) for a, b in pairs)
+
+
+@cache
+def _operator(hmm: ExactHMM, x: tuple[int, ...]) -> Matrix:
+    size = len(hmm.start)
+    if not x:
+        return tuple(tuple(Fraction(i == j) for j in range(size)) for i in range(size))
+    emitted = (row[x[-1]] for row in hmm.emission)
+    step = tuple(tuple(p * t for t in row) for p, row in zip(emitted, hmm.transition, strict=True))
+    return matmul(_operator(hmm, x[:-1]), step)
+
+
+@cache
+def _inside(hmm: ExactHMM, kernel: str) -> Matrix:
+    """What a kernel inverts."""
+    if kernel == "centred":
+        return hmm.covariance()
+    return hmm.moment({"printed": 1, "unweighted": 0, "ratio": -1}[kernel])
 
 
 def matmul(left: Matrix, right: Matrix) -> Matrix:

@@ -1,207 +1,202 @@
-"""What decides the claims of chapter 01 about distances to the posterior; HMMs are the units."""
+"""The evidence of chapter 01: how many demonstrations are needed; HMMs are the units, designs apart."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.stats import binomtest
+from jaxtyping import Float, Int
 
-from iclnb.bayes.experiment import PAPER_ACCURACY, PAPER_DISTANCE
-from iclnb.bayes.kernels import NON_NEGATIVE
-from iclnb.bayes.study import Study
-from iclnb.claims import CONTRADICTED, INCONCLUSIVE, NOT_SUPPORTED, PROVED, SUPPORTED, Claim, Evidence
+from iclnb.bayes.findings import DESIGNS, Learning
+from iclnb.bayes.learning import BAYES, FITTED, FOLLOWED, IGNORING, TUNED
+from iclnb.bayes.material import SHARES, learning_designs
+from iclnb.claims import Evidence, NothingToMeasure
 from iclnb.stats import Estimate, exact, interval
 
-LABELS_ONLY = "labels only"
-"""The kernel K = 1, blind to x."""
+REPAIRED = "ratio"
+"""The repaired kernel that is followed."""
+
+OUTSIDE = len(SHARES) - 1
+"""The share of a task that is wholly held out."""
+
+TINY = 1e-12
+"""Errors below this are alike: rounding."""
+
+Numbers = Int[np.ndarray, " n"]
+Errors = Float[np.ndarray, "hmm n"]
 
 
-def final_distance(study: Study, kernel: str, *, seed: int) -> Evidence:
-    """L1 distance at the largest n; control: labels permuted within each prompt, or no x at all."""
-    distance = study.estimate("distance", kernel, seed=seed).at(-1)
-    if study.shuffled and kernel in study.shuffled[0].distance:
-        control = study.table("distance", kernel, shuffled=True)[:, -1].mean()
-        return Evidence(distance, float(control), "same kernel, labels permuted")
-    return Evidence(distance, study.mean("distance", LABELS_ONLY, study.ns[-1]), LABELS_ONLY)
+def needed(ns: Numbers, errors: Errors, level: Float[np.ndarray, " hmm"]) -> Float[np.ndarray, " hmm"]:
+    """Demonstrations at which each HMM's error is first down to a level; infinite where it never is.
+
+    Linear in the logarithms between neighbours. One is the least: fewer are not measured.
+    """
+    return np.array([_crossing(ns, *pair) for pair in zip(errors, level, strict=True)])
 
 
-def table_gap(study: Study, kernel: str, *, seed: int, key: str = "distance") -> Evidence:
-    """Mean over n of the gap between our mean distance and table 3's; control: labels only."""
-    gap, control = (study.gap(name, PAPER_DISTANCE, key=key, seed=seed) for name in (kernel, LABELS_ONLY))
-    return Evidence(gap, float(control.value), LABELS_ONLY)
+def _crossing(ns: Numbers, errors: Float[np.ndarray, " n"], level: float) -> float:
+    below = np.flatnonzero(errors <= level)
+    if not len(below) or below[0] == 0:
+        return float(ns[0]) if len(below) else np.inf
+    i = below[0]
+    return _between(ns[i - 1 : i + 1], errors[i - 1 : i + 1], np.full(2, level))
 
 
-CHOICE, JUDGED = slice(0, None, 2), slice(1, None, 2)
-"""Columns of table 3 on which a reading is chosen (n = 1, 4, 16, 64), and those on which it is judged."""
-
-TARGETS = ("distance", "to_answer")
-"""To the posterior, or to the drawn answer."""
+def overtaking(ns: Numbers, errors: Errors, rival: Errors) -> Float[np.ndarray, " hmm"]:
+    """Demonstrations from which on each HMM's error stays below the rival's; infinite where it does not."""
+    return np.array([_overtaking(ns, *pair) for pair in zip(errors, rival, strict=True)])
 
 
-def chosen_reading(read: Mapping[str, Study]) -> tuple[str, str]:
-    """Reading and target whose mean distances (belief kernel) are nearest to half of table 3's columns."""
-
-    def gap(choice: tuple[str, str]) -> float:
-        name, target = choice
-        mean = read[name].table(target, "belief").mean(axis=0)
-        return float(np.abs(mean - PAPER_DISTANCE)[CHOICE].mean())
-
-    return min(((name, target) for name in read for target in TARGETS), key=gap)
+def _overtaking(ns: Numbers, errors: np.ndarray, rival: np.ndarray) -> float:
+    behind = np.flatnonzero(errors >= rival)
+    if not len(behind) or behind[-1] == len(ns) - 1:
+        return np.inf if len(behind) else float(ns[0])
+    i = behind[-1]
+    return _between(ns[i : i + 2], errors[i : i + 2], rival[i : i + 2])
 
 
-def choice_in_words(name: str, target: str) -> str:
-    """Which reading was chosen (Markdown)."""
-    to = {"distance": "the posterior", "to_answer": "the drawn answer"}[target]
-    return f"Chosen: reading *{name}*, distances to {to}."
+def _between(ns: Numbers, errors: np.ndarray, level: np.ndarray) -> float:
+    """Where errors cross a level between two n, all in logarithms."""
+    before, after = np.log(np.maximum(errors, TINY) / np.maximum(level, TINY))
+    return float(np.exp(np.interp(before / (before - after), (0, 1), np.log(ns))))
 
 
-def judged_gap(study: Study, target: str, *, seed: int) -> Evidence:
-    """Mean gap to the columns of table 3 on which no reading was chosen; control: labels only."""
-    paper = np.array(PAPER_DISTANCE)[JUDGED]
-
-    def statistic(table: np.ndarray) -> np.ndarray:
-        return np.abs(table.mean(axis=0) - paper).mean()
-
-    belief, blind = (study.table(target, name)[:, JUDGED] for name in ("belief", LABELS_ONLY))
-    return Evidence(interval(belief, statistic=statistic, seed=seed), float(statistic(blind)), LABELS_ONLY)
+def halving(found: Learning, design: int, learner: str, *, theory: bool = False) -> Float[np.ndarray, " hmm"]:
+    """Demonstrations that halve the error of ignoring them, on a task of the corpus."""
+    errors = (found.theory if theory else found.of)(design, learner)
+    return needed(found.ns, errors, found.end(design, IGNORING) / 2)
 
 
-def negative_normalisers(study: Study, kernel: str, n: int, *, seed: int) -> Evidence:
-    """Share of prompts whose normaliser Σ_i K is negative at one n; control: the repaired kernel."""
-    share = study.estimate("negative", kernel, seed=seed).at(study.ns.index(n))
-    return Evidence(share, study.mean("negative", "ratio", n), "repaired kernel (ratio), same prompts")
+def crossings(
+    found: Learning, design: int, learner: str, share: int, *, theory: bool = False
+) -> Float[np.ndarray, " hmm"]:
+    """Demonstrations from which on a learner is nearer to the right answer than Bayes, n*."""
+    of = found.theory if theory else found.of
+    return overtaking(found.ns, of(design, learner, share), of(design, BAYES, share))
 
 
-def rank_and_reach(study: Study) -> str:
-    """Rank of the printed second moment beside the largest n, and what its sums miss (Markdown)."""
-    ranks, n = study.rank, study.ns[-1]
-    known = [curves.sequences for curves in study.curves]
-    missing = np.mean([curves.missing_mass for curves in study.curves])
-    return (
-        f"Rank of the printed Σ: {ranks.min()} to {ranks.max()}, above the largest n = {n} in "
-        f"{np.mean(ranks > n):.0%} of the HMMs. Sequences in the sums: {min(known)} to {max(known)}, "
-        f"which miss a probability of {missing:.1e} on average."
-    )
+def every_design(of_design: Callable[[int], Evidence], worst: Callable[[Estimate], float]) -> Evidence:
+    """The evidence of the design that says most against a claim.
+
+    Args:
+        of_design: evidence by the number of the design.
+        worst: of an interval, how much it says against the claim.
+    """
+    found = [of_design(design) for design in range(len(DESIGNS))]
+    place = int(np.argmax([worst(each.estimate) for each in found]))
+    return found[place]._replace(control_is=f"{found[place].control_is}; design: {DESIGNS[place]}")
 
 
-def plateau(study: Study, kernel: str, *, seed: int, key: str = "distance") -> Evidence:
-    """Distance at n = 128 over that at n = 32: near one on a plateau; control: a kernel that has one."""
-    ratio, control = (
-        study.ratio(name, 128, (name, 32), key=key, seed=seed) for name in (kernel, LABELS_ONLY)
-    )
-    return Evidence(ratio, float(control.value), f"{LABELS_ONLY}, which stops at its limit")
+def _low(estimate: Estimate) -> float:
+    return -float(estimate.low)
 
 
-def table_plateau() -> float:
-    """Table 3's own distance at n = 128 over that at n = 32."""
-    return PAPER_DISTANCE[-1] / PAPER_DISTANCE[5]
+def _far_from_one(estimate: Estimate) -> float:
+    return max(abs(np.log(max(float(limit), 1e-9))) for limit in (estimate.low, estimate.high))
 
 
-def unlucky_hmms(study: Study, kernel: str) -> Evidence:
-    """Share of HMMs whose distance stays at or above table 3's lowest from n = 32 on (Clopper-Pearson)."""
-    stays, blind = (
-        (study.table("distance", name)[:, study.ns.index(32) :] >= min(PAPER_DISTANCE)).all(axis=1)
-        for name in (kernel, LABELS_ONLY)
-    )
-    share = binomtest(int(stays.sum()), len(stays)).proportion_ci()
-    return Evidence(Estimate(float(stays.mean()), share.low, share.high), float(blind.mean()), LABELS_ONLY)
+def bayes_needs_fewer(found: Learning, *, seed: int) -> Evidence:
+    """log10 of the demonstrations that halve the error, of the best tuned kernel over Bayes; mean over HMMs."""
+
+    def of_design(design: int) -> Evidence:
+        logs = np.log10(halving(found, design, TUNED) / halving(found, design, BAYES))
+        return Evidence(interval(logs, seed=seed), 0.0, "as many as Bayes")
+
+    return every_design(of_design, _low)
 
 
-def gaps(read: Mapping[str, Study], *, seed: int) -> dict[str, float]:
-    """Gap to table 3 of the belief kernel under every reading of appendix C."""
-    return {name: float(study.gap("belief", PAPER_DISTANCE, seed=seed).value) for name, study in read.items()}
+def law(found: Learning, learner: str, *, seed: int) -> Evidence:
+    """Demonstrations that halve the error, measured over predicted, geometric mean over HMMs.
+
+    The control is a rival law on the same HMMs: log tasks / KL for Bayes, rank / error² for a kernel.
+    """
+
+    def of_design(design: int) -> Evidence:
+        measured = halving(found, design, learner)
+        if learner == BAYES:
+            tasks = learning_designs()[DESIGNS[design]].tasks
+            rival, named = np.log(tasks) / found.divergence[design, :, 0], "log tasks / KL as the law"
+        else:
+            level = found.end(design, IGNORING) / 2
+            rival, named = found.rank[design] / level**2, "rank / error² as the law"
+        ratio = _geometric(measured / halving(found, design, learner, theory=True), seed=seed)
+        return Evidence(ratio, float(np.exp(np.log(measured / rival).mean())), named)
+
+    return every_design(of_design, _far_from_one)
 
 
-def answered_gap(study: Study, kernel: str, *, seed: int) -> Evidence:
-    """How far its agreement with the drawn answers is from table 3's accuracy, mean over n from 32 on."""
-    late = study.ns.index(32)
-    paper = np.array(PAPER_ACCURACY[late:])
+def crossing_as_predicted(found: Learning, learner: str = REPAIRED, *, seed: int) -> Evidence:
+    """n* measured over predicted, geometric mean over the shares and then over HMMs.
 
-    def statistic(table: np.ndarray) -> np.ndarray:
-        return np.abs(table.mean(axis=0) - paper).mean()
+    Where theory says that the learner never overtakes Bayes within the largest n, and so it is, there is
+    nothing to divide; where only one of both says so the largest n stands in for it.
+    """
+    most = float(found.ns[-1])
 
-    gap = interval(study.table("answered", kernel)[:, late:], statistic=statistic, seed=seed)
-    return Evidence(gap, float(statistic(study.table("answered", LABELS_ONLY)[:, late:])), LABELS_ONLY)
+    def of_design(design: int) -> Evidence:
+        logs, rivals = [], []
+        for share in range(1, len(SHARES)):
+            pair = [crossings(found, design, learner, share, theory=theory) for theory in (False, True)]
+            measured, predicted = (np.minimum(each, most) for each in pair)
+            known = np.isfinite(pair).any(axis=0)
+            rank_law = np.minimum(found.rank[design] / found.end(design, BAYES, share) ** 2, most)
+            logs.append(np.where(known, np.log(measured / predicted), np.nan))
+            rivals.append(np.where(known, np.log(measured / rank_law), np.nan))
+        if np.isnan(logs).all(axis=0).any():
+            raise NothingToMeasure("demonstrations enough for the kernel to overtake Bayes in every HMM")
+        ratio = _geometric(np.exp(np.nanmean(logs, axis=0)), seed=seed)
+        return Evidence(ratio, float(np.exp(np.nanmean(rivals))), "rank / distance² as the law")
 
-
-def demonstrations_matter(study: Study, other: Study, other_is: str, *, seed: int) -> Evidence:
-    """L1 distance between posteriors with no and with the most demonstrations; control: another design."""
-    return Evidence(interval(study.without[:, -1], seed=seed), float(other.without[:, -1].mean()), other_is)
-
-
-def against_frequencies(study: Study, kernel: str, *, seed: int) -> Evidence:
-    """Mean distance at the largest n over that of the frequencies of the labels."""
-    n = study.ns[-1]
-    return Evidence(study.ratio(kernel, n, (LABELS_ONLY, n), seed=seed), 1.0, LABELS_ONLY)
-
-
-def table_norm() -> Evidence:
-    """c in distance = c (1 - accuracy), by least squares over the columns of table 3: 2 for L1, √2 for L2."""
-    distance, missed = np.array(PAPER_DISTANCE), 1 - np.array(PAPER_ACCURACY)
-    constant = float(distance @ missed / (missed @ missed))
-    return Evidence(exact(constant), float(np.sqrt(2)), "what the L2 norm would give")
+    return every_design(of_design, _far_from_one)
 
 
-def table_norm_deviation() -> float:
-    """Largest deviation of table 3's distances from 2 (1 - accuracy)."""
-    return float(np.abs(np.array(PAPER_DISTANCE) - 2 * (1 - np.array(PAPER_ACCURACY))).max())
+def kernels_end_nearer(found: Learning, *, seed: int) -> Evidence:
+    """Share of HMMs in which all four kernels end nearer to a held-out task than Bayes; exact limits."""
 
-
-def _by_verdict(verdict: str, holds: str, fails: str) -> str:
-    """One of two findings, or that the run does not decide between them."""
-    if verdict == INCONCLUSIVE:
-        return f"This run does not decide between “{holds}” and “{fails}”"
-    return holds if verdict in (SUPPORTED, PROVED) else fails
-
-
-def _kernels_by_verdict(verdicts: Mapping[str, str], prefix: str, kernels: Sequence[str]) -> str:
-    """Which kernels do, which do not, and which are undecided."""
-    words = {SUPPORTED: "yes for {}", NOT_SUPPORTED: "no for {}", INCONCLUSIVE: "undecided for {}"}
-    groups = {
-        verdict: [k for k in kernels if verdicts[prefix + k.replace(" ", "-")] == verdict]
-        for verdict in words
-    }
-    return "; ".join(words[verdict].format(", ".join(names)) for verdict, names in groups.items() if names)
-
-
-def answer(claims: Sequence[Claim]) -> str:
-    """The chapter's answer in plain sentences (Markdown), worded from the verdicts of its claims."""
-    verdict = {claim.id: claim.verdict for claim in claims}
-    of = {claim.id: claim.estimate for claim in claims}
-    theorem = _by_verdict(
-        verdict["theorem-1-bound"],
-        "In the exact example of two tasks its limit keeps to the theorem's bound.",
-        "In exact arithmetic, with two tasks that can be told apart, the error of its limit is "
-        f"{float(of['theorem-1-bound'].value):.2g} times the theorem's bound.",
-    )
-    repaired = _by_verdict(
-        max(verdict["repair-unweighted"], verdict["repair-ratio"], key=(PROVED, CONTRADICTED).index),
-        "Two small changes each give a kernel whose limit is the posterior.",
-        "The changes that we propose do not bring the limit to the posterior.",
-    )
-    tested = [kernel for kernel in NON_NEGATIVE if kernel != "belief"]  # which was fitted to the table
-    near = _kernels_by_verdict(verdict, "convergence-", (*tested, "printed"))
-    gives_away = _by_verdict(
-        verdict["demonstrations-matter-table"],
-        "There the demonstrations change the answer, as in-context learning asks.",
-        "But there the query alone determines the task, and demonstrations change nothing.",
-    )
-    fewer = _by_verdict(
-        verdict["bayes-needs-fewer"],
-        "Where demonstrations matter, Bayes needs far fewer: to halve the error of ignoring them, the best "
-        f"kernel needs about {10 ** float(of['bayes-needs-fewer'].value):,.0f} times as many.",
-        "Where demonstrations matter, Bayes does not need ten times fewer than the best kernel.",
-    )
-    law = _by_verdict(
-        verdict["crossing-law"],
-        "Theory says how many: Bayes, about the logarithm of the number of tasks over their KL divergence; a "
-        "repaired kernel, what the variance of a ratio of means gives, about rank over squared error.",
-        "The variance of a ratio of means does not give the number that the repaired kernel needs.",
-    )
-    return "\n\n".join(
-        (
-            f"**Does the printed kernel tend to the posterior?** {theorem} {repaired}",
-            f"**Is a kernel as fast as Bayes?** {fewer} {law}",
-            "**And table 3?** Does kernel regression come as near on HMMs like the paper's: "
-            f"{near}. {gives_away}",
+    def of_design(design: int) -> Evidence:
+        ends, start = (
+            np.max([found.end(design, kernel, share) for kernel in FOLLOWED], axis=0)
+            < found.end(design, BAYES, share)
+            for share in (OUTSIDE, 0)
         )
+        estimate = interval(ends.astype(float), range="rate", seed=seed)
+        return Evidence(estimate, float(start.mean()), "a task of the corpus")
+
+    return every_design(of_design, _low)
+
+
+def fitting_needs_fewer(found: Learning, *, seed: int) -> Evidence:
+    """log10 of demonstrations, best tuned kernel over fitted start, to half of the error that Bayes ends with."""
+
+    def of_design(design: int) -> Evidence:
+        level = found.end(design, BAYES, OUTSIDE) / 2
+        kernel, fitted = (
+            needed(found.ns, found.of(design, name, OUTSIDE), level) for name in (TUNED, FITTED)
+        )
+        logs = np.log10(np.minimum(kernel, found.ns[-1]) / np.minimum(fitted, found.ns[-1]))
+        return Evidence(interval(logs, seed=seed), 0.0, "as many as the kernel")
+
+    return every_design(of_design, _low)
+
+
+def repaired_outside(found: Learning) -> Evidence:
+    """Largest limit error of the repaired kernel, over all tasks outside the corpus; zero by proof."""
+    largest, printed = (
+        [
+            found.end(design, kernel, share)
+            for design in range(len(DESIGNS))
+            for share in range(1, len(SHARES))
+        ]
+        for kernel in (REPAIRED, "printed")
     )
+    return Evidence(exact(float(np.max(largest))), float(np.max(printed)), "printed kernel, largest")
+
+
+def winners(found: Learning, design: int, learners: Sequence[str]) -> np.ndarray:
+    """Which learner has the least error, mean over HMMs, by share and n: places in ``learners``."""
+    errors = [[found.of(design, name, share).mean(0) for share in range(len(SHARES))] for name in learners]
+    return np.argmin(errors, axis=0)
+
+
+def _geometric(ratios: Float[np.ndarray, " hmm"], *, seed: int) -> Estimate:
+    """The geometric mean over HMMs."""
+    logs = interval(np.log(ratios), seed=seed)
+    return Estimate(*(float(np.exp(part)) for part in logs)).with_degrees(logs.degrees)

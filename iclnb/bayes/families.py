@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Float
+from scipy.special import softmax as normalised_exponentials
 
 from iclnb.bayes.hmm import HMMMixture
 
@@ -18,13 +19,9 @@ def dirichlet(concentration: float) -> Rows:
 
 def softmax(scale: float) -> Rows:
     """Rows softmax(scale x N(0, 1)), entries independent; the larger, the nearer to deterministic."""
-
-    def rows(rng: np.random.Generator, rows: int, columns: int) -> Float[np.ndarray, "rows columns"]:
-        logits = scale * rng.standard_normal((rows, columns))
-        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return weights / weights.sum(axis=1, keepdims=True)
-
-    return rows
+    return lambda rng, rows, columns: normalised_exponentials(
+        scale * rng.standard_normal((rows, columns)), axis=1
+    )
 
 
 def block_starts(tasks: int, states: int) -> Float[np.ndarray, "tasks states"]:
@@ -39,23 +36,24 @@ def block_starts(tasks: int, states: int) -> Float[np.ndarray, "tasks states"]:
 
 
 def single_starts(tasks: int, states: int) -> Float[np.ndarray, "tasks states"]:
-    """Task i starts in a state of its own, s_θ (state i), as in the paper's setting.
+    """Task i starts in a state of its own, s_θ, as in the paper: the first of the i-th block of states.
 
     Raises:
         ValueError: if there are fewer states than tasks.
     """
     if states < tasks:
         raise ValueError(f"{tasks} tasks need as many start states, got {states} states")
-    return np.eye(tasks, states)
+    return np.eye(states)[np.arange(tasks) * states // tasks]
 
 
-def closed_blocks(
-    transition: Float[np.ndarray, "states states"], blocks: int
-) -> Float[np.ndarray, "states states"]:
-    """The transition with all moves between blocks removed: one HMM per task, put side by side."""
-    inside = np.kron(np.eye(blocks), np.ones((len(transition) // blocks,) * 2))
-    kept = transition * inside
-    return kept / kept.sum(axis=1, keepdims=True)
+def closed_blocks(rng: np.random.Generator, rows: Rows, blocks: int, states: int) -> np.ndarray:
+    """A transition without moves between blocks: HMMs of equal size, drawn apart and put side by side."""
+    size = states // blocks
+    transition = np.zeros((states, states))
+    for block in range(blocks):
+        own = slice(block * size, (block + 1) * size)
+        transition[own, own] = rows(rng, size, size)
+    return transition
 
 
 def noisy(
@@ -67,7 +65,7 @@ def noisy(
 
 def mixture(
     start: Float[np.ndarray, "tasks states"], rows: Rows, observations: int, seed: int | Sequence[int],
-    *, noise: float = 0.0, closed: bool = False,
+    *, noise: float = 0.0, blocks: int = 1,
 ) -> HMMMixture:  # fmt: skip
     """A random mixture with a uniform prior over tasks.
 
@@ -77,11 +75,9 @@ def mixture(
         observations: number of observations m.
         seed: seeds the HMM, and nothing else.
         noise: see :func:`noisy`.
-        closed: see :func:`closed_blocks`.
+        blocks: see :func:`closed_blocks`.
     """
     tasks, states = start.shape
     rng = np.random.default_rng(seed)
-    transition, emission = rows(rng, states, states), rows(rng, states, observations)
-    if closed:
-        transition = closed_blocks(transition, tasks)
+    transition, emission = closed_blocks(rng, rows, blocks, states), rows(rng, states, observations)
     return HMMMixture(np.full(tasks, 1 / tasks), start, transition, noisy(emission, noise))

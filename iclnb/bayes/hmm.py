@@ -13,7 +13,11 @@ from iclnb.errors import IclnbError
 ROW_SUM_TOLERANCE = 1e-6
 """How far from one a row of probabilities may sum (rows that went through single precision still pass)."""
 
-Demonstrations = Sequence[tuple[Sequence[int], int]]
+Token = int | np.integer
+Tokens = Sequence[Token] | Int[np.ndarray, " _"]
+"""Observation indices."""
+
+Demonstrations = Sequence[tuple[Tokens, Token]]
 """``[(x, y), ...]``: observation indices, and the index of the observation that follows them."""
 
 
@@ -34,7 +38,7 @@ class HMMMixture:
         transition: T(s, s') = P(s' | s).
         emission: B(s, o) = P(o | s).
 
-    The arrays are kept as read-only float64 copies.
+    The arrays, or nested sequences of numbers, are kept as read-only float64 copies.
 
     Raises:
         ValueError: if an array has a wrong shape, or a row is not a probability distribution; the message
@@ -43,10 +47,10 @@ class HMMMixture:
     Source: Han et al. (2025), section 3 (setting) and assumption 1 (a delimiter starts a new sequence).
     """
 
-    prior: Float[np.ndarray, " tasks"]
-    start: Float[np.ndarray, "tasks states"]
-    transition: Float[np.ndarray, "states states"]
-    emission: Float[np.ndarray, "states observations"]
+    prior: Float[np.ndarray, " tasks"] | Sequence
+    start: Float[np.ndarray, "tasks states"] | Sequence
+    transition: Float[np.ndarray, "states states"] | Sequence
+    emission: Float[np.ndarray, "states observations"] | Sequence
 
     def __post_init__(self) -> None:
         for name, ndim in (("prior", 1), ("start", 2), ("transition", 2), ("emission", 2)):
@@ -83,7 +87,7 @@ class HMMMixture:
         """p_pretrain: distribution of the first state when the task is drawn from the prior."""
         return self.prior @ self.start
 
-    def log_likelihood(self, sequence: Sequence[int]) -> Float[np.ndarray, " tasks"]:
+    def log_likelihood(self, sequence: Tokens) -> Float[np.ndarray, " tasks"]:
         """log P(sequence | θ) for every task; minus infinity where the probability is zero.
 
         Sequences of any length are safe: a probability too small for a float is not taken for zero.
@@ -93,9 +97,7 @@ class HMMMixture:
         """
         return self._filtered(self._indices("sequence", sequence))[0]
 
-    def task_posterior(
-        self, demonstrations: Demonstrations, query: Sequence[int]
-    ) -> Float[np.ndarray, " tasks"]:
+    def task_posterior(self, demonstrations: Demonstrations, query: Tokens) -> Float[np.ndarray, " tasks"]:
         """P(θ | demonstrations, query), the query's own tokens included.
 
         Args:
@@ -107,9 +109,7 @@ class HMMMixture:
         """
         return self._infer(demonstrations, query)[0]
 
-    def predict(
-        self, demonstrations: Demonstrations, query: Sequence[int]
-    ) -> Float[np.ndarray, " observations"]:
+    def predict(self, demonstrations: Demonstrations, query: Tokens) -> Float[np.ndarray, " observations"]:
         """Predictive distribution P(y | demonstrations, query) of the token that follows the query.
 
         Args:
@@ -154,7 +154,7 @@ class HMMMixture:
         return _draw(self.prior[None], np.zeros(size, dtype=np.int64), rng)
 
     def _infer(
-        self, demonstrations: Demonstrations, query: Sequence[int]
+        self, demonstrations: Demonstrations, query: Tokens
     ) -> tuple[Float[np.ndarray, " tasks"], Float[np.ndarray, "tasks states"]]:
         """Posterior over tasks, and under each task the distribution of the state that emits y."""
         sequences = [self._demonstration(i, pair) for i, pair in enumerate(demonstrations)]
@@ -175,7 +175,7 @@ class HMMMixture:
     ) -> tuple[Float[np.ndarray, " tasks"], Float[np.ndarray, "tasks states"]]:
         return forward.filtered(self.start, self.transition, self.emission, sequence)
 
-    def _demonstration(self, i: int, pair: tuple[Sequence[int], int]) -> Int[np.ndarray, " tokens"]:
+    def _demonstration(self, i: int, pair: tuple[Tokens, Token]) -> Int[np.ndarray, " tokens"]:
         try:
             x, y = pair
         except (TypeError, ValueError):
@@ -183,7 +183,7 @@ class HMMMixture:
         tokens = self._indices(f"x of demonstrations[{i}]", x)
         return np.append(tokens, self._indices(f"y of demonstrations[{i}]", [y]))
 
-    def _indices(self, name: str, sequence: Sequence[int]) -> Int[np.ndarray, " tokens"]:
+    def _indices(self, name: str, sequence: Tokens) -> Int[np.ndarray, " tokens"]:
         """The sequence as an array of observation indices, each one checked."""
         if isinstance(sequence, str) or not hasattr(sequence, "__iter__"):
             raise ValueError(f"{name} must be a sequence of observation indices, got {sequence!r}")

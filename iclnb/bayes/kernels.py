@@ -1,4 +1,4 @@
-"""Kernels between token sequences, and the regression that turns them into predictions."""
+"""Kernels between token sequences."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,13 +11,11 @@ from iclnb.bayes.hmm import HMMMixture
 from iclnb.bayes.operators import Whitening, coordinates, operators, whiten
 from iclnb.bayes.sequences import joint, reached
 
-Gram = Float[np.ndarray, "sequences sequences"]
-
 KERNELS: Mapping[str, str] = {
     "printed": "whitened by Σ_pretrain, as printed in theorem 1",
+    "centred": "whitened by the covariance of vec(T_x), its mean taken off",
     "unweighted": "repair (i): whitened by Σ_0, each sequence counted once",
     "ratio": "repair (ii): ψ = vec(T_x) / P(x | p_pretrain), whitened by its own moment",
-    "clipped": "printed, negative values set to zero",
     "operator cosine": "cosine of vec(T_x) and vec(T_x')",
     "belief": "exp(β · cosine of beliefs), belief = P(next state | x, p_pretrain)",
     "prediction": "prediction similarity P(o | x)ᵀ P(o | x'), equation 9",
@@ -25,11 +23,11 @@ KERNELS: Mapping[str, str] = {
 }
 """Every kernel, and what it measures."""
 
-WHITENED = ("printed", "unweighted", "ratio")
+WHITENED = ("printed", "centred", "unweighted", "ratio")
 """Kernels that whiten; their values may be negative."""
 
-NON_NEGATIVE = ("clipped", "operator cosine", "belief", "prediction")
-"""Kernels whose regression is a weighted mean of labels and so always a distribution."""
+BANDWIDTH = 20.0
+"""β of the belief kernel where nothing else is said."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,20 +40,23 @@ class Kernels:
     Args:
         mixture: the HMMs.
         x: distinct sequences of one length, each of positive probability under p_pretrain.
-        cutoff: relative singular value below which whitening drops a direction (:func:`operators.whiten`).
         bandwidth: β of the belief kernel.
     """
 
     mixture: HMMMixture
     x: Int[np.ndarray, "sequences length"]
-    cutoff: float | None = None
-    bandwidth: float = 20.0
+    bandwidth: float = BANDWIDTH
     _whitenings: dict[str, Whitening] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def joint(self) -> Float[np.ndarray, "sequences tasks observations"]:
         """P(x, y | θ)."""
         return joint(self.mixture, self.x)
+
+    @cached_property
+    def alone(self) -> Float[np.ndarray, "sequences observations"]:
+        """P(y | x): the posterior without demonstrations."""
+        return np.einsum("t,xto->xo", self.mixture.prior, self.joint) / self.probability[:, None]
 
     @cached_property
     def probability(self) -> Float[np.ndarray, " sequences"]:
@@ -83,63 +84,47 @@ class Kernels:
         if kernel not in self._whitenings:
             p = self.probability
             weights = {"printed": p, "unweighted": np.ones(len(p)), "ratio": 1 / p}[kernel]
-            self._whitenings[kernel] = whiten(self._coordinates, weights, self.cutoff)
+            self._whitenings[kernel] = whiten(self._coordinates, weights)
         return self._whitenings[kernel]
 
-    def gram(self, kernel: str) -> Gram:
-        """K(x, x') for all pairs.
+    def gram(
+        self, kernel: str, queries: Int[np.ndarray, " queries"] | None = None
+    ) -> Float[np.ndarray, "queries sequences"]:
+        """K(x, x') for x among the queries (their rows in ``x``; default: all) and every x'.
 
         Args:
             kernel: one of :data:`KERNELS`.
+            queries: which rows.
 
         Raises:
             ValueError: for another name.
         """
         if kernel not in KERNELS:
             raise ValueError(f"unknown kernel {kernel!r}; known: {', '.join(KERNELS)}")
-        return getattr(self, "_" + kernel.replace(" ", "_"))
+        rows = slice(None) if queries is None else queries
+        if kernel == "centred":  # (Σ - μμᵀ)⁻¹ by the formula of Sherman and Morrison
+            towards = self.gram("printed") @ self.probability
+            over = 1 - self.probability @ towards
+            return self.gram("printed", queries) + np.outer(towards[rows], towards) / over
+        if kernel in WHITENED:
+            root = np.ones(len(self.x)) if kernel == "unweighted" else np.sqrt(self.probability)
+            basis = self.whitening(kernel).basis / root[:, None]
+            return basis[rows] @ basis.T
+        if kernel == "belief":
+            return np.exp(self.bandwidth * (_cosine(self.belief, rows) - 1))
+        if kernel == "operator cosine":
+            return _cosine(self.features[:, self.features.any(axis=0)], rows)
+        if kernel == "prediction":
+            return self.alone[rows] @ self.alone.T
+        return np.ones((len(self.x[rows]), len(self.x)))
 
     @cached_property
     def _coordinates(self) -> Float[np.ndarray, "sequences rank"]:
         return coordinates(self.features)
 
-    @cached_property
-    def _printed(self) -> Gram:
-        basis, root = self.whitening("printed").basis, np.sqrt(self.probability)
-        return basis @ basis.T / np.outer(root, root)
 
-    @cached_property
-    def _unweighted(self) -> Gram:
-        basis = self.whitening("unweighted").basis
-        return basis @ basis.T
-
-    @cached_property
-    def _ratio(self) -> Gram:
-        basis, root = self.whitening("ratio").basis, np.sqrt(self.probability)
-        return basis @ basis.T / np.outer(root, root)
-
-    @property
-    def _clipped(self) -> Gram:
-        return np.maximum(self._printed, 0)
-
-    @property
-    def _operator_cosine(self) -> Gram:
-        return _cosine(self.features[:, self.features.any(axis=0)])
-
-    @property
-    def _belief(self) -> Gram:
-        return np.exp(self.bandwidth * (_cosine(self.belief) - 1))
-
-    @property
-    def _prediction(self) -> Gram:
-        predictive = np.einsum("t,xto->xo", self.mixture.prior, self.joint) / self.probability[:, None]
-        return predictive @ predictive.T
-
-    @property
-    def _labels_only(self) -> Gram:
-        return np.ones((len(self.x),) * 2)
-
-
-def _cosine(rows: Float[np.ndarray, "sequences columns"]) -> Gram:
-    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    return unit @ unit.T
+def _cosine(
+    vectors: Float[np.ndarray, "sequences columns"], rows: slice | np.ndarray
+) -> Float[np.ndarray, "queries sequences"]:
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit[rows] @ unit.T

@@ -1,11 +1,11 @@
 """What is drawn for chapter 01: designs of random HMM mixtures, and prompts from them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from iclnb.bayes import families, sequences
 from iclnb.bayes.hmm import HMMMixture
@@ -16,8 +16,9 @@ class Design:
     """How the HMMs of a study are drawn, and how long x is.
 
     ``starts`` is "blocks" (uniform in a block of states per task) or "single" (one state per task);
-    ``closed`` keeps each task in its own block; ``noise`` replaces emitted tokens by uniform ones;
-    sequences at least as likely as ``threshold`` enter second moments even if no prompt holds them.
+    ``closed`` keeps each task in its own block, an HMM of its own; ``noise`` replaces emitted tokens by
+    uniform ones; sequences at least as likely as ``threshold`` enter second moments even if no prompt holds
+    them.
     """
 
     tasks: int
@@ -30,17 +31,49 @@ class Design:
     noise: float = 0.0
     threshold: float = 1e-6
 
+    @property
+    def start(self) -> Float[np.ndarray, "tasks states"]:
+        """How the tasks start."""
+        draw = {"blocks": families.block_starts, "single": families.single_starts}[self.starts]
+        return draw(self.tasks, self.states)
+
     def mixture(self, seed: int | Sequence[int]) -> HMMMixture:
         """One HMM mixture of this design."""
-        start = {"blocks": families.block_starts, "single": families.single_starts}[self.starts]
         return families.mixture(
-            start(self.tasks, self.states), self.rows, self.observations, seed,
-            noise=self.noise, closed=self.closed,
+            self.start, self.rows, self.observations, seed,
+            noise=self.noise, blocks=self.tasks if self.closed else 1,
         )  # fmt: skip
+
+    def held_out(self) -> Float[np.ndarray, " states"]:
+        """How a task starts that the corpus lacks.
+
+        Half in the first block and half in the second; where every task has a single start state, in the
+        first state that is none of them.
+        """
+        if self.starts == "blocks":
+            return self.start[:2].mean(axis=0)
+        return np.eye(self.states)[np.flatnonzero(~self.start.any(axis=0))[0]]
+
+
+def learning_designs() -> dict[str, Design]:
+    """Three designs on which every sequence is enumerated and a query alone does not determine its task."""
+    soft = families.softmax(3.0)
+    return {
+        "4 tasks of 3 states": Design(4, 12, 6, 3, soft, noise=0.3),
+        "8 tasks of 2 states": Design(8, 16, 6, 3, soft, noise=0.5),
+        "one HMM, 4 start states": Design(4, 12, 6, 3, soft, starts="single", closed=False, noise=0.3),
+    }
+
+
+SHARES = (0.0, 0.125, 0.25, 0.5, 1.0)
+"""How much of a task's start is the held-out one; the rest is that of the first task of the corpus."""
+
+SMALL = Design(3, 5, 6, 3, families.dirichlet(0.5), starts="single", closed=False)
+"""HMMs of theorem 1: every sequence can be enumerated, and has a positive probability."""
 
 
 def appendix_c(**changes: object) -> Design:
-    """8 tasks, 80 states, 100 observations, as in table 3; the rest is our reading.
+    """8 tasks, 80 states, 100 observations, as in table 3; the rest is one reading of it.
 
     Each task is an HMM of 10 states, rows softmax(50 x N(0, 1)), merged into one; it starts anywhere in its
     block; abs(x) = 6. Pass ``changes`` for other readings.
@@ -48,72 +81,75 @@ def appendix_c(**changes: object) -> Design:
     Source: Han et al. (2025), appendix C, which leaves open how the HMMs are drawn and how long x is.
     """
     settings = {"tasks": 8, "states": 80, "observations": 100, "length": 6, "rows": families.softmax(50.0)}
-    return Design(**{**settings, **changes})
+    return Design(**{**settings, "threshold": 1e-4, **changes})
 
 
-SMALL = Design(3, 5, 6, 3, families.dirichlet(0.5), starts="single", closed=False)
-"""HMMs of theorem 1: every sequence can be enumerated, and has a positive probability."""
+class Reading(NamedTuple):
+    """One way to read what appendix C leaves open.
 
-NOISY = Design(4, 12, 10, 3, families.softmax(3.0), noise=0.3, threshold=1e-9)
-"""HMMs whose tasks a query alone does not determine: softer rows, and three tokens in ten replaced."""
+    Attributes:
+        starts, closed, length: as in :class:`Design`.
+        rows: :func:`families.softmax` or :func:`families.dirichlet`.
+        sharpness: its scale or concentration; ``None``: what gives the table's first column, in which every
+            kernel answers alike.
+    """
+
+    starts: str
+    closed: bool
+    length: int
+    rows: Callable[[float], families.Rows] = families.softmax
+    sharpness: float | None = None
+
+    def design(self, sharpness: float) -> Design:
+        """Appendix C so read."""
+        return appendix_c(
+            rows=self.rows(sharpness), starts=self.starts, closed=self.closed, length=self.length
+        )
 
 
-def crossing_designs() -> dict[str, Design]:
-    """Designs that are enumerated, with other numbers of tasks, states and noise than the first."""
-    sizes = {
-        "4 tasks of 3 states, noise 0.3": (4, 3, 0.3),
-        "2 tasks of 4 states": (2, 4, 0.3),
-        "8 tasks of 2 states": (8, 2, 0.3),
-        "4 tasks of 2 states": (4, 2, 0.3),
-        "4 tasks of 4 states": (4, 4, 0.3),
-        "4 tasks of 5 states": (4, 5, 0.3),
-        "noise 0.1": (4, 3, 0.1),
-        "noise 0.5": (4, 3, 0.5),
-        "noise 0.7": (4, 3, 0.7),
-    }
+def readings() -> dict[str, Reading]:
+    """Readings of appendix C; first those in which every task has a start state of its own, as in section 3.2.
+
+    "Apart" is an HMM for every task, "joint" one HMM in which they differ in the start alone.
+    """
     return {
-        name: Design(tasks, tasks * states, 6, 3, families.softmax(3.0), noise=noise)
-        for name, (tasks, states, noise) in sizes.items()
+        "own start, apart, 6 tokens": Reading("single", True, 6),
+        "own start, apart, 2 tokens": Reading("single", True, 2),
+        "own start, apart, 12 tokens": Reading("single", True, 12),
+        "own start, apart, 6 tokens, Dirichlet": Reading("single", True, 6, families.dirichlet),
+        "own start, joint, 2 tokens": Reading("single", False, 2),
+        "own start, joint, 6 tokens": Reading("single", False, 6),
+        "any start, apart, 6 tokens": Reading("blocks", True, 6),
+        "any start, apart, 12 tokens": Reading("blocks", True, 12),
+        "own start, apart, 6 tokens, scale 50": Reading("single", True, 6, sharpness=50.0),
+        "own start, joint, 6 tokens, scale 50": Reading("single", False, 6, sharpness=50.0),
+        "any start, apart, 6 tokens, scale 50": Reading("blocks", True, 6, sharpness=50.0),
+        "any start, joint, 6 tokens, scale 50": Reading("blocks", False, 6, sharpness=50.0),
     }
 
 
-DOUBLINGS = (*(2**i for i in range(16)), 2**20)
-"""1, 2, 4, ... 32,768 demonstrations, and a million, where the sharp law is checked."""
+@dataclass(frozen=True)
+class Corpus:
+    """What transformers are trained on: any number of tasks that share one HMM and differ in how they start.
+
+    Starts are drawn from a symmetric Dirichlet distribution over all states, of this concentration.
+    """
+
+    design: Design
+    concentration: float = 0.2
+
+    def starts(self, tasks: int, rng: np.random.Generator) -> Float[np.ndarray, "tasks states"]:
+        """Tasks, each as the distribution of its first state."""
+        return rng.dirichlet(np.full(self.design.states, self.concentration), size=tasks)
+
+    def mixture(self, tasks: int, seed: Sequence[int]) -> HMMMixture:
+        """One HMM with so many tasks; a seed gives the same HMM and first tasks whatever their number."""
+        parts, start = self.design.mixture(seed), self.starts(tasks, np.random.default_rng((*seed, 1)))
+        return HMMMixture(np.full(tasks, 1 / tasks), start, parts.transition, parts.emission)
 
 
-def readings(length: int, scale: float) -> dict[str, Design]:
-    """Readings of what appendix C leaves open: the chapter's own, then others with one choice changed."""
-    changes = {
-        "headline": {},
-        "scale 10": {"rows": families.softmax(10.0)},
-        "scale 100": {"rows": families.softmax(100.0)},
-        "Dirichlet 0.01": {"rows": families.dirichlet(0.01)},
-        "Dirichlet 0.05": {"rows": families.dirichlet(0.05)},
-        "blocks open": {"closed": False},
-        "one start state per task": {"starts": "single", "closed": False},
-        "x of 2 tokens": {"length": 2},
-        "x of 12 tokens": {"length": 12},
-    }
-    base = {"length": length, "rows": families.softmax(scale), "threshold": 1.0}
-    return {name: appendix_c(**{**base, **change}) for name, change in changes.items()}
-
-
-def reading(name: str, length: int, scale: float, bandwidth: float) -> tuple[Design, float]:
-    """Design and bandwidth of one of :func:`readings`, or of "belief, β = ..." under the chapter's own."""
-    known = readings(length, scale)
-    if name in known:
-        return known[name], bandwidth
-    return known["headline"], float(name.removeprefix("belief, β = "))
-
-
-def half_decades(largest: int) -> tuple[int, ...]:
-    """10, 32, 100, ... up to ``largest``: numbers of demonstrations, equally spaced in logarithms."""
-    return tuple(n for n in np.logspace(1, 7, 13).round().astype(int).tolist() if n <= largest)
-
-
-def powers_of_four(largest: int) -> tuple[int, ...]:
-    """1, 4, 16, ... up to ``largest``."""
-    return tuple(4**i for i in range(20) if 4**i <= largest)
+CORPUS = Corpus(Design(4, 12, 6, 2, families.softmax(3.0), noise=0.1))
+"""Appendix 01c: pairs of tokens, one HMM of four blocks of three states."""
 
 
 class Prompts(NamedTuple):

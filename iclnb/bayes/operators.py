@@ -1,4 +1,4 @@
-"""Operators T_x of token sequences, their second moments, and stable whitening."""
+"""Operators T_x of token sequences, and whitening that never forms a second moment."""
 
 from typing import NamedTuple
 
@@ -7,9 +7,6 @@ import scipy.linalg
 from jaxtyping import Float, Int
 
 from iclnb.bayes.hmm import HMMMixture
-
-MAX_STATES = 16
-"""Most states for which an exact second moment is computed: its recursion holds states⁵ numbers."""
 
 NEGLIGIBLE = 1e-100
 """Entries of T_x below this become zero: their squares would be subnormal, which slows arithmetic tenfold."""
@@ -33,60 +30,6 @@ def operators(
         found, parent = emitted @ transition, place.reshape(-1)
         found[found < NEGLIGIBLE] = 0
     return found[parent]
-
-
-def weighted_moment(
-    features: Float[np.ndarray, "sequences features"], weights: Float[np.ndarray, " sequences"]
-) -> Float[np.ndarray, "features features"]:
-    """Σ_x w(x) φ(x) φ(x)ᵀ by plain summation."""
-    return (features * weights[:, None]).T @ features
-
-
-def moment_under(
-    mixture: HMMMixture, p: Float[np.ndarray, " states"], length: int
-) -> Float[np.ndarray, "features features"]:
-    """Σ_{p,l} = Σ_x P(x | p) vec(T_x) vec(T_x)ᵀ over all sequences of a length, exactly.
-
-    The recursion carries F[s, i, j, k, m] = Σ_x (pᵀT_x)[s] T_x[i, j] T_x[k, m]: states⁵ numbers however
-    many sequences there are.
-
-    Args:
-        mixture: its transition and emission.
-        p: distribution of the first state: p_pretrain, or the start of one task.
-        length: l = abs(x).
-
-    Returns:
-        A matrix over states² features in row-major order of T_x.
-
-    Raises:
-        ValueError: with more than :data:`MAX_STATES` states.
-
-    Source: Han et al. (2025), section 4, definition of Σ_{p,l}.
-    """
-    d, transition = _bounded(mixture), mixture.transition
-    eye, emission = np.eye(d), mixture.emission
-    emitted = np.einsum("so,jo,mo->sjm", emission, emission, emission)
-    found = np.einsum("s,ij,km->sijkm", p, eye, eye)
-    for _ in range(length):
-        found = found * emitted[:, None, :, None, :]
-        for axis in (0, 2, 4):
-            found = np.moveaxis(np.tensordot(found, transition, axes=(axis, 0)), -1, axis)
-    return found.sum(axis=0).reshape(d * d, d * d)
-
-
-def unweighted_moment(mixture: HMMMixture, length: int) -> Float[np.ndarray, "features features"]:
-    """Σ_0 = Σ_x vec(T_x) vec(T_x)ᵀ over all sequences of a length, each counted once, exactly.
-
-    As a map of pairs of states, Σ_x T_x ⊗ T_x = (diag(vec(B Bᵀ)) (T ⊗ T))^l; Σ_0 is its reshuffle.
-
-    Raises:
-        ValueError: with more than :data:`MAX_STATES` states.
-    """
-    d = _bounded(mixture)
-    together = (mixture.emission @ mixture.emission.T).reshape(-1)
-    step = together[:, None] * np.kron(mixture.transition, mixture.transition)
-    power = np.linalg.matrix_power(step, length).reshape(d, d, d, d)  # [i, k, j, m]
-    return power.transpose(0, 2, 1, 3).reshape(d * d, d * d)
 
 
 class Whitening(NamedTuple):
@@ -143,9 +86,3 @@ def coordinates(features: Float[np.ndarray, "sequences features"]) -> Float[np.n
     left, values, _ = scipy.linalg.svd(support / norm, full_matrices=False)
     rank = (values > max(support.shape) * np.finfo(float).eps * values[0]).sum()
     return left[:, :rank] * values[:rank] * norm
-
-
-def _bounded(mixture: HMMMixture) -> int:
-    if mixture.states > MAX_STATES:
-        raise ValueError(f"an exact second moment needs at most {MAX_STATES} states, got {mixture.states}")
-    return mixture.states

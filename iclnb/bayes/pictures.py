@@ -1,159 +1,174 @@
-"""The pictures of chapter 01 and its appendices."""
+"""The pictures of chapter 01 and appendix 01a."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
 
 from iclnb import figures
-from iclnb.bayes import experiment
-from iclnb.bayes.crossing import BAYES
-from iclnb.bayes.estimates import LABELS_ONLY
-from iclnb.bayes.estimates_crossing import REPAIRED, Learned, every
-from iclnb.bayes.estimates_theorem import CONVERGING, over_hmms
-from iclnb.bayes.study import Study, TheoremStudy
+from iclnb.bayes import estimates
+from iclnb.bayes.estimates import OUTSIDE, REPAIRED
+from iclnb.bayes.findings import DESIGNS, Learning
+from iclnb.bayes.learning import BAYES, FITTED, FOLLOWED, IGNORING
+from iclnb.bayes.material import SHARES
+from iclnb.bayes.measure_theorem import Limits
+from iclnb.display import number
 from iclnb.figures import Picture
-from iclnb.stats import Estimate, exact, interval
+from iclnb.findings import Findings
+from iclnb.ladders import Ladder
+from iclnb.stats import interval
 
-CONTROL_LINE = {**figures.CONTROL, "marker": ""}
-
-
-def _curves(
-    axes: Axes, ns: Sequence[int], kernels: Mapping[str, Estimate], controls: Mapping[str, Estimate]
-) -> None:
-    """A line and a band for every estimate: kernels in black and colours, controls in grey."""
-    for (name, estimate), line in zip(kernels.items(), figures.SERIES, strict=False):
-        figures.band(axes, ns, estimate, name, **line)
-    for (name, estimate), marker in zip(controls.items(), "x+", strict=False):
-        figures.band(axes, ns, estimate, name, **{**figures.CONTROL, "marker": marker})
-    axes.set(xscale="log", xlabel="demonstrations n")
+REGIONS = {
+    BAYES: "#cecece", IGNORING: "#ffffff", "operator cosine": "#5aa9d6", "belief": "#c2571a",
+    "printed": "#6a3d7c", REPAIRED: "#12261e",
+}  # fmt: skip
+"""Learners of the phase diagram, by lightness told apart in grey."""
 
 
-def _last(lines: Mapping[str, Estimate], digits: int = 2) -> str:
-    """The last value of every line, as a list in words."""
-    return ", ".join(f"{name} {line.value[-1]:.{digits}g}" for name, line in lines.items())
+def strongest(ladder: Ladder) -> Findings:
+    """The recorded run, or this one where none is on record."""
+    return ladder.recorded[-1].findings if ladder.recorded else ladder.here
 
 
 @figures.picture
-def limits(small: TheoremStudy, *, seed: int) -> Picture:
-    """Left: error against n of every kernel. Right: the bound and what it bounds, HMM by HMM."""
-    errors = {name: over_hmms(small.to_posterior[name], seed=seed) for name in (*CONVERGING, LABELS_ONLY)}
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4))
-    _curves(left, small.ns, {k: errors[k] for k in CONVERGING}, {LABELS_ONLY: errors[LABELS_ONLY]})
-    left.set(yscale="log", ylabel="median L∞ distance to the posterior")
-    place, printed = np.arange(len(small.bound)), (small.worst["printed"], small.floor["printed"])
-    names = ("bound η²ε", "printed, worst x_test", "printed, median x_test")
-    for label, values, k in zip(names, (small.bound, *printed), (3, 2, 0), strict=True):
-        right.plot(place, values, label=label, **{**figures.SERIES[k], "linestyle": ""})
-    right.axhline(1, label="largest between distributions", **CONTROL_LINE)
-    right.set(yscale="log", xlabel="HMM", ylabel="asymptotic L∞ error", xticks=[])
-    left.legend(fontsize=8)
-    right.legend(fontsize=8, loc="center right", bbox_to_anchor=(1, 0.45))
-    alt = (
-        f"Median error at n = {small.ns[-1]}: {_last(errors)}. Bounds from {small.bound.min():.1e} to "
-        f"{small.bound.max():.1e}; limit errors of the printed kernel from {printed[1].min():.1e} to "
-        f"{printed[0].max():.1e}."
-    )
-    return Picture(
-        figure, alt, "Small HMMs. Left: error against n, bands 95 % over HMMs. Right: bound and limit."
-    )
-
-
-@figures.picture
-def distances(study: Study, *, seed: int) -> Picture:
-    """Mean L1 distance to the posterior against n, beside table 3."""
-    groups = {
-        "non-negative kernels": ("belief", "prediction", "operator cosine"),
-        "whitened kernels": ("printed", "ratio", "clipped"),
-    }
-    lines = {
-        k: study.estimate("distance", k, seed=seed)
-        for group in (*groups.values(), (LABELS_ONLY,))
-        for k in group
-    }
-    permuted = study.estimate("distance", "belief", shuffled=True, seed=seed)
-    controls = {LABELS_ONLY: lines[LABELS_ONLY], "belief, labels permuted": permuted}
-    paper = np.array(experiment.PAPER_DISTANCE)
-    figure, panels = plt.subplots(1, 2, figsize=(9, 4), sharey=True)
-    for axes, (title, group) in zip(panels, groups.items(), strict=True):
-        _curves(axes, study.ns, {"table 3": exact(paper)} | {k: lines[k] for k in group}, controls)
-        axes.set(yscale="log", title=title)
-        axes.legend(fontsize=8, loc="lower left")
-    panels[0].set(ylabel="mean L1 distance to the posterior")
-    at = "; ".join(f"{k} {e.value[3]:.2f}, {e.value[-1]:.3f}" for k, e in lines.items())
-    alt = f"Mean L1 distance at n = 8 and n = 128: {at}; table 3 {paper[3]:.2f}, {paper[-1]:.3f}."
-    return Picture(figure, alt, "Mean distance to the posterior. Bands: 95 % over HMMs. Controls in grey.")
-
-
-@figures.picture
-def medians_and_signs(study: Study, *, seed: int) -> Picture:
-    """Median distance over prompts, and share of negative normalisers, against n."""
-    labels = {"median": "median L1 distance", "negative": "share of negative normalisers"}
-    figure, panels = plt.subplots(1, 2, figsize=(9, 3.6))
-    for axes, (key, label) in zip(panels, labels.items(), strict=True):
-        lines = {k: study.estimate(key, k, seed=seed) for k in (*CONVERGING, LABELS_ONLY)}
-        _curves(axes, study.ns, {k: lines[k] for k in CONVERGING}, {LABELS_ONLY: lines[LABELS_ONLY]})
-        axes.set(ylabel=label)
-    panels[1].legend(fontsize=8)
-    shares = zip(study.ns, lines["printed"].value, strict=True)
-    alt = "Share of negative normalisers, printed kernel: " + ", ".join(
-        f"{100 * share:.1f} % at n = {n}" for n, share in shares
-    )
-    return Picture(
-        figure, alt, "Medians over prompts, and how often the normaliser is negative. Bands: 95 % over HMMs."
-    )
-
-
-@figures.picture
-def two_targets(study: Study, sharper: Study, scale: float, *, seed: int) -> Picture:
-    """Distance of the belief kernel to the posterior and to the drawn answer, at two scales of the rows."""
-    lines = {
-        "table 3": exact(np.array(experiment.PAPER_DISTANCE)),
-        "belief, to the posterior": study.estimate("distance", "belief", seed=seed),
-        f"belief, to the drawn answer, scale {scale:g}": study.estimate("to_answer", "belief", seed=seed),
-        f"the same, scale {2 * scale:g}": sharper.estimate("to_answer", "belief", seed=seed),
-    }
-    controls = {f"posterior, to the drawn answer, scale {scale:g}": interval(study.risk, seed=seed)}
-    figure, axes = plt.subplots(figsize=(7, 4))
-    _curves(axes, study.ns, lines, controls)
-    axes.set(yscale="log", ylabel="mean L1 distance")
-    axes.legend(fontsize=8)
-    alt = "L1 distance at n = 32 and n = 128: " + "; ".join(
-        f"{k} {e.value[5]:.3f}, {e.value[-1]:.3f}" for k, e in {**lines, **controls}.items()
-    )
-    return Picture(figure, alt, "Two readings of the table's distance. Bands: 95 % over HMMs.")
-
-
-@figures.picture
-def crossing(learned: Learned) -> Picture:
-    """Left: errors against n on one HMM. Right: demonstrations needed to halve the error, beside theory."""
-    first = next(iter(learned.values()))[0]
-    looks = dict(zip((BAYES, *first.end), figures.SERIES, strict=False))
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4))
-    for name, look in looks.items():
-        left.plot(first.ns, first.errors[name], label=name, markersize=3.5, linewidth=1.4, **look)
-    left.axhline(first.ignoring, label="demonstrations ignored", **CONTROL_LINE)
-    left.axhline(first.ignoring / 2, linewidth=0.8, **CONTROL_LINE)
-    left.set(xscale="log", yscale="log", xlabel="demonstrations n", ylim=(3e-3, 3))
-    left.set_ylabel("L1 distance to P(y | $x_{test}$, θ*)")
-    left.legend(fontsize=8, loc="lower left")
-    for name in (BAYES, REPAIRED, "belief", "operator cosine"):
-        points = np.array([(one.needed_in_theory(name), one.needed(name)) for one in every(learned)])
-        right.plot(*points[np.isfinite(points).all(axis=1)].T, label=name, **{**looks[name], "linestyle": ""})
-    ranks = np.array([(one.rank, one.needed(REPAIRED)) for one in every(learned)])
-    right.plot(*ranks.T, label="ratio, by the rank", **{**figures.CONTROL, "linestyle": ""})
-    ends = np.array([0.2, 3e4])
-    right.plot(ends, ends, color="0.3", linewidth=0.8)
-    right.set(xscale="log", yscale="log", xlabel="predicted n", ylabel="n that halves the error")
-    right.legend(fontsize=8, loc="lower right")
-    bayes, kernel = (np.median([one.needed(name) for one in every(learned)]) for name in (BAYES, REPAIRED))
-    alt = (
-        f"Bayes halves the error of ignoring the demonstrations with {bayes:.2g} of them, the repaired "
-        f"kernel with {kernel:.3g} (medians over HMMs)."
-    )
+def phase_diagram(ladder: Ladder[Learning]) -> Picture:
+    """Who is nearest to the right answer, by how foreign the task is and how many demonstrations it has."""
+    found = strongest(ladder)
+    figure, panels = plt.subplots(1, len(DESIGNS), figsize=(9, 4.2), sharey=True)
+    edges = np.sqrt([found.ns[0] / 2, *found.ns] * np.array([*found.ns, 2 * found.ns[-1]]))
+    for design, axes in enumerate(panels):
+        won = estimates.winners(found, design, list(REGIONS))
+        colours = {"cmap": ListedColormap(list(REGIONS.values())), "vmin": -0.5, "vmax": len(REGIONS) - 0.5}
+        axes.pcolormesh(np.arange(len(SHARES) + 1) - 0.5, edges, won.T, **colours)
+        _crossing_lines(axes, found, design)
+        axes.set(yscale="log", title=DESIGNS[design], xlabel="share of the start held out")
+        axes.set_xticks(range(len(SHARES)), [f"{share:g}" for share in SHARES])
+        axes.set_ylim(edges[0], edges[-1])
+        axes.grid(False)
+    panels[0].set_ylabel("demonstrations n")
+    patches = [Patch(facecolor=c, edgecolor="0.5", label=name) for name, c in REGIONS.items()]
+    lines = panels[0].get_legend_handles_labels()[0]
+    figure.legend(handles=[*patches, *lines], loc="outside lower center", ncols=4, fontsize=8)
+    ends, best = [], []
+    for design, name in enumerate(DESIGNS):
+        best.append(int((estimates.winners(found, design, list(REGIONS))[0] == 0).sum()))
+        n = float(np.median(estimates.crossings(found, design, REPAIRED, OUTSIDE)))
+        error = number(float(found.end(design, BAYES, OUTSIDE).mean()), 2)
+        ends.append(f"{name}: repaired kernel from n = {number(n, 2)} on, error of Bayes {error}")
     return Picture(
         figure,
-        alt,
-        "Left: one HMM; grey lines: demonstrations ignored, and half of that error. Right: all HMMs.",
+        alt=f"On a task of the corpus Bayes is nearest to the right answer at {min(best)} of {len(found.ns)} "
+        f"numbers of demonstrations or more, by design. On a task wholly held out, {'; '.join(ends)}.",
+        caption="Who has the least error, mean over HMMs. Left edge: a task of the corpus; right edge: one "
+        "that the corpus lacks. White: where the repaired kernel overtakes Bayes, by theory (line) and "
+        "measured (dots). Black: where a learner does that fits the start of the task.",
+    )
+
+
+def _crossing_lines(axes: Axes, found: Learning, design: int) -> None:
+    """n* of the repaired kernel and of the fitted start, medians over HMMs."""
+    places = np.arange(1, len(SHARES))
+    outlined = {"path_effects": [withStroke(linewidth=3, foreground="black")]}
+    looks = {
+        "ratio, theory": (REPAIRED, True, {"color": "white", "linewidth": 1.6, **outlined}),
+        "ratio, measured": (REPAIRED, False, {"color": "white", "marker": "o", "linestyle": ""}),
+        FITTED: (FITTED, False, {"color": "black", "marker": "s", "linestyle": "--"}),
+    }
+    for label, (learner, theory, look) in looks.items():
+        n = [np.median(estimates.crossings(found, design, learner, int(s), theory=theory)) for s in places]
+        edge = {"markeredgecolor": "black"} if look.get("marker") else {}
+        axes.plot(places, np.where(np.isfinite(n), n, np.nan), label=label, markersize=4, **look, **edge)
+
+
+@figures.picture
+def learning_curves(ladder: Ladder[Learning], *, seed: int) -> Picture:
+    """Errors against n on the first design: a task of the corpus, and one that is held out."""
+    found = strongest(ladder)
+    figure, panels = plt.subplots(1, 2, figsize=(9, 4), sharey=True)
+    drawn = (BAYES, FITTED, "operator cosine", "belief", REPAIRED)
+    for axes, (title, share) in zip(
+        panels, {"a task of the corpus": 0, "a task held out": OUTSIDE}.items(), strict=True
+    ):
+        for name, look in zip(drawn, figures.SERIES, strict=False):
+            errors = np.maximum(found.of(0, name, share), 1e-4)
+            figures.band(axes, found.ns, interval(errors, range="nonnegative", seed=seed), name, **look)
+            axes.plot(found.ns, found.theory(0, name, share).mean(0), color="0.55", linewidth=0.8, zorder=5)
+        ignoring = {**figures.CONTROL, "marker": ""}
+        axes.axhline(found.end(0, IGNORING, share).mean(), label=IGNORING, **ignoring)
+        axes.set(xscale="log", yscale="log", title=title, xlabel="demonstrations n", ylim=(2e-3, 2.5))
+    panels[0].set_ylabel("L1 distance to the right answer")
+    panels[1].legend(fontsize=8, loc="lower left")
+    told = (f"{name} {number(float(found.end(0, name, OUTSIDE).mean()), 2)}" for name in (BAYES, *FOLLOWED))
+    return Picture(
+        figure,
+        alt="Errors against the number of demonstrations, on a task of the corpus and on one that is held out. "
+        f"On the latter they tend to: {', '.join(told)}.",
+        caption=f"Design: {DESIGNS[0]}. Bands: 95 % over HMMs. Thin grey lines: theory, nothing fitted.",
+    )
+
+
+@figures.picture
+def crossing(ladder: Ladder[Learning]) -> Picture:
+    """Left: n* against the distance of the KL projection. Right: n* measured and predicted, kernel by kernel."""
+    found = strongest(ladder)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4))
+    shares, designs = range(1, len(SHARES)), range(len(DESIGNS))
+    finite = []
+    for name, look in zip(FOLLOWED, figures.SERIES, strict=False):
+        measured, predicted = (
+            np.ravel([estimates.crossings(found, d, name, s, theory=t) for d in designs for s in shares])
+            for t in (False, True)
+        )
+        distance = np.ravel([found.end(d, BAYES, s) for d in designs for s in shares])
+        points = {**look, "linestyle": "", "markersize": 3.5, "alpha": 0.7}
+        left.plot(*_finite(distance, measured), label=name, **points)
+        right.plot(*_finite(predicted, measured), label=name, **points)
+        finite.append(f"{name} {np.isfinite(measured).mean():.0%}")
+    for rank, dash in zip(np.median(found.rank, axis=1).astype(int), ("-", "--", ":"), strict=True):
+        d = np.geomspace(0.02, 0.8, 20)
+        left.plot(d, rank / d**2, color="0.5", linewidth=1, linestyle=dash, label=f"{rank} / distance²")
+    right.plot([30, 1e6], [30, 1e6], color="0.5", linewidth=1)
+    left.set(xscale="log", yscale="log", xlabel="distance of the KL projection", ylabel="measured n*")
+    left.set_xticks((0.02, 0.05, 0.1, 0.2, 0.5), ("0.02", "0.05", "0.1", "0.2", "0.5"))
+    left.minorticks_off()
+    right.set(xscale="log", yscale="log", xlabel="predicted n*", ylabel="measured n*")
+    left.legend(fontsize=8)
+    return Picture(
+        figure,
+        alt="Demonstrations from which on a kernel beats Bayes, against the distance of the KL projection and "
+        f"against what theory predicts. Overtaking by n = {found.ns[-1]:,}: {', '.join(finite)}.",
+        caption="A point for each HMM and share held out. Left, lines: rank over squared distance. Right: the same "
+        "number by theory, which knows each kernel's bias and noise; the line is equality.",
+    )
+
+
+def _finite(*numbers: np.ndarray) -> Sequence[np.ndarray]:
+    kept = np.isfinite(numbers).all(axis=0)
+    return [each[kept] for each in numbers]
+
+
+@figures.picture
+def bounds(ladder: Ladder[Limits]) -> Picture:
+    """For every small HMM the bound of theorem 1 beside what it bounds."""
+    found = strongest(ladder)
+    figure, axes = plt.subplots(figsize=(7, 3.4))
+    order = np.argsort(found.bound)
+    drawn = {
+        "the theorem's bound η²ε": (found.bound, figures.SERIES[3]),
+        "printed, worst x_test": (found.of("printed"), figures.SERIES[0]),
+        "labels only, worst x_test": (found.of("labels only"), figures.CONTROL),
+    }
+    for name, (values, look) in drawn.items():
+        axes.plot(np.arange(len(order)), values[order], label=name, **{**look, "linestyle": ""})
+    axes.set(yscale="log", xlabel="HMM", ylabel="L∞ error as n grows", xticks=[])
+    axes.legend(fontsize=8, loc="center right")
+    told = (f"{name}: {number(float(np.median(values)), 2)}" for name, (values, _) in drawn.items())
+    return Picture(
+        figure,
+        alt=f"The bound beside what it bounds. Medians over HMMs: {', '.join(told)}.",
+        caption="Small random HMMs, in the order of their bounds.",
     )

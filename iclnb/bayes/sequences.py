@@ -45,12 +45,12 @@ def likely(mixture: HMMMixture, length: int, threshold: float) -> Sequences:
     return found
 
 
-def merge(*sets: Sequences) -> Sequences:
+def merge(*sets: Int[np.ndarray, "_ length"]) -> Sequences:
     """The distinct sequences of all sets, in lexicographic order."""
     return np.unique(np.concatenate(sets), axis=0)
 
 
-def find(sequences: Sequences, known: Sequences) -> Int[np.ndarray, " sequences"]:
+def find(sequences: Sequences, known: Int[np.ndarray, "known length"]) -> Int[np.ndarray, " sequences"]:
     """The row of ``known`` (distinct, in lexicographic order) that equals each sequence.
 
     Raises:
@@ -61,21 +61,30 @@ def find(sequences: Sequences, known: Sequences) -> Int[np.ndarray, " sequences"
         raise ValueError(
             f"{len(distinct) - len(known)} sequence(s) are not among the {len(known)} known ones"
         )
-    return place.reshape(-1)[len(known):]  # fmt: skip
+    return place.reshape(-1)[len(known) :]
 
 
-def joint(mixture: HMMMixture, x: Sequences) -> Float[np.ndarray, "sequences tasks observations"]:
+def joint(
+    mixture: HMMMixture, x: Sequences, start: Float[np.ndarray, "starts states"] | None = None
+) -> Float[np.ndarray, "sequences starts observations"]:
     """P(x, y | θ) for every task and every next token y; the sum over y is P(x | θ).
 
     Unscaled, for short sequences: what lies below the smallest float (2e-308) becomes zero. For sequences
     of any length there is :meth:`iclnb.bayes.HMMMixture.log_likelihood`.
+
+    Args:
+        mixture: the HMMs.
+        x: sequences of one length.
+        start: distributions of the first state; default: those of the mixture's tasks.
     """
-    return reached(mixture, x) @ mixture.emission
+    return reached(mixture, x, start) @ mixture.emission
 
 
-def reached(mixture: HMMMixture, x: Sequences) -> Float[np.ndarray, "sequences tasks states"]:
-    """s_θᵀ T_x = P(x, next state | θ), unscaled as :func:`joint`."""
-    states = np.repeat(mixture.start[None], len(x), axis=0)
+def reached(
+    mixture: HMMMixture, x: Sequences, start: Float[np.ndarray, "starts states"] | None = None
+) -> Float[np.ndarray, "sequences starts states"]:
+    """sᵀ T_x = P(x, next state | s) for every start s, unscaled as :func:`joint`."""
+    states = np.repeat((mixture.start if start is None else start)[None], len(x), axis=0)
     for token in x.T:
         states = (states * mixture.emission[:, token].T[:, None, :]) @ mixture.transition
     return states

@@ -5,6 +5,7 @@ A prompt of N demonstrations and a query becomes N demonstration tokens (x_i, y_
 demonstrations before its own place, and itself. There are no positions: demonstrations are exchangeable.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -13,7 +14,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
-from tqdm import tqdm
 
 
 class Shape(NamedTuple):
@@ -23,7 +23,7 @@ class Shape(NamedTuple):
     heads: int = 4
     width: int = 32
     """Of the residual stream; each head has ``width / heads`` dimensions."""
-    demonstrations: int = 32
+    demonstrations: int = 64
     """N, demonstrations in a training prompt."""
 
 
@@ -58,18 +58,14 @@ def random_weights(seed: int | Sequence[int], shape: Shape, length: int, observa
 
 def forward(
     weights: Weights, heads: int, x: Int[Array, "N+1 length"], y: Int[Array, " N"]
-) -> tuple[Float[Array, "N+1 observations"], Float[Array, "layers heads N+1 N"]]:
-    """One prompt: log-probabilities of the label of every query, and where each head looks.
+) -> Float[Array, "N+1 observations"]:
+    """One prompt: log P(y | the i demonstrations before query i) for every query.
 
     Args:
         weights: of the transformer.
         heads: of each layer.
         x: sequences; the first N are demonstrations as well as queries, the last is a query alone.
         y: labels of the demonstrations.
-
-    Returns:
-        Log P(y | the i demonstrations before query i), and the attention of query i on demonstration j (zero
-        for j ≥ i; the rest of its attention stays on the query itself).
     """
     n = len(y)
     inputs = jnp.einsum("tlo,low->tw", jax.nn.one_hot(x, weights.tokens.shape[1]), weights.tokens)
@@ -77,7 +73,6 @@ def forward(
     stream = jnp.concatenate([inputs[:n] + labels, inputs + weights.labels[-1]])
     place = jnp.concatenate([jnp.arange(n), jnp.arange(n + 1)])
     seen = jnp.arange(n) < place[:, None]
-    looks = []
     for layer in range(len(weights.merge)):
         normal = _normalise(stream)
         q, k, v = (_split(normal @ matrix, heads) for matrix in weights.attend[layer])
@@ -86,8 +81,7 @@ def forward(
         stream += mixed.swapaxes(0, 1).reshape(stream.shape) @ weights.merge[layer]
         hidden = jax.nn.gelu(_normalise(stream) @ weights.widen[layer] + weights.bias[layer])
         stream += hidden @ weights.narrow[layer]
-        looks.append(weight[:, n:])
-    return jax.nn.log_softmax(_normalise(stream[n:]) @ weights.read), jnp.stack(looks)
+    return jax.nn.log_softmax(_normalise(stream[n:]) @ weights.read)
 
 
 forward_all = jax.jit(jax.vmap(forward, in_axes=(None, None, 0, 0)), static_argnums=1)
@@ -113,55 +107,58 @@ def _split(rows: Float[Array, "tokens width"], heads: int) -> Float[Array, "head
     return rows.reshape(len(rows), heads, -1).swapaxes(0, 1)
 
 
+MOST_TASKS = 256
+"""Tables of pairs are padded to so many tasks, so that training is compiled once for all corpora."""
+
+
 def train(
-    joints: Sequence[Float[np.ndarray, "sequences tasks observations"]],
+    joint: Float[np.ndarray, "sequences tasks observations"],
     x: Int[np.ndarray, "sequences length"],
     shape: Shape,
     *,
     steps: int,
     batch: int,
     rate: float = 3e-3,
-    data_seed: int,
-    init_seed: int,
-) -> tuple[Weights, Float[np.ndarray, "checkpoints hmms"]]:
-    """Train one transformer on each HMM mixture, all together, by Adam on the label's cross-entropy.
+    data_seed: int | Sequence[int],
+    init_seed: int | Sequence[int],
+) -> tuple[Weights, Float[np.ndarray, " checkpoints"]]:
+    """Train one transformer on prompts from an HMM mixture, by Adam on the label's cross-entropy.
 
     Args:
-        joints: P(x, y | θ) of each mixture (:func:`iclnb.bayes.sequences.joint`); tasks are equally likely.
-        x: the sequences, the same for all.
-        shape: size of the transformers.
-        steps: training steps; the rate rises for a twentieth of them, then falls along a cosine.
+        joint: P(x, y | θ) (:func:`iclnb.bayes.sequences.joint`); tasks are equally likely, at most
+            :data:`MOST_TASKS`.
+        x: the sequences.
+        shape: size of the transformer.
+        steps: training steps, at least 20; the rate rises for a twentieth of them, then falls along a cosine.
         batch: prompts a step, drawn anew each time.
         rate: largest learning rate.
         data_seed: of the prompts.
-        init_seed: of the initial weights; those of HMM i are ``random_weights((init_seed, i), ...)``.
+        init_seed: of the initial weights.
 
     Returns:
-        Weights with the HMMs in front, and the training loss (nats a label, all places) along the way.
+        Weights, and the training loss (nats a label, all places) of every twentieth of the steps.
     """
-    tables = jnp.asarray([cumulative(joint) for joint in joints], jnp.float32)
-    schedule = optax.warmup_cosine_decay_schedule(0.0, rate, max(steps // 20, 1), steps)
-    optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
-    observations = joints[0].shape[-1]
-    loss = _loss(jnp.asarray(x), observations, shape, batch)
-    hmms = len(joints)
-    each = [random_weights((init_seed, i), shape, x.shape[1], observations) for i in range(hmms)]
-    start = Weights(*(jnp.stack(part) for part in zip(*each, strict=True)))
-    run = jax.jit(jax.vmap(_advance(loss, optimiser), in_axes=(0, 0, 0, None)))
-    carry = (start, jax.jit(jax.vmap(optimiser.init))(start))
-    keys = jax.random.split(jax.random.key(data_seed), hmms)
-    curve, chunk = [], -(-steps // 20)  # each length of chunk is compiled anew
-    edges = [np.arange(at, min(at + chunk, steps)) for at in range(0, steps, chunk)]
-    for part in tqdm(edges, desc="training", disable=None):
-        carry, losses = run(carry, tables, keys, jnp.asarray(part))
-        curve.append(np.asarray(losses))
-    return jax.tree.map(np.asarray, carry[0]), np.stack(curve)
+    tasks, observations = joint.shape[1:]
+    table = np.ones((MOST_TASKS, joint[:, 0].size), np.float32)
+    table[:tasks] = cumulative(joint)
+    length = x.shape[1]
+    run, start = _compiled(shape, length, observations, batch, steps, rate)
+    weights = random_weights(init_seed, shape, length, observations)
+    carry = (weights, start(weights))
+    key = jax.random.key(int(np.random.default_rng(data_seed).integers(2**31)))
+    curve = []
+    for part in np.array_split(np.arange(steps), 20):
+        carry, loss = run(carry, jnp.asarray(table), tasks, jnp.asarray(x), key, jnp.asarray(part))
+        curve.append(float(loss))
+    return jax.tree.map(np.asarray, carry[0]), np.array(curve)
 
 
-def draw_pairs(table: Float[Array, "tasks pairs"], key: jax.Array, count: int) -> Int[Array, " count"]:
-    """Pairs (x, y) of one task, drawn uniformly; places in the table of :func:`cumulative`."""
+def draw_pairs(
+    table: Float[Array, "most_tasks pairs"], tasks: int | Array, key: jax.Array, count: int
+) -> Int[Array, " count"]:
+    """Pairs (x, y) of one of the first ``tasks``, drawn uniformly; places in the table of :func:`cumulative`."""
     which, where = jax.random.split(key)
-    row = table[jax.random.randint(which, (), 0, len(table))]
+    row = table[jax.random.randint(which, (), 0, tasks)]
     pairs = jnp.searchsorted(row, jax.random.uniform(where, (count,)), side="right")
     return jnp.minimum(pairs, len(row) - 1)
 
@@ -172,32 +169,36 @@ def cumulative(joint: Float[np.ndarray, "sequences tasks observations"]) -> Floa
     return sums / sums[:, -1:]
 
 
-def _loss(x: Array, observations: int, shape: Shape, batch: int) -> Callable:
-    """``loss(weights, table, key)``: cross-entropy of a fresh batch of prompts, mean over all queries."""
+@functools.cache
+def _compiled(
+    shape: Shape, length: int, observations: int, batch: int, steps: int, rate: float
+) -> tuple[Callable, Callable]:
+    """``run(carry, table, tasks, x, key, numbers)``: the steps of those numbers and their mean loss; and the
+    optimiser's first state."""
+    schedule = optax.warmup_cosine_decay_schedule(0.0, rate, max(steps // 20, 1), steps)
+    optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
 
-    def loss(weights: Weights, table: Array, key: jax.Array) -> Array:
+    def loss(weights: Weights, table: Array, tasks: Array, x: Array, key: jax.Array) -> Array:
+        """Cross-entropy of a fresh batch of prompts, mean over all queries."""
+
         def one(key: jax.Array) -> Array:
-            pairs = draw_pairs(table, key, shape.demonstrations + 1)
+            pairs = draw_pairs(table, tasks, key, shape.demonstrations + 1)
             labels = pairs % observations
-            logs, _ = forward(weights, shape.heads, x[pairs // observations], labels[:-1])
+            logs = forward(weights, shape.heads, x[pairs // observations], labels[:-1])
             return -logs[jnp.arange(len(labels)), labels].mean()
 
         return jax.vmap(one)(jax.random.split(key, batch)).mean()
 
-    return loss
-
-
-def _advance(loss: Callable, optimiser: optax.GradientTransformation) -> Callable:
-    """``advance(carry, table, key, steps)``: the steps of those numbers, and their mean loss."""
-
-    def advance(carry: tuple, table: Array, key: jax.Array, steps: Array) -> tuple[tuple, Array]:
+    @jax.jit
+    def run(carry: tuple, table: Array, tasks: Array, x: Array, key: jax.Array, numbers: Array) -> tuple:
         def step(carry: tuple, number: Array) -> tuple[tuple, Array]:
             weights, state = carry
-            value, gradient = jax.value_and_grad(loss)(weights, table, jax.random.fold_in(key, number))
+            key_now = jax.random.fold_in(key, number)
+            value, gradient = jax.value_and_grad(loss)(weights, table, tasks, x, key_now)
             updates, state = optimiser.update(gradient, state)
             return (optax.apply_updates(weights, updates), state), value
 
-        carry, values = jax.lax.scan(step, carry, steps)
+        carry, values = jax.lax.scan(step, carry, numbers)
         return carry, values.mean()
 
-    return advance
+    return run, jax.jit(optimiser.init)

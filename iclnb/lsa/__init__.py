@@ -3,11 +3,10 @@
 Exact results (NumPy):
 
 - ``moments``: Gaussian moments of a prompt's second-moment matrix, exact risk of given weights
-- ``head_law``: exact risk for fewer heads than inputs, and its limit
-- ``few_heads``: numerical optimum over the heads of multi-head LSA, the oracle of the head law
+- ``head_law``: exact risk for any number of heads up to d, and its limit
+- ``few_heads``: numerical search over the heads of multi-head LSA, which checks the head law
 - ``optima``: exact risk of the best member of each family
-- ``conditions``: the gap under label noise, other inputs and other priors
-- ``variants``: the best unlimited-head LSA under other inputs and masks
+- ``sight``: what linear heads lose if the query is not masked
 - ``baselines``: ridge, least squares, Bayes; Monte Carlo risk with an interval
 
 Models (JAX):
@@ -15,11 +14,11 @@ Models (JAX):
 - ``features``: the matrix G of a prompt, its vech features, heads of a coefficient tensor
 - ``layer``, ``gd``: the layer as the paper writes it and its fast form; gradient descent
 - ``losses``, ``train``: training of many heads, prior means and seeds in one compiled program
-- ``study``: every model under every recipe, beside its exact optimum
-- ``starts``: what the paper does not give (initial weights, seed, steps), varied
-- ``agreement``, ``generalisation``: trained layers beside gradient descent, and on other prompts
+- ``softmax``: heads whose weights are normalised, trained in the same setting
+- ``beside``: trained layers beside gradient descent, prompt by prompt
 - ``deep``: stacks of layers beside as many steps of gradient descent
+- ``identities``: what is proved, checked by computer
 
-The chapter: ``material`` (what is drawn), ``estimates`` and ``estimates_exact`` (what decides its claims),
-``tables``, ``pictures``, ``pictures_exact``.
+The chapter: ``material`` (what is drawn), ``findings``, ``measure`` (05), ``measure_proofs`` (05a),
+``measure_beyond`` (05b), ``estimates`` (what decides its claims), ``pictures``.
 """

@@ -1,4 +1,4 @@
-"""Estimators that see the whole prompt; Monte Carlo risks with an interval where no closed form is."""
+"""Estimators that see the whole prompt, and their risk on sampled prompts where no closed form is."""
 
 from collections.abc import Callable
 
@@ -7,10 +7,9 @@ from jaxtyping import Float
 
 from iclnb.lsa.material import Prompts
 from iclnb.lsa.moments import Matrix, as_covariance
-from iclnb.stats import Estimate, interval
 
 BATCHES = 100
-"""Batches of prompts whose means are the units of a Monte Carlo interval."""
+"""Batches of prompts whose means are the units of an interval."""
 
 Inputs = Float[np.ndarray, "prompts context d"]
 Labels = Float[np.ndarray, "prompts context"]
@@ -35,24 +34,14 @@ def posterior_mean(x: Inputs, y: Labels, prior_mean: Vector, noise_std: float) -
     return prior_mean + (ridge(x, shifted, noise_std**2) if noise_std > 0 else least_squares(x, shifted))
 
 
-def monte_carlo_risk(
-    estimator: Callable[[Inputs, Labels], Weights],
-    prompts: Prompts,
-    *,
-    seed: int,
-    covariance: Matrix | None = None,
-) -> Estimate:
+def sampled_risk(
+    estimator: Callable[[Inputs, Labels], Weights], prompts: Prompts, covariance: Matrix | None = None
+) -> Float[np.ndarray, " batches"]:
     """Risk E (ŷ - wᵀx_q)² of an estimator of the weights, the query integrated out exactly.
 
     Returns:
-        Mean of (ŵ - w)ᵀΛ(ŵ - w) over prompts with its interval.
+        Means of (ŵ - w)ᵀΛ(ŵ - w) over :data:`BATCHES` batches of the prompts.
     """
     error = np.asarray(estimator(prompts.x, prompts.y)) - prompts.weights
     draws = np.einsum("pi,ij,pj->p", error, as_covariance(error.shape[1], covariance), error)
-    return mean_of_draws(draws, seed=seed)
-
-
-def mean_of_draws(draws: Float[np.ndarray, " draws"], *, seed: int) -> Estimate:
-    """Mean of many independent draws; its interval is over :data:`BATCHES` batches of them."""
-    means = [batch.mean() for batch in np.array_split(draws, BATCHES)]
-    return interval(np.array(means), seed=seed)
+    return np.array([batch.mean() for batch in np.array_split(draws, BATCHES)])

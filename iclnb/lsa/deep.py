@@ -1,6 +1,6 @@
-"""Stacks of y_q-LSA layers beside as many steps of gradient descent."""
+"""Stacks of y_q-LSA layers beside as many steps of gradient descent, and of GD++ (von Oswald et al. 2023)."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import equinox as eqx
 import jax
@@ -10,106 +10,134 @@ import optax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 from scipy.optimize import minimize
-from tqdm import tqdm
 
+from iclnb.lsa.features import gram
 from iclnb.lsa.gd import gd_predict, gd_stack
-from iclnb.lsa.layer import predict
-from iclnb.lsa.material import draw_prompts, numbers
+from iclnb.lsa.layer import LinearSelfAttention
+from iclnb.lsa.material import draw_prompts
+
+BATCH, LEARNING_RATE = 512, 2e-3
+"""Prompts an update; Adam's first rate, which falls to zero along a cosine."""
+TEST_PROMPTS = 20_000
+PERTURBATION = 1e-3
+"""Standard deviation of what is added to the construction at the start."""
 
 
-class Comparison(NamedTuple):
-    """Risks of tuned gradient descent and of the stacks trained from it, on the same fresh prompts."""
-
-    gd: Float[np.ndarray, " seeds"]
-    trained: Float[np.ndarray, " seeds"]
-
-
-def best_rates(steps: int, *, d: int, n_context: int, prompts: int = 5_000, seed: int = 0) -> list[float]:
-    """Rates of ``steps`` steps of GD from the prior mean that are best together (Λ = I, no noise).
-
-    After the steps ŵ - w = -Π_l (I - η_l S) u, hence the risk E Σ_i Π_l (1 - η_l λ_i)² over the eigenvalues
-    λ_i of S, minimised here over sampled S.
-    """
+def eigenvalues(d: int, n_context: int, prompts: int, seed: int) -> Float[np.ndarray, "prompts values"]:
+    """Those of S for sampled prompts (x ~ N(0, I)); where C < d the other d - C are zero."""
     x = np.random.default_rng(seed).normal(size=(prompts, n_context, d))
-    values = np.linalg.svd(x, compute_uv=False) ** 2 / n_context  # where C < d the other d - C are zero
+    return np.linalg.svd(x, compute_uv=False) ** 2 / n_context
 
-    def risk(rates: np.ndarray) -> float:
-        return float(np.mean(np.sum(np.prod(1 - rates[:, None, None] * values, axis=0) ** 2, axis=1)))
 
+def risk_of_steps(
+    rates: Float[np.ndarray, " steps"],
+    shrinkage: Float[np.ndarray, " steps"],
+    values: Float[np.ndarray, "prompts values"],
+    d: int,
+) -> float:
+    """Risk after steps of GD++ from the prior mean (Λ = I, no noise).
+
+    Step l takes the rate η_l on inputs that the steps before have multiplied by Π_k<l (I - γ_k S). So the error
+    of w is Π_l (I - η_l S Π_k<l (I - γ_k S)²) u; all γ = 0 is GD.
+
+    Args:
+        rates: η_l.
+        shrinkage: γ_l; the last one has no effect.
+        values: :func:`eigenvalues`.
+        d: number of inputs.
+    """
+    left, inputs = np.ones_like(values), np.ones_like(values)
+    for eta, gamma in zip(rates, shrinkage, strict=True):
+        left = left * (1 - eta * values * inputs**2)
+        inputs = inputs * (1 - gamma * values)
+    return float(np.mean(np.sum(left**2, axis=1))) + d - values.shape[1]
+
+
+def best_steps(
+    steps: int, *, d: int, n_context: int, plus: bool = False, prompts: int = 5_000, seed: int = 0
+) -> tuple[Float[np.ndarray, " steps"], Float[np.ndarray, " steps"]]:
+    """Rates (and, for GD++, shrinkage) of steps from the prior mean that are best together, on sampled S."""
+    values, zeros = eigenvalues(d, n_context, prompts, seed), np.zeros(steps)
     start = np.linspace(0.5, 1.5, steps) / (1 + (d + 1) / n_context)
-    return sorted(
-        minimize(risk, start, method="Nelder-Mead", options={"xatol": 1e-5, "fatol": 1e-8}).x.tolist()
-    )
-
-
-def train_stacks(
-    depths: str, norm: float, *, d: int, n_context: int, steps: int, seeds: int, seed: int
-) -> dict[int, Comparison]:
-    """:func:`train_stack` for every depth of a setting such as ``"1,2,3"``, with w* of equal components."""
-    mean = np.full(d, norm / np.sqrt(d))
-    shared = {"n_context": n_context, "steps": steps, "seeds": max(2, seeds), "seed": seed}
-    return {depth: train_stack(depth, mean, **shared) for depth in map(int, numbers(depths))}
+    options = {"xatol": 1e-5, "fatol": 1e-8, "maxiter": 4000 * steps}
+    rates = minimize(
+        lambda eta: risk_of_steps(eta, zeros, values, d), start, method="Nelder-Mead", options=options
+    ).x
+    if not plus or steps == 1:
+        return np.sort(rates), zeros
+    both = minimize(
+        lambda x: risk_of_steps(x[:steps], np.append(x[steps:], 0), values, d),
+        np.append(rates, np.full(steps - 1, 0.1)), method="Nelder-Mead", options=options,
+    ).x  # fmt: skip
+    return both[:steps], np.append(both[steps:], 0)
 
 
 def train_stack(
-    layers: int,
-    prior_mean: Float[np.ndarray, " d"],
-    *,
-    n_context: int,
-    steps: int,
-    seeds: int,
-    seed: int,
-    batch: int = 512,
-    learning_rate: float = 2e-3,
-    test_prompts: int = 20_000,
-) -> Comparison:
-    """Train stacks that start as the GD construction, slightly perturbed, and compare them with GD.
+    layers: int, prior_mean: Float[np.ndarray, " d"], *, n_context: int, updates: int, seed: tuple[int, int]
+) -> Float[np.ndarray, "2"]:
+    """Train a stack that starts as the GD construction, slightly perturbed.
 
     Args:
         layers: L.
         prior_mean: w*.
         n_context: C.
-        steps: updates of Adam, its rate falling to zero along a cosine; gradients are clipped to norm 1.
-        seeds: independent repetitions of perturbation, data and test prompts.
-        seed: of them all.
-        batch: prompts an update.
-        learning_rate: at the start.
-        test_prompts: fresh prompts for each repetition.
+        updates: of Adam; gradients are clipped to norm 1.
+        seed: of perturbation, data and test prompts, and the repetition.
+
+    Returns:
+        Risks of tuned GD and of the trained stack on the same fresh prompts.
     """
     mean, d = jnp.asarray(prior_mean, jnp.float32), len(prior_mean)
-    rates = best_rates(layers, d=d, n_context=n_context, seed=seed)
-    start = gd_stack(mean, rates)
-    schedule = optax.cosine_decay_schedule(learning_rate, steps)
+    rates = best_steps(layers, d=d, n_context=n_context, seed=seed[0])[0].tolist()
+    schedule = optax.cosine_decay_schedule(LEARNING_RATE, updates)
     optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
+    for_start, for_data, for_test = jax.random.split(jax.random.fold_in(jax.random.key(seed[0]), seed[1]), 3)
 
     def draw(key: Array, prompts: int) -> tuple:
         return draw_prompts(key, prompts, d=d, n_context=n_context, prior_mean=mean)
 
     def advance(carry: tuple, key: Array) -> tuple[tuple, None]:
         stack, state = carry
-        updates, state = optimiser.update(jax.grad(_loss)(stack, draw(key, batch)), state)
-        return (eqx.apply_updates(stack, updates), state), None
+        changes, state = optimiser.update(jax.grad(_loss)(stack, draw(key, BATCH)), state)
+        return (eqx.apply_updates(stack, changes), state), None
 
     @jax.jit
-    def one(key: Array) -> tuple[Array, Array]:
-        for_start, for_data, for_test = jax.random.split(key, 3)
-        stack = _perturbed(start, for_start, 1e-3)
-        carry = (stack, optimiser.init(stack))
-        stack = jax.lax.scan(advance, carry, jax.random.split(for_data, steps))[0][0]
-        *inputs, target = test = draw(for_test, test_prompts)
+    def both() -> tuple[Array, Array]:
+        stack = _perturbed(gd_stack(mean, rates), for_start)
+        stack = jax.lax.scan(advance, (stack, optimiser.init(stack)), jax.random.split(for_data, updates))[0][
+            0
+        ]
+        *inputs, target = test = draw(for_test, TEST_PROMPTS)
         return jnp.mean((gd_predict(*inputs, mean, rates) - target) ** 2), _loss(stack, test)
 
-    keys = jax.random.split(jax.random.key(seed), seeds)
-    risks = np.array([one(key) for key in tqdm(keys, unit="stack", disable=None)], dtype=float)
-    return Comparison(*risks.T)
+    return np.array(both(), dtype=float)
+
+
+def predict_stack(
+    stack: Sequence[LinearSelfAttention],
+    x: Float[Array, "prompts context d"],
+    y: Float[Array, "prompts context"],
+    query: Float[Array, "prompts d"],
+) -> Float[Array, " prompts"]:
+    """What :func:`iclnb.lsa.layer.predict` gives, without the columns of the examples.
+
+    A layer multiplies every column by I + Σ_h W_PV^h G W_KQ^h, so G and the query's column are all it needs.
+    """
+    seen = gram(x, y)
+    column = jnp.concatenate([query, (query @ stack[0].guess)[:, None]], axis=1)
+    for layer in stack:
+        moved = jnp.eye(column.shape[1]) + jnp.einsum("hab,pbc,hcd->pad", layer.value, seen, layer.key_query)
+        column = jnp.einsum("pab,pb->pa", moved, column)
+        seen = moved @ seen @ moved.swapaxes(1, 2)
+    return column[:, -1]
 
 
 def _loss(stack: list, prompts: tuple) -> Array:
     """Mean squared error; the output of a stack is minus its prediction (:func:`iclnb.lsa.gd.gd_stack`)."""
     *inputs, target = prompts
-    return jnp.mean((-predict(stack, *inputs) - target) ** 2)
+    return jnp.mean((-predict_stack(stack, *inputs) - target) ** 2)
 
 
-def _perturbed(stack: list, key: Array, scale: float) -> list:
+def _perturbed(stack: list, key: Array) -> list:
     flat, unravel = ravel_pytree(stack)
-    return unravel(flat + scale * jax.random.normal(key, flat.shape))
+    return unravel(flat + PERTURBATION * jax.random.normal(key, flat.shape))

@@ -1,162 +1,148 @@
-"""What decides the claims of chapter 05 about trained layers and measured gaps; seeds are the units."""
+"""The evidence of chapter 05 and its appendices; training seeds are the units, and proofs are checked."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
-from iclnb.claims import INCONCLUSIVE, SUPPORTED, Criterion, Evidence, Results, within
-from iclnb.lsa.agreement import BesideGD
-from iclnb.lsa.deep import Comparison
-from iclnb.lsa.generalisation import Lengths, Means
-from iclnb.lsa.optima import best_rate, gap_law
-from iclnb.lsa.starts import SCALES, Starts
-from iclnb.lsa.study import CONVERGED, EXACT, Gaps, Study
-from iclnb.lsa.variants import VARIANTS
-from iclnb.stats import Estimate, interval
+from iclnb.claims import Evidence, NothingToMeasure
+from iclnb.lsa.findings import (
+    COSINE,
+    FROM_ZERO,
+    HEADS,
+    PREDICTIONS,
+    Beyond,
+    ProofChecks,
+    TrainedLayers,
+)
+from iclnb.lsa.optima import gap_law, gap_share, risk_at_norm
+from iclnb.stats import Estimate, exact, interval
 
-
-def convergence(study: Study, *, seed: int) -> Evidence:
-    """Excess of the worst model over its own optimum, in percent, under the converged recipe."""
-    worst = 100 * study.excess(CONVERGED).max(axis=1)
-    control = float(100 * study.excess(EXACT).max())
-    return Evidence(interval(worst, seed=seed), control, "the paper's rate and steps")
-
-
-def gap(study: Study, *, seed: int) -> Evidence:
-    """Risk of the most heads above GD at the largest norm, trained to convergence."""
-    risks = study.risks[CONVERGED]
-    above, none = (risks[:, study.column(study.most, norm)] - study.floor for norm in (study.top, 0.0))
-    return Evidence(interval(above, seed=seed), float(none.mean()), "the same for w* = 0")
+DUST = 1e-12
+"""What double precision leaves of a relative excess of zero."""
 
 
-def guess_excess(study: Study, recipe: str, *, seed: int) -> Evidence:
-    """Risk of y_q-LSA above GD, as a share of it, at the largest norm."""
-    excess = study.risks[recipe][:, study.column(1, study.top, guess=True)] / study.floor - 1
-    without = study.risks[CONVERGED][:, study.column(1, study.top)].mean() / study.floor - 1
-    return Evidence(interval(excess, seed=seed), float(without), "one head without guess, converged")
+def proved(found: TrainedLayers | ProofChecks, check: str, without: str) -> Evidence:
+    """A check of what is proved, beside a variant that lacks what the proof needs."""
+    deviation, variant = found.checks[found.coordinates["check"].index(check)]
+    return Evidence(exact(float(deviation)), float(variant), without)
 
 
-def law_deviation(gaps: Gaps, *, seed: int) -> Evidence:
-    """Largest deviation of the trained gap from the law, over settings and norms, as a share of the law."""
-    largest = np.abs(gaps.trained / gaps.law - 1).max(axis=(1, 2))
-    return Evidence(interval(largest, seed=seed), 1.0, "no gap")
+def head_law(found: TrainedLayers) -> Evidence:
+    """Largest relative difference of the search's risks from the head law; unlimited heads in its place."""
+    law, unlimited = [], []
+    for d, n_context, heads, noise_std, norm, _ in found.search:
+        size = {"d": int(d), "n_context": int(n_context), "noise_std": float(noise_std)}
+        law.append(risk_at_norm("multihead", float(norm), heads=int(heads), **size))
+        unlimited.append(risk_at_norm("multihead", float(norm), heads=int(d) + 1, **size))
+    risk = found.search[:, -1]
+    deviation, variant = (float(np.abs(risk / np.array(each) - 1).max()) for each in (law, unlimited))
+    return Evidence(exact(deviation), variant, "the risk of unlimited heads in the place of the law")
 
 
-def sensitivity_cosine(beside: BesideGD, *, seed: int) -> Evidence:
-    """Mean cosine of the sensitivities of y_q-LSA and of GD from w*."""
-    cosine = interval(beside.guess[:, 2], seed=seed)
-    return Evidence(cosine, float(beside.many[:, 2].mean()), "the most heads, without a guess")
+def relative_gap(found: TrainedLayers, shares: Mapping[tuple[int, int], float]) -> Evidence:
+    """How far stated shares of the risk of GD, by d and heads, are from the gap at ‖w*‖ = √d; at ‖w*‖ = 1."""
+    deviation, variant = (
+        max(
+            abs(gap_share(d, found.n_context, scale or d**-0.5, heads) - share)
+            for (d, heads), share in shares.items()
+        )
+        for scale in (1.0, None)
+    )
+    return Evidence(exact(deviation), variant, "the shares at ‖w*‖ = 1")
 
 
-def prediction_distance(beside: BesideGD, *, seed: int) -> Evidence:
-    """Distance of the predictions of y_q-LSA from GD over that of the most heads without a guess."""
-    ratio = beside.guess[:, 0] / beside.many[:, 0]
-    return Evidence(interval(ratio, seed=seed), 1.0, "the most heads, without a guess")
+def excess(found: TrainedLayers, recipe: str, *, seed: int, guess: bool | None = None) -> Evidence:
+    """Risk of the worst model above its own optimum, as a share of it; one head without a guess beside GD.
 
-
-class ClosedGaps(NamedTuple):
-    """The gap under other tokens at one norm; the control is the gap with the paper's tokens."""
-
-    normalised: Evidence
-    unmasked: Evidence
-    law: float
-    criterion: Criterion
-    """Within 2 % of the law about zero."""
-    multiples: dict[str, float]
-    """Every variant's gap over the law."""
-
-
-def closes_gap(
-    gaps: Mapping[tuple[str, float], Estimate], norm: float, *, d: int, n_context: int
-) -> ClosedGaps:
-    """The gaps of :func:`iclnb.lsa.variants.gaps` at one norm."""
-    law = gap_law(norm, d=d, n_context=n_context)
-    paper, unmasked, _, normalised = (gaps[variant, norm] for variant in VARIANTS)
-    multiples = {variant: float(gaps[variant, norm].value) / law for variant in VARIANTS}
-    closing = Evidence(normalised, float(paper.value), "tokens as in the paper")
-    widened = Evidence(unmasked, float(paper.value), "query masked")
-    return ClosedGaps(closing, widened, law, within(-0.02 * law, 0.02 * law), multiples)
-
-
-def longer_training(starts: Starts, *, seed: int) -> Evidence:
-    """Excess of y_q-LSA over GD after twice the paper's steps, from our scale; control: after its steps."""
-    once, twice = starts.guess[SCALES.index(0.1)]
-    return Evidence(interval(twice, seed=seed), float(once.mean()), "after the paper's steps")
-
-
-def plateau(lengths: Lengths, study: Study, *, seed: int) -> Evidence:
-    """Risk of y_q-LSA on the longest prompts over d (1 - η*)²; control: GD with a step for that length."""
-    level = study.d * (1 - best_rate(study.d, study.n_context)) ** 2
-    ratio = interval(lengths.guess[:, -1] / level, seed=seed)
-    return Evidence(ratio, float(lengths.tuned[-1] / level), "GD from w*, step tuned to that length")
-
-
-def shift_cost(means: Means, study: Study, *, seed: int) -> Evidence:
-    """Risk of y_q-LSA at the largest shift over (d + ‖δ‖²)(1 - η*); control: GD from the new mean."""
-    predicted = float(means.predicted[-1])
+    Args:
+        found: the findings.
+        recipe: how they were trained.
+        seed: of the interval.
+        guess: ``True`` for y_q-LSA at the largest norm alone.
+    """
+    risks = found.risks(recipe)
+    if len(risks) < 2:
+        raise NothingToMeasure(f"two seeds trained by the recipe “{recipe}”")
+    above = risks / found.optimum - 1
+    if guess:
+        above = above[:, [found.column(1, found.top, guess=True)]]
+    control = found.optimum[found.column(1, found.top)] / found.floor - 1
     return Evidence(
-        interval(means.guess[:, -1] / predicted, seed=seed), study.floor / predicted, "GD from the new mean"
+        positive(above.max(axis=1), seed), float(control), "one head without a guess, at its best"
     )
 
 
-def stack_ratio(stack: Comparison, *, seed: int) -> Evidence:
-    """Risk of trained stacks over that of as many tuned steps of GD."""
-    return Evidence(interval(stack.trained / stack.gd, seed=seed), 1.0, "the GD construction, untrained")
+def excess_by_scale(found: TrainedLayers, *, seed: int) -> Evidence:
+    """The worst of y_q-LSA's excesses over GD, from all scales of initial weights, after the paper's steps."""
+    guess, many = np.moveaxis(found.by_scale, -1, 0) / found.floor - 1
+    return Evidence(positive(guess.max(axis=0), seed), float(many.max(axis=0).mean()), HEADS)
 
 
-def _by_verdict(verdict: str, holds: str, fails: str) -> str:
-    """One of two sentences, or that the run does not decide between them."""
-    if verdict == INCONCLUSIVE:
-        return f"This run does not decide between two findings: “{holds}” and “{fails}”"
-    return holds if verdict == SUPPORTED else fails
+def law_excess(found: TrainedLayers, *, seed: int) -> Evidence:
+    """By how much d + 1 trained heads miss the gap law, as a share of it: the worst d and C."""
+    shares = []
+    for d, n_context, risks in zip(found.setting_d, found.setting_context, found.setting_risk, strict=True):
+        size = {"d": int(d), "n_context": int(n_context)}
+        law = gap_law(float(d) ** 0.5, **size)
+        shares.append((risks - risk_at_norm("gd", 0.0, **size)) / law - 1)
+    return Evidence(positive(np.max(shares, axis=0), seed), -1.0, "no gap")
 
 
-def comparison(starts: Starts, heads: int) -> str:
-    """What the paper's rate and steps say about y_q-LSA and many heads, where they can say it."""
-    times = f"y_q-LSA ends below {heads} heads in {100 * starts.lower_share:.0f} % of the starts"
-    near = starts.guess[SCALES.index(0.1), 0][starts.largest < starts.reach]
-    within_reach = (
-        f"In {len(near)} of our seeds every component of w\\* is nearer than {starts.reach:g}, the rate "
-        "times the steps" + (f"; their mean excess is {100 * near.mean():.2g} %." if len(near) else ".")
-    )
-    verdict = "comparable: the order is the same for all" if starts.comparable else (
-        "**not comparable**: the order depends on initial weights or seed, which the paper does not give"
-    )  # fmt: skip
-    return f"After the paper's steps {times}; {verdict}. {within_reach}"
+def one_minus_cosine(found: TrainedLayers, *, seed: int) -> Evidence:
+    """One minus the mean cosine of the sensitivities of y_q-LSA and of GD from w*."""
+    guess, many, _ = _beside(found, COSINE)
+    return Evidence(positive(guess, seed), float(many.mean()), HEADS)
 
 
-def answer(results: Results, study: Study) -> str:
-    """The chapter's answer in plain sentences (Markdown), worded from the verdicts of its claims."""
-    verdict = {claim.id: claim.verdict for claim in results.claims}
-    share = 100 * gap_law(1.0, d=study.d, n_context=study.n_context) / study.floor
-    heads = [
-        "**How many heads count?** Never more than $d+1$; without label noise exactly $d$ are needed and "
-        "enough. With $y_q = 0$ and $H \\le d$ heads the best layer misses GD from the prior mean by about "
-        "$2\\|w^*\\|^2/(CH+2)$ for a large mean, and by exactly $2\\|w^*\\|^2/(Cd+2)$ with $H \\ge d$: "
-        f"{share:.2g} % of the risk of GD where ‖w\\*‖ = 1, the scale of the prior itself.",
-        _by_verdict(
-            verdict["head-law"],
-            "No numerical search over the weights does better than our formula for $H < d$.",
-            "A numerical search over the weights disagrees with our formula for $H < d$.",
-        ),
-        _by_verdict(
-            verdict["gap-persists"],
-            f"Trained to convergence, {study.most} heads keep a gap.",
-            f"In training, {study.most} heads show no gap.",
-        ),
-    ]
-    guess = [
-        "**Does the guess close the gap?** A trainable guess adds exactly the term $v^\\top x_q$, a linear "
-        "skip from the query, and nothing else. One head with it can be one step of GD from $w^*$.",
-        _by_verdict(
-            verdict["guess-closes-gap"],
-            "Training to convergence finds it.",
-            "The converged recipe does not reach its risk in this run.",
-        ),
-    ]
-    attention = (
-        "**Is the gap about attention?** No. It is the price of making a constant out of the inputs' own "
-        "scatter: a skip, or a constant coordinate in the tokens, removes it, and attention stays as it was."
-    )
-    return "\n\n".join((" ".join(heads), " ".join(guess), attention))
+def prediction_distance(found: TrainedLayers, *, seed: int) -> Evidence:
+    """Distance of the predictions of y_q-LSA from GD, over that of the most heads without a guess."""
+    guess, many, zero = _beside(found, PREDICTIONS)
+    return Evidence(positive(guess / many, seed), float((zero / many).mean()), FROM_ZERO)
+
+
+def _beside(found: TrainedLayers, distance: str) -> Float[np.ndarray, "predictor seed"]:
+    return found.beside[:, :, found.coordinates["distance"].index(distance)].T
+
+
+def in_sight(found: TrainedLayers, *, seed: int) -> Evidence:
+    """By how much the gap of linear heads is larger with the query in sight, on the same prompts."""
+    masked, seen = found.unmasked
+    return Evidence(interval(seen - masked, seed=seed), 0.0, "the query masked")
+
+
+def normalised(found: TrainedLayers, heads: int, *, in_sight: bool, seed: int) -> Evidence:
+    """Risk above GD of trained normalised heads, over that of as many linear heads at their best."""
+    chosen = (found.soft_heads == heads) & (found.soft_norm > 0) & (found.soft_in_sight == in_sight)
+    if not chosen.any():
+        raise NothingToMeasure(f"{heads} in soft_heads")
+    linear = linear_excess(found, heads)
+    zero = risk_at_norm("gd_zero", found.top, d=found.d, n_context=found.n_context) - found.floor
+    return Evidence(positive(found.soft_excess[:, chosen][:, 0] / linear, seed), zero / linear, FROM_ZERO)
+
+
+def linear_excess(found: TrainedLayers, heads: int) -> float:
+    """Risk of linear heads at their best above GD, at the largest norm."""
+    size = {"d": found.d, "n_context": found.n_context}
+    return risk_at_norm("multihead", found.top, heads=heads, **size) - found.floor
+
+
+def stack_ratio(found: Beyond, way: str, *, seed: int) -> Evidence:
+    """Risk of two trained layers over that of two tuned steps; one layer's risk over it."""
+    two = int(np.flatnonzero(found.depth == 2)[0])
+    gd, trained = found.risk[two].T
+    tuned = found.tuned[:, found.coordinates["way"].index(way)]
+    one = risk_at_norm("gd", 0.0, d=found.d, n_context=found.n_context) / tuned[two]
+    plus = trained / gd * found.tuned[two, 0] / tuned[two]  # GD on the same prompts takes off their luck
+    return Evidence(positive(plus, seed), float(one), "one step of GD")
+
+
+def stacked_steps(found: Beyond) -> Evidence:
+    """Three layers against three steps of GD; one step less."""
+    return Evidence(exact(float(found.check[0])), float(found.check[1]), "one step less")
+
+
+def positive(values: Float[np.ndarray, " seeds"], seed: int) -> Estimate:
+    """Geometric mean over seeds of what cannot be negative; its interval stays above zero."""
+    logarithms = interval(np.log(np.maximum(values, DUST)), seed=seed)
+    return Estimate(*(float(np.exp(part)) for part in logarithms)).with_degrees(logarithms.degrees)

@@ -1,4 +1,4 @@
-"""What LSA sees of a prompt: the matrix G, its distinct entries, and tensors of coefficients on them."""
+"""What LSA sees of a prompt: the matrix G, its distinct entries vech(G), and tensors of coefficients on them."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -16,14 +16,8 @@ def gram(
 
 
 def pairs(size: int) -> tuple[Int[np.ndarray, " pairs"], Int[np.ndarray, " pairs"]]:
-    """Row and column of each distinct entry of a symmetric matrix, in the order of :func:`vech`."""
+    """Row and column of each distinct entry of a symmetric matrix (half-vectorisation, vech)."""
     return np.triu_indices(size)
-
-
-def vech(matrix: Float[Array, "*batch size size"]) -> Float[Array, "*batch pairs"]:
-    """The distinct entries of symmetric matrices (half-vectorisation)."""
-    rows, columns = pairs(matrix.shape[-1])
-    return matrix[..., rows, columns]
 
 
 def fold(tensor: Float[Array, "*batch size size d"]) -> Float[Array, "*batch pairs d"]:
@@ -36,14 +30,6 @@ def fold(tensor: Float[Array, "*batch size size d"]) -> Float[Array, "*batch pai
         1  # a product, as a gather's gradient is slow
     )
     return chosen.reshape(len(rows), -1) @ tensor.reshape(*tensor.shape[:-3], size * size, d)
-
-
-def features(
-    x: Float[Array, "*batch context d"], y: Float[Array, "*batch context"], query: Float[Array, "*batch d"]
-) -> Float[Array, "*batch features"]:
-    """φ = vech(G) ⊗ x_q, with f = ⟨fold(T), φ⟩; (d+1)(d+2)/2 · d numbers a prompt."""
-    product = vech(gram(x, y))[..., :, None] * query[..., None, :]
-    return product.reshape(*product.shape[:-2], -1)
 
 
 def factor_heads(tensor: Tensor) -> tuple[Float[Array, "heads d+1"], Float[Array, "heads d+1 d"]]:

@@ -1,17 +1,23 @@
-"""The best multi-head LSA when the heads are too few for a closed form: a numerical optimum.
+"""A numerical search for the best multi-head LSA: the oracle of the head law.
 
 For fixed output rows p_1..p_H the prediction is linear in U_1..U_H, so the best U follow from exact
 least squares; only the H-dimensional span of the p_h is searched (variable projection).
 """
+
+import itertools
 
 import numpy as np
 from jaxtyping import Float
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
-from iclnb.lsa.moments import Moments
+from iclnb.lsa.moments import Moments, prompt_moments
+from iclnb.lsa.optima import risk_at_norm
 
 Rows = Float[np.ndarray, "d+1 heads"]
+
+CONTEXTS, NORMS = (1, 2, 3, 5, 10, 30, 100), (0.3, 1.0, 2.0, 4.0, 8.0)
+"""From which :func:`search` draws C and ‖w*‖."""
 
 
 def few_heads_risk(
@@ -49,6 +55,29 @@ def few_heads_risk(
     with threadpool_limits(1):  # the matrices are small: threads wait for each other, a hundred times longer
         ends = [minimize(loss, x.ravel(), jac=True, method="L-BFGS-B", options=options) for x in starts]
     return float(min(end.fun for end in ends))
+
+
+def search(d: int, seed: int) -> Float[np.ndarray, "settings quantities"]:
+    """Settings with d inputs, and the least risk that a search over the weights finds in each.
+
+    Four levels of noise, every number of heads and one more than d, three contexts and norms drawn for each. A
+    search is repeated from more starts while it ends above what is proved to be the least.
+
+    Returns:
+        Rows of d, C, H, σ, ‖w*‖ and the risk.
+    """
+    rng, rows = np.random.default_rng((seed, d)), []
+    for noise_std, heads, _ in itertools.product((0.0, 0.5, 2.0, 4.0), range(1, d + 2), range(3)):
+        size = {"d": d, "n_context": int(rng.choice(CONTEXTS)), "noise_std": noise_std}
+        norm, mean = float(rng.choice(NORMS)), rng.normal(size=d)
+        mean *= norm / np.linalg.norm(mean)
+        least, moments = risk_at_norm("multihead", norm, heads=heads, **size), prompt_moments(**size)
+        for restarts in (1, 4, 20):
+            found = few_heads_risk(moments, mean, heads, restarts=restarts)
+            if found < least * (1 + 1e-6):
+                break
+        rows.append((d, size["n_context"], heads, noise_std, norm, found))
+    return np.array(rows, dtype=float)
 
 
 def _start_along(w: Float[np.ndarray, " d"], heads: int, rng: np.random.Generator) -> Rows:

@@ -9,10 +9,13 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Bool, Float
 
 from iclnb.lsa.features import fold, pairs
 from iclnb.lsa.moments import prompt_moments
+
+Trains = Bool[np.ndarray, " models"]
 
 
 class Parameters(NamedTuple):
@@ -24,7 +27,7 @@ class Parameters(NamedTuple):
 
 
 def _coefficients(
-    parameters: Parameters, means: Float[Array, "*batch d"], trains: Array
+    parameters: Parameters, means: Float[Array, "*batch d"], trains: Trains
 ) -> tuple[Float[Array, "*batch pairs d"], Float[Array, "*batch d"]]:
     """Coefficients on vech(G̃), and v - w*, in the coordinates shifted by w*."""
     rows, key_query, guess = parameters
@@ -50,7 +53,7 @@ def folded_moments(d: int, n_context: int) -> tuple[Array, Array, Array]:
 
 
 def exact_losses(
-    moments: tuple[Array, Array, Array], means: Array, trains: Array, parameters: Parameters
+    moments: tuple[Array, Array, Array], means: Array, trains: Trains, parameters: Parameters
 ) -> Float[Array, "seeds models"]:
     """Population risk of every model (for Λ = I and no noise, as in training)."""
     second, mean, cross = moments
@@ -63,7 +66,7 @@ def exact_losses(
 
 
 def batch_gradient(
-    batch: int, n_context: int, keys: Array, means: Array, trains: Array, parameters: Parameters, step: Array
+    batch: int, n_context: int, keys: Array, means: Array, trains: Trains, parameters: Parameters, step: Array
 ) -> Parameters:
     """Gradient of the mean squared error on fresh prompts; each seed has its own, its models share them."""
 

@@ -30,18 +30,29 @@ def dimensions(text: str) -> list[tuple[int, int]]:
     return [tuple(int(part) for part in pair.split("x")) for pair in text.split(",")]
 
 
-def sweep_models(heads: str, norms: str, d: int) -> list[Configuration]:
-    """LSA without a guess for every number of heads (1, d and d + 1 always) and norm; then y_q-LSA."""
-    counts = sorted({1, d, d + 1} | {int(h) for h in numbers(heads)})
-    models = [Configuration(h, m) for h in counts for m in numbers(norms)]
-    return models + [Configuration(1, m, train_guess=True) for m in numbers(norms)]
+def sweep_models(heads: str, scales: str, d: int) -> list[Configuration]:
+    """LSA without a guess for every number of heads (1, d and d + 1 always) and norm; then y_q-LSA.
+
+    Args:
+        heads: numbers of heads, as a setting.
+        scales: ‖w*‖ in multiples of √d, as a setting.
+        d: number of inputs.
+    """
+    counts, norms = sorted({1, d, d + 1} | {int(h) for h in numbers(heads)}), norms_of(scales, d)
+    models = [Configuration(h, m) for h in counts for m in norms]
+    return models + [Configuration(1, m, train_guess=True) for m in norms]
+
+
+def norms_of(scales: str, d: int) -> list[float]:
+    """Norms of w* from a setting of multiples of √d, which is how far w typically lies from w*."""
+    return [scale * d**0.5 for scale in numbers(scales)]
 
 
 def prior_means(
-    configurations: Sequence[Configuration], d: int, seeds: int, seed: int
+    configurations: Sequence[Configuration], d: int, seeds: Sequence[int], data_seed: int
 ) -> Float[np.ndarray, "seeds models d"]:
     """w* of each model: ‖w*‖ as configured, the direction uniform and drawn anew for each training seed."""
-    directions = np.random.default_rng(seed).normal(size=(seeds, 1, d))
+    directions = np.stack([np.random.default_rng((data_seed, seed)).normal(size=(1, d)) for seed in seeds])
     directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
     return directions * np.array([c.norm for c in configurations])[:, None]
 
@@ -78,7 +89,7 @@ def noisy_prompts(
     d: int,
     n_context: int,
     prior_mean: Float[np.ndarray, " d"],
-    seed: int,
+    seed: int | tuple[int, ...],
     covariance: Matrix | None = None,
     noise_std: float = 0.0,
 ) -> Prompts:

@@ -101,17 +101,10 @@ def _step_second(cov: Matrix, n_context: int, noise: float) -> Matrix:
     return (1 + 1 / n_context) * cov @ cov + (np.trace(cov) + noise) * cov / n_context
 
 
-def shift_matrix(prior_mean: Float[np.ndarray, " d"]) -> Float[np.ndarray, "d+1 d+1"]:
-    """L with G = L G̃ Lᵀ: a token (x, y) is L (x, y - w*ᵀx)."""
-    w = np.asarray(prior_mean, dtype=float)
-    shift = np.eye(len(w) + 1)
-    shift[-1, :-1] = w
-    return shift
-
-
 def shifted(tensor: Tensor, prior_mean: Float[np.ndarray, " d"]) -> Tensor:
     """The coefficient tensor T̃ with T̃·G̃ = T·G (the shift lemma)."""
-    shift = shift_matrix(prior_mean)
+    shift = np.eye(len(prior_mean) + 1)  # L with G = L G̃ Lᵀ: a token (x, y) is L (x, y - w*ᵀx)
+    shift[-1, :-1] = prior_mean
     return np.einsum("abj,ac,be->cej", tensor, shift, shift)
 
 

@@ -7,16 +7,11 @@ import numpy as np
 from jaxtyping import Float
 
 from iclnb.errors import IclnbError, unknown
-from iclnb.lsa.few_heads import few_heads_risk
 from iclnb.lsa.head_law import head_law_risk
-from iclnb.lsa.moments import Matrix, as_covariance, label_energy_variance, prompt_moments
+from iclnb.lsa.moments import Matrix, as_covariance, label_energy_variance
 
-FAMILIES = ("gd", "gd_zero", "multihead", "yq", "ols", "bayes")
-"""One preconditioned step from w*; one best scalar step from 0; multi-head LSA with y_q = 0; y_q-LSA;
-ordinary least squares (least norm where C < d); the posterior mean."""
-
-LARGEST_SEARCH = 64
-"""Largest d for which the search below d heads is offered: its moments take 8 (d + 1)⁴ bytes."""
+FAMILIES = ("gd", "gd_zero", "multihead", "yq")
+"""One preconditioned step from w*; one best scalar step from 0; multi-head LSA with y_q = 0; y_q-LSA."""
 
 Vector = Float[np.ndarray, " d"]
 
@@ -47,33 +42,31 @@ def optimal_risk(
         noise_std: σ, standard deviation of the noise on the context labels (the target has none).
 
     Returns:
-        The exact risk (``inf`` where least squares has none). For ``"multihead"`` with fewer than d heads
-        it is the head law (:func:`iclnb.lsa.head_law.head_law_risk`) for Λ = I and no noise; with a
-        covariance or noise, the best value of a numerical search
-        (:func:`iclnb.lsa.few_heads.few_heads_risk`).
+        The exact risk. For ``"multihead"`` with up to d heads it is the head law (:mod:`iclnb.lsa.head_law`),
+        with more the closed form; both are proved.
 
     Raises:
         IclnbError: for an unknown family.
-        NoExactRisk: where no exact answer is known.
+        NoExactRisk: where no exact answer is known, as of few heads for inputs of unequal variance.
         ValueError: for arguments of the wrong shape or sign.
     """
     w, cov = np.asarray(prior_mean, dtype=float), as_covariance(d, covariance)
     _check(family, d, n_context, w, heads, noise_std)
     if family == "gd_zero":
         return _scalar_step_risk(cov, n_context, w, noise_std)
-    if family in ("ols", "bayes"):
-        return _least_squares_risk(family, cov, n_context, w, noise_std)
     risk = _preconditioned_risk(cov, n_context, noise_std)
     if family != "multihead" or not w.any():
         return risk
-    if heads > d or (heads == d and _label_row_dispensable(cov, n_context, w, noise_std)):
+    scale = cov[0, 0]
+    if heads > d or (heads == d and noise_std == 0):
         return risk + float(w @ cov @ w) * _intercept_loss(cov, n_context, noise_std)
-    if noise_std == 0 and np.array_equal(cov, np.eye(d)):
-        return head_law_risk(d, n_context, float(np.linalg.norm(w)), heads)
-    if d > LARGEST_SEARCH:
-        message = f"no exact risk for {heads} heads at d = {d}; the search for it is offered up to d = {{}}"
-        raise NoExactRisk(message.format(LARGEST_SEARCH) + "; take a smaller d, or at least d + 1 heads")
-    return few_heads_risk(prompt_moments(d, n_context, covariance=cov, noise_std=noise_std), w, heads)
+    if not np.allclose(cov, scale * np.eye(d), rtol=1e-12, atol=0):
+        raise NoExactRisk(
+            f"no exact risk is known for {heads} heads and inputs of unequal variance; take d + 1 heads, a "
+            "covariance c I, or iclnb.lsa.few_heads.few_heads_risk, an upper bound by numerical search"
+        )
+    norm = float(np.linalg.norm(w))  # inputs √c z: labels, noise and errors are all divided by √c
+    return scale * head_law_risk(d, n_context, norm, heads, noise_std / math.sqrt(scale))
 
 
 def risk_at_norm(
@@ -87,6 +80,13 @@ def risk_at_norm(
 def gap_law(norm: float, *, d: int, n_context: int) -> float:
     """2‖w*‖² / (Cd + 2): what y_q = 0 costs in risk beside one step of GD from w*, heads unlimited."""
     return 2 * norm**2 / (n_context * d + 2)
+
+
+def gap_share(d: int, n_context: int, scale: float, heads: int) -> float:
+    """What y_q = 0 costs beside one step of GD from w*, over the risk of that step; ‖w*‖ = ``scale`` · √d."""
+    size = {"d": d, "n_context": n_context}
+    gd = risk_at_norm("gd", 0.0, **size)
+    return risk_at_norm("multihead", scale * d**0.5, heads=heads, **size) / gd - 1
 
 
 def best_rate(d: int, n_context: int) -> float:
@@ -135,59 +135,11 @@ def _scalar_step_risk(cov: Matrix, n_context: int, w: Vector, noise_std: float) 
     return float(np.sum(second * cov) - gain**2 / energy)
 
 
-def _least_squares_risk(family: str, cov: Matrix, n_context: int, w: Vector, noise_std: float) -> float:
-    """Least squares and, without noise, the posterior mean: what the examples leave undetermined."""
-    d, isotropic = len(cov), bool(np.allclose(cov, np.eye(len(cov))))
-    if family == "bayes" and noise_std > 0:
-        raise NoExactRisk("the posterior mean under noise has no closed-form risk here; use monte_carlo_risk")
-    if n_context < d and not isotropic:
-        raise NoExactRisk(
-            f"{n_context} examples of {d} inputs with a covariance have no closed form; use monte_carlo_risk"
-        )
-    unseen = max(0.0, 1 - n_context / d) * (d + (float(w @ w) if family == "ols" else 0.0))
-    if noise_std == 0:
-        return unseen
-    margin = abs(n_context - d) - 1  # of the inverse Wishart matrix, whose mean exists where it is positive
-    return unseen + noise_std**2 * min(d, n_context) / margin if margin > 0 else math.inf
-
-
-def _intercept(cov: Matrix, n_context: int, noise_std: float) -> tuple[float, float, float]:
-    """Best constant out of G̃: α, β and E (α tr(Λ⁻¹S) + β (c̃ - tr S) - 1)².
-
-    t = tr(Λ⁻¹S) is χ²_{Cd} / C, so E t = d, E t² = d² + 2d/C. Given the inputs, q = c̃ - tr S has mean σ²
-    and expected variance V. No other linear function of (S, c̃) helps: it has mean zero and is
-    uncorrelated with t and q.
-    """
-    d, noise = len(cov), noise_std**2
-    mean = np.array([d, noise], dtype=float)
-    second = np.outer(mean, mean)
-    second += np.diag([2 * d / n_context, label_energy_variance(cov, n_context, noise_std)])
-    alpha, beta = np.linalg.solve(second, mean)
-    return alpha, beta, 1 - alpha * mean[0] - beta * mean[1]
-
-
 def _intercept_loss(cov: Matrix, n_context: int, noise_std: float) -> float:
-    """The gap to GD per unit of w*ᵀΛw*: 2 / (Cd + 2) without noise."""
-    if noise_std == 0:
-        return 2 / (n_context * len(cov) + 2)
-    return _intercept(cov, n_context, noise_std)[2]
+    """The gap to GD per unit of w*ᵀΛw*: least E (a(S, c̃) - 1)² over linear a, 2 / (Cd + 2) without noise.
 
-
-def _label_row_dispensable(cov: Matrix, n_context: int, w: Vector, noise_std: float) -> bool:
-    """Whether d heads reach the optimum of d + 1.
-
-    The optimum is fixed only through the symmetric matrices A_j of the quadratic forms
-    (α w_j Λ⁻¹ - β w_j I, Γ/2, β w_j). A tensor of rank d with those symmetric parts exists just if some
-    z ≠ 0 has zᵀA_j z = 0 for every j. Either z = (z', 0) with z' on the cone of αΛ⁻¹ - βI, or
-    z = (-s Γ⁻¹w*, 1) with β - s + κ s² = 0.
+    tr(Λ⁻¹S) ~ χ²_{Cd} / C has mean d and variance 2d / C; c̃ - tr S has mean σ² and scatters by V,
+    uncorrelated with it. Every other direction of (S, c̃) has mean zero and is uncorrelated with both.
     """
-    if noise_std == 0:
-        return True  # β = 0
-    alpha, beta, _ = _intercept(cov, n_context, noise_std)
-    form = alpha * np.linalg.inv(cov) - beta * np.eye(len(cov))
-    values = np.linalg.eigvalsh(form)
-    if values[0] <= 0 <= values[-1]:
-        return True
-    step = best_preconditioner(len(cov), n_context, covariance=cov, noise_std=noise_std)
-    direction = np.linalg.solve(step, w)
-    return bool(4 * beta * (direction @ form @ direction) <= 1)
+    energy = label_energy_variance(cov, n_context, noise_std)
+    return 1 / (1 + n_context * len(cov) / 2 + noise_std**4 / energy)

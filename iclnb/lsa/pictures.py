@@ -1,195 +1,183 @@
-"""The pictures of chapter 05."""
+"""The pictures and tables of chapter 05 and its appendices."""
 
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
-from jaxtyping import Float
+from IPython.display import Markdown
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
 
-from iclnb import figures
+from iclnb import display, figures
+from iclnb.display import number
 from iclnb.figures import Picture
-from iclnb.lsa.deep import Comparison
-from iclnb.lsa.gd import gd_layer
-from iclnb.lsa.generalisation import Means
-from iclnb.lsa.layer import LinearSelfAttention
-from iclnb.lsa.optima import best_rate, gap_law
-from iclnb.lsa.study import CONVERGED, EXACT, SAMPLED, Gaps, Study
-from iclnb.stats import Estimate, interval
+from iclnb.ladders import HERE
+from iclnb.lsa import estimates
+from iclnb.lsa.findings import CONVERGED, Beyond, TrainedLayers
+from iclnb.lsa.optima import gap_share, risk_at_norm
+from iclnb.stats import interval
 
-REFERENCE = {"color": "0.3", "linewidth": 1.2}
-"""How an exact value or a law is drawn."""
-CONTROL_LINE = {**figures.CONTROL, "marker": ""}
-
-
-def _points(
-    axes: Axes,
-    place: Sequence[float],
-    samples: Float[np.ndarray, "seeds places"],
-    series: Mapping,
-    *,
-    label: str,
-    seed: int,
-) -> None:
-    """Means over seeds, with intervals where there is more than one seed."""
-    look = {"color": series["color"], "marker": series["marker"], "linestyle": "", "markersize": 4}
-    if len(samples) == 1:
-        axes.plot(place, samples[0], label=label, **look)
-        return
-    estimate = interval(samples, seed=seed)
-    axes.plot(place, estimate.value, label=label, **look)
-    axes.vlines(place, estimate.low, estimate.high, color=series["color"])
+PER_CENT = FuncFormatter(lambda value, _: f"{100 * value:g} %")
 
 
 @figures.picture
-def gap_by_heads(study: Study, *, seed: int) -> Picture:
-    """Risk above GD from w* by number of heads, one panel for each norm; y_q-LSA at the right."""
-    shown = [norm for norm in study.norms if norm > 0]
-    figure, axes = plt.subplots(
-        1, len(shown), figsize=(2.6 * len(shown) + 1, 3.6), sharey=True, squeeze=False
-    )
-    for ax, norm in zip(axes[0], shown, strict=True):
-        columns = [i for i, model in enumerate(study.models) if model.norm == norm]
-        place = np.arange(len(columns))
-        names = ["$y_q$" if study.models[i].train_guess else str(study.models[i].heads) for i in columns]
-        ax.plot(place[:-1], study.optimum[columns[:-1]] - study.floor, label="exact optimum", **REFERENCE)
-        for offset, recipe, series in ((-0.15, SAMPLED, 1), (0.15, CONVERGED, 2)):
-            gaps = study.risks[recipe][:, columns] - study.floor
-            _points(ax, place + offset, gaps, figures.SERIES[series], label=f"{recipe} recipe", seed=seed)
-        ax.axhline(study.from_zero(norm) - study.floor, label="GD from 0", **CONTROL_LINE)
-        ax.axhline(0, color="k", linewidth=0.8)
-        ax.set(title=f"‖w*‖ = {norm:g}", xticks=place, xticklabels=names, xlabel="heads")
-        ax.set_yscale("symlog", linthresh=0.01)
-    axes[0, 0].set_ylim(-0.003, None)  # of all panels
-    axes[0, 0].set_ylabel("risk above GD from w*")
-    axes[0, -1].legend(fontsize=7)
-    enough = study.optimum[study.column(study.d + 1, study.top)] - study.floor
-    one = study.optimum[study.column(1, study.top)] - study.floor
-    alt = (
-        f"At norm {study.top:g} the excess over GD falls from {one:.3g} with one head to {enough:.3g} with d "
-        "heads, and stays there; the optimum of y_q-LSA lies at zero."
-    )
-    return Picture(
-        figure, alt, "Excess over one step of GD from the prior mean, with 95 % intervals over seeds."
-    )
-
-
-@figures.picture
-def learning_curves(study: Study) -> Picture:
-    """Median excess over the exact optimum during training, for many heads and for y_q-LSA."""
-    figure, axes = plt.subplots(1, 2, sharey=True)
-    chosen = {
-        f"H = {study.most}": study.column(study.most, study.top),
-        "y_q-LSA": study.column(1, study.top, guess=True),
-    }
-    for ax, (kind, model) in zip(axes, chosen.items(), strict=True):
-        for (name, sweep), series in zip(study.trained.items(), figures.SERIES, strict=False):
-            excess = np.median(sweep.curve[:, :, model] / study.optimum[model] - 1, axis=1)
-            ax.plot(sweep.steps, np.maximum(excess, 1e-6), label=name, markersize=3, **series)
-        ax.axhline(study.from_zero(study.top) / study.optimum[model] - 1, label="GD from 0", **CONTROL_LINE)
-        ax.set(title=f"{kind}, ‖w*‖ = {study.top:g}", xlabel="step", yscale="log")
-    axes[0].set_ylabel("risk above the exact optimum (share)")
-    axes[1].legend(fontsize=8)
-    ends = {name: np.median(study.excess(name)[:, chosen["y_q-LSA"]]) for name in (SAMPLED, EXACT, CONVERGED)}
-    alt = "Trained y_q-LSA ends above its optimum by " + ", ".join(
-        f"{end:.2g} ({name})" for name, end in ends.items()
-    )
-    return Picture(figure, alt, "Median over seeds of the exact risk above each family's own optimum.")
-
-
-@figures.picture
-def law(gaps: Gaps, *, seed: int) -> Picture:
-    """Trained gaps against the law, over dimensions, context lengths and norms."""
-    figure, ax = plt.subplots(figsize=(5, 3.8))
-    for k, (d, n_context) in enumerate(gaps.settings):
-        series = figures.SERIES[k % len(figures.SERIES)]
-        _points(ax, gaps.law[k], gaps.trained[:, k], series, label=f"d = {d}, C = {n_context}", seed=seed)
-    ends = np.array([gaps.law.min() / 1.5, gaps.law.max() * 1.5])
-    ax.plot(ends, ends, label="law", **REFERENCE)
-    ax.set(xscale="log", yscale="log", xlabel="2‖w*‖² / (Cd + 2)", ylabel="trained gap to GD")
-    ax.legend(fontsize=8)
-    ratio = gaps.trained.mean(axis=0) / gaps.law
-    alt = f"Trained gaps are {ratio.min():.4f} to {ratio.max():.4f} times the law."
-    return Picture(figure, alt, "Gap of d+1 trained heads to GD from w*, beside the law.")
-
-
-def head_parts(layer: LinearSelfAttention) -> Float[np.ndarray, "d+1 d+2"]:
-    """U, p and v of the first head side by side, scaled so that p ends in 1; the last entry is empty."""
-    d, row = layer.guess.shape[0], np.asarray(layer.value[0, -1])
-    blocks = np.asarray(layer.key_query[0, :, :d] + layer.key_query[0, :, d:] * layer.guess)
-    return np.column_stack([row[-1] * blocks, row / row[-1], np.append(layer.guess, np.nan)])
-
-
-@figures.picture
-def trained_head(study: Study) -> Picture:
-    """The weights of y_q-LSA (first seed, largest norm) beside the construction that is GD."""
-    model, trained = study.column(1, study.top, guess=True), study.trained[CONVERGED]
-    built = gd_layer(trained.prior_means[0, model], best_rate(study.d, study.n_context))
-    parts = {"trained": head_parts(trained.layer(0, model)), "construction": head_parts(built)}
-    figure, axes = plt.subplots(1, 2, figsize=(7, 3.2), sharey=True)
-    limit = np.nanmax(np.abs(parts["construction"]))
-    for ax, (title, part) in zip(axes, parts.items(), strict=True):
-        image = ax.imshow(part, vmin=-limit, vmax=limit)
-        middle = study.d / 2 - 0.5
-        ax.set(title=title, xticks=[middle, study.d, study.d + 1], yticks=[middle, study.d])
-        ax.set(xticklabels=["U", "p", "v"], yticklabels=["inputs", "label"])
-        ax.grid(False)
-    figure.colorbar(image, ax=axes, shrink=0.8)
-    apart = float(np.nanmax(np.abs(parts["trained"] - parts["construction"])))
-    alt = f"The trained head differs from the construction by at most {apart:.2g} in any entry"
-    return Picture(figure, alt, "U is η* times the identity above a zero row, p is (-w*, 1), v is w*.")
-
-
-@figures.picture
-def variants(gaps: Mapping[tuple[str, float], Estimate], d: int, n_context: int) -> Picture:
-    """The gap under other tokens and masks, by norm, beside the law."""
-    names = list(dict.fromkeys(name for name, _ in gaps))
-    norms = sorted({norm for _, norm in gaps})
-    figure, ax = plt.subplots(figsize=(6, 3.4))
-    for k, name in enumerate(names):
-        place, series = np.arange(len(norms)) + 0.12 * (k - 1.5), figures.SERIES[k]
-        points = [gaps[name, norm] for norm in norms]
-        ax.plot(place, [p.value for p in points], series["marker"], color=series["color"], label=name)
-        ax.vlines(place, [p.low for p in points], [p.high for p in points], color=series["color"])
-    heights = [gap_law(norm, d=d, n_context=n_context) for norm in norms]
-    ax.plot(np.arange(len(norms)), heights, "_", color="0.3", markersize=28, label="law, masked")
-    ax.set(xticks=np.arange(len(norms)), ylabel="risk above GD from w*")
-    ax.set_xticklabels([f"‖w*‖ = {norm:g}" for norm in norms])
+def gap_by_heads(ladder: Mapping[str, TrainedLayers]) -> Picture:
+    """Risk above GD from w* as a share of it, by number of heads: exact optimum and trained layers."""
+    found = next(iter(ladder.values()))
+    figure, ax = plt.subplots(figsize=(7.4, 4.0))
+    heads, told = np.arange(1, found.d + 3), set()
+    law = np.array([estimates.linear_excess(found, int(h)) for h in heads]) / found.floor
+    ax.plot(heads, law, color="0.3", linewidth=1.2, label="linear heads, the least risk (proved)")
+    for name, one in ladder.items():
+        hollow = {"markerfacecolor": "white"} if name == HERE else {}
+        for kind, (place, share), series in zip(_KINDS, _trained(one), figures.SERIES[1:], strict=False):
+            look = {"color": series["color"], "marker": series["marker"], "linestyle": "", "markersize": 5}
+            ax.plot(place, share, label=f"_{kind}" if kind in told else kind, **look | hollow)
+            told.add(kind)
     ax.axhline(0, color="k", linewidth=0.8)
+    ax.set_yscale("symlog", linthresh=0.01)
+    ax.yaxis.set_major_formatter(PER_CENT)
+    ax.set(xlabel="heads", ylabel="risk above that of GD", xticks=heads, ylim=(-0.004, 5))
+    ax.set_xlim(0.4, heads[-1] + 0.6)
     ax.legend(fontsize=8)
-    times = ", ".join(f"{gaps[name, norms[-1]].value / heights[-1]:.2f} {name}" for name in names)
-    alt = f"Gap to GD at norm {norms[-1]:g}, as a multiple of the law: {times}"
-    return Picture(figure, alt, "Best LSA with y_q = 0 and unlimited heads, 95 % intervals over prompts.")
+    means = [
+        f"{kind}: {np.mean(share[np.round(place) == 1]):.2g}"
+        for kind, (place, share) in zip(_KINDS, _trained(found), strict=True)
+        if np.any(np.round(place) == 1)
+    ]
+    alt = (
+        f"Without a guess the best linear layer of one head has {law[0]:.0%} more risk than gradient descent, of "
+        f"{found.d} heads {law[found.d - 1]:.1%}. Mean excess of one trained head, as a share: {'; '.join(means)}."
+    )
+    size = f"‖w*‖ = √d, d = {found.d}, C = {found.n_context}"
+    caption = f"Risk above one step of GD from w*; {size}. A mark for each training seed, this run's hollow."
+    return Picture(figure, alt, caption)
+
+
+_KINDS = (
+    "linear, trained",
+    "linear with a guess, trained",
+    "normalised",
+    "normalised, query in sight",
+)
+
+
+def _trained(found: TrainedLayers) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Heads and shares of the trained layers at the largest norm, in the order of :data:`_KINDS`."""
+    risks, top = found.risks(CONVERGED) / found.floor - 1, found.norm == found.top
+    kinds = [(found.heads, risks, top & (found.guess == guess)) for guess in (False, True)]
+    soft, top = found.soft_excess / found.floor, found.soft_norm > 0
+    kinds += [(found.soft_heads, soft, top & (found.soft_in_sight == seen)) for seen in (False, True)]
+    shift = (0.0, 0.0, -0.15, 0.15)
+    return [
+        (np.tile(heads[chosen], len(shares)) + by, shares[:, chosen].ravel())
+        for (heads, shares, chosen), by in zip(kinds, shift, strict=True)
+    ]
 
 
 @figures.picture
-def shifted_means(at: Means, study: Study, *, seed: int) -> Picture:
-    """Risk by the distance of the test prompts' prior mean."""
+def relative_gap(dimensions: Sequence[int] = (2, 5, 10, 20)) -> Picture:
+    """The gap at ‖w*‖ = √d as a share of the risk of GD, by number of examples: one head, and d heads."""
+    figure, axes = plt.subplots(1, 2, figsize=(8.2, 3.4), sharey=True)
+    contexts = np.unique(np.geomspace(1, 10_000, 33).round().astype(int))
+    ends = {}
+    for d, series in zip(dimensions, figures.SERIES, strict=False):
+        look = {name: series[name] for name in ("color", "linestyle")}
+        for ax, heads in zip(axes, (1, d), strict=True):
+            shares = [gap_share(d, int(c), 1.0, heads) for c in contexts]
+            ax.plot(contexts, shares, label=f"d = {d}", **look)
+            ends[d, heads] = shares[-1]
+        axes[1].plot(contexts[-1], 2 / (d * (d + 1)), marker="<", color=series["color"], markersize=5)
+    for ax, title in zip(axes, ("one head", "d heads or more"), strict=True):
+        ax.set(title=title, xscale="log", yscale="log", xlabel="examples C")
+        ax.yaxis.set_major_formatter(PER_CENT)
+    axes[0].set_ylabel("gap over the risk of GD")
+    axes[1].legend(fontsize=8)
+    told = "; ".join(f"d = {d}: {ends[d, 1]:.0%} with one head, {ends[d, d]:.1%} with d" for d in dimensions)
+    return Picture(
+        figure,
+        f"With more examples the relative gap settles. At {contexts[-1]} examples: {told}.",
+        "What y_q = 0 costs beside one step of GD, at ‖w*‖ = √d; exact. Triangles: the limit 2 / (d (d + 1)).",
+    )
+
+
+def share_table(scales: Sequence[float] = (0.3, 1.0, 3.0)) -> Markdown:
+    """The relative gap in per cent, by d, C and ‖w*‖ / √d."""
+    rows = []
+    for d in (2, 5, 10, 20):
+        for n_context in (10, 100):
+            shares = [
+                gap_share(d, n_context, 1.0, 1),
+                *(gap_share(d, n_context, scale, d) for scale in scales),
+            ]
+            rows.append([d, n_context, *(number(100 * share, 2) for share in shares)])
+    header = ["d", "C", "one head, ‖w*‖ = √d", *(f"d heads, {scale:g} √d" for scale in scales)]
+    return display.table(header, rows)
+
+
+@figures.picture
+def excess(ladder: Mapping[str, TrainedLayers]) -> Picture:
+    """Excess of trained linear layers over their own optimum at the largest norm, by recipe."""
+    figure, axes = plt.subplots(1, len(ladder), figsize=(4.2 * len(ladder), 3.4), sharey=True, squeeze=False)
+    told = []
+    for ax, (name, found) in zip(axes[0], ladder.items(), strict=True):
+        columns = np.flatnonzero(found.norm == found.top)
+        for k, (recipe, series) in enumerate(zip(found.coordinates["recipe"], figures.SERIES, strict=False)):
+            above = found.risks(recipe)[:, columns] / found.optimum[columns] - 1
+            _dots(ax, np.arange(len(columns)) + 0.2 * (k - 1), above, series, recipe)
+            if above.size:
+                told.append(f"{name}, {recipe}: at most {number(float(above.max()), 2)}")
+        names = ["$y_q$" if found.guess[i] else str(found.heads[i]) for i in columns]
+        ax.set(title=name, xticks=np.arange(len(columns)), xticklabels=names, xlabel="heads", yscale="log")
+        ax.axhline(1e-3, color="0.5", linewidth=0.8)
+    axes[0, 0].set_ylabel("risk above the optimum (share)")
+    axes[0, 0].legend(fontsize=8)
+    return Picture(
+        figure,
+        f"Excess over the exact optimum. {'; '.join(told)}.",
+        "Risk above that of the best layer of the same family, ‖w*‖ = √d, a dot for each seed; the line is 0.1 %.",
+    )
+
+
+def _dots(ax: Axes, place: np.ndarray, values: np.ndarray, series: Mapping, label: str) -> None:
+    look = {"color": series["color"], "marker": series["marker"], "linestyle": "", "markersize": 3.5}
+    shown = np.maximum(values, 1e-11)
+    ax.plot(np.tile(place, len(shown)), shown.ravel(), label=label, **look)
+
+
+@figures.picture
+def stacks(ladder: Mapping[str, Beyond], *, seed: int) -> Picture:
+    """Risk of trained stacks, beside as many tuned steps of GD and of GD++."""
     figure, ax = plt.subplots(figsize=(6, 3.6))
-    ax.plot(at.shifts, at.predicted, color="0.6", linewidth=4, label="(d + ‖δ‖²)(1 - η*)")
-    for k, (name, risks) in enumerate((("y_q-LSA", at.guess), (f"y_q = 0, H = {study.most}", at.many))):
-        figures.band(ax, at.shifts, interval(risks, seed=seed), name, **figures.SERIES[k + 1])
-    ax.axhline(study.floor, label="GD from the new mean", **CONTROL_LINE)
-    ax.set(xlabel="‖δ‖, distance of the test mean from w*", ylabel="exact risk")
+    deepest = max(ladder.values(), key=lambda found: len(found.depth))
+    for way, series in zip(("GD", "GD++"), (figures.CONTROL, figures.SERIES[0]), strict=True):
+        tuned = deepest.tuned[:, deepest.coordinates["way"].index(way)]
+        ax.plot(deepest.depth, tuned, label=f"L tuned steps of {way}", markersize=3.5, **series)
+    told = []
+    for name, line in figures.rung_styles(ladder).items():
+        found = ladder[name]
+        figures.band(ax, found.depth, interval(found.risk[..., 1].T, seed=seed), f"trained, {name}", **line)
+        ratios = (found.risk[..., 1] / found.risk[..., 0]).mean(axis=1)
+        told += [f"{name}, L = {k}: {ratio:.2f}" for k, ratio in zip(found.depth, ratios, strict=True)]
+    ax.set(xlabel="L", ylabel="risk on fresh prompts", xticks=deepest.depth, ylim=(0, None))
     ax.legend(fontsize=8)
-    first, last = at.guess.mean(axis=0)[[0, -1]]
-    alt = f"The risk of y_q-LSA grows from {first:.2f} without a shift to {last:.1f} at {at.shifts[-1]:g}"
-    return Picture(figure, alt, "Test prompts with another prior mean; bands over training seeds.")
+    alt = f"Risk of trained stacks relative to as many steps of GD: {'; '.join(told)}."
+    return Picture(figure, alt, "L layers of y_q-LSA beside L steps; 95 % intervals over training seeds.")
 
 
-@figures.picture
-def stacks(compared: Mapping[int, Comparison], *, seed: int) -> Picture:
-    """Risk of trained stacks and of as many steps of GD."""
-    figure, ax = plt.subplots(figsize=(5, 3.4))
-    depths = np.array(list(compared))
-    for part, name, series in (
-        ("gd", "L steps of GD from w*, tuned rates", figures.CONTROL),
-        ("trained", "L layers of y_q-LSA, trained", figures.SERIES[1]),
-    ):
-        values = np.stack([getattr(stack, part) for stack in compared.values()], axis=1)
-        figures.band(ax, depths, interval(values, seed=seed), name, **series)
-    ax.set(xlabel="L", ylabel="risk on fresh prompts", xticks=depths, ylim=(0, None))
-    ax.legend(fontsize=8)
-    ratios = ", ".join(f"{np.mean(s.trained / s.gd):.2f} at L = {k}" for k, s in compared.items())
-    alt = f"Risk of trained stacks relative to as many steps of GD: {ratios}"
-    return Picture(figure, alt, "Stacks beside gradient descent, 95 % intervals over training seeds.")
+def baselines(found: Beyond, *, seed: int) -> Markdown:
+    """Risks under label noise: GD and multi-head LSA exactly, ridge and Bayes on sampled prompts."""
+    header = ["risk [95 % interval]", *(f"σ = {sigma:g}" for sigma in found.noise)]
+    families = {"GD from w*": ("gd", None), "y_q = 0, d + 1 heads": ("multihead", found.d + 1)}
+    rows = [
+        [name, *(_exact(found, family, heads, float(sigma)) for sigma in found.noise)]
+        for name, (family, heads) in families.items()
+    ]
+    for k, name in enumerate(("ridge from 0, λ = 1", "Bayes")):
+        rows.append([name, *(interval(batches, seed=seed) for batches in found.baseline[:, k])])
+    return display.table(header, rows)
+
+
+def _exact(found: Beyond, family: str, heads: int | None, sigma: float) -> float:
+    size = {"d": found.d, "n_context": found.n_context, "noise_std": sigma}
+    return risk_at_norm(family, found.norm, heads=heads, **size)

@@ -190,6 +190,7 @@ GOOD = {
 }
 
 
+@pytest.mark.wrong_arguments
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
@@ -210,6 +211,7 @@ def test_invalid_arrays_are_named(name, value, message):
         HMMMixture(**{**GOOD, name: value})
 
 
+@pytest.mark.wrong_arguments
 @pytest.mark.parametrize(
     ("demonstrations", "query", "message"),
     [
@@ -250,12 +252,14 @@ def test_samples_have_the_probabilities_of_path_enumeration():
 
 
 def test_families_have_the_stated_shape():
-    closed = families.mixture(families.block_starts(2, 6), families.softmax(5.0), 4, seed=0, closed=True)
-    assert not closed.transition[:3, 3:].any()
-    assert not closed.transition[3:, :3].any()
+    apart = families.mixture(families.block_starts(2, 6), families.softmax(5.0), 4, seed=0, blocks=2)
+    assert not apart.transition[:3, 3:].any()
+    assert not apart.transition[3:, :3].any()
     flat = families.mixture(families.single_starts(2, 6), families.softmax(5.0), 4, seed=0, noise=1.0)
+    assert flat.transition.all()
     np.testing.assert_allclose(flat.emission, 0.25)
-    np.testing.assert_array_equal(flat.start, np.eye(2, 6))
+    np.testing.assert_array_equal(flat.start.argmax(axis=1), [0, 3])  # one for each block
+    np.testing.assert_array_equal(families.single_starts(3, 5).argmax(axis=1), [0, 1, 3])
     with pytest.raises(ValueError, match="7 states do not divide"):
         families.block_starts(2, 7)
     with pytest.raises(ValueError, match="got 1 states"):

@@ -27,14 +27,6 @@ def path_operator(mixture, tokens):
     return found
 
 
-def enumerated_moment(mixture, length, weight):
-    total = 0
-    for tokens in product(range(mixture.observations), repeat=length):
-        phi = path_operator(mixture, tokens).ravel()
-        total = total + weight(tokens) * np.outer(phi, phi)
-    return total
-
-
 @given(st.integers(0, 2**32 - 1), st.integers(0, 3))
 @settings(max_examples=15, deadline=None)
 def test_operators_and_joint_are_sums_over_paths(seed, length):
@@ -47,38 +39,14 @@ def test_operators_and_joint_are_sums_over_paths(seed, length):
     np.testing.assert_allclose(sequences.joint(mixture, x), joint, rtol=0, atol=1e-14)
 
 
-@pytest.mark.parametrize("length", [0, 1, 2, 3])
-def test_exact_moments_are_sums_over_all_sequences(length):
-    mixture, p = small(5), np.array([0.2, 0.3, 0.5])
-
-    def probability(tokens):
-        return p @ path_operator(mixture, tokens).sum(axis=1)
-
-    under = enumerated_moment(mixture, length, probability)
-    np.testing.assert_allclose(operators.moment_under(mixture, p, length), under, rtol=0, atol=1e-14)
-    unweighted = enumerated_moment(mixture, length, lambda tokens: 1.0)
-    np.testing.assert_allclose(operators.unweighted_moment(mixture, length), unweighted, rtol=0, atol=1e-14)
-
-
-def test_moments_refuse_too_many_states():
-    large = families.mixture(families.single_starts(1, 17), families.dirichlet(1.0), 2, 0)
-    for call in (
-        lambda: operators.unweighted_moment(large, 2),
-        lambda: operators.moment_under(large, large.start[0], 2),
-    ):
-        with pytest.raises(ValueError, match="at most 16 states, got 17"):
-            call()
-
-
 @pytest.mark.parametrize("rank", [3, 6])
 def test_whitening_is_the_pseudo_inverse_of_the_weighted_moment(rank):
     rng = np.random.default_rng(rank)
     features = rng.standard_normal((40, rank)) @ rng.standard_normal((rank, 6))
     weights = rng.random(40) + 0.1
     found = operators.whiten(features, weights)
-    expected = (
-        features @ np.linalg.pinv(operators.weighted_moment(features, weights), rcond=1e-10) @ features.T
-    )
+    moment = (features * weights[:, None]).T @ features
+    expected = features @ np.linalg.pinv(moment, rcond=1e-10) @ features.T
     np.testing.assert_allclose(
         found.basis @ found.basis.T / np.sqrt(np.outer(weights, weights)), expected, rtol=0, atol=1e-9
     )
@@ -127,7 +95,7 @@ def test_likely_sequences_are_those_above_the_threshold():
     assert 0 < len(expected) < len(everything)
     np.testing.assert_array_equal(sequences.likely(mixture, 4, 0.01), expected)
     with pytest.raises(ValueError, match="threshold is 0"):
-        sequences.likely(mixture, 4, 0)
+        sequences.likely(mixture, 4, 0.0)
 
 
 def test_every_merge_and_find():
@@ -143,7 +111,7 @@ def test_every_merge_and_find():
 
 
 def test_operators_at_eighty_states_give_the_likelihood_of_the_forward_recursion():
-    mixture = families.mixture(families.block_starts(8, 80), families.softmax(50.0), 100, 0, closed=True)
+    mixture = families.mixture(families.block_starts(8, 80), families.softmax(50.0), 100, 0, blocks=8)
     x = np.unique(mixture.sample(np.arange(8), 6, np.random.default_rng(0)), axis=0)
     found = np.einsum("ts,xsu->xt", mixture.start, operators.operators(mixture, x))
     expected = np.exp([mixture.log_likelihood(tokens) for tokens in x])

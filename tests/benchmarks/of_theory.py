@@ -32,7 +32,7 @@ def _file(folder, tasks, prompts):
 
 def batched(place):
     """Posteriors of all prompts at once, from deduplicated sequences."""
-    from iclnb.bayes import HMMMixture, Kernels, experiment
+    from iclnb.bayes import HMMMixture, Kernels, table_3
     from iclnb.bayes.material import Prompts
 
     def at(tasks, prompts):
@@ -41,7 +41,7 @@ def batched(place):
         drawn = Prompts(**data)
 
         def run():
-            return experiment.posteriors(mixture, drawn, Kernels(mixture, drawn.known).joint, SHOWN)[:SOME]
+            return table_3.posteriors(mixture, drawn, Kernels(mixture, drawn.known).joint, SHOWN)[:SOME]
 
         return Work(run, prompts)
 
@@ -168,7 +168,7 @@ def _sweep(sampled, chunk=20):
 
         def at(batch):
             recipe = train.Recipe(batch=batch if sampled else None)
-            program = train.compile_sweep(models, recipe, D, CONTEXT, 1, 0, 1)
+            program = train.compile_sweep(models, recipe, D, CONTEXT, [0], 0, 1)
             carry = [program.start]  # each run takes over the arrays of the one before
 
             def run():

@@ -52,7 +52,9 @@ def test_forms_agree(double, tolerance, train_guess):
         assert near(layer.predict(model, x, y, query), exact, tolerance)
         assert near(layer.predict_fast(model, x, y, query), exact, tolerance)
         theta = features.fold(layer.coefficient_tensor(model)).ravel()
-        assert near(features.features(x, y, query) @ theta + query @ model.guess, exact, tolerance)
+        rows, columns = features.pairs(x.shape[-1] + 1)
+        phi = features.gram(x, y)[:, rows, columns, None] * query[:, None]
+        assert near(phi.reshape(len(phi), -1) @ theta + query @ model.guess, exact, tolerance)
 
 
 @pytest.mark.parametrize("heads", [1, 3, 5, 20])

@@ -9,7 +9,7 @@ from runs_by_hand import claim, rows, run
 from throwaway import ROOT
 
 from iclnb import claims
-from iclnb.bayes.experiment import PAPER_DISTANCE
+from iclnb.bayes import estimates_table_3
 from iclnb.errors import IclnbError
 from iclnb.heads.estimates import MAP, MARGIN, NATS
 from iclnb.site.results import claim_rows, margins
@@ -86,7 +86,7 @@ def stated():
             if not isinstance(call, ast.Call):
                 continue
             texts = [ast.unparse(part) for part in call.args]
-            criterion = [t for t in texts if t.startswith("claims.") or t == "closed.criterion"]
+            criterion = [t for t in texts if t.startswith("claims.")]
             if len(criterion) == 1 and len(texts) >= 4:
                 id = next(part for part in call.args if isinstance(part, ast.Constant | ast.JoinedStr))
                 first = id if isinstance(id, ast.Constant) else id.values[0]

@@ -1,0 +1,116 @@
+"""The evidence on table 3 of paper A, under the reading that suits a claim best; HMMs are the units."""
+
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Float
+
+from iclnb.bayes.measure_table_3 import READINGS, Table3
+from iclnb.bayes.table_3 import ACCURACY, DEMONSTRATIONS, DISTANCE, KERNELS
+from iclnb.claims import Evidence, NothingToMeasure
+from iclnb.stats import Estimate, interval
+
+Curve = Float[np.ndarray, "hmm n"]
+
+BLIND = "labels only"
+
+PLATEAU = max(DISTANCE[-3:])
+"""The largest of the table's last three distances, which differ by chance."""
+
+
+def of(found: Table3, key: str, reading: int, kernel: str) -> Curve:
+    """One field by HMM and n, of a kernel under a reading."""
+    return getattr(found, key)[reading, :, KERNELS.index(kernel)]
+
+
+def ran(found: Table3) -> list[int]:
+    """The readings that were not left out."""
+    return [place for place in range(len(READINGS)) if np.isfinite(found.without[place]).all()]
+
+
+def best(
+    found: Table3, statistic: Callable[[int, slice], Float[np.ndarray, "hmm *columns"]],
+    reduce: Callable[[np.ndarray], float | np.ndarray], sign: int = 1,
+) -> tuple[int, Float[np.ndarray, "hmm *columns"]]:  # fmt: skip
+    """The reading that is best on half of the HMMs, and what it gives on the others.
+
+    Args:
+        found: findings.
+        statistic: values by reading, for some of the HMMs.
+        reduce: from values to what is compared; the reading with the least is best.
+        sign: -1 for the largest.
+    """
+    if len(found.without[0]) < 4:
+        raise NothingToMeasure("four HMMs: two that choose a reading and two that judge it")
+    place = min(ran(found), key=lambda reading: sign * reduce(statistic(reading, slice(None, None, 2))))
+    return place, statistic(place, slice(1, None, 2))
+
+
+def gap(distance: Curve) -> float:
+    """Mean over n of the difference between the mean over HMMs and table 3."""
+    return np.abs(distance.mean(axis=0) - DISTANCE).mean()
+
+
+def _gap_under(found: Table3, kernel: str) -> Callable[[int, slice], Curve]:
+    return lambda reading, hmms: of(found, "distance", reading, kernel)[hmms]
+
+
+def table_gap(found: Table3, kernel: str, *, seed: int) -> Evidence:
+    """Mean gap to the whole table under the reading where it is least; control: the blind kernel there."""
+    place, judged = best(found, _gap_under(found, kernel), gap)
+    blind = gap(of(found, "distance", place, BLIND)[1::2])
+    estimate = interval(judged, statistic=gap, range="nonnegative", seed=seed)
+    return Evidence(estimate, float(blind), f"{BLIND}; reading: {READINGS[place]}")
+
+
+def last_distance(found: Table3, kernel: str, *, seed: int) -> Evidence:
+    """Distance at n = 128 under the reading where it is least; control: the blind kernel there."""
+    place, judged = best(
+        found, lambda reading, hmms: of(found, "distance", reading, kernel)[hmms, -1], np.mean
+    )
+    blind = of(found, "distance", place, BLIND)[1::2, -1].mean()
+    estimate = interval(judged, range="nonnegative", seed=seed)
+    return Evidence(estimate, float(blind), f"{BLIND}; reading: {READINGS[place]}")
+
+
+def bias(found: Table3, *, seed: int) -> Evidence:
+    """The printed kernel's limit error under the reading that is nearest to the table; control: repair (ii)."""
+    place, _ = best(found, _gap_under(found, "printed"), gap)
+    printed, repaired = (found.limit[place, 1::2, KERNELS.index(name)] for name in ("printed", "ratio"))
+    estimate = interval(printed, range="nonnegative", seed=seed)
+    return Evidence(estimate, float(repaired.mean()), f"repaired kernel; reading: {READINGS[place]}")
+
+
+def negative_normalisers(found: Table3, n: int, *, seed: int) -> Evidence:
+    """Share of prompts that divide by a negative number, under the reading where it is least."""
+    at = DEMONSTRATIONS.index(n)
+    place, judged = best(
+        found, lambda reading, hmms: of(found, "negative", reading, "printed")[hmms, at], np.mean
+    )
+    repaired = of(found, "negative", place, "ratio")[1::2, at].mean()
+    estimate = interval(judged, range="rate", seed=seed)
+    return Evidence(estimate, float(repaired), f"repaired kernel; reading: {READINGS[place]}")
+
+
+def demonstrations_matter(found: Table3, *, seed: int) -> Evidence:
+    """How far 128 demonstrations move the posterior, under the reading where it is most."""
+    place, judged = best(found, lambda reading, hmms: found.without[reading, hmms, -1], np.mean, sign=-1)
+    estimate = interval(judged, range="nonnegative", seed=seed)
+    return Evidence(estimate, 0.0, f"nothing is learned; reading: {READINGS[place]}")
+
+
+def constant(distance: Float[np.ndarray, "*hmm n"], accuracy: Float[np.ndarray, "*hmm n"]) -> float:
+    """c in distance = c (1 - accuracy), by least squares over n; 2 for L1 between nearly one-hot answers."""
+    missed = 1 - np.atleast_2d(accuracy).mean(axis=0)
+    return float(np.atleast_2d(distance).mean(axis=0) @ missed / (missed @ missed))
+
+
+def constants(found: Table3, *, seed: int) -> dict[str, float | Estimate]:
+    """:func:`constant` of the table, and of the printed kernel under the reading nearest to it, by norm."""
+    place, _ = best(found, _gap_under(found, "printed"), gap)
+    accuracy = of(found, "accuracy", place, "printed")
+    named = {"L1": "distance", "squared L2": "squared"}
+    return {"table 3": constant(np.array(DISTANCE), np.array(ACCURACY))} | {
+        norm: interval(of(found, key, place, "printed"), accuracy, statistic=constant, seed=seed)
+        for norm, key in named.items()
+    }

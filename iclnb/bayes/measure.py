@@ -1,0 +1,54 @@
+"""The findings of chapter 01, HMM by HMM."""
+
+from types import SimpleNamespace
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from iclnb.bayes import learning, sequences
+from iclnb.bayes.findings import DESIGNS, Learning, stacked
+from iclnb.bayes.kernels import Kernels
+from iclnb.bayes.material import SHARES, learning_designs
+from iclnb.store import Store
+
+ONE_THREAD = {"limits": 1, "user_api": "blas"}
+"""Matrices here are small: threads that wait for one another slow LAPACK down on a busy machine."""
+
+
+def measure(run: SimpleNamespace) -> Learning:
+    """Every learner on HMMs of three designs, for tasks of the corpus and tasks mixed with a held-out one.
+
+    Args:
+        run: ``hmms`` of each design, ``streams`` of demonstrations for each task, ``doublings`` between
+            neighbouring numbers of demonstrations, ``hmm_seed``, ``prompt_seed``. Designs share no seed.
+    """
+    ns, store = [2**i for i in range(0, 21, run.doublings)], Store.of_code("iclnb.bayes")
+    units = [(design, i) for design in range(len(DESIGNS)) for i in range(run.hmms)]
+    found = [
+        store.kept(
+            "learning",
+            [DESIGNS[design], i, ns, run.streams, run.hmm_seed, run.prompt_seed],
+            lambda design=design, i=i: one(design, i, ns, run.streams, run.hmm_seed, run.prompt_seed),
+            modules=[__name__],
+        )
+        for design, i in tqdm(units, desc="HMMs", disable=None)
+    ]
+    arrays = stacked(found, (len(DESIGNS), run.hmms))
+    return Learning(**arrays | {"rank": arrays["rank"][..., 0]}, ns=np.array(ns))
+
+
+@threadpool_limits.wrap(**ONE_THREAD)
+def one(
+    design: int, i: int, ns: list[int], streams: int, hmm_seed: int, prompt_seed: int
+) -> dict[str, np.ndarray]:
+    """One HMM of a design: the fields of :class:`iclnb.bayes.learning.Learned`, shares in front."""
+    drawn = learning_designs()[DESIGNS[design]]
+    mixture = drawn.mixture((hmm_seed, design, i))
+    kernels = Kernels(mixture, sequences.every(drawn.observations, drawn.length))
+    starts = [(1 - share) * mixture.start[0] + share * drawn.held_out() for share in SHARES]
+    found = [
+        learning.learn(kernels, start, ns, streams, (prompt_seed, design, i, place))
+        for place, start in enumerate(starts)
+    ]
+    return {name: np.array([getattr(each, name) for each in found]) for name in learning.Learned._fields}
