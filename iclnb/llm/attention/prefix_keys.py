@@ -46,6 +46,11 @@ class SharedPrefix:
     keys: tuple[Float[Tensor, "kv_heads prefix dim"], ...]
     values: tuple[Float[Tensor, "kv_heads prefix value_dim"], ...]
 
+    def first(self, tokens: int) -> "SharedPrefix":
+        """What is remembered of the first tokens alone; nothing is copied."""
+        keys, values = (tuple(part[:, :tokens] for part in of) for of in (self.keys, self.values))
+        return SharedPrefix(self.input_ids[:tokens], keys, values)
+
 
 class _OwnTokens(DynamicLayer):
     """A cache layer that says it holds the prefix and hands back the new keys and values alone."""
@@ -66,11 +71,6 @@ class _OwnTokens(DynamicLayer):
 def own_tokens_alone(prefix: SharedPrefix) -> Cache:
     """A cache by which a model counts its positions from the prefix on, and which holds nothing."""
     return Cache(layers=[_OwnTokens(len(prefix.input_ids)) for _ in prefix.keys])
-
-    def first(self, tokens: int) -> "SharedPrefix":
-        """What is remembered of the first tokens alone; nothing is copied."""
-        keys, values = (tuple(part[:, :tokens] for part in of) for of in (self.keys, self.values))
-        return SharedPrefix(self.input_ids[:tokens], keys, values)
 
 
 @dataclass
