@@ -29,7 +29,7 @@ def escape(text: object) -> str:
     return _NUMBERED.sub(r"\1\\\2", _SPECIAL.sub(r"\\\g<0>", " ".join(str(text).split())))
 
 
-def number(value: float | None, digits: int = 3, dust: float = DUST) -> str:
+def number(value: float | np.number | None, digits: int = 3, dust: float = DUST) -> str:
     """A number with ``digits`` significant digits; ``n/a`` where there is none.
 
     Args:

@@ -16,7 +16,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, get_args
 
 import numpy as np
 
@@ -63,6 +63,9 @@ def variable(meaning: str, *, unit: str, bits: int | None = None, **default: Any
         default: ``default=None`` for a field that a run may leave out.
     """
     return dataclasses.field(metadata={"meaning": meaning, "unit": unit, "bits": bits}, **default)
+
+
+F = TypeVar("F", bound="Findings")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +138,7 @@ class Findings:
         return path
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls: type[F], path: Path) -> F:
         """The findings of a file.
 
         Raises:

@@ -1,16 +1,19 @@
 """Kernel regression ŷ = Σ_i e(y_i) K_i / Σ_i K_i (paper A, theorem 1), and Gaussian kernels to do it with."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 from scipy import optimize, special
 
 from iclnb.errors import IclnbError
 
 
 def kernel_regression(
-    similarity: Float[np.ndarray, "*prompts k"], labels: Int[np.ndarray, "*#prompts k"], n_labels: int
+    similarity: Float[np.ndarray, "*prompts k"],
+    labels: Int[np.ndarray, "*#prompts k"] | Sequence[int],
+    n_labels: int,
 ) -> Float[np.ndarray, "*prompts labels"]:
     """ŷ = Σ_i e(y_i) K(x_test, x_i) / Σ_i K(x_test, x_i), for one prompt or for a batch of them.
 
@@ -52,7 +55,7 @@ def kernel_regression(
 
 
 def regression_from_counts(
-    similarity: Float[np.ndarray, "*prompts k"], counts: Float[np.ndarray, "k labels"]
+    similarity: Float[np.ndarray, "*prompts k"], counts: Num[np.ndarray, "k labels"]
 ) -> Float[np.ndarray, "*prompts labels"]:
     """:func:`kernel_regression` on counted demonstrations: x_i was shown counts[i, y] times with label y.
 

@@ -67,9 +67,19 @@ def replacing(target: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as folder:
         temporary = Path(folder) / target.name
         yield temporary
+        _as_others_may_read(temporary)
         if temporary.is_dir() and target.is_dir():
             target.rename(Path(folder) / "old")
         temporary.replace(target)
+
+
+def _as_others_may_read(written: Path) -> None:
+    """Give files the permissions of any new file: some libraries write for their own user alone."""
+    usual = written.with_name("usual")
+    usual.touch()
+    for path in [written, *written.rglob("*")]:
+        if path.is_file():
+            path.chmod(path.stat().st_mode | usual.stat().st_mode)
 
 
 def remove_leftovers(target: Path) -> None:

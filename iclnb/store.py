@@ -20,7 +20,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -72,6 +72,7 @@ class Tally:
     paths: list[Path] = field(default_factory=list)
 
 
+@runtime_checkable
 class Proof(Protocol):
     """What measures a sample of shards again (:class:`iclnb.records.prove.Proving`)."""
 

@@ -3,10 +3,14 @@
 import os
 import sys
 
+import jaxtyping
 import pytest
+import shapes
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported: the others have the other cores
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+shapes.install()
 
 
 def pytest_xdist_auto_num_workers(config):
@@ -31,6 +35,16 @@ def gradients():
     if torch is not None and not torch.is_grad_enabled():
         torch.set_grad_enabled(True)
         pytest.fail("gradients are off after this test")
+
+
+@pytest.fixture(autouse=True)
+def checked_shapes(request, monkeypatch):
+    """No function of the package is given or gives another type or shape than it says."""
+    if request.node.get_closest_marker("wrong_arguments"):
+        monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    shapes.refused.clear()
+    yield
+    assert not shapes.refused
 
 
 @pytest.fixture(scope="session")

@@ -126,6 +126,15 @@ class Planted:
         )
 
 
+def task_rows(model: Planted, pool: int, *, seed: int) -> TaskRows:
+    """The words of a planted language as a task: half of the clusters labelled B, ``pool`` words to show."""
+    rng = np.random.default_rng(seed)
+    labels = model._task(rng)
+    rows = [{"text": f"w{word}", "label": int(labels[word])} for word in rng.permutation(len(labels))]
+    task = Task("words", ("text",), ("a", "b"), LABEL_WORDS, {"only": FORMAT})
+    return TaskRows(task, rows[:pool], rows[pool:], [])
+
+
 def plant(
     *,
     head: tuple[int, int] = (2, 3),

@@ -220,7 +220,7 @@ def test_few_units_get_students_interval_by_hand():
     mean = sum(x) / 3
     squared_error = sum((v - mean) ** 2 for v in x) / 2 / 3
     assert (mean, squared_error) == (3, Fraction(7, 3))
-    got = interval([float(v) for v in x], seed=0)
+    got = interval(np.array(x, dtype=float), seed=0)
     half = scipy_stats.t.ppf(0.975, 2) * np.sqrt(7 / 3)
     np.testing.assert_allclose(got, (3, 3 - half, 3 + half))
     values = np.random.default_rng(0).normal(size=9)
@@ -290,7 +290,7 @@ def test_seeds_decide_and_too_few_are_refused():
     values = np.random.default_rng(6).normal(size=20)
     assert interval(values, seed=1) == interval(values, seed=1) != interval(values, seed=2)
     with pytest.raises(ValueError, match="at least 2 units, got 1"):
-        interval([1.0], seed=0)
+        interval(np.ones(1), seed=0)
     for shape, least in (((1, 30), "2 sets, got 1"), ((30, 1), "2 points, got 1")):
         with pytest.raises(ValueError, match=least):
             interval(np.ones(shape), design="sets x points", seed=0)

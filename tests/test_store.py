@@ -1,12 +1,10 @@
 """Kept measurements: found again bit for bit, never wrongly, whatever happens to files and processes."""
 
 import os
-import random
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -209,7 +207,17 @@ def test_a_store_that_cannot_be_written_costs_the_reuse_alone(tmp_path):
 
 
 RUN = """
-import sys, test_store, pathlib
+import os, pathlib, signal, sys, test_store
+left, before = int(sys.argv[3]), sys.argv[4] == "before"
+replace = os.replace
+def killing(temporary, place):
+    global left
+    left -= str(place).endswith(".safetensors")
+    if not before or left:
+        replace(temporary, place)
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+os.replace = killing
 with test_store.store.tally() as tally:
     found = test_store.measure(test_store.make_reader(pathlib.Path(sys.argv[1])))
 pathlib.Path(sys.argv[2]).write_bytes(found)
@@ -217,31 +225,21 @@ print(tally.measured)
 """
 
 
-def start(folder, output):
+def killed(folder, output, shards=-1, when="after"):
+    """A run that is killed just before or after it keeps its n-th shard; it ends where there are not so many."""
     places = os.pathsep.join(map(str, (ROOT, ROOT / "tests")))
-    words = [sys.executable, "-c", RUN, str(folder), str(output)]
-    return subprocess.Popen(
-        words, env={**os.environ, "PYTHONPATH": places}, stdout=subprocess.PIPE, text=True
-    )
+    words = [sys.executable, "-c", RUN, str(folder), str(output), str(shards), when]
+    return subprocess.run(words, env={**os.environ, "PYTHONPATH": places}, capture_output=True, text=True)
 
 
 def test_killed_runs_go_on_where_they_were(tmp_path):
-    """SIGKILL as soon as some shards are there: none is measured twice, the end is bit for bit the same."""
-    rng, shards, measured = random.Random(0), tmp_path / "store", 0
-    for _ in range(2):
-        process, wanted = start(shards, tmp_path / "out"), measured + rng.randint(1, 4)
-        while process.poll() is None and measured < wanted:
-            measured = len(list(shards.rglob("*.safetensors")))
-            time.sleep(0.001)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        measured = len(
-            [path for path in shards.rglob("*.safetensors") if path.parent.parent.parent == shards]
-        )
-    assert 0 < measured < SHARDS
-    last = start(shards, tmp_path / "out")
-    assert int(last.communicate()[0]) == SHARDS - measured
-    assert (tmp_path / "out").read_bytes() == measure(make_reader(tmp_path / "undisturbed"))
+    """SIGKILL beside the writing of a shard: none is measured twice, the end is bit for bit the same."""
+    shards, output = tmp_path / "store", tmp_path / "out"
+    assert killed(shards, output, 3, "before").returncode == -signal.SIGKILL
+    assert killed(shards, output, 5, "after").returncode == -signal.SIGKILL
+    last = killed(shards, output)
+    assert int(last.stdout) == SHARDS - 2 - 5
+    assert output.read_bytes() == measure(make_reader(tmp_path / "undisturbed"))
 
 
 def test_shards_and_clearing(tmp_path, monkeypatch):

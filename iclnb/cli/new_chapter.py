@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from iclnb import paths
+from iclnb.cli.task_commands import new_task
 from iclnb.errors import IclnbError
 from iclnb.run import notebooks
 
@@ -18,11 +19,16 @@ HELP = {"context_settings": {"help_option_names": ["-h", "--help"]}}
 
 @click.command(**HELP)
 @click.argument("name")
-def new(name: str) -> None:
+@click.option("--task", is_flag=True, help="Make a task of your own instead: NAME/task.toml in ICLNB_DATA.")
+def new(name: str, task: bool) -> None:
     """Make the chapter NAME (such as 08_my_question): notebook and pair, folder in iclnb, test.
 
     It is entered in _toc.yml after the other questions, has one claim, and runs as it is.
     """
+    if task:
+        for line in new_task(name):
+            click.echo(line)
+        return
     for path in make(paths.checkout(), name):
         click.echo(path)
     click.echo(f"next: iclnb run {name} -p profile smoke; then replace the question by yours")

@@ -72,7 +72,7 @@ def alike(figure: Figure) -> list[str]:
     return found
 
 
-def _axes(panels: list[Axes]) -> Iterator[Axes]:
+def _axes(panels: list[Artist]) -> Iterator[Artist]:
     for axes in panels:
         yield axes
         yield from _axes(axes.child_axes)

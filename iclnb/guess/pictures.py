@@ -121,7 +121,7 @@ def doses(ladder: Mapping[str, Guesses], *, seed: int) -> Picture:
     told = []
     for run, look in figures.rung_styles(ladder).items():
         one = ladder[run]
-        quality = [plain(one, pearson, guess) for guess in one.graded_guesses]
+        quality = np.array([plain(one, pearson, guess) for guess in one.graded_guesses])
         answered = _stacked([accuracy(one, pearson, each, seed=seed) for each in one.graded_answers])
         weights = estimates.grade_weights(one, seed=seed)
         figures.band(left, quality, answered, run, **look)

@@ -1,174 +1,221 @@
-"""What becomes of the answers when heads are ablated or label values swapped."""
+"""What becomes of the answers when heads are ablated or label values swapped, the choice of heads redrawn."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from iclnb.errors import IclnbError
 from iclnb.heads import direct
+from iclnb.heads.direct import PARTS, TOTAL
 from iclnb.heads.interventions import Head, ablate, best_heads, random_heads_like, swapping
+from iclnb.heads.material import Material
 from iclnb.llm.attention import CaptureError
 from iclnb.llm.demonstrations import Prompts
 from iclnb.llm.depth import MIDDLE, layers_within
-from iclnb.llm.prompts import Wording
 from iclnb.llm.reader import Reader
 
-WHOLE = "whole model"
-BEST = "best heads ablated"
-RANDOM = "random heads of the same layers"
-ELSEWHERE = "best heads of other layers"
-MIDDLE_VALUES = "values swapped, middle layers"
-OTHER_VALUES = "values swapped, as many other layers"
-ALL_VALUES = "values swapped, all layers"
-REWRITTEN = "labels rewritten in the prompt"
+BEST: Final = "best heads"
+RANDOM: Final = "random heads of the same layers"
+ELSEWHERE: Final = "best heads of other layers"
+ABLATIONS: Final = (BEST, RANDOM, ELSEWHERE)
 
-ABLATIONS = (BEST, RANDOM, ELSEWHERE)
-
-CONTROLS = (RANDOM, ELSEWHERE, OTHER_VALUES)
-"""Interventions that stand beside another as its control."""
-
-DRAWS = 3
-"""Draws of random heads, over which their effect is averaged."""
+SWAPPED: Final = "values swapped between classes, middle layers"
+SAME_CLASS: Final = "values swapped within classes, middle layers"
+OTHER_LAYERS: Final = "values swapped between classes, as many other layers"
+REWRITTEN: Final = "labels rewritten in the prompt"
+SWAPS: Final = (SWAPPED, SAME_CLASS, OTHER_LAYERS, REWRITTEN)
 
 
 @dataclass(frozen=True)
 class Causes:
-    """Answers of the whole model and under interventions.
+    """Answers of the whole model and under interventions, on test points that chose no head.
 
     Attributes:
-        answers: intervention -> log-probabilities of the label words, for each of its draws.
-            (draws, sets, points, classes)
-        truth: the labels of the queries. (sets, points)
-        heads: the heads ablated as the best ones, best first.
-        parts: ablation -> part (:data:`iclnb.heads.direct.PARTS`) -> what it takes off the log-probabilities,
-            up to a number that the words share; nothing where effects cannot be split.
-        unsplit: why they cannot.
+        separation, right: of the whole model: :func:`separation` in nats, and where the answer is the query's
+            label. (sets, points)
+        cost: what each of :data:`ABLATIONS` takes off the separation, and the :data:`PARTS` of it; parts are not
+            numbers where they cannot be told apart. (ablations, parts, redraws, points)
+        right_without: the second under each ablation. (ablations, redraws, points)
+        sets: the demonstration set that each choice of heads is judged under. (redraws)
+        chosen: the share of choices that each head is among. (layers, heads)
+        swap: what each of :data:`SWAPS` takes off the separation. (swaps, sets, points)
+        unsplit: why there are no parts.
     """
 
-    answers: dict[str, Float[np.ndarray, "draws sets points classes"]]
-    truth: Int[np.ndarray, "sets points"]
-    heads: list[Head]
-    parts: Mapping[str, Mapping[str, Float[np.ndarray, "draws sets points classes"]]] = field(
-        default_factory=dict
-    )
-    unsplit: str = ""
-
-    def separation(self, name: str) -> Float[np.ndarray, "sets points"]:
-        """:func:`separation` under an intervention, in nats, averaged over its draws."""
-        return np.mean([separation(drawn, self.truth) for drawn in self.answers[name]], axis=0)
-
-    def cost(self, name: str) -> Float[np.ndarray, "sets points"]:
-        """What an intervention takes off the separation of the whole model, in nats."""
-        return self.separation(WHOLE) - self.separation(name)
-
-    def part(self, name: str, part: str) -> Float[np.ndarray, "sets points"]:
-        """A part of the cost of an ablation, in nats; all parts add up to :meth:`cost`."""
-        return np.mean([separation(drawn, self.truth) for drawn in self.parts[name][part]], axis=0)
-
-    def right(self, name: str) -> Float[np.ndarray, "sets points"]:
-        """Where the answer is the query's label, averaged over draws."""
-        return (self.answers[name].argmax(-1) == self.truth).mean(axis=0)
+    separation: Float[np.ndarray, "sets points"]
+    right: Bool[np.ndarray, "sets points"]
+    cost: Float[np.ndarray, "ablations parts redraws points"]
+    right_without: Bool[np.ndarray, "ablations redraws points"]
+    sets: Int[np.ndarray, " redraws"]
+    chosen: Float[np.ndarray, "layers heads"]
+    swap: Float[np.ndarray, "swaps sets points"]
+    unsplit: str
 
 
-def measure(
+def intervene(
     reader: Reader,
-    wording: Wording,
-    prompts: Prompts,
-    truth: Int[np.ndarray, " points"],
-    scores: Float[np.ndarray, "layers heads"],
-    selecting: Bool[np.ndarray, " points"],
+    material: Material,
+    hits: Bool[np.ndarray, "prompts layers heads"],
     *,
     top: int,
     points: int,
-    rewritten: Prompts | None = None,
+    redraws: int,
     seed: int,
 ) -> Causes:
     """Intervene in the best heads and in the values at label tokens, with controls.
 
-    Sets whose labels are all of one class are left out: there is nothing to swap in them.
+    The last test points judge. The heads are chosen ``redraws`` times, each time on another half of the fresh
+    prompts whose queries do not judge, and each choice is judged under one demonstration set, in turn. Sets whose
+    labels are all of one class are left out: there is nothing to swap in them.
 
     Args:
         reader: the model.
-        wording: of the prompts.
-        prompts: with shared demonstrations. (sets, points)
-        truth: labels of the test points.
-        scores: of every head, such as its agreement with the model on other prompts.
-        selecting: test points whose mean head outputs replace those of ablated heads; the others judge.
+        material: its prompts.
+        hits: where every head agrees with the model on the fresh prompts.
         top: heads to ablate.
-        points: judging test points, at most.
-        rewritten: the same prompts with the labels rewritten, for comparison.
-        seed: of the random heads, of layers and of the label partners.
+        points: that judge, at most half of all test points.
+        redraws: choices of heads.
+        seed: of these, of random heads, layers and label partners.
 
     Raises:
-        IclnbError: if fewer than two sets show labels of several classes, or a layer has too few other heads.
+        IclnbError: if fewer than two sets show labels of several classes, too few prompts are left to choose
+            heads, or too few heads to choose from.
     """
-    mixed = [row for row in range(len(prompts)) if len(set(prompts[row, 0].labels)) > 1]
+    mixed = mixed_sets(material)
+    judged = np.arange(material.points)[-min(points, material.points // 2) :]
+    free = np.setdiff1d(np.arange(len(hits)), judged)
+    if len(free) < 4:
+        raise IclnbError(f"{len(free)} fresh prompts are left to choose heads, 4 are needed; ask for more")
+    given = material.shared_prompts[np.ix_(mixed, judged)]
+    others = np.setdiff1d(np.arange(material.points), judged)[: max(8, len(judged))]
+    means = reader.mean_head_outputs(material.shared_prompts[np.ix_(mixed, others)])
+    rng, truth = np.random.default_rng(seed), material.rows.truth[judged]
+    choices = [_draw(hits, free, top, rng) for _ in range(redraws)]
+    whole, ablated, sets, unsplit = _ablations(reader, material, given, choices, means)
+    now = separation(whole, truth)
+    parts = {name: separation(part, truth) for name, part in ablated.items()}
+    swapped = _swaps(reader, material, np.ix_(mixed, judged), len(means), rng, seed)
+    return Causes(
+        separation=now,
+        right=whole.argmax(-1) == truth,
+        cost=np.stack([parts[name] for name in PARTS], axis=1),
+        right_without=(whole[sets] - ablated[TOTAL]).argmax(-1) == truth,
+        sets=sets,
+        chosen=_share([heads for heads, *_ in choices], hits.shape[1:]),
+        swap=np.stack([now - separation(answers, truth) for answers in swapped]),
+        unsplit=unsplit,
+    )
+
+
+def mixed_sets(material: Material) -> list[int]:
+    """The shared demonstration sets that show labels of several classes.
+
+    Raises:
+        IclnbError: if these are fewer than two.
+    """
+    mixed = [row for row, labels in enumerate(material.shared.labels) if len(set(labels)) > 1]
     if len(mixed) < 2:
         raise IclnbError(f"{len(mixed)} demonstration sets show several labels, 2 are needed; draw more sets")
-    judged = np.flatnonzero(~selecting)[:points]
-    chosen = np.flatnonzero(selecting)[: max(8, points)]
-    given = prompts[np.ix_(mixed, judged)]
-    means = reader.mean_head_outputs(prompts[np.ix_(mixed, chosen)])
-    rng, heads = np.random.default_rng(seed), best_heads(scores, top)
-    layers = len(scores)
-    middle = layers_within(layers, MIDDLE)
-    ablated = {
-        BEST: [heads],
-        RANDOM: [random_heads_like(heads, scores.shape[1], rng) for _ in range(DRAWS)],
-        ELSEWHERE: [best_heads(scores, top, without={layer for layer, _ in heads})],
-    }
-    others = rng.permutation(np.setdiff1d(np.arange(layers), middle))[: len(middle)]
-    swapped = {MIDDLE_VALUES: middle.tolist(), OTHER_VALUES: sorted(others.tolist()), ALL_VALUES: None}
-    found, parts, unsplit = _ablations(reader, wording, given, ablated, means)
-    for name, where in swapped.items():
-        found[name] = [reader.answers(given, wording, alter=swapping(seed, where))]
-    if rewritten is not None:
-        found[REWRITTEN] = [reader.answers(rewritten[np.ix_(mixed, judged)], wording)]
-    answers = {name: np.stack(each) for name, each in found.items()}
-    return Causes(answers, np.tile(truth[judged], (len(mixed), 1)), heads, parts, unsplit)
+    return mixed
+
+
+def _draw(
+    hits: Bool[np.ndarray, "prompts layers heads"],
+    free: Int[np.ndarray, " prompts"],
+    top: int,
+    rng: np.random.Generator,
+) -> tuple[list[Head], list[Head], list[Head]]:
+    """The heads of :data:`ABLATIONS`, as many of each, chosen on a random half of the free prompts."""
+    scores = hits[rng.permutation(free)[: len(free) // 2]].mean(0)
+    best = best_heads(scores, top)
+    elsewhere = best_heads(scores, top, without={layer for layer, _ in best})
+    if not len(best) == len(elsewhere) == top:
+        raise IclnbError(f"{top} heads leave too few in other layers for a control; ablate fewer (top)")
+    return best, random_heads_like(best, scores.shape[1], rng), elsewhere
 
 
 def _ablations(
     reader: Reader,
-    wording: Wording,
+    material: Material,
     given: Prompts,
-    ablated: Mapping[str, list[list[Head]]],
+    choices: Sequence[Sequence[list[Head]]],
     means: Float[np.ndarray, "layers heads dim"],
-) -> tuple[dict[str, list[np.ndarray]], dict[str, dict[str, np.ndarray]], str]:
-    """Answers of the whole model and under each ablation, the parts of the effect, and why there are none."""
-    edits = {name: [ablate(drawn, means) for drawn in draws] for name, draws in ablated.items()}
+) -> tuple[np.ndarray, dict[str, np.ndarray], Int[np.ndarray, " redraws"], str]:
+    """Answers of the whole model (sets, points, classes), and what each ablation takes off them, by part.
+
+    Returns:
+        The answers; part -> what is taken off (ablations, redraws, points, classes); each redraw's set; why the
+        parts cannot be told apart.
+    """
+    sets = np.arange(len(choices)) % len(given)
     try:
-        path = direct.Path(reader, wording, given)
-        whole, constant = path.written(), path.of_means(means)
-        seen = {name: [path.written(edit) for edit in each] for name, each in edits.items()}
+        path = direct.Path(reader, material.wording, given)
+        whole, constant, unsplit = path.written(), path.of_means(means), ""
     except CaptureError as error:
-        found = {name: [reader.answers(given, wording, edit=e) for e in each] for name, each in edits.items()}
-        return {WHOLE: [reader.answers(given, wording)]} | found, {}, error.why
-    parts = {}
-    for name, draws in ablated.items():
-        pairs = zip(draws, seen[name], strict=True)
-        split = [direct.split(whole, without, drawn, constant) for drawn, without in pairs]
-        parts[name] = {part: np.stack([one[part] for one in split]) for part in direct.PARTS}
-    found = {name: [one.answers for one in each] for name, each in seen.items()}
-    return {WHOLE: [whole.answers]} | found, parts, ""
+        answers, unsplit = reader.answers(given, material.wording), error.why
+    else:
+        answers = whole.answers
+    lost: dict[str, list] = {name: [] for name in PARTS}
+    for row, heads in zip(sets, choices, strict=True):
+        edits = [ablate(chosen, means) for chosen in heads]
+        if unsplit:
+            left = [reader.answers(given[row], material.wording, edit=edit) for edit in edits]
+            nothing = dict.fromkeys(PARTS, np.full_like(answers[row], np.nan))
+            parts = [nothing | {TOTAL: answers[row] - one} for one in left]
+        else:
+            pairs = zip([path.written(edit, row) for edit in edits], heads, strict=True)
+            parts = [direct.split(whole.row(row), *pair, constant) for pair in pairs]
+        for name in PARTS:
+            lost[name].append([part[name] for part in parts])
+    return answers, {name: np.array(one).swapaxes(0, 1) for name, one in lost.items()}, sets, unsplit
+
+
+def _swaps(
+    reader: Reader, material: Material, where: tuple, layers: int, rng: np.random.Generator, seed: int
+) -> list[Float[np.ndarray, "sets points classes"]]:
+    """Answers under :data:`SWAPS`; the other layers are drawn anew for every set."""
+    middle, given = layers_within(layers, MIDDLE), material.shared_prompts[where]
+    outside = np.setdiff1d(np.arange(layers), middle)
+
+    def swapped(prompts: Prompts, layers: Int[np.ndarray, " chosen"], within: bool = False) -> np.ndarray:
+        alter = swapping(seed, sorted(layers.tolist()), within=within)
+        return reader.answers(prompts, material.wording, alter=alter)
+
+    elsewhere = [swapped(row, rng.permutation(outside)[: len(middle)]) for row in given]
+    rewritten = material.relabelled(reader.tokenizer, seed=seed)[where]
+    return [
+        swapped(given, middle),
+        swapped(given, middle, within=True),
+        np.stack(elsewhere),
+        reader.answers(rewritten, material.wording),
+    ]
+
+
+def _share(choices: Sequence[Sequence[Head]], shape: tuple[int, int]) -> Float[np.ndarray, "layers heads"]:
+    share = np.zeros(shape)
+    for heads in choices:
+        for head in heads:
+            share[head] += 1 / len(choices)
+    return share
 
 
 def separation(
-    answers: Float[np.ndarray, "sets points classes"], truth: Int[np.ndarray, "sets points"]
-) -> Float[np.ndarray, "sets points"]:
+    answers: Float[np.ndarray, "*sets points classes"], truth: Int[np.ndarray, " points"]
+) -> Float[np.ndarray, "*sets points"]:
     """How many nats the true label stands above the others, once each set's average answer is taken off.
 
     A model that answers every query alike has separation 0 however sure it is; one that knows the labels
-    has a positive mean, one that has them the wrong way round a negative one.
+    has a positive mean, one that has them the wrong way round a negative one. It is linear in the answers.
 
     Args:
-        answers: log-probabilities of the label words.
+        answers: log-probabilities of the label words, or what is added to them.
         truth: the labels of the queries.
     """
     centred = answers - answers.mean(-1, keepdims=True)
-    own = centred - centred.mean(axis=1, keepdims=True)
-    true = np.take_along_axis(own, truth[..., None], -1)[..., 0]
-    others = (own.sum(-1) - true) / (answers.shape[-1] - 1)
-    return true - others
+    own = centred - centred.mean(axis=-2, keepdims=True)
+    classes = own.shape[-1]
+    true = (own * np.eye(classes)[truth]).sum(-1)
+    return (true * classes - own.sum(-1)) / (classes - 1)

@@ -6,7 +6,7 @@ what the layers above write (*later*: self-repair, McGrath et al. 2023, if it ma
 changes s (*scale*). The three add up to the whole effect.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -17,7 +17,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from iclnb.heads.interventions import Head
-from iclnb.keys.fingerprint import of_modules
 from iclnb.llm.attention import CaptureError, Edit
 from iclnb.llm.attention.direct_path import FinalNorm, check_writing, direct_logits, unembedding
 from iclnb.llm.demonstrations import Prompts
@@ -30,9 +29,8 @@ from iclnb.store import Arrays
 DIRECT: Final = "direct: what the heads write"
 LATER: Final = "indirect: what later layers write"
 SCALE: Final = "indirect: scale of the final norm"
-PARTS: Final = (DIRECT, LATER, SCALE)
-
-_CODE = ("iclnb.heads.direct", "iclnb.llm.attention.direct_path", "iclnb.llm.attention.residual_stream")
+TOTAL: Final = "total"
+PARTS: Final = (TOTAL, DIRECT, LATER, SCALE)
 
 
 class Written(NamedTuple):
@@ -50,6 +48,10 @@ class Written(NamedTuple):
     read: Float[np.ndarray, "*prompts words"]
     scale: Float[np.ndarray, "*prompts"]
     heads: Float[np.ndarray, "*prompts layers heads words"]
+
+    def row(self, row: int) -> "Written":
+        """One row of the first axis of the prompts."""
+        return Written(*(part[row] for part in self))
 
 
 class Path:
@@ -81,21 +83,27 @@ class Path:
         bias = 0 if getattr(head, "bias", None) is None else head.bias[self.tokens].detach().float()
         self.offset = (weight @ self.norm.offset.to(weight.device) + bias).cpu().numpy()
 
-    def written(self, edit: Edit | None = None) -> Written:
+    def written(self, edit: Edit | None = None, row: int | None = None) -> Written:
         """The prompts read, the heads' outputs replaced by an edit that has a ``key``.
+
+        Args:
+            edit: the edit, if any.
+            row: of the first axis of the prompts; ``None`` for all.
 
         Raises:
             CaptureError: if the logits are not what the final norm and the unembedding make of the stream.
         """
-        flat, seen, rows = self.table.ravel(), _Seen(self, edit), {}
+        table = self.table if row is None else self.table[row]
+        flat, rows = table.ravel(), {}
+        seen = _Seen(self, edit, [len(prompt.input_ids) for prompt in flat])
         with seen.watching():
-            what = ("written", of_modules(_CODE), self.tokens)
+            what = ("written", self.tokens)
             for places, arrays in self.reader.measure(flat, seen.reduce, what, attention=False, edit=seen):
                 for name, array in arrays.items():
                     rows.setdefault(name, np.empty((len(flat), *array.shape[1:]), array.dtype))[places] = (
                         array
                     )
-        shaped = {name: array.reshape(*self.table.shape, *array.shape[1:]) for name, array in rows.items()}
+        shaped = {name: array.reshape(*table.shape, *array.shape[1:]) for name, array in rows.items()}
         return Written(read=shaped["answers"] - self.offset, **shaped)
 
     def of_means(
@@ -108,10 +116,11 @@ class Path:
 
 @dataclass
 class _Seen:
-    """What is seen of the passes of a batch."""
+    """What is seen of the passes of a batch, ``lengths`` of all prompts given."""
 
     path: Path
     replace: Edit | None
+    lengths: Sequence[int]
     heads: dict[int, list[Tensor]] = field(default_factory=dict)
     stream: list[tuple[Tensor, Tensor]] = field(default_factory=list)
 
@@ -143,9 +152,13 @@ class _Seen:
             hook.remove()
 
     def reduce(self, readings: list[Reading]) -> Arrays:
-        """One batch: its answers, the norm's scale and the heads' parts, once they are checked."""
-        inputs, outputs = (torch.cat(parts) for parts in zip(*self.stream, strict=True))
-        heads = torch.stack([torch.cat(self.heads[layer]) for layer in sorted(self.heads)], 1).numpy()
+        """One batch: its answers, the norm's scale and the heads' parts, once they are checked.
+
+        Readings stand in the order of their prompts; what was seen does in that of the passes, short ones first.
+        """
+        order = np.argsort([self.lengths[reading.index] for reading in readings], kind="stable").argsort()
+        inputs, outputs = (torch.cat(parts)[order] for parts in zip(*self.stream, strict=True))
+        heads = torch.stack([torch.cat(self.heads[layer])[order] for layer in sorted(self.heads)], 1).numpy()
         self.heads.clear()
         self.stream.clear()
         answers = np.stack([reading.log_probabilities[self.path.tokens] for reading in readings])
@@ -176,7 +189,7 @@ def split(
     heads: Iterable[Head],
     means: Float[np.ndarray, "layers heads words"],
 ) -> Mapping[str, Float[np.ndarray, "*prompts words"]]:
-    """What the ablation of heads takes off the logits of the words, in parts (:data:`PARTS`).
+    """What the ablation of heads takes off the logits of the words, whole and in parts (:data:`PARTS`).
 
     With u what the unembedding reads of the stream and s the norm's scale, in the whole model and (primed)
     without the heads, which wrote d and now write m:
@@ -197,7 +210,7 @@ def split(
     direct = whole.scale[..., None] * lost
     scale = ((whole.scale / ablated.scale - 1)[..., None]) * _centred(ablated.read)
     total = whole.answers - ablated.answers
-    return {DIRECT: direct, LATER: total - direct - scale, SCALE: scale}
+    return {TOTAL: total, DIRECT: direct, LATER: total - direct - scale, SCALE: scale}
 
 
 def _centred(values: Float[np.ndarray, "*rows words"]) -> Float[np.ndarray, "*rows words"]:

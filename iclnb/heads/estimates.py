@@ -1,19 +1,20 @@
-"""The evidence of chapter 03 about reconstruction, depth and table 2; the chapter's answer in words."""
+"""The evidence of chapter 03: agreement and its controls, depth, similarity. Differences where a control exists."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from iclnb import stats
-from iclnb.claims import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Claim, Evidence
-from iclnb.display import cell, escape, number
-from iclnb.heads.nulls import LEVEL
-from iclnb.heads.reconstruction import Agreement, over
-from iclnb.heads.table_2 import Row
+from iclnb.claims import Evidence, NothingToMeasure
+from iclnb.display import number
+from iclnb.heads.correlation import WAYS
+from iclnb.heads.findings import COMPARED, FRESH, OWN, READINGS, SHARED, Heads
+from iclnb.heads.nulls import LAST, MODAL
+from iclnb.heads.reconstruction import CHOSEN, FREQUENT, MODEL, PRIOR_OFF, PRIORS, RAW
 from iclnb.llm.depth import MIDDLE, contrast, layers_within
-from iclnb.stats import Estimate
+from iclnb.stats import Estimate, Range
 
 MARGIN: Final = 0.05
 """Agreement, accuracy and correlation have to exceed a control by this much to be worth a claim."""
@@ -25,209 +26,202 @@ apart."""
 MAP: Final = 0.3
 """Two maps of heads have to correlate by this much to be called alike: a tenth of the variance."""
 
-DRAWN_LAYERS: Final = 200
-"""Random choices of layers, which are the control of a claim about depth."""
+Prompts = Float[np.ndarray, " *prompts"]
 
 
-def beyond_null(estimate: Estimate, reached: Float[np.ndarray, " permutations"]) -> Evidence:
-    """An estimate and, as control, the median of a permutation null, each less the null's 95 % quantile."""
-    null = float(np.quantile(reached, LEVEL))
-    control_is = "median under permutation, less the 95 % quantile"
-    return Evidence(estimate.minus(null), float(np.median(reached)) - null, control_is)
+def over(values: Prompts, *, range: Range | None = None, seed: int) -> Estimate:
+    """The mean with an interval over fresh prompts, or over demonstration sets x test points."""
+    design = "units" if np.ndim(values) == 1 else "sets x points"
+    return stats.interval(values, design=design, range=range, seed=seed)
 
 
-def beyond_modal(found: Agreement, random: Agreement, *, seed: int) -> Evidence:
-    """Agreement of the chosen head less what naming the model's most frequent answer would reach."""
-    control = float(random.best.mean() - random.modal)
-    return Evidence(
-        over(found.best, seed=seed).minus(found.modal), control, "random weights, their best head"
-    )
+def beyond_modal(found: Heads, *, seed: int) -> Evidence:
+    """Agreement of the chosen head less what naming the model's most frequent answer reaches, as measured."""
+    hits = found.hits(SHARED, RAW)
+    difference = over(hits[CHOSEN] - hits[MODAL], range="difference", seed=seed)
+    return Evidence(difference, 0.0, f"the most frequent answer, which agrees in {_share(hits[MODAL])}")
 
 
-def beyond_permuted_sets(found: Agreement, *, seed: int) -> Evidence:
-    """Agreement of the chosen head less that of one chosen and judged with each set's labels permuted."""
-    return beyond_null(over(found.best, seed=seed), found.permuted_sets.chosen)
+def beyond_controls(found: Heads, arm: str, *, against_last: bool = False, seed: int) -> Evidence:
+    """By how much the chosen head agrees more with the model than its strongest control does, priors off.
 
-
-def beyond_controls(
-    found: Agreement, random: Agreement, among: Bool[np.ndarray, " *prompts"] | None = None, *, seed: int
-) -> Evidence:
-    """By how much the chosen head agrees more with the model than its strongest control does.
-
-    Controls are the rivals that do not look at the query (:meth:`Agreement.rivals`), the 95 % quantile of
-    heads chosen and judged under permuted labels, and what a model with random weights reaches: its answer,
-    too, is a mixture of the labels that its heads attend to, if a senseless one. Against a rival the
-    difference is taken prompt by prompt.
+    The strongest control is chosen on the other half of the test points, as the head is; differences are taken
+    prompt by prompt. Controls are those of :mod:`iclnb.heads.nulls`, and for fresh prompts the best head of a
+    model with random weights with that model: it, too, mixes the labels that its heads attend to.
 
     Args:
-        found: of the model.
-        random: of the model with random weights, judged in the same way.
-        among: the prompts that count: all, or those of :attr:`Agreement.against_last`.
+        found: of a model.
+        arm: shared or fresh demonstrations.
+        against_last: whether only prompts count whose answer is not the last demonstration's label.
+        seed: of the interval.
+    """
+    hits = found.hits(arm)
+    counts = hits[LAST] == 0 if against_last else np.ones(hits[LAST].shape, dtype=bool)
+    return strongest(hits, counts, found.half[: counts.shape[-1]], seed=seed)
+
+
+def strongest(
+    hits: Mapping[str, Prompts],
+    counts: Bool[np.ndarray, " *prompts"],
+    half: Bool[np.ndarray, " points"],
+    *,
+    seed: int,
+) -> Evidence:
+    """Hits of the chosen head less those of the control that is strongest on the other half.
+
+    Args:
+        hits: of the chosen head and of every control.
+        counts: the prompts that count.
+        half: of the test points.
         seed: of the interval.
 
-    Returns:
-        The difference (not a number where fewer than two prompts count), and the control's own agreement.
+    Raises:
+        NothingToMeasure: if fewer than two prompts of a half count.
     """
-    kept = np.ones_like(found.best) if among is None else among
-    if kept.sum() < 2:
-        return Evidence(stats.exact(np.nan), np.nan, "none: no prompt counts")
-    rivals = found.rivals()
-    reached = {name: float(hits[kept].mean()) for name, hits in rivals.items()}
-    null = found.permuted if among is None else found.permuted_against
-    reached["a head chosen under permuted labels (95 %)"] = null.quantile()
-    mirrored = np.ones_like(random.best) if among is None else random.against_last
-    if mirrored.any():
-        reached["the best head of a model with random weights"] = float(random.best[mirrored].mean())
-    strongest = max(reached, key=reached.get)
-    rival = np.asarray(rivals.get(strongest, reached[strongest]), dtype=float)
-    estimate = over(np.where(kept, found.best - rival, np.nan), seed=seed)
-    return Evidence(estimate, reached[strongest], f"agreement of {strongest}")
+    if min(counts[..., half == side].sum() for side in (False, True)) < 2:
+        raise NothingToMeasure("two prompts that count in each half, to choose a control and to judge it")
+    rivals = {name: np.where(counts, values, np.nan) for name, values in hits.items() if name != CHOSEN}
+    names = [
+        max(rivals, key=lambda name, side=side: float(np.nanmean(rivals[name][..., half != side])))
+        for side in (False, True)
+    ]
+    rival = np.where(half, rivals[names[1]], rivals[names[0]])
+    estimate = over(hits[CHOSEN] - rival, range="difference", seed=seed)
+    known = " or ".join(dict.fromkeys(names))
+    return Evidence(estimate, 0.0, f"the strongest control ({known}), which agrees in {_share(rival)}")
 
 
-def performance(found: Agreement, *, seed: int) -> Evidence:
-    """How often the chosen head is right, less the share of the most frequent label."""
-    majority = float(np.bincount(found.truth.ravel()).max() / found.truth.size)
-    control = float((found.blind.last == found.truth).mean() - majority)
-    return Evidence(over(found.performance, seed=seed).minus(majority), control, "copying the last label")
+def performance(found: Heads, arm: str, prior: str, *, seed: int) -> Evidence:
+    """How often the chosen head is right, less how often the most frequent label is."""
+    own, frequent = (found.is_right(arm, who, prior).astype(float) for who in (CHOSEN, FREQUENT))
+    known = f"the most frequent label, which is right in {_share(frequent)}"
+    return Evidence(over(own - frequent, range="difference", seed=seed), 0.0, known)
 
 
-def performance_beyond_majority(found: Agreement, *, seed: int) -> Evidence:
-    """How often the chosen head is right, less how often the majority of its demonstrations' labels is."""
-    blindly = (found.blind.majority == found.truth).astype(float)
-    control = float((found.blind.last == found.truth).mean() - blindly.mean())
-    estimate = over(found.performance - blindly, seed=seed)
-    return Evidence(estimate, control, "copying the last label, less the majority of labels")
+def middle_more_than_others(found: Heads, arm: str, *, seed: int) -> Evidence:
+    """Mean agreement of heads in the paper's middle layers, by relative depth, less that of all others.
 
-
-def middle_more_than_others(found: Agreement, *, seed: int) -> Evidence:
-    """Mean agreement of heads in the paper's middle layers, by relative depth, less that of all others."""
-    layers = len(found.selection)
-    inside = layers_within(layers, MIDDLE)
-    by_layer = found.hits.mean(-1)
-    rng, rivals = np.random.default_rng(seed), []
-    for _ in range(DRAWN_LAYERS):
-        chosen = rng.permutation(layers)[: len(inside)]
-        rivals.append(contrast(by_layer, chosen).mean())
-    estimate = over(contrast(by_layer, inside), seed=seed)
-    control_is = "95 % quantile over as many layers drawn at random"
-    return Evidence(estimate, float(np.quantile(rivals, LEVEL)), control_is)
-
-
-def best_depth(found: Agreement, *, top: int, seed: int) -> Estimate:
-    """Mean relative depth, layer / layers, of the ``top`` heads that agree most with the model."""
-    layers, heads = found.selection.shape
-
-    def depth(hits: Float[np.ndarray, "*prompts layers heads"]) -> float:
-        score = hits.reshape(-1, layers * heads).mean(0)
-        return float((np.argsort(-score, kind="stable")[:top] // heads).mean() / layers)
-
-    return over(found.hits, prompts=found.target.ndim, statistic=depth, smooth=False, range="rate", seed=seed)
-
-
-def best_by_layer(found: Agreement, *, seed: int) -> Estimate:
-    """Agreement with the model of each layer's best head, with intervals. (layers)
-
-    The head of a layer is chosen on the selection points and judged on the evaluation points.
+    The control is the mean over all windows of as many neighbouring layers, wherever they are.
     """
-    heads = found.selection.argmax(axis=1)
-    return over(found.hits[..., np.arange(len(heads)), heads], prompts=found.target.ndim, seed=seed)
+    by_layer = found.fresh_hits.mean(-1) if arm == FRESH else found.shared_layers
+    inside = layers_within(found.layers, MIDDLE)
+    windows = [inside - inside[0] + start for start in range(found.layers - len(inside) + 1)]
+    anywhere = float(np.mean([contrast(by_layer, window).mean() for window in windows]))
+    estimate = over(contrast(by_layer, inside), range="difference", seed=seed)
+    return Evidence(estimate, anywhere, "as many neighbouring layers at any depth")
 
 
-def worst_beyond_modal(rows: Sequence[Row]) -> Evidence:
-    """Table 2: agreement less what the model's most frequent answer reaches, in the task with the least.
+def best_depth(found: Heads, *, top: int, seed: int) -> Estimate:
+    """Mean relative depth, layer / layers, of the ``top`` heads that agree most, fresh prompts, priors off."""
+    layers, heads = found.fresh_hits.shape[1:]
 
-    Here and below the control names that task; without a task the estimate is not a number.
+    def depth(hits: Float[np.ndarray, "prompts layers heads"]) -> float:
+        order = np.argsort(-hits.mean(0), axis=None, kind="stable")
+        return float((order[:top] // heads).mean() / layers)
+
+    return stats.interval(found.fresh_hits, statistic=depth, smooth=False, range="rate", seed=seed)
+
+
+def agreement(found: Heads, arm: str, name: str = CHOSEN, *, prior: str = PRIOR_OFF, seed: int) -> Estimate:
+    """How often the chosen head, or a control, gives the model's answer."""
+    return over(found.hits(arm, prior)[name], range="rate", seed=seed)
+
+
+def best_by_layer(found: Heads, arm: str, *, seed: int) -> Estimate:
+    """Agreement of each layer's best head, chosen on the other half of the test points. (layers)"""
+    if arm == FRESH:
+        return stats.interval(found.fresh_best, range="rate", seed=seed)
+    return stats.interval(found.shared_best, design="sets x points", range="rate", seed=seed)
+
+
+def is_right(found: Heads, arm: str, who: str, *, prior: str = RAW, seed: int) -> Estimate:
+    """How often the model, the chosen head or the most frequent label is right."""
+    return over(found.is_right(arm, who, prior).astype(float), range="rate", seed=seed)
+
+
+def at_chance(found: Heads, *, seed: int) -> bool:
+    """Whether the model is nowhere shown to be right more often than the most frequent label."""
+    lows = [
+        over(
+            found.is_right(arm, MODEL, prior) - found.is_right(arm, FREQUENT, prior).astype(float),
+            range="difference",
+            seed=seed,
+        ).low
+        for arm in (SHARED, FRESH)
+        for prior in PRIORS
+    ]
+    return bool(max(map(float, lows)) <= 0)
+
+
+def follows_similarity(found: Heads, way: str, reading: str, *, seed: int) -> Evidence:
+    """Correlation of a head's weights with prediction similarity, less what chance gives.
+
+    The head is chosen on the other half of the test points. Chance is the mean over permutations of what a head
+    reaches that is chosen and judged with the similarities of other test points.
     """
-
-    def evidence(row: Row) -> Evidence:
-        estimate = row.estimates["agreement"].minus(row.agreement.modal)
-        return Evidence(estimate, 0.0, "the most frequent answer")
-
-    return _worst(rows, evidence)
+    null = found.permuted[WAYS.index(way), READINGS.index(reading)]
+    chance = float(null.mean())
+    estimate = correlation(found, way, reading, seed=seed).minus(chance)
+    return Evidence(estimate, 0.0, f"similarities of other test points, which reach {number(chance, 2)}")
 
 
-def worst_beyond_controls(rows: Sequence[Row], random: Agreement, *, seed: int) -> Evidence:
-    """Table 2: agreement less the strongest control's, priors off, in the task with the least.
+def correlation(found: Heads, way: str, reading: str, compared: str = OWN, *, seed: int) -> Estimate:
+    """Of the weights of the head that follows prediction similarity most on the other half, with a similarity."""
+    return _correlated(_products(found, way, reading)[COMPARED.index(compared)], seed)
 
-    Args:
-        rows: one for each task, all of one arm.
-        random: a model with random weights in the same arm, priors off.
-        seed: of the intervals.
+
+def follows_more_than_rivals(found: Heads, way: str, reading: str, *, seed: int) -> Evidence:
+    """Correlation with prediction similarity less that with its strongest rival, chosen on the other half."""
+    own, *others = _products(found, way, reading)
+    half, names = found.half[: own.shape[-1]], COMPARED[1:]
+    best = [int(np.argmax([_pearson(*part[..., half != side]) for part in others])) for side in (False, True)]
+    rival = np.where(half, others[best[1]], others[best[0]])
+
+    def difference(*parts: np.ndarray) -> float:
+        return _pearson(*parts[:3]) - _pearson(*parts[3:])
+
+    settings = {"design": "sets x points", "range": "difference", "seed": seed}
+    estimate = stats.interval(*own, *rival, statistic=difference, **settings)
+    known = " or ".join(dict.fromkeys(names[place] for place in best))
+    reached = number(_pearson(*rival), 2)
+    return Evidence(estimate, 0.0, f"similarity of {known}, which correlates {reached}")
+
+
+def same_heads(found: Heads, way: str, reading: str, *, seed: int) -> Evidence:
+    """Among the heads of a layer, the correlation of agreement with the model and of following similarity.
+
+    The two maps are measured on different test points, and each layer's mean is taken off both: that both are
+    larger in some layers than in others is no evidence.
     """
-    return _worst(rows, lambda row: beyond_controls(row.corrected, random, seed=seed))
+    follows = found.correlation_blocks[WAYS.index(way), READINGS.index(reading)]
+
+    def resemble(*maps: Float[np.ndarray, "sets pairs layers heads"]) -> float:
+        within = [one.mean((0, 1)) - one.mean((0, 1, 3))[:, None] for one in maps]
+        scale = np.sqrt(np.prod([np.square(one).sum() for one in within]))
+        return float((within[0] * within[1]).sum() / scale) if scale > 0 else 0.0
+
+    settings = {"design": "sets x points", "statistic": resemble, "range": "correlation", "seed": seed}
+    return Evidence(stats.interval(found.agreement_blocks, follows, **settings), 0.0, "no relation")
 
 
-def worst_beyond_encoders(rows: Sequence[Row], *, seed: int) -> Evidence:
-    """Table 2: how often the chosen head is right less the best encoder, in the task with the least."""
-
-    def evidence(row: Row) -> Evidence:
-        encoder = row.best_encoder()
-        estimate = over(row.agreement.performance - row.encoder_hits[encoder], seed=seed)
-        control = float(row.estimates[encoder].value) - row.majority
-        return Evidence(estimate, control, "the encoder, less the most frequent label")
-
-    return _worst(rows, evidence)
+def label_contrast(found: Heads, reading: str, *, seed: int) -> Estimate:
+    """Similarity to demonstrations of the query's own label less that to the others, over the mean."""
+    return over(found.contrast[READINGS.index(reading)], seed=seed)
 
 
-def _worst(rows: Sequence[Row], of: Callable[[Row], Evidence]) -> Evidence:
-    """The evidence of the task that speaks against a claim about all tasks most."""
-    if not rows:
-        return Evidence(stats.exact(np.nan), np.nan, "none: no task has such prompts")
-    found = {row.task: of(row) for row in rows}
-    task = min(found, key=lambda name: float(found[name].estimate.value))
-    return found[task]._replace(control_is=f"{found[task].control_is}; worst task: {task}")
+def _products(found: Heads, way: str, reading: str) -> Float[np.ndarray, "compared product set point"]:
+    return found.products[WAYS.index(way), READINGS.index(reading)].astype(float)
 
 
-QUESTIONS: Final = {
-    "shared-raw": (
-        "Does one head reproduce the answers under shared demonstrations?",
-        "agreement, beyond always naming the most frequent answer",
-    ),
-    "fresh-controls": (
-        "Under fresh ones more than any control?",
-        "agreement, beyond the strongest control",
-    ),
-    "depth-fresh": (
-        "Are such heads in the middle layers?",
-        "agreement in the middle, beyond the other layers",
-    ),
-    "similarity-query-dependent": (
-        "Do their weights follow the likeness of texts?",
-        "correlation, beyond permuted queries",
-    ),
-    "ablation-random": (
-        "Does the answer need the best heads?",
-        "nats lost, beyond random heads of the same layers",
-    ),
-    "ablation-direct": (
-        "Do these heads write the answer at the last token themselves?",
-        "nats of the separation that stem from what they write there",
-    ),
-    "values-followed": (
-        "Does it follow the labels' values?",
-        "nats lost when values are swapped",
-    ),
-}
-"""Claims that the answer is made of, each as a question, and what is measured."""
-
-YES: Final = {SUPPORTED: "Yes", NOT_SUPPORTED: "No", INCONCLUSIVE: "Undecided"}
+def _correlated(products: Float[np.ndarray, "product set point"], seed: int) -> Estimate:
+    settings = {"design": "sets x points", "statistic": _pearson, "range": "correlation", "seed": seed}
+    return stats.interval(*products, **settings)
 
 
-def answer(claims: Iterable[Claim], model: str, at_chance: bool) -> str:
-    """The chapter's answer in Markdown, a line for each question, worded by the verdicts."""
-    found = {claim.id: claim for claim in claims}
-    chance = ", which is not shown to be above chance in this task" if at_chance else ""
-    lines = [f"For {escape(model)}{chance}:", ""]
-    for name, (question, measured) in QUESTIONS.items():
-        claim = found[name]
-        control = f"{escape(claim.control_is)}: {number(claim.control)}"
-        model_reaches = f"{measured.capitalize()}: {cell(claim.estimate)}"
-        lines.append(f"- **{question}** {YES[claim.verdict]}. {model_reaches}; {control}.")
-    return "\n".join(lines)
+def _pearson(ab: Prompts, aa: Prompts, bb: Prompts) -> float:
+    scale = float(np.sqrt(aa.sum() * bb.sum()))
+    return float(ab.sum()) / scale if scale > 0 else 0.0
 
 
-def is_at_chance(*found: Agreement, seed: int) -> bool:
-    """Whether the model is under none of these decisions shown to be right above the most frequent label."""
-    lowest = [float(over(one.accuracy, seed=seed).low) for one in found]
-    truth = found[0].truth.ravel()
-    return max(lowest) <= np.bincount(truth).max() / truth.size
+def _share(values: Prompts) -> str:
+    return number(float(np.nanmean(values)), 2)

@@ -1,87 +1,78 @@
 """The evidence of chapter 03 about causes: what heads and label values do to the answers. Ours."""
 
-import numpy as np
+from typing import Final
 
-from iclnb import stats
-from iclnb.claims import Evidence
-from iclnb.heads.causes import (
-    BEST,
-    ELSEWHERE,
-    MIDDLE_VALUES,
-    OTHER_VALUES,
-    RANDOM,
-    WHOLE,
-    Causes,
-)
-from iclnb.heads.direct import PARTS
-from iclnb.heads.reconstruction import over
+import numpy as np
+from jaxtyping import Float
+
+from iclnb.claims import Evidence, NothingToMeasure
+from iclnb.display import number
+from iclnb.heads.causes import ABLATIONS, BEST, SWAPPED, SWAPS
+from iclnb.heads.direct import PARTS, TOTAL
+from iclnb.heads.estimates import over
+from iclnb.heads.findings import Heads
 from iclnb.stats import Estimate
 
-
-def costs_more(found: Causes, name: str, control: str, *, seed: int) -> Evidence:
-    """What one intervention takes off the separation of the labels, less what another one does, in nats."""
-    difference = over(found.cost(name) - found.cost(control), seed=seed)
-    return Evidence(difference, float(found.cost(control).mean()), f"cost of {control}, in nats")
+REDRAWS: Final = 20
+"""Choices of heads that an interval has to include."""
 
 
-def ablation_beyond_random(found: Causes, *, seed: int) -> Evidence:
-    """Cost of ablating the best heads, less that of as many random heads of the same layers."""
-    return costs_more(found, BEST, RANDOM, seed=seed)
+def ablation_beyond(found: Heads, control: str, part: str = TOTAL, *, seed: int) -> Evidence:
+    """What ablating the best heads takes off the separation of the labels, less what a control does, in nats.
 
+    Args:
+        found: of a model.
+        control: another of the ablations.
+        part: of the cost (:data:`iclnb.heads.direct.PARTS`).
+        seed: of the interval, over demonstration sets, each with choices of heads of its own, x test points.
 
-def ablation_beyond_elsewhere(found: Causes, *, seed: int) -> Evidence:
-    """Cost of ablating the best heads, less that of the best heads of other layers."""
-    return costs_more(found, BEST, ELSEWHERE, seed=seed)
-
-
-def part_of_ablation(found: Causes, part: str, *, seed: int) -> Evidence:
-    """A part (:data:`iclnb.heads.direct.PARTS`) of the cost of ablating the best heads, in nats.
-
-    Not a number where the cost cannot be split.
+    Raises:
+        NothingToMeasure: with fewer than :data:`REDRAWS` choices of heads, or where the cost has no parts.
     """
-    if not found.parts:
-        return Evidence(stats.exact(np.nan), np.nan, f"none: {found.unsplit}")
-    control = float(found.part(RANDOM, part).mean())
-    return Evidence(over(found.part(BEST, part), seed=seed), control, f"{RANDOM}, in nats")
+    if found.cost.shape[2] < REDRAWS:
+        raise NothingToMeasure(f"{REDRAWS} choices of heads, so that the interval includes the choice")
+    if part != TOTAL and found.unsplit:
+        raise NothingToMeasure(f"a cost that has parts; here {found.unsplit}")
+    own, other = (_by_row(found, name, part) for name in (BEST, control))
+    known = f"{control}, whose part is {number(float(other.mean()), 2)} nats"
+    return Evidence(over(own - other, seed=seed), 0.0, known)
 
 
-def ablation_parts(found: Causes, *, seed: int) -> dict[str, dict[str, Estimate]]:
-    """For every ablation its whole cost and the parts of it, in nats; nothing where they cannot be split."""
-    return {
-        name: {"total": over(found.cost(name), seed=seed)}
-        | {part: over(found.part(name, part), seed=seed) for part in PARTS}
-        for name in found.parts
-    }
+def swap_beyond(found: Heads, control: str, *, seed: int) -> Evidence:
+    """What swapping label values between classes takes off the separation, less what another swap does."""
+    own, other = (found.swap_cost[SWAPS.index(name)] for name in (SWAPPED, control))
+    known = f"{control}: {number(float(other.mean()), 2)} nats"
+    return Evidence(over(own - other, seed=seed), 0.0, known)
 
 
-def follows_values(found: Causes, *, seed: int) -> Evidence:
-    """Cost of swapping the label tokens' values between classes in the middle layers."""
-    control = float(found.cost(OTHER_VALUES).mean())
-    return Evidence(
-        over(found.cost(MIDDLE_VALUES), seed=seed), control, "the same swap in as many other layers, in nats"
-    )
+def ablation_costs(found: Heads, *, seed: int) -> dict[str, dict[str, Estimate]]:
+    """For every ablation its cost and the parts of it, in nats; the whole alone where there are no parts."""
+    parts = PARTS[:1] if found.unsplit else PARTS
+    return {name: {part: over(_by_row(found, name, part), seed=seed) for part in parts} for name in ABLATIONS}
 
 
-def values_in_the_middle(found: Causes, *, seed: int) -> Evidence:
-    """Cost of that swap in the middle layers, less its cost in as many layers elsewhere."""
-    difference = over(found.cost(MIDDLE_VALUES) - found.cost(OTHER_VALUES), seed=seed)
-    return Evidence(difference, 0.0, "no difference")
+def swap_costs(found: Heads, *, seed: int) -> dict[str, Estimate]:
+    """Cost of every swap, in nats."""
+    return {name: over(cost, seed=seed) for name, cost in zip(SWAPS, found.swap_cost, strict=True)}
 
 
-def by_intervention(found: Causes, *, seed: int) -> dict[str, Estimate]:
-    """Cost of every intervention, in nats."""
-    return {name: over(found.cost(name), seed=seed) for name in found.answers if name != WHOLE}
-
-
-def separation(found: Causes, *, seed: int) -> Estimate:
+def separation(found: Heads, *, seed: int) -> Estimate:
     """Separation of the labels in the whole model, in nats."""
-    return over(found.separation(WHOLE), seed=seed)
+    return over(found.separation, seed=seed)
 
 
-def accuracy(found: Causes, *, seed: int) -> dict[str, Estimate]:
-    """Accuracy of the whole model, and what every intervention takes off it."""
-    whole = found.right(WHOLE)
-    return {
-        name: over(found.right(name) if name == WHOLE else whole - found.right(name), seed=seed)
-        for name in found.answers
-    }
+def accuracy(found: Heads) -> dict[str, float]:
+    """How often the model is right on the judging prompts, whole and under each ablation."""
+    without = {name: float(right.mean()) for name, right in zip(ABLATIONS, found.right_without, strict=True)}
+    return {"whole model": float(found.right.mean())} | without
+
+
+def most_chosen(found: Heads) -> float:
+    """The share of the choices of heads that the head chosen most often is among."""
+    return float(found.chosen_share.max())
+
+
+def _by_row(found: Heads, ablation: str, part: str) -> Float[np.ndarray, "row judged"]:
+    """The cost in every demonstration set, mean over the choices that are judged under it."""
+    cost = found.cost[ABLATIONS.index(ablation), PARTS.index(part)]
+    return np.stack([cost[found.redraw_set == row].mean(0) for row in np.unique(found.redraw_set)])

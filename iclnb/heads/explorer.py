@@ -1,105 +1,114 @@
-"""What the head explorer shows: every head's weights on prompts of several lengths, and what they follow."""
+"""The head explorer (appendix 03c): every head's weights on single prompts, and what they follow."""
 
-import textwrap
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import SimpleNamespace
+from typing import ClassVar, Final
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from scipy.stats import rankdata
 
 from iclnb.errors import IclnbError
-from iclnb.heads.interventions import Head
-from iclnb.heads.material import Material, split
-from iclnb.heads.reconstruction import Agreement, agree
-from iclnb.llm.demonstrations import write
-from iclnb.llm.kernel_weights import KernelWeights
-from iclnb.llm.reader import Reader
+from iclnb.findings import Findings, variable
+from iclnb.heads.material import AT_LEAST, OF_DRAWS, OF_READER, draw_material, settings_of
+from iclnb.heads.reconstruction import decide, of_chosen
+from iclnb.llm.loading.readers import load_reader
 from iclnb.llm.similarity import embedding_similarity, prediction_similarity
 
-POSITION = "position"
-LETTERS = 60
-"""Of each text that the page shows."""
+POSITION: Final = "position"
+PREDICTION: Final = "prediction similarity"
+EMBEDDING: Final = "embedding similarity"
+SIMILARITIES: Final = (PREDICTION, EMBEDDING)
+FEATURES: Final = (POSITION, *SIMILARITIES)
+"""What the weights of a head may follow."""
+
+SHUFFLES: Final = 20
+"""Of the weights inside each prompt, for what chance gives."""
 
 
-@dataclass(frozen=True)
-class Explored:
-    """One task: fresh prompts, each shown with its first demonstrations, more of them step by step.
+@dataclass(frozen=True, kw_only=True)
+class Explored(Findings):
+    """What the weights of heads follow on prompts with fresh demonstrations, and the weights on some of them."""
 
-    Attributes:
-        material: the prompts of full length.
-        weights: number of demonstrations -> kernel weights of every head. (prompts, layers, heads, k)
-        features: what a weight may follow -> its value: position, and similarities to the query.
-            (prompts, k)
-        selecting: which prompts choose a head; the others judge it. (prompts)
-        agreement: number of demonstrations -> every head's agreement with the model, priors off, on the
-            judging prompts.
-    """
+    coordinates: ClassVar = {"feature": FEATURES, "similarity": SIMILARITIES}
 
-    material: Material
-    weights: Mapping[int, KernelWeights]
-    features: Mapping[str, Float[np.ndarray, "prompts k"]]
-    selecting: Bool[np.ndarray, " prompts"]
-    agreement: Mapping[int, Agreement]
+    agreement: Float[np.ndarray, "layer head"] = variable(
+        "share of prompts in which a head answers as the model does, priors off", unit="1", bits=12
+    )
+    followed: Float[np.ndarray, "feature layer head"] = variable(
+        "share of the variance of the weights' ranks that a feature explains, mean over prompts",
+        unit="1",
+        bits=12,
+    )
+    chosen: Float[np.ndarray, "feature prompt"] = variable(
+        "the same of the head that agrees most with the model on the other half of the prompts",
+        unit="1",
+        bits=12,
+    )
+    shuffled: Float[np.ndarray, "feature prompt"] = variable(
+        "the same with weights shuffled inside each prompt", unit="1", bits=12
+    )
+    truth: Int[np.ndarray, " shown"] = variable("label of a query", unit="class")
+    probability: Float[np.ndarray, "shown class"] = variable(
+        "probability of a label word among all of them", unit="1", bits=12
+    )
+    rows: Int[np.ndarray, "shown place"] = variable("row of the pool that a demonstration is", unit="row")
+    labels: Int[np.ndarray, "shown place"] = variable("label of a demonstration", unit="class")
+    alike: Float[np.ndarray, "similarity shown place"] = variable(
+        "similarity of a query and a demonstration", unit="1", bits=12
+    )
+    share: Float[np.ndarray, "shown layer head place"] = variable(
+        "share of a head's weight that a demonstration has", unit="1", bits=8
+    )
 
     @property
-    def head(self) -> Head:
-        """The head chosen for its agreement with the model at full length, on the selection prompts."""
-        return self.agreement[max(self.agreement)].head
-
-    @property
-    def longest(self) -> KernelWeights:
-        """The kernel weights at full length."""
-        return self.weights[max(self.weights)]
-
-    def follows(self, name: str, k: int) -> Float[np.ndarray, "prompts layers heads"]:
-        """:func:`rank_r2` of the weights of the first ``k`` demonstrations and a feature."""
-        return rank_r2(self.weights[k].weights["maximum"], self.features[name][:, :k])
+    def head(self) -> tuple[int, int]:
+        """The layer and head that agree most with the model."""
+        layer, head = np.unravel_index(self.agreement.argmax(), self.agreement.shape)
+        return int(layer), int(head)
 
 
-def sizes(text: str) -> tuple[int, ...]:
-    """Numbers of demonstrations, increasing, from a setting such as ``4,8,16``.
-
-    Raises:
-        IclnbError: if it is not a list of whole numbers from 2 on.
-    """
-    try:
-        found = sorted({int(part) for part in text.split(",")})
-    except ValueError:
-        found = [0]
-    if found[0] < 2:
-        raise IclnbError(f"ks is {text!r}; expected whole numbers from 2 on, separated by commas: 4,8,16")
-    return tuple(found)
-
-
-def explore(reader: Reader, drawn: Material, ks: Sequence[int], *, share: float, seed: int) -> Explored:
-    """Read the fresh prompts of a task at several lengths.
+def measure(run: SimpleNamespace) -> Explored:
+    """The findings of appendix 03c.
 
     Args:
-        reader: the model.
-        drawn: with as many demonstrations in a fresh prompt as the largest of ``ks``.
-        ks: numbers of demonstrations; a shorter prompt shows the first ones of the longest.
-        share: of the prompts, which choose the head.
-        seed: of their choice.
+        run: ``task``, ``source``, ``model`` with ``revision``, ``device_map``, ``dtype`` and ``batch_size``, ``k``,
+            ``prompts``, ``shown``, and seeds of data, demonstrations and sampling.
+
+    Raises:
+        IclnbError: if there are too few prompts to choose a head on half of them, or demonstrations to rank.
     """
-    prompts = len(drawn.fresh_prompts)
-    truth, queries = drawn.truth[:prompts], drawn.rows.queries[:prompts]
-    weights = {}
-    for k in ks:
-        shown = drawn.fresh.take((..., slice(k)))
-        texts = write(reader.tokenizer, drawn.wording, drawn.rows.pool, shown, queries)
-        weights[k] = reader.kernel_weights(texts, drawn.wording, truth)
-    features = {
-        POSITION: np.tile(np.arange(1.0, max(ks) + 1), (prompts, 1)),
-        "prediction similarity": drawn.fresh_similarity(prediction_similarity(reader)),
-        "embedding similarity": drawn.fresh_similarity(embedding_similarity()),
-    }
-    selecting = split(prompts, share, seed=seed)
-    agreement = {
-        k: agree(each, selecting, corrected=True, permutations=1, seed=seed) for k, each in weights.items()
-    }
-    return Explored(drawn, weights, features, selecting, agreement)
+    if run.prompts < AT_LEAST or run.k < 3 or not 1 <= run.shown <= run.prompts:
+        raise IclnbError(
+            f"prompts >= {AT_LEAST}, k >= 3 and shown from 1 to prompts are needed; ask for more"
+        )
+    reader = load_reader(run.model, **settings_of(run, OF_READER))
+    drawn = settings_of(run, OF_DRAWS) | {"sets": 0, "points": 0, "fresh": run.prompts}
+    material = draw_material(reader.tokenizer, run.task, **drawn)
+    weights = reader.kernel_weights(material.fresh_prompts, material.wording, material.rows.truth)
+    decided, own = decide(weights, material.half, prior_off=True), weights.weights["maximum"]
+    compared = (prediction_similarity(reader), embedding_similarity())
+    alike = np.stack([material.fresh_similarity(compare) for compare in compared])
+    places = np.broadcast_to(np.arange(run.k), weights.labels.shape)
+    features = np.stack([places, *alike])
+    followed = np.stack([rank_r2(own, feature) for feature in features])
+    best = of_chosen(own.transpose(0, 3, 1, 2), material.half[:, None], decided.chosen)
+    rng = np.random.default_rng(run.sampling_seed)
+    shuffled = [[rank_r2(rng.permuted(best, axis=-1), one) for one in features] for _ in range(SHUFFLES)]
+    powers, few = np.exp(weights.answers - weights.answers.max(-1, keepdims=True)), slice(run.shown)
+    return Explored(
+        agreement=decided.hits.mean(0),
+        followed=followed.mean(1),
+        chosen=[of_chosen(one, material.half, decided.chosen) for one in followed],
+        shuffled=np.mean(shuffled, axis=0),
+        truth=weights.truth[few],
+        probability=(powers / powers.sum(-1, keepdims=True))[few],
+        rows=material.fresh.rows[few],
+        labels=weights.labels[few],
+        alike=alike[:, few],
+        share=(own / own.sum(-1, keepdims=True))[few],
+        origins={"model": reader.origin, "data": material.rows.origins},
+    )
 
 
 def rank_r2(
@@ -116,72 +125,3 @@ def rank_r2(
     a, b = a - a.mean(-1, keepdims=True), b - b.mean(-1, keepdims=True)
     scale = (a * a).sum(-1) * (b * b).sum(-1)
     return np.divide((a * b).sum(-1) ** 2, scale, out=np.zeros(scale.shape), where=scale > 0)
-
-
-def for_page(found: Sequence[Explored], *, shown: int) -> dict[str, Any]:
-    """The first prompts of each task as JSON can hold them, small: whole numbers in strings.
-
-    Weights are the shares a_i / Σ_j a_j in thousandths, heads one after the other, layer by layer; maps are
-    in hundredths.
-
-    Args:
-        found: tasks.
-        shown: prompts of each.
-    """
-    layers, heads = found[0].longest.weights["maximum"].shape[1:3]
-    return {
-        "layers": layers,
-        "heads": heads,
-        "head": list(found[0].head),
-        "tasks": [_task(each, shown) for each in found],
-    }
-
-
-def _task(found: Explored, shown: int) -> dict[str, Any]:
-    rows = found.material.rows
-    maps = {
-        str(k): {
-            "agreement with the model": _packed(found.agreement[k].by_head() * 100),
-            **{name: _packed(found.follows(name, k).mean(0) * 100) for name in found.features},
-        }
-        for k in found.weights
-    }
-    texts, queries = rows.texts(rows.pool), rows.texts(rows.queries)
-    prompts = [
-        {
-            "query": _short(queries[i]),
-            "truth": int(rows.truth[i]),
-            "texts": [_short(texts[row]) for row in found.material.fresh.rows[i]],
-            "labels": found.material.fresh.labels[i].tolist(),
-            "similarity": {
-                name: " ".join(f"{x:.3g}" for x in values[i])
-                for name, values in found.features.items()
-                if name != POSITION
-            },
-            "answers": {
-                str(k): _packed(_probabilities(w.answers[i]) * 100) for k, w in found.weights.items()
-            },
-            "shares": {str(k): _packed(_shares(w.weights["maximum"][i])) for k, w in found.weights.items()},
-        }
-        for i in range(min(shown, len(found.longest.truth)))
-    ]
-    return {"task": rows.task.name, "words": list(rows.task.label_words), "maps": maps, "prompts": prompts}
-
-
-def _shares(weights: Float[np.ndarray, "layers heads k"]) -> Float[np.ndarray, "layers heads k"]:
-    return 1000 * weights / weights.sum(-1, keepdims=True)
-
-
-def _probabilities(logs: Float[np.ndarray, " classes"]) -> Float[np.ndarray, " classes"]:
-    """Of the label words among each other."""
-    powers = np.exp(logs - logs.max())
-    return powers / powers.sum()
-
-
-def _packed(values: Float[np.ndarray, "..."]) -> str:
-    whole: Int[np.ndarray, ...] = np.rint(values).astype(int)
-    return " ".join(map(str, whole.ravel().tolist()))
-
-
-def _short(text: str) -> str:
-    return textwrap.shorten(text, LETTERS, placeholder=" …")

@@ -10,7 +10,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from iclnb.errors import IclnbError
-from iclnb.keys.fingerprint import of_modules
 from iclnb.llm.attention import Edit, SharedPrefix
 from iclnb.llm.passes import Alter
 from iclnb.llm.prompts import Prompt, Span
@@ -51,7 +50,7 @@ def ablate(heads: Iterable[Head], means: Float[np.ndarray, "layers heads dim"]) 
         return z
 
     put_out = [means[layer, chosen].tobytes() for layer, chosen in by_layer.items()]
-    edit.key = f"ablate {by_layer} {hashlib.sha256(b''.join(put_out)).hexdigest()} {_code()}"
+    edit.key = f"ablate {by_layer} {hashlib.sha256(b''.join(put_out)).hexdigest()}"
     return edit
 
 
@@ -105,48 +104,58 @@ def random_heads_like(heads: Iterable[Head], per_layer: int, rng: np.random.Gene
     return drawn
 
 
-def swapping(seed: int, layers: Collection[int] | None = None) -> Alter:
-    """For :meth:`iclnb.llm.reader.Reader.answers`: label tokens get the values of another class's labels.
+def swapping(seed: int, layers: Collection[int] | None = None, *, within: bool = False) -> Alter:
+    """For :meth:`iclnb.llm.reader.Reader.answers`: label tokens get the values of other labels.
 
     Args:
         seed: of the partners (:func:`label_partners`).
         layers: where to swap; ``None`` for everywhere.
+        within: whether the partners are of the same class, the control.
     """
 
     def alter(prefix: SharedPrefix, prompt: Prompt) -> SharedPrefix:
-        return swap_label_values(prefix, prompt.y, prompt.labels, seed=seed, layers=layers)
+        partners = label_partners(prompt.labels, seed=seed, within=within)
+        return swap_label_values(prefix, prompt.y, partners, layers=layers)
 
-    alter.key = f"swap label values, seed {seed}, layers {layers} {_code()}"
+    kind = "within" if within else "between"
+    alter.key = f"swap label values {kind} classes, seed {seed}, layers {layers}"
     return alter
 
 
-def label_partners(labels: Sequence[int], *, seed: int) -> list[int]:
-    """For each demonstration a random one of another class.
+def label_partners(labels: Sequence[int], *, seed: int, within: bool = False) -> list[int]:
+    """For each demonstration a random one of another class, or another one of its own.
 
-    Where no class has more than half of the demonstrations the partners are a permutation: with two classes
-    of equal size the demonstrations are paired and swapped. Otherwise each demonstration's partner is
-    drawn independently from those of other classes.
+    Where no class has more than half of the demonstrations the partners of other classes are a permutation: with
+    two classes of equal size the demonstrations are paired and swapped. Otherwise each demonstration's partner is
+    drawn independently from those of other classes. Within classes they are a permutation that leaves only
+    the sole member of a class in its place.
 
     Args:
         labels: the classes of y_1 ... y_k.
         seed: seeds the draw.
+        within: whether partners are of the same class.
 
     Returns:
         The index of each demonstration's partner.
 
     Raises:
-        IclnbError: if all demonstrations are of one class.
+        IclnbError: if all demonstrations are of one class and partners are to be of another.
     """
     classes, rng = np.asarray(labels), np.random.default_rng(seed)
     names, counts = np.unique(classes, return_counts=True)
+    members = [rng.permutation(np.flatnonzero(classes == name)) for name in names]
+    partners = np.empty(len(classes), dtype=int)
+    if within:
+        for rows in members:
+            partners[rows] = np.roll(rows, 1)
+        return partners.tolist()
     if len(names) < 2:
         raise IclnbError(
             "label values can only be swapped between classes; draw demonstrations of two or more"
         )
     if 2 * counts.max() > len(classes):
         return [int(rng.choice(np.flatnonzero(classes != own))) for own in classes]
-    order = np.concatenate([rng.permutation(np.flatnonzero(classes == name)) for name in names])
-    partners = np.empty(len(classes), dtype=int)
+    order = np.concatenate(members)
     partners[order] = np.roll(order, -counts.max())  # classes lie in runs no longer than the step
     return partners.tolist()
 
@@ -154,13 +163,11 @@ def label_partners(labels: Sequence[int], *, seed: int) -> list[int]:
 def swap_label_values(
     prefix: SharedPrefix,
     y: Sequence[Span],
-    labels: Sequence[int],
+    partners: Sequence[int],
     *,
-    seed: int,
     layers: Collection[int] | None = None,
-    kv_heads: Collection[Head] | None = None,
 ) -> SharedPrefix:
-    """The prefix in which each label token holds the value vectors of a demonstration of another class.
+    """The prefix in which each label token holds the value vectors of its partner's.
 
     Keys stay, so that a query attends as before; if a head averages labels by similarity, the answer should
     follow the values. Only what later tokens read changes: the prefix's own tokens keep what they computed
@@ -169,36 +176,24 @@ def swap_label_values(
     Args:
         prefix: the demonstrations as the model remembers them.
         y: spans of the label words y_1 ... y_k.
-        labels: their classes.
-        seed: seeds :func:`label_partners`, which says whose values each label gets.
+        partners: whose values each of them gets (:func:`label_partners`).
         layers: where to swap; ``None`` for everywhere.
-        kv_heads: pairs of a layer and a key-value head to swap in; ``None`` for all of ``layers``. With
-            grouped-query attention one key-value head serves heads / kv_heads neighbouring query heads, and
-            all of these see the swap.
 
     Raises:
-        IclnbError: if all demonstrations are of one class, or label words differ in their number of tokens.
-        ValueError: if a span is empty or reaches past the prefix, or spans and labels differ in number.
+        IclnbError: if label words differ in their number of tokens.
+        ValueError: if a span is empty or reaches past the prefix, or spans and partners differ in number.
     """
     tokens = len(prefix.input_ids)
-    if len(y) != len(labels) or any(not 0 <= start < stop <= tokens for start, stop in y):
-        raise ValueError(f"expected {len(labels)} label spans inside {tokens} tokens, got {list(y)}")
+    if len(y) != len(partners) or any(not 0 <= start < stop <= tokens for start, stop in y):
+        raise ValueError(f"expected {len(partners)} label spans inside {tokens} tokens, got {list(y)}")
     if len({stop - start for start, stop in y}) > 1:
         raise IclnbError("label words of different numbers of tokens cannot be swapped; choose other words")
-    partners = label_partners(labels, seed=seed)
     to = [token for span in y for token in range(*span)]
     source = [token for partner in partners for token in range(*y[partner])]
     values = []
     for layer, value in enumerate(prefix.values):
         if layers is None or layer in layers:
-            rows = [h for h in range(len(value)) if kv_heads is None or (layer, h) in kv_heads]
             value = value.clone()
-            for row in rows:
-                value[row, to] = value[row, source]
+            value[:, to] = value[:, source]
         values.append(value)
     return replace(prefix, values=tuple(values))
-
-
-def _code() -> str:
-    """What edits do, for the keys under which what they lead to is kept."""
-    return of_modules(["iclnb.heads.interventions"])

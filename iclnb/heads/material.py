@@ -1,25 +1,35 @@
 """What chapter 03 draws: prompts of one task, with shared and with fresh demonstrations."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from transformers import PreTrainedTokenizerBase
 
+from iclnb.errors import IclnbError
 from iclnb.heads.interventions import label_partners
-from iclnb.llm.demonstrations import Demonstrations, Prompts, TaskRows, draw, task_rows, write
-from iclnb.llm.kernel_weights import VARIANTS, KernelWeights
+from iclnb.llm.demonstrations import Demonstrations, Prompts, Seed, TaskRows, draw, task_rows, write
 from iclnb.llm.prompts import Wording
-from iclnb.llm.reader import Reader
-from iclnb.llm.similarity import (
-    Compare,
-    bm25,
-    embedding_similarity,
-    prediction_similarity,
-    to_demonstrations,
-)
+from iclnb.llm.similarity import Compare, to_demonstrations
+
+Half = Bool[np.ndarray, " queries"]
+
+OF_READER: Final = ("revision", "device_map", "dtype", "batch_size")
+"""Settings that say how a model is loaded."""
+
+OF_DRAWS: Final = ("k", "sets", "points", "fresh", "data_seed", "demonstration_seed", "source")
+"""Settings of :func:`draw_material`."""
+
+
+def settings_of(run: SimpleNamespace, names: tuple[str, ...]) -> dict[str, Any]:
+    """Those of a run's settings that it has, by name."""
+    return {name: vars(run)[name] for name in names if name in vars(run)}
+
+
+AT_LEAST: Final = 8
+"""Test points, so that each half has four."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +37,12 @@ class Material:
     """Prompts of one task, and the demonstrations that they show.
 
     Attributes:
-        rows: the pool that demonstrations come from, and the test points.
+        rows: the pool that demonstrations come from, and the queries.
         shared: demonstration sets, each shown with every test point. (sets, k)
-        fresh: a set drawn anew for each of the first test points. (prompts, k)
-        shared_prompts: (sets, points)
-        fresh_prompts: (prompts,)
+        fresh: a set drawn anew for each fresh prompt. (prompts, k)
+        shared_prompts: of the first queries. (sets, points)
+        fresh_prompts: of the first queries, too. (prompts,)
+        half: which half of the queries each belongs to: what is chosen on one is judged on the other. (queries)
     """
 
     rows: TaskRows
@@ -39,6 +50,7 @@ class Material:
     fresh: Demonstrations
     shared_prompts: Prompts
     fresh_prompts: Prompts
+    half: Half
 
     @property
     def wording(self) -> Wording:
@@ -46,19 +58,9 @@ class Material:
         return _wording(self.rows)
 
     @property
-    def truth(self) -> Int[np.ndarray, " points"]:
-        """The label of every test point."""
-        return self.rows.truth
-
-    def first(self, points: int) -> "Material":
-        """The same with the first test points alone."""
-        return replace(
-            self,
-            rows=self.rows.first(points),
-            fresh=self.fresh.take(slice(points)),
-            shared_prompts=self.shared_prompts[:, :points],
-            fresh_prompts=self.fresh_prompts[:points],
-        )
+    def points(self) -> int:
+        """Test points that share demonstrations."""
+        return self.shared_prompts.shape[1]
 
     def relabelled(self, tokenizer: PreTrainedTokenizerBase, *, seed: int) -> Prompts:
         """The shared prompts, in each set every label replaced by that of its partner of another class.
@@ -70,91 +72,94 @@ class Material:
             seed: of :func:`iclnb.heads.interventions.label_partners`.
         """
         labels = np.array([_swapped(row, seed) for row in self.shared.labels])
-        shown = self.shared.relabelled(labels).for_every(len(self.truth))
-        return write(tokenizer, self.wording, self.rows.pool, shown, self.rows.queries)
+        shown = self.shared.relabelled(labels).for_every(self.points)
+        return write(tokenizer, self.wording, self.rows.pool, shown, self.rows.queries[: self.points])
 
-    def similarity(self, compare: Compare) -> Float[np.ndarray, "sets points k"]:
-        """How alike every test point is to every demonstration of the shared sets."""
-        texts = self.rows.texts(self.rows.queries), self.rows.texts(self.rows.pool)
-        return to_demonstrations(compare, *texts, self.shared.for_every(len(self.truth)))
+    def similarity(self, compare: Compare, behind: str = "") -> Float[np.ndarray, "sets points k"]:
+        """How alike every test point is to every demonstration of the shared sets.
+
+        Args:
+            compare: from texts to similarities.
+            behind: what to put behind every text, as the cue that the prompts have there.
+        """
+        return self._compared(compare, self.shared.for_every(self.points), behind)
 
     def fresh_similarity(self, compare: Compare) -> Float[np.ndarray, "prompts k"]:
         """How alike the query of every fresh prompt is to its demonstrations."""
-        prompts = len(self.fresh_prompts)
-        if not prompts:
-            return np.empty((0, self.fresh.k))
-        queries = self.rows.texts(self.rows.queries[:prompts])
-        return to_demonstrations(compare, queries, self.rows.texts(self.rows.pool), self.fresh)
+        return self._compared(compare, self.fresh, "")
 
-    def similarities(self, reader: Reader) -> dict[str, Float[np.ndarray, "sets points k"]]:
-        """The paper's similarity of texts (section 5.3), and its rivals: embeddings, and overlap of words."""
-        compared = {
-            "prediction": prediction_similarity(reader),
-            "embedding": embedding_similarity(),
-            "lexical": bm25,
-        }
-        return {name: self.similarity(compare) for name, compare in compared.items()}
-
-    def prediction_readings(self, reader: Reader) -> dict[str, Float[np.ndarray, "sets points k"]]:
-        """Prediction similarity of the texts run alone, as the paper has it, and with the cue behind each.
-
-        With the cue the model predicts a label, so that this reading can follow labels where it knows them.
-        """
-        compare, cue = prediction_similarity(reader), self.rows.task.format.cue
-
-        def with_cue(queries: Sequence[str], texts: Sequence[str]) -> np.ndarray:
-            return compare([text + cue for text in queries], [text + cue for text in texts])
-
-        return {"texts alone": self.similarity(compare), "with the cue": self.similarity(with_cue)}
+    def _compared(self, compare: Compare, shown: Demonstrations, behind: str) -> np.ndarray:
+        queries = self.rows.texts(self.rows.queries[: shown.rows.shape[-2]])
+        texts = [[text + behind for text in part] for part in (queries, self.rows.texts(self.rows.pool))]
+        return to_demonstrations(compare, *texts, shown)
 
 
 def draw_material(
     tokenizer: PreTrainedTokenizerBase,
-    name: str,
+    task: str,
     *,
     k: int,
     sets: int,
     points: int,
-    fresh: int,
+    fresh: int = 0,
     data_seed: int,
     demonstration_seed: int,
     source: str = "auto",
 ) -> Material:
-    """Draw test points and demonstrations, and write the prompts.
+    """Draw queries and demonstrations, and write the prompts.
 
     Args:
         tokenizer: a fast tokeniser.
-        name: a task.
+        task: its name.
         k: demonstrations per prompt.
         sets: demonstration sets that all test points share.
-        points: test points, or as many as the task has.
-        fresh: how many of the test points also get a fresh set.
-        data_seed: choice of test points.
+        points: test points that share them, or as many as the task has.
+        fresh: prompts with demonstrations of their own.
+        data_seed: choice of queries and of their halves.
         demonstration_seed: choice of demonstrations.
         source: as in :func:`iclnb.llm.data.tasks.load`.
 
     Raises:
-        IclnbError: unknown task or source, data out of reach, or a pool smaller than ``k``.
+        IclnbError: unknown task or source, data out of reach, a pool smaller than ``k``, or a task with fewer
+            than :data:`AT_LEAST` test points.
     """
-    rows = task_rows(name, points, seed=data_seed, source=source, at_most=True)
-    some = rows.queries[:fresh]
-    shared = draw(rows.labels, k, sets, seed=demonstration_seed)
-    own = draw(rows.labels, k, len(some), seed=(demonstration_seed, 1))
-    every = shared.for_every(len(rows.queries))
-    wording = _wording(rows)
+    rows = task_rows(task, max(points, fresh), seed=data_seed, source=source, at_most=True)
+    if len(rows.queries) < AT_LEAST:
+        raise IclnbError(
+            f"half of the test points choose, half judge: {AT_LEAST} are needed, not {len(rows.queries)}"
+        )
+    half = halves(len(rows.queries), seed=(data_seed, 1))
+    return written(tokenizer, rows, half, k, sets, points, fresh, demonstration_seed)
+
+
+def written(
+    tokenizer: PreTrainedTokenizerBase,
+    rows: TaskRows,
+    half: Half,
+    k: int,
+    sets: int,
+    points: int,
+    fresh: int,
+    seed: int,
+) -> Material:
+    """Prompts of some rows, as :func:`draw_material` writes them; ``seed`` is that of the demonstrations."""
+    shared = draw(rows.labels, k, sets, seed=seed)
+    own = draw(rows.labels, k, len(rows.queries[:fresh]), seed=(seed, 1))
+    common, wording = rows.queries[:points], _wording(rows)
     return Material(
         rows,
         shared,
         own,
-        write(tokenizer, wording, rows.pool, every, rows.queries),
-        write(tokenizer, wording, rows.pool, own, some),
+        write(tokenizer, wording, rows.pool, shared.for_every(len(common)), common),
+        write(tokenizer, wording, rows.pool, own, rows.queries[:fresh]),
+        half,
     )
 
 
 def probe_prompts(
     tokenizer: PreTrainedTokenizerBase, rows: TaskRows, k: int, sets: int, *, seed: int
 ) -> tuple[Prompts, list[str]]:
-    """Demonstration sets for probes (section 5.4), each in front of the first test point.
+    """Demonstration sets for probes (section 5.4), each in front of the first query.
 
     Args:
         tokenizer: a fast tokeniser.
@@ -171,34 +176,11 @@ def probe_prompts(
     return prompts[:, 0], rows.texts([rows.pool[row] for row in shown.rows.ravel()])
 
 
-class Weights(NamedTuple):
-    """Kernel weights of every head, under both ways to choose demonstrations.
-
-    Attributes:
-        shared: over (sets, points).
-        fresh: over prompts; ``None`` where none was drawn.
-    """
-
-    shared: KernelWeights
-    fresh: KernelWeights | None
-
-
-def measure(reader: Reader, material: Material) -> Weights:
-    """Read all prompts once; what is kept of each are its kernel weights and the model's answer."""
-    kept = {"variants": VARIANTS}
-    shared = reader.kernel_weights(material.shared_prompts, material.wording, material.truth, **kept)
-    prompts = material.fresh_prompts
-    if not len(prompts):
-        return Weights(shared, None)
-    truth = material.truth[: len(prompts)]
-    return Weights(shared, reader.kernel_weights(prompts, material.wording, truth, **kept))
-
-
-def split(points: int, share: float = 0.7, *, seed: int) -> Bool[np.ndarray, " points"]:
-    """Which test points choose the head (True) and which judge it (False): 700 + 300 of the paper's 1000."""
-    chosen = np.zeros(points, dtype=bool)
-    chosen[np.random.default_rng(seed).permutation(points)[: round(share * points)]] = True
-    return chosen
+def halves(queries: int, *, seed: Seed) -> Half:
+    """Each query's half; every first part of the queries is split nearly evenly, too."""
+    rng = np.random.default_rng(seed)
+    pairs = [rng.permutation([False, True]) for _ in range(-(-queries // 2))]
+    return np.concatenate(pairs)[:queries] if pairs else np.zeros(0, dtype=bool)
 
 
 def _wording(rows: TaskRows) -> Wording:

@@ -1,138 +1,105 @@
-"""What a head has to beat: permuted labels, the last label, majorities, recency without attention."""
+"""What a head has to beat: rules that do not look at the query, and heads whose labels were permuted."""
 
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Final
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
-from iclnb.kernel_regression import kernel_regression
+from iclnb.heads.reconstruction import (
+    Decisions,
+    best_elsewhere,
+    elsewhere,
+    most_frequent_elsewhere,
+    of_chosen,
+    reconstruct,
+)
 from iclnb.llm.demonstrations import Seed
 from iclnb.llm.kernel_weights import KernelWeights
 
-LEVEL = 0.95
-"""Quantile of a permutation null that a head chosen among all has to exceed."""
+MODAL: Final = "most frequent answer"
+LAST: Final = "last label"
+MAJORITY: Final = "majority of labels"
+ORDER: Final = "order alone"
+AVERAGED: Final = "weights averaged over queries"
+PERMUTED: Final = "labels permuted"
+RANDOM: Final = "random weights"
 
-RECENCY = np.round(np.arange(0.3, 1.0001, 0.05), 2)
-"""Candidate factors λ of the recency kernel a_i = λ^(k-i)."""
+CONTROLS: Final = (MODAL, LAST, MAJORITY, ORDER, AVERAGED, PERMUTED)
+"""Measured on the same model; a model with random weights is the one more."""
 
-
-def reconstruct(
-    weights: Float[np.ndarray, "*prompts layers heads k"], labels: Int[np.ndarray, "*prompts k"], classes: int
-) -> Float[np.ndarray, "*prompts layers heads classes"]:
-    """Each head's kernel regression Σ_i a_i e(y_i) / Σ_i a_i; its argmax is ỹ (paper A, section 5.2)."""
-    return kernel_regression(weights, labels[..., None, None, :], classes)
-
-
-class Null(NamedTuple):
-    """What a procedure reaches when labels are permuted among the demonstrations.
-
-    Attributes:
-        chosen: agreement, on the evaluation prompts, of the head chosen on the selection prompts, as the
-            head in question was. (permutations)
-        best: the largest agreement of any head on the evaluation prompts, an upper bound. (permutations)
-    """
-
-    chosen: Float[np.ndarray, " permutations"]
-    best: Float[np.ndarray, " permutations"]
-
-    def quantile(self) -> float:
-        """The 95 % quantile of ``chosen``."""
-        return float(np.quantile(self.chosen, LEVEL))
+RECENCY: Final = np.round(np.arange(0.3, 1.0001, 0.05), 2)
+"""Candidate factors λ of the kernel a_i = λ^(k-i), which knows the order of the demonstrations alone."""
 
 
-def null(
-    selection: Float[np.ndarray, "permutations layers heads"],
-    evaluation: Float[np.ndarray, "permutations layers heads"],
-) -> Null:
-    """The null from the agreement of every head (:func:`permuted_agreement`) on both parts."""
-    first, second = (part.reshape(len(part), -1) for part in (selection, evaluation))
-    return Null(second[np.arange(len(second)), first.argmax(-1)], second.max(-1))
+def controls(
+    weights: KernelWeights, decisions: Decisions, *, permutations: int, seed: Seed, variant: str = "maximum"
+) -> Mapping[str, Float[np.ndarray, " *prompts"]]:
+    """How often each of :data:`CONTROLS` gives the model's answer: 0 or 1 in each prompt, or a mean of these.
 
-
-def permuted_agreement(
-    found: KernelWeights,
-    target: Int[np.ndarray, " *prompts"],
-    *,
-    within: Literal["prompt", "set"] = "prompt",
-    among: Bool[np.ndarray, " *prompts"] | None = None,
-    off: Float[np.ndarray, "layers heads classes"] | float = 0.0,
-    permutations: int,
-    seed: Seed,
-    variant: str = "maximum",
-) -> Float[np.ndarray, "permutations layers heads"]:
-    """Agreement of every head with a target when labels are permuted among the demonstrations.
-
-    The head's weights, the label counts and the target stay as they are; only which demonstration has which
-    label is undone.
+    What a control needs to choose it chooses on the other half of the test points, as heads are chosen.
 
     Args:
-        found: prompts (points, or sets x points).
-        target: what the reconstruction is held against: the model's answers, or the truth.
-        within: ``prompt`` permutes in each prompt anew; ``set`` permutes once for all prompts of a
-            demonstration set (the first axis), as if the set had been labelled otherwise: with one seed in
-            the same way for all test points.
-        among: the prompts that count; ``None`` for all. Where there is none, not numbers.
-        off: prior to take off the shares before deciding.
-        permutations: how many.
-        seed: seeds them.
-        variant: which weights.
+        weights: that the heads decide by.
+        decisions: of the model and the heads.
+        permutations: over which :data:`PERMUTED` is averaged.
+        seed: of these.
+        variant: which kernel weights.
     """
-    rng = np.random.default_rng(seed)
-    lead = found.labels.shape[:-1]
-    agreement = np.full((permutations, *found.weights[variant].shape[len(lead) : -1]), np.nan)
-    counted = np.ones(lead, dtype=bool) if among is None else among
-    if not counted.any():
-        return agreement
-    places = np.broadcast_to(np.arange(found.labels.shape[-1]), found.labels.shape)
-    shares = reconstruct(found.weights[variant], places, places.shape[-1])  # a_i / Σ a_i, whatever the labels
-    one_hot = np.eye(found.classes, dtype=shares.dtype)
-    for r in range(permutations):
-        draws = lead if within == "prompt" else (lead[0],) + (1,) * (len(lead) - 1)
-        order = rng.random((*draws, found.labels.shape[-1])).argsort(-1)
-        order = np.broadcast_to(order, found.labels.shape)
-        labels = np.take_along_axis(found.labels, order, -1)
-        decided = (shares @ one_hot[labels][..., None, :, :] - off).argmax(-1)
-        agreement[r] = (decided == target[..., None, None])[counted].mean(axis=0)
-    return agreement
+    k, (model, half) = weights.labels.shape[-1], (decisions.model, decisions.half)
+    later = 0.5 ** np.arange(k + 1, 1, -1)  # less than a vote in all; breaks ties for the last label
+    orders = [(_vote(weights, factor ** np.arange(k - 1, -1, -1.0)) == model) for factor in RECENCY]
+    found = {
+        MODAL: most_frequent_elsewhere(model, half) == model,
+        LAST: weights.labels[..., -1] == model,
+        MAJORITY: _vote(weights, 1 + later) == model,
+        ORDER: _best(np.stack(orders, axis=-1)[..., None, :], decisions),
+        AVERAGED: _averaged(weights, decisions, variant),
+        PERMUTED: _permuted(weights, decisions, permutations, seed, variant),
+    }
+    return {name: np.broadcast_to(hits, model.shape).astype(float) for name, hits in found.items()}
 
 
-class Blind(NamedTuple):
-    """Decisions that look at no attention at all, one for each prompt.
+def _vote(weights: KernelWeights, factors: Float[np.ndarray, " k"]) -> Int[np.ndarray, " *prompts"]:
+    return np.einsum("...kc,k->...c", np.eye(weights.classes)[weights.labels], factors).argmax(-1)
 
-    Attributes:
-        last: the last demonstration's label.
-        majority: the label that most demonstrations have (ties: the last of these).
-        recency: kernel regression with weights λ^(k-i).
-        factor: the λ that agreed most with the target on the selection prompts.
+
+def _best(hits: Float[np.ndarray, "*prompts layers heads"], decisions: Decisions) -> np.ndarray:
+    """In every prompt the hit of what is best on the other half."""
+    return of_chosen(hits, decisions.half, best_elsewhere(hits, decisions.half, decisions.model.ndim))
+
+
+def _averaged(weights: KernelWeights, decisions: Decisions, variant: str) -> np.ndarray:
+    """Hits of the best head with weights averaged over the other half's queries.
+
+    They know position and, under shared sets, the demonstration, but not the query.
     """
-
-    last: Int[np.ndarray, " *prompts"]
-    majority: Int[np.ndarray, " *prompts"]
-    recency: Int[np.ndarray, " *prompts"]
-    factor: float
-
-
-def blind(
-    selection: KernelWeights, selection_target: Int[np.ndarray, " *prompts"], evaluation: KernelWeights
-) -> Blind:
-    """The blind decisions on the evaluation prompts; recency is fitted on the selection prompts."""
-    agreement = [(recency(selection, factor) == selection_target).mean() for factor in RECENCY]
-    best = float(RECENCY[int(np.argmax(agreement))])
-    k = evaluation.labels.shape[-1]
-    tie_break = np.arange(1, k + 1) / (k * (k + 1))  # less than a vote in all; later labels weigh more
-    return Blind(
-        last=evaluation.labels[..., -1],
-        majority=_vote(evaluation, 1 + tie_break),
-        recency=recency(evaluation, best),
-        factor=best,
-    )
+    own, half, axes = weights.weights[variant], decisions.half, decisions.model.ndim
+    first, second = (part.mean(axes - 1, keepdims=True) for part in elsewhere(own, half, axes))
+    fixed = np.where(half.reshape(-1, 1, 1, 1), second, first)
+    decided = (reconstruct(fixed, weights.labels, weights.classes) - decisions.off).argmax(-1)
+    return _best(decided == decisions.model[..., None, None], decisions)
 
 
-def recency(found: KernelWeights, factor: float) -> Int[np.ndarray, " *prompts"]:
-    """Decisions of the kernel a_i = λ^(k-i), which knows the order of the demonstrations and nothing else."""
-    k = found.labels.shape[-1]
-    return _vote(found, factor ** np.arange(k - 1, -1, -1.0))
+def _permuted(
+    weights: KernelWeights, decisions: Decisions, permutations: int, seed: Seed, variant: str
+) -> np.ndarray:
+    """Mean hits of a head chosen and judged with labels permuted among the demonstrations.
 
-
-def _vote(found: KernelWeights, weights: Float[np.ndarray, " k"]) -> Int[np.ndarray, " *prompts"]:
-    return np.einsum("...kc,k->...c", np.eye(found.classes)[found.labels], weights).argmax(-1)
+    Weights, label counts and the model's answers stay as they are; only which demonstration has which label is
+    undone: in each fresh prompt anew, and under shared sets once for all test points, as if the set had been
+    labelled otherwise.
+    """
+    rng, labels = np.random.default_rng(seed), weights.labels
+    axes, k = decisions.model.ndim, labels.shape[-1]
+    places = np.broadcast_to(np.arange(k), labels.shape)
+    shares = reconstruct(weights.weights[variant], places, k)  # a_i / Σ a_i, whatever the labels
+    one_hot = np.eye(weights.classes, dtype=shares.dtype)
+    total = np.zeros(decisions.model.shape)
+    for _ in range(permutations):
+        drawn = labels.shape if axes == 1 else (labels.shape[0], 1, k)
+        order = np.broadcast_to(rng.random(drawn).argsort(-1), labels.shape)
+        shown = one_hot[np.take_along_axis(labels, order, -1)]
+        decided = (shares @ shown[..., None, :, :] - decisions.off).argmax(-1)
+        total += _best(decided == decisions.model[..., None, None], decisions)
+    return total / max(permutations, 1)

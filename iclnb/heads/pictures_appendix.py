@@ -1,91 +1,117 @@
-"""Pictures of the appendices to chapter 03: probes by position, table 2."""
+"""Pictures and tables of the appendices to chapter 03: probes by position, table 2, what weights follow."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
+from IPython.display import Markdown
 
-from iclnb import figures, stats
+from iclnb import display, figures
 from iclnb.display import cell, number
 from iclnb.figures import Picture
-from iclnb.heads.pictures import DASHES, common_legend
-from iclnb.heads.probes import OFFSETS, Probed
-from iclnb.heads.table_2 import Row
+from iclnb.heads import estimates_appendix
+from iclnb.heads.estimates_appendix import AT_LABEL, PAPER
+from iclnb.heads.explorer import FEATURES, Explored
+from iclnb.heads.pictures import common_legend, dots, head_maps
+from iclnb.heads.probes import OFFSETS, PARTS, KeysAndValues
+from iclnb.heads.table_2 import ENCODERS, Table2
+from iclnb.ladders import task_name
+
+TITLES = {"keys": "keys: what the text predicts", "values": "values: the label"}
 
 
 @figures.picture
-def probe_positions(panels: Mapping[str, Mapping[str, Probed]], *, seed: int) -> Picture:
-    """Accuracy of probes by position relative to the label, with controls (paper A, figure 5).
-
-    Args:
-        panels: title -> name of a model -> its probes; the first model is the one in question, others are
-            controls. Drawn are each model's best head and its mean over all heads with intervals over
-            demonstration sets, what the best head reaches on the first model's shuffled targets (from the
-            smallest to the largest of the shuffles), and the most frequent class.
-        seed: of the intervals.
-    """
-    figure, all_axes = plt.subplots(1, len(panels), figsize=(9.0, 4.4), sharey=True, squeeze=False)
-    at_label = []
-    for axes, (title, models) in zip(all_axes[0], panels.items(), strict=True):
-        for i, (name, found) in enumerate(models.items()):
-            best, mean = (figures.SERIES[0], figures.SERIES[1]) if i == 0 else (figures.CONTROL,) * 2
-            top = found.accuracy.mean(0).max(axis=(0, 1))
-            axes.plot(OFFSETS, top, label=f"{name}, best head", markersize=5, **best)
-            over_heads = stats.interval(found.accuracy.mean(axis=(1, 2)), seed=seed)
-            figures.band(axes, np.array(OFFSETS), over_heads, f"{name}, mean", **{**mean, "marker": "."})
-            at_label.append(f"{title}, {name} {number(float(top[OFFSETS.index(0)]))}")
-        _probe_controls(axes, next(iter(models.values())))
-        axes.set(title=title, xlabel="position relative to the label", xticks=OFFSETS)
-    common_legend(figure, all_axes[0])
-    all_axes[0, 0].set_ylabel("accuracy on held-out sets")
+def probe_positions(ladder: Mapping[str, KeysAndValues]) -> Picture:
+    """Accuracy of the best head's probe by position, a line for each run, with controls (paper A, figure 5)."""
+    figure, all_axes = plt.subplots(1, len(PARTS), figsize=(8.6, 3.8), sharey=True)
+    told = []
+    for axes, part in zip(all_axes, PARTS, strict=True):
+        place = PARTS.index(part)
+        for name, line in figures.rung_styles(ladder).items():
+            top = ladder[name].accuracy[place, 0].mean(0).max((0, 1))
+            axes.plot(OFFSETS, top, label=name, markersize=5, **line)
+            told.append(f"{part}, {name} {number(float(top[AT_LABEL]), 2)}")
+        blank = [one.accuracy[place, 1].mean(0).max((0, 1)) for one in ladder.values()]
+        axes.plot(OFFSETS, np.max(blank, axis=0), label="random weights, at most", **figures.CONTROL)
+        shuffled = [one.shuffled_best[place].max(0) for one in ladder.values()]
+        axes.plot(OFFSETS, np.max(shuffled, axis=0), color="0.35", linestyle=(0, (6, 2)),
+                  label="shuffled targets, at most")  # fmt: skip
+        axes.set(title=TITLES[part], xlabel="position relative to the label", xticks=OFFSETS)
+    all_axes[0].set_ylabel("accuracy on held-out sets")
+    common_legend(figure, all_axes[:1])
     return Picture(
         figure,
-        alt=f"At the label the best head's probe is right in: {'; '.join(at_label)}.",
-        caption="Probes of keys and values around the label, with shuffled targets and random weights.",
+        alt=f"At the label the best head's probe is right in: {'; '.join(told)}.",
+        caption="How often the best head's probe is right, by position, with what random weights and shuffled "
+        "targets reach.",
     )
 
 
-def _probe_controls(axes: Axes, found: Probed) -> None:
-    shuffled = found.control.mean(1).max(axis=(1, 2))
-    if len(shuffled):
-        axes.fill_between(
-            OFFSETS, shuffled.min(0), shuffled.max(0), facecolor="none", edgecolor="0.6", hatch="////",
-            linewidth=0.6, label="shuffled targets, best head",
-        )  # fmt: skip
-    majority = found.majority.mean(0)
-    axes.plot(OFFSETS, majority, color="0.35", linestyle=DASHES[0], label="most frequent class")
-
-
 @figures.picture
-def table_2(rows: Sequence[Row]) -> Picture:
-    """Agreement and accuracy by task, one line a task and arm, beside the encoders and the majority."""
-    methods = {"accuracy": 0, "agreement, prior off": 1, "performance": 2}
-    figure, axes = plt.subplots(figsize=(7.0, 1.2 + 0.55 * len(rows)))
-    for y, row in enumerate(rows):
-        lines = {name: figures.SERIES[i] for name, i in methods.items()} | {
-            row.best_encoder(): figures.CONTROL
+def table_2(ladder: Mapping[str, Table2], *, seed: int) -> Picture:
+    """Agreement by task beside the paper's, and how often the head is right beside encoder and model."""
+    rows = {name: estimates_appendix.task_rows(found, seed=seed) for name, found in ladder.items()}
+    tasks = list(dict.fromkeys(task for one in rows.values() for task in one))
+    figure, all_axes = plt.subplots(1, 2, figsize=(8.6, 1.4 + 0.6 * len(tasks)), sharey=True)
+    for axes, method in zip(all_axes, ("agreement", "performance"), strict=True):
+        by_task = {
+            task_name(task): {name: one[task][method] for name, one in rows.items() if task in one}
+            for task in tasks
         }
-        for shift, (name, line) in zip((-0.24, -0.08, 0.08, 0.24), lines.items(), strict=True):
-            found = row.estimates[name]
-            label = ("best encoder" if line is figures.CONTROL else name) if y == 0 else None
-            axes.plot([found.low, found.high], [y + shift] * 2, color=line["color"], linewidth=1.6)
-            axes.plot(
-                found.value, y + shift, linestyle="", marker=line["marker"], color=line["color"], label=label
-            )
-        axes.plot([row.majority] * 2, [y - 0.4, y + 0.4], color="0.4", linestyle=DASHES[1])
-    axes.set_yticks(range(len(rows)), [f"{row.task}\n({row.arm})" for row in rows], fontsize=8)
-    axes.set(xlabel="share of prompts", xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5))
-    common_legend(figure, [axes])
-    listed = "; ".join(
-        f"{row.task}, {row.arm}: model {cell(row.estimates['accuracy'])}, head "
-        f"{cell(row.estimates['performance'])}, majority {number(row.majority)}; the head agrees in "
-        f"{cell(row.estimates['agreement, prior off'])}"
-        for row in rows
+        dots(axes, by_task, ladder)
+        known = [(PAPER[task][method], y) for y, task in enumerate(tasks) if task in PAPER]
+        axes.plot(
+            *zip(*known, strict=True) if known else ([], []), "k*", markersize=9, label="the paper, GPT-J-6B"
+        )
+        axes.set(
+            xlim=(0, 1), xlabel={"agreement": "agreement with the model", "performance": "right"}[method]
+        )
+    encoders = [
+        (float(np.mean([one[task][ENCODERS[0]].value for one in rows.values() if task in one])), y)
+        for y, task in enumerate(tasks)
+    ]
+    all_axes[1].plot(
+        *zip(*encoders, strict=True), **figures.CONTROL | {"linestyle": ""}, label="MiniLM's kernel"
+    )
+    common_legend(figure, all_axes)
+    told = "; ".join(
+        f"{name}, {task_name(task)}: {cell(one[task]['agreement'])}"
+        for name, one in rows.items()
+        for task in one
     )
     return Picture(
         figure,
-        alt=f"How often each is right: {listed}.",
-        caption="The model's accuracy, the chosen head's agreement with it and accuracy (performance), and "
-        "the best encoder's accuracy, with intervals. Dotted: the most frequent label.",
+        alt=f"How often the chosen head gives its model's answer, by task. {told}.",
+        caption="Table 2, task by task, with 95 % intervals: how often the chosen head gives its model's answer, "
+        "and how often it is right.",
+    )
+
+
+def table(ladder: Mapping[str, Table2], method: str, *, seed: int) -> Markdown:
+    """One method of table 2, a row for each task, a column for each run, the paper's numbers last."""
+    rows = {name: estimates_appendix.task_rows(found, seed=seed) for name, found in ladder.items()}
+    lines = [
+        (
+            task_name(task),
+            *(one[task][method] if method in one.get(task, {}) else "" for one in rows.values()),
+            PAPER.get(task, {}).get(method, ""),
+        )
+        for task in dict.fromkeys(task for one in rows.values() for task in one)
+    ]
+    return display.table(("task", *map(display.escape, ladder), "the paper"), lines)
+
+
+@figures.picture
+def followed(found: Explored, name: str) -> Picture:
+    """Maps of all heads: how much of the ranks of the weights each feature explains, mean over prompts."""
+    chance = 1 / (found.rows.shape[1] - 1)
+    panels = dict(zip(FEATURES, found.followed, strict=True))
+    most = max(panels, key=lambda feature: panels[feature].max())
+    listed = "; ".join(f"{feature} at most {number(float(one.max()), 2)}" for feature, one in panels.items())
+    return Picture(
+        head_maps(panels, label="share explained"),
+        alt=f"The weights of single heads of {name} follow {most} most. Share of their ranks explained: {listed}; "
+        f"by chance {number(chance, 2)}.",
+        caption=f"{name}: share of the variance of the weights' ranks that each feature explains, by head; by "
+        f"chance {number(chance, 2)}. Frames: the largest.",
     )

@@ -7,24 +7,88 @@ on shuffled labels (Hewitt & Liang, "Designing and interpreting probes with cont
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from sklearn.linear_model import Ridge
 
-from iclnb import stats
 from iclnb.errors import IclnbError
+from iclnb.findings import Findings, variable
+from iclnb.heads.material import OF_READER, probe_prompts, settings_of
 from iclnb.llm.attention import SharedPrefix
+from iclnb.llm.demonstrations import task_rows
+from iclnb.llm.loading.readers import load_reader
 from iclnb.llm.prompts import Prompt
 from iclnb.llm.reader import Reader
-from iclnb.stats import Estimate
 
 OFFSETS = (-1, 0, 1, 2, 3)
 """Positions that are probed, relative to the first token of the label word y_i (paper A, section 5.4)."""
 
 RIDGE = 0.01
 """The paper's λ, on vectors as they are (not standardised), with an unpenalised intercept."""
+
+PARTS = ("keys", "values")
+READERS = ("trained", "random weights")
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeysAndValues(Findings):
+    """How often probes are right: of what a text predicts in the keys, and of its label in the values.
+
+    ``kv_head`` are key-value heads, ``set`` held-out demonstration sets.
+    """
+
+    coordinates: ClassVar = {"part": PARTS, "reader": READERS, "position": tuple(map(str, OFFSETS))}
+
+    accuracy: Float[np.ndarray, "part reader set layer kv_head position"] = variable(
+        "accuracy of a probe at a position relative to the label", unit="1", bits=8
+    )
+    shuffled: Float[np.ndarray, "part reader set layer kv_head position"] = variable(
+        "accuracy of probes of shuffled targets, mean over shuffles", unit="1", bits=8
+    )
+    shuffled_best: Float[np.ndarray, "part shuffle position"] = variable(
+        "accuracy of the best head's probe of shuffled targets, trained model", unit="1"
+    )
+    majority: Float[np.ndarray, "part set position"] = variable(
+        "accuracy of always naming the training sets' most frequent target", unit="1"
+    )
+
+
+def measure(run: SimpleNamespace) -> KeysAndValues:
+    """The findings of appendix 03a.
+
+    Args:
+        run: ``task``, ``source``, ``model`` with ``revision``, ``device_map``, ``dtype`` and ``batch_size``, ``k``,
+            ``probe_sets``, and seeds of data, demonstrations, random weights and sampling.
+
+    Raises:
+        IclnbError: if there are too few sets to choose on one half and judge on the other, or all labels are alike.
+    """
+    if run.probe_sets < 4 or run.k < 1:
+        raise IclnbError("every other set chooses, the others judge: probe_sets >= 4 and k >= 1 are needed")
+    where = settings_of(run, OF_READER)
+    reader = load_reader(run.model, **where)
+    blank = load_reader(run.model, random_weights_seed=run.model_seed, **where)
+    rows = task_rows(run.task, 1, seed=run.data_seed, source=run.source)
+    seed = run.demonstration_seed
+    prompts, texts = probe_prompts(reader.tokenizer, rows, run.k, run.probe_sets, seed=seed)
+    if len({label for prompt in prompts for label in prompt.labels}) < 2:
+        raise IclnbError("all demonstrations have the same label; draw more sets")
+    predicted, found = predicted_tokens(reader, texts), []
+    for one in (reader, blank):
+        features = cut((one.remember(prompt), prompt) for prompt in prompts)
+        both = ((features.keys, predicted), (features.values, features.labels))
+        found.append([probe(*pair, features, seed=run.sampling_seed) for pair in both])
+    by_part = list(zip(*found, strict=True))
+    return KeysAndValues(
+        accuracy=[[one.accuracy for one in part] for part in by_part],
+        shuffled=[[one.control.mean(0) for one in part] for part in by_part],
+        shuffled_best=[trained.control.mean(1).max((1, 2)) for trained, _ in by_part],
+        majority=[trained.majority for trained, _ in by_part],
+        origins={"model": reader.origin, "control": blank.origin, "data": rows.origins},
+    )
 
 
 @dataclass(frozen=True)
@@ -92,26 +156,19 @@ class Probed:
 
     Attributes:
         accuracy: of the probe at each layer, key-value head and one of :data:`OFFSETS`, by set.
-        control: of probes trained and tested on shuffled labels, for each shuffle. The maximum over heads of
-            its mean over sets is the null distribution of the best probe.
+        control: of probes trained and tested on shuffled labels, for each shuffle.
         majority: of always saying the most frequent class of the training sets.
-        classes: number of different targets.
     """
 
     accuracy: Float[np.ndarray, "sets layers kv_heads positions"]
     control: Float[np.ndarray, "shuffles sets layers kv_heads positions"]
     majority: Float[np.ndarray, "sets positions"]
-    classes: int
-
-    def selectivity(self, *, seed: int) -> Estimate:
-        """Accuracy minus the control's, (layers, kv_heads, positions), with intervals over sets."""
-        return stats.interval(self.accuracy - self.control.mean(0), seed=seed)
 
 
 def probe(
     vectors: Float[np.ndarray, "layers kv_heads positions demonstrations dim"],
-    features: Features,
     targets: Int[np.ndarray, " demonstrations"],
+    features: Features,
     *,
     folds: int = 5,
     shuffles: int = 10,
@@ -125,8 +182,8 @@ def probe(
 
     Args:
         vectors: ``features.keys`` or ``features.values``.
-        features: says which demonstrations there are.
         targets: ``features.labels``, or argmax_o P(o | x_i) of the texts run alone.
+        features: says which demonstrations there are.
         folds: parts; at most the number of sets.
         shuffles: controls, each with the targets permuted over all demonstrations.
         seed: seeds the permutations.
@@ -156,30 +213,7 @@ def probe(
             usual = np.bincount(classes[train]).argmax()
             majority[position, test] = classes[test] == usual
     by_set = [_means(part, features, sets) for part in (right, majority)]
-    return Probed(by_set[0][:, 0], by_set[0][:, 1:].swapaxes(0, 1), by_set[1], len(names))
-
-
-class KeysAndValues(NamedTuple):
-    """Probes of what each text predicts in the keys, and of each label in the values."""
-
-    keys: Probed
-    values: Probed
-
-
-def keys_and_values(
-    reader: Reader, prompts: Iterable[Prompt], predicted: Int[np.ndarray, " demonstrations"], *, seed: int
-) -> KeysAndValues:
-    """Probe a model's keys and values around the labels of demonstration sets (section 5.4).
-
-    Args:
-        reader: the model.
-        prompts: one for each demonstration set.
-        predicted: what every text x_i predicts (:func:`predicted_tokens`).
-        seed: of the shuffled targets.
-    """
-    found = cut((reader.remember(prompt), prompt) for prompt in prompts)
-    keys = probe(found.keys, found, predicted, seed=seed)
-    return KeysAndValues(keys, probe(found.values, found, found.labels, seed=seed))
+    return Probed(by_set[0][:, 0], by_set[0][:, 1:].swapaxes(0, 1), by_set[1])
 
 
 def predicted_tokens(reader: Reader, texts: Sequence[str]) -> Int[np.ndarray, " texts"]:

@@ -1,224 +1,150 @@
-"""How well heads reconstruct a target: chosen on some test points, judged on others, against the nulls."""
+"""The answers of heads beside the model's (paper A, section 5.2), chosen on one half of the test points.
 
-from collections.abc import Callable, Mapping
+What is chosen (a head, a prior, a factor) on one half is judged on the other, and the other way round, so that
+every prompt judges and none judges what it chose.
+"""
+
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from iclnb import stats
-from iclnb.heads.material import Weights, split
-from iclnb.heads.nulls import Blind, Null, blind, null, permuted_agreement, reconstruct
-from iclnb.llm.demonstrations import Seed
+from iclnb.heads.interventions import Head
+from iclnb.kernel_regression import kernel_regression
 from iclnb.llm.kernel_weights import KernelWeights
-from iclnb.stats import Estimate, Range
+
+MODEL: Final = "model"
+CHOSEN: Final = "chosen head"
+FREQUENT: Final = "most frequent label"
+WHO: Final = (MODEL, CHOSEN, FREQUENT)
+"""Whose answers can be right."""
+
+RAW, PRIOR_OFF = "as it is", "prior off"
+PRIORS: Final = (RAW, PRIOR_OFF)
+"""How answers are decided: on the scores as they are, or once the prior is taken off."""
+
+Half = Bool[np.ndarray, " points"]
+
+
+def reconstruct(
+    weights: Float[np.ndarray, "*prompts layers heads k"], labels: Int[np.ndarray, "*prompts k"], classes: int
+) -> Float[np.ndarray, "*prompts layers heads classes"]:
+    """Each head's kernel regression Σ_i a_i e(y_i) / Σ_i a_i; its argmax is ỹ (paper A, section 5.2)."""
+    return kernel_regression(weights, labels[..., None, None, :], classes)
 
 
 @dataclass(frozen=True)
-class Agreement:
-    """Every head's answers beside the model's, and the head chosen on the selection points.
-
-    All arrays over prompts are of the evaluation points.
+class Decisions:
+    """The answers of a model and of all its heads to the same prompts.
 
     Attributes:
-        decided: the answer ỹ of every head. (*prompts, layers, heads)
-        target: the model's own answer ŷ. (*prompts)
+        heads: ỹ of every head. (*prompts, layers, heads)
+        model: ŷ. (*prompts)
         truth: the label of x_test. (*prompts)
-        selection: agreement of every head with the model on the selection points. (layers, heads)
-        head: layer and head with the largest ``selection``.
-        blind: answers that look at no attention.
-        averaged: answers of the best head with weights averaged over the selection queries: they know the
-            position (and, under shared sets, the demonstration) but not the query. (*prompts)
-        permuted: what the procedure reaches with labels permuted inside prompts.
-        permuted_sets: the same with labels permuted once for each demonstration set; ``None`` where
-            demonstrations are fresh.
-        permuted_against: as ``permuted``, judged on prompts that the model answers against the last label.
-        modal: how often the model gives its most frequent answer.
+        half: of the test points, the last axis of ``prompts``.
+        off: the prior that was taken off the heads' shares; 0 for none.
     """
 
-    decided: Int[np.ndarray, "*prompts layers heads"]
-    target: Int[np.ndarray, " *prompts"]
+    heads: Int[np.ndarray, "*prompts layers heads"]
+    model: Int[np.ndarray, " *prompts"]
     truth: Int[np.ndarray, " *prompts"]
-    selection: Float[np.ndarray, "layers heads"]
-    head: tuple[int, int]
-    blind: Blind
-    averaged: Int[np.ndarray, " *prompts"]
-    permuted: Null
-    permuted_sets: Null | None
-    permuted_against: Null
-    modal: float
+    half: Half
+    off: Float[np.ndarray, "points layers heads classes"] | float
 
     @property
     def hits(self) -> Bool[np.ndarray, "*prompts layers heads"]:
         """Where a head answers as the model does."""
-        return self.decided == self.target[..., None, None]
+        return self.heads == self.model[..., None, None]
 
     @property
-    def best(self) -> Bool[np.ndarray, " *prompts"]:
+    def chosen(self) -> tuple[Head, Head]:
+        """For each half the head that agrees most with the model on the other."""
+        return best_elsewhere(self.hits, self.half, self.model.ndim)
+
+    @property
+    def hit(self) -> Bool[np.ndarray, " *prompts"]:
         """Where the chosen head answers as the model does."""
-        return self._chosen == self.target
+        return of_chosen(self.hits, self.half, self.chosen)
 
     @property
-    def performance(self) -> Bool[np.ndarray, " *prompts"]:
-        """Where the chosen head answers as the query's label says: "reconstructed performance"."""
-        return self._chosen == self.truth
+    def right(self) -> Bool[np.ndarray, "who *prompts"]:
+        """Where each of :data:`WHO` is right; the most frequent label is that of the other half."""
+        frequent = most_frequent_elsewhere(self.truth, self.half)
+        answers = (self.model, of_chosen(self.heads, self.half, self.chosen), frequent)
+        return np.stack([np.broadcast_to(answer == self.truth, self.truth.shape) for answer in answers])
 
     @property
-    def accuracy(self) -> Bool[np.ndarray, " *prompts"]:
-        """Where the model answers as the query's label says."""
-        return self.target == self.truth
-
-    @property
-    def against_last(self) -> Bool[np.ndarray, " *prompts"]:
-        """Where the model's answer is not the last demonstration's label."""
-        return self.target != self.blind.last
-
-    @property
-    def _chosen(self) -> Int[np.ndarray, " *prompts"]:
-        return self.decided[..., self.head[0], self.head[1]]
-
-    def by_head(
-        self, target: Int[np.ndarray, " *prompts"] | None = None
-    ) -> Float[np.ndarray, "layers heads"]:
-        """How often every head's answer is the model's (or a given) answer."""
-        goal = self.target if target is None else target
-        return (self.decided == goal[..., None, None]).mean(axis=tuple(range(goal.ndim)))
-
-    def rivals(self) -> Mapping[str, Bool[np.ndarray, " *prompts"]]:
-        """Where answers that do not look at the query are the model's."""
-        parts = {
-            "the last label": self.blind.last,
-            "the majority of labels": self.blind.majority,
-            "a kernel of order alone": self.blind.recency,
-            "the best head with weights averaged over queries": self.averaged,
-        }
-        return {name: decided == self.target for name, decided in parts.items()}
+    def maps(self) -> Float[np.ndarray, "2 layers heads"]:
+        """How often every head answers as the model does, and how often it is right."""
+        goals, axes = (self.model, self.truth), tuple(range(self.model.ndim))
+        return np.stack([(self.heads == goal[..., None, None]).mean(axes) for goal in goals])
 
 
-def agree(
-    found: KernelWeights,
-    selecting: Bool[np.ndarray, " points"],
-    *,
-    corrected: bool = False,
-    variant: str = "maximum",
-    permutations: int,
-    seed: int,
-) -> Agreement:
-    """Reconstruct with every head, choose one on the selection points, judge all on the others.
+def decide(
+    weights: KernelWeights, half: Half, *, prior_off: bool = False, variant: str = "maximum"
+) -> Decisions:
+    """The answers of a model and of its heads.
 
     Args:
-        found: prompts (points, or sets x points).
-        selecting: which test points choose; see :func:`iclnb.heads.material.split`.
-        corrected: whether model and heads decide after their prior is taken off
-            (:func:`prior`, from the selection points).
+        weights: of prompts (points, or sets x points).
+        half: of the test points.
+        prior_off: whether model and heads decide after their prior (:func:`prior`) is taken off.
         variant: which kernel weights.
-        permutations: size of each permutation null.
-        seed: seeds them.
     """
-    parts = found.take(selecting), found.take(~selecting)
-    shares = [reconstruct(part.weights[variant], part.labels, part.classes) for part in parts]
-    axes = tuple(range(found.truth.ndim))
-    model_off, off = (prior(parts[0].answers, axes), prior(shares[0], axes)) if corrected else (0.0, 0.0)
-    targets = [(part.answers - model_off).argmax(-1) for part in parts]
-    decided = [(share - off).argmax(-1).astype(np.int8) for share in shares]
-    selection = (decided[0] == targets[0][..., None, None]).mean(axis=axes)
-    averaged = _averaged(parts, variant, targets[0], off)
-    blindly = blind(parts[0], targets[0], parts[1])
-
-    def permuted(part: int, seed: Seed, **which: object) -> np.ndarray:
-        settings = {"off": off, "permutations": permutations, "seed": seed, "variant": variant}
-        return permuted_agreement(parts[part], targets[part], **settings, **which)
-
-    choosing = permuted(0, (seed, 1))
-    by_set = [permuted(part, seed, within="set") for part in (0, 1)] if found.truth.ndim == 2 else None
-    return Agreement(
-        decided=decided[1],
-        target=targets[1],
-        truth=parts[1].truth,
-        selection=selection,
-        head=tuple(map(int, np.unravel_index(selection.argmax(), selection.shape))),
-        blind=blindly,
-        averaged=averaged,
-        permuted=null(choosing, permuted(1, seed)),
-        permuted_sets=null(*by_set) if by_set else None,
-        permuted_against=null(choosing, permuted(1, seed, among=targets[1] != blindly.last)),
-        modal=float(np.bincount(targets[1].ravel()).max() / targets[1].size),
-    )
+    shares = reconstruct(weights.weights[variant], weights.labels, weights.classes)
+    scores, axes = (weights.answers, shares), weights.truth.ndim
+    model_off, off = (prior(part, half, axes) if prior_off else 0.0 for part in scores)
+    heads = (shares - off).argmax(-1).astype(np.int8)
+    return Decisions(heads, (weights.answers - model_off).argmax(-1), weights.truth, half, off)
 
 
-def _averaged(
-    parts: tuple[KernelWeights, KernelWeights],
-    variant: str,
-    target: Int[np.ndarray, " *prompts"],
-    off: Float[np.ndarray, "layers heads classes"] | float,
-) -> Int[np.ndarray, " *prompts"]:
-    """Answers on the evaluation prompts of the best head with weights averaged over the selection queries."""
-    fixed = parts[0].weights[variant].mean(axis=target.ndim - 1, keepdims=True)
-    decided = []
-    for part in parts:
-        same = np.broadcast_to(fixed, part.weights[variant].shape)
-        decided.append((reconstruct(same, part.labels, part.classes) - off).argmax(-1))
-    selection = (decided[0] == target[..., None, None]).mean(axis=tuple(range(target.ndim)))
-    layer, head = np.unravel_index(selection.argmax(), selection.shape)
-    return decided[1][..., layer, head]
+def elsewhere(values: np.ndarray, half: Half, axes: int) -> list[np.ndarray]:
+    """For each half the values of the other one's test points, the last of the first ``axes`` axes."""
+    return [np.compress(half != side, values, axes - 1) for side in (False, True)]
 
 
 def prior(
-    scores: Float[np.ndarray, "*prompts columns classes"], axes: tuple[int, ...]
-) -> Float[np.ndarray, "columns classes"]:
-    """What is answered before looking at the query: the median over prompts of the scores, centred.
+    scores: Float[np.ndarray, "*prompts columns classes"], half: Half, axes: int
+) -> Float[np.ndarray, "points columns classes"]:
+    """What is answered before looking at the query: the median score over the prompts of the other half.
 
-    With two classes, taking it off puts the threshold at the median log-odds.
-
-    Args:
-        scores: log-probabilities, or shares of kernel weight.
-        axes: the axes of ``prompts``.
-    """
-    return np.median(scores - scores.mean(-1, keepdims=True), axis=axes)
-
-
-class Arms(NamedTuple):
-    """A model's agreements under shared and under fresh demonstrations, as they are and with priors off."""
-
-    shared: Agreement
-    shared_prior_off: Agreement
-    fresh: Agreement
-    fresh_prior_off: Agreement
-
-
-def both_arms(weights: Weights, *, share: float, permutations: int, seed: int) -> Arms:
-    """:func:`agree` for shared and fresh prompts, each as they are and with priors off.
+    Scores (log-probabilities, or shares of kernel weight) are centred over the classes first. With two classes,
+    taking the median off puts the threshold at the median log-odds.
 
     Args:
-        weights: of a model; with fresh prompts.
-        share: of the test points, which choose the head.
-        permutations, seed: as in :func:`agree`; the seed also splits the test points.
+        scores: of every prompt.
+        half: of the test points.
+        axes: how many axes ``prompts`` are.
     """
-    found = []
-    for part in weights:
-        selecting = split(part.truth.shape[-1], share, seed=seed)
-        null = {"permutations": permutations, "seed": seed}
-        found += [agree(part, selecting, corrected=corrected, **null) for corrected in (False, True)]
-    return Arms(*found)
+    parts = elsewhere(scores - scores.mean(-1, keepdims=True), half, axes)
+    first, second = (np.median(part, axis=tuple(range(axes))) for part in parts)
+    return np.where(half.reshape(-1, *[1] * first.ndim), second, first)
 
 
-def over(
-    values: Float[np.ndarray, "prompts *columns"],
-    *,
-    prompts: int | None = None,
-    statistic: Callable[[np.ndarray], np.ndarray | float] | None = None,
-    smooth: bool = True,
-    range: Range | None = None,
-    seed: int,
-) -> Estimate:
-    """An interval over fresh prompts, or over demonstration sets x test points.
+def best_elsewhere(
+    hits: Float[np.ndarray, "*prompts layers heads"], half: Half, axes: int
+) -> tuple[Head, Head]:
+    """For each half the head with the largest mean on the other (ties: the first)."""
+    means = [part.mean(tuple(range(axes))) for part in elsewhere(hits, half, axes)]
+    return tuple(tuple(map(int, np.unravel_index(mean.argmax(), mean.shape))) for mean in means)
 
-    Args:
-        values: a number for each prompt; not-a-number leaves one out.
-        prompts: how many axes are of prompts, one or two; ``None`` for all.
-        statistic, smooth, range, seed: as in :func:`iclnb.stats.interval`.
-    """
-    design = "units" if (prompts or np.ndim(values)) == 1 else "sets x points"
-    settings = {"statistic": statistic, "smooth": smooth, "range": range, "seed": seed}
-    return stats.interval(values, design=design, **settings)
+
+def most_frequent_elsewhere(answers: Int[np.ndarray, " *prompts"], half: Half) -> Int[np.ndarray, " points"]:
+    """For every test point the most frequent answer on the other half."""
+    first, second = (np.bincount(part.ravel()).argmax() for part in elsewhere(answers, half, answers.ndim))
+    return np.where(half, second, first)
+
+
+def of_chosen(
+    values: Float[np.ndarray, "*prompts layers heads"], half: Half, heads: tuple[Head, Head]
+) -> Float[np.ndarray, " *prompts"]:
+    """In every prompt the value of the head that was chosen for its half."""
+    return np.where(half, values[..., *heads[1]], values[..., *heads[0]])
+
+
+def best_of_layers(decisions: Decisions) -> Bool[np.ndarray, "*prompts layers"]:
+    """In every prompt and layer, whether the head agrees that is the layer's best on the other half."""
+    hits, half, axes = decisions.hits, decisions.half, decisions.model.ndim
+    layers = [hits[..., [layer], :] for layer in range(hits.shape[-2])]
+    return np.stack([of_chosen(one, half, best_elsewhere(one, half, axes)) for one in layers], axis=-1)

@@ -1,255 +1,156 @@
-"""Paper A's table 2: the model, its reconstruction by one head, and kernel regression on encoders."""
+"""Paper A's table 2: the model, its reconstruction by one head, and kernel regression on sentence encoders."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import ClassVar, Final
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from iclnb.errors import IclnbError
-from iclnb.heads.material import Material, Weights, measure, split
-from iclnb.heads.reconstruction import Agreement, agree, over
+from iclnb.findings import Findings, variable
+from iclnb.heads.material import AT_LEAST, OF_DRAWS, OF_READER, Material, draw_material, settings_of
+from iclnb.heads.nulls import CONTROLS, controls
+from iclnb.heads.reconstruction import CHOSEN, PRIORS, WHO, decide
 from iclnb.kernel_regression import choose_bandwidth, gaussian_weights, kernel_regression
-from iclnb.llm import models
+from iclnb.llm.data import tasks
 from iclnb.llm.kernel_weights import KernelWeights
+from iclnb.llm.loading import models
+from iclnb.llm.loading.readers import load_reader
 from iclnb.llm.reader import Reader
-from iclnb.llm.similarity import Compare, embedding_similarity
-from iclnb.stats import Estimate
+from iclnb.llm.similarity import embedding_similarity
 
-PAPER: Mapping[str, Mapping[str, float]] = {
-    "sst2": {"accuracy": 0.805, "agreement": 0.797, "performance": 0.750, "MiniLM": 0.503, "BERT-NLI": 0.523},
-    "mnli": {"accuracy": 0.383, "agreement": 0.597, "performance": 0.360, "MiniLM": 0.321, "BERT-NLI": 0.325},
-    "rotten_tomatoes": {
-        "accuracy": 0.671, "agreement": 0.683, "performance": 0.527, "MiniLM": 0.478, "BERT-NLI": 0.502
-    },
-    "tweet_eval_hate": {
-        "accuracy": 0.539, "agreement": 0.713, "performance": 0.587, "MiniLM": 0.548, "BERT-NLI": 0.545
-    },
-    "tweet_eval_irony": {
-        "accuracy": 0.519, "agreement": 0.722, "performance": 0.522, "MiniLM": 0.491, "BERT-NLI": 0.479
-    },
-    "tweet_eval_offensive": {
-        "accuracy": 0.542, "agreement": 0.753, "performance": 0.513, "MiniLM": 0.588, "BERT-NLI": 0.597
-    },
-}  # fmt: skip
-"""What paper A reports for GPT-J 6B (table 2), without intervals or controls."""
-
-PAPER_BEST = {"shallowest": 0.57, "deepest": 0.75, "agreement": 0.892, "performance": 0.864}
-"""Relative depths of paper A's best heads on SST-2, and the most that one reaches (figure 3, GPT-J 6B)."""
-
-BANDWIDTHS = np.geomspace(0.05, 3.0, 25)
+BANDWIDTHS: Final = np.geomspace(0.05, 3.0, 25)
 """Candidates; embeddings of unit length are at most 2 apart."""
 
-CHOSEN = "bandwidth chosen"
+ENCODERS: Final = ("MiniLM", "BERT-NLI")
+"""The paper's all-MiniLM-L6-v2 and bert-base-nli-mean-tokens."""
+
+COSINE, GAUSSIAN = "cosine", "Gaussian"
+KERNELS: Final = (COSINE, GAUSSIAN)
+METHODS: Final = (CHOSEN, *CONTROLS)
 
 
-@dataclass(frozen=True)
-class Row:
-    """One task under one way to choose demonstrations.
+@dataclass(frozen=True, kw_only=True)
+class Table2(Findings):
+    """Table 2 of one model, under shared demonstrations. A task with fewer test points has gaps at the end."""
 
-    Attributes:
-        task: its name.
-        arm: ``shared`` (demonstration sets x test points) or ``fresh`` (a set for each prompt).
-        prompts: evaluation prompts.
-        estimates: method -> accuracy or agreement on the evaluation points, with its interval.
-        encoder_hits: where kernel regression on an encoder is right. (*prompts)
-        agreement: raw decisions.
-        corrected: decisions with priors taken off.
-        majority: share of the most frequent label among the evaluation points.
-    """
+    coordinates: ClassVar = {
+        "prior": PRIORS, "method": METHODS, "who": WHO, "encoder": ENCODERS, "kernel": KERNELS
+    }  # fmt: skip
 
-    task: str
-    arm: str
-    prompts: int
-    estimates: Mapping[str, Estimate]
-    encoder_hits: Mapping[str, np.ndarray]
-    agreement: Agreement
-    corrected: Agreement
-    majority: float
+    tasks: str = variable("names of the tasks, separated by commas", unit="names")
+    missing: str = variable("why the second encoder was not run, if so", unit="words")
+    half: Float[np.ndarray, "task point"] = variable("the half of a test point, 0 or 1", unit="1")
+    hits: Float[np.ndarray, "task prior method set point"] = variable(
+        "whether the answer is the model's; mean over permutations", unit="1", bits=8
+    )
+    right: Float[np.ndarray, "task prior who set point"] = variable("whether the answer is right", unit="1")
+    encoder_right: Float[np.ndarray, "task encoder kernel set point"] = variable(
+        "whether kernel regression on a sentence encoder is right", unit="1"
+    )
 
     @property
-    def at_chance(self) -> bool:
-        """Whether the model's accuracy is not above naming the most frequent label, priors on or off."""
-        names = ("accuracy", "accuracy, prior off")
-        return max(float(self.estimates[name].low) for name in names) <= self.majority
-
-    def controls(self) -> dict[str, float]:
-        """What has to be exceeded, by name."""
-        return {
-            "most frequent label": self.majority,
-            "model's most frequent answer": self.agreement.modal,
-            "chosen head, labels permuted (95 %)": self.agreement.permuted.quantile(),
-            "the same, prior off": self.corrected.permuted.quantile(),
-        }
-
-    def best_encoder(self) -> str:
-        """Kernel regression on the encoder that is right most often, its bandwidth chosen."""
-        names = [name for name in self.estimates if name.endswith(CHOSEN)]
-        return max(names, key=lambda name: float(self.estimates[name].value))
-
-    def to_json(self) -> dict[str, object]:
-        """What a record of the run keeps."""
-        return {
-            "task": self.task, "arm": self.arm, "prompts": self.prompts, "at_chance": self.at_chance,
-            "estimates": {name: list(found) for name, found in self.estimates.items()},
-            "controls": self.controls(),
-            "head": self.agreement.head, "head, prior off": self.corrected.head,
-        }  # fmt: skip
+    def names(self) -> list[str]:
+        """The tasks, in order."""
+        return self.tasks.split(",")
 
 
-def row(
-    task: str,
-    found: KernelWeights,
-    selecting: Bool[np.ndarray, " points"],
-    cosines: Mapping[str, Float[np.ndarray, "*prompts k"]],
-    *,
-    permutations: int,
-    seed: int,
-) -> Row:
-    """All of table 2 for one task.
+def measure(run: SimpleNamespace) -> Table2:
+    """The findings of appendix 03b.
 
     Args:
-        task: its name.
-        found: prompts (points, or sets x points).
-        selecting: which test points choose head and bandwidth.
-        cosines: for each sentence encoder the cosine of query and demonstration.
-        permutations: size of the permutation nulls.
-        seed: of nulls and intervals.
+        run: ``table`` (tasks, separated by commas), ``source``, ``model`` with ``revision``, ``device_map``,
+            ``dtype`` and ``batch_size``, ``second_encoder``, ``k``, ``sets``, ``points``, ``permutations``, and
+            seeds of data, demonstrations and sampling.
+
+    Raises:
+        IclnbError: if there is too little to choose on one half and judge on the other, or a task is unknown.
     """
-    raw, corrected = (
-        agree(found, selecting, corrected=off, permutations=permutations, seed=seed) for off in (False, True)
-    )
-    hits = {
-        "accuracy": raw.accuracy, "accuracy, prior off": corrected.accuracy,
-        "agreement": raw.best, "agreement, prior off": corrected.best,
-        "performance": raw.performance, "performance, prior off": corrected.performance,
-        **{f"{name} agrees": hits for name, hits in raw.rivals().items()},
-    }  # fmt: skip
-    encoder_hits = {
-        f"{encoder}, {kernel}": (decided == raw.truth).astype(float)
-        for encoder, cosine in cosines.items()
-        for kernel, decided in _encoder(found, selecting, cosine).items()
-    }
-    return Row(
-        task=task,
-        arm="shared" if found.truth.ndim == 2 else "fresh",
-        prompts=raw.truth.size,
-        estimates={name: over(hit, seed=seed) for name, hit in (hits | encoder_hits).items()},
-        encoder_hits=encoder_hits,
-        agreement=raw,
-        corrected=corrected,
-        majority=float(np.bincount(raw.truth.ravel()).max() / raw.truth.size),
-    )
-
-
-def _encoder(
-    found: KernelWeights, selecting: Bool[np.ndarray, " points"], cosine: Float[np.ndarray, "*prompts k"]
-) -> dict[str, np.ndarray]:
-    """Answers of kernel regression: K = cosine, and a Gaussian kernel whose bandwidth the selection chose."""
-    k, classes = cosine.shape[-1], found.classes
-    axis = cosine.ndim - 2
-    own, other = (np.compress(keep, cosine, axis) for keep in (~selecting, selecting))
-    parts = found.take(~selecting), found.take(selecting)
-    distance = [np.sqrt(np.maximum(2 - 2 * part, 0)) for part in (own, other)]
-    chosen = choose_bandwidth(
-        distance[1].reshape(-1, k),
-        parts[1].labels.reshape(-1, k),
-        parts[1].truth.ravel(),
-        BANDWIDTHS,
-        classes,
-    )
-    weights = {
-        "cosine": np.maximum(own, 0) + 1e-9,
-        CHOSEN: gaussian_weights(distance[0], chosen.value),
-    }
-    decided = {name: kernel_regression(weight, parts[0].labels, classes) for name, weight in weights.items()}
-    return {name: found.argmax(-1) for name, found in decided.items()}
-
-
-def rows_of(
-    task: str,
-    material: Material,
-    weights: Weights,
-    encoders: Mapping[str, Compare],
-    *,
-    share: float,
-    permutations: int,
-    seed: int,
-) -> list[Row]:
-    """The rows of one task: shared demonstrations, and fresh ones where there are any.
-
-    Args:
-        task: its name.
-        material: its prompts.
-        weights: what was measured on them.
-        encoders: similarities by the name of the encoder.
-        share: of the test points, which choose.
-        permutations, seed: as in :func:`row`; the seed also splits the test points.
-    """
-    arms = [(weights.shared, material.similarity), (weights.fresh, material.fresh_similarity)]
-    return [
-        row(
-            task,
-            found,
-            split(found.truth.shape[-1], share, seed=seed),
-            {name: similarity(compare) for name, compare in encoders.items()},
-            permutations=permutations,
-            seed=seed,
+    if run.sets < 2 or run.points < AT_LEAST or run.k < 2 or run.permutations < 1:
+        raise IclnbError(
+            f"half of the prompts choose, half judge: sets and k >= 2, points >= {AT_LEAST} and permutations >= 1 "
+            "are needed"
         )
-        for found, similarity in arms
-        if found is not None
-    ]
-
-
-def measure_tasks(
-    reader: Reader,
-    known: Mapping[str, tuple[Material, Weights]],
-    names: Sequence[str],
-    draw: Callable[[str], Material],
-    encoders: Mapping[str, Compare],
-    **settings: object,
-) -> list[Row]:
-    """The rows of several tasks, those that are known already and those that are read now.
-
-    Args:
-        reader: the model.
-        known: task -> its prompts and what was measured on them.
-        names: of all tasks, in order.
-        draw: makes the prompts of another task.
-        encoders: similarities by the name of the encoder.
-        settings: ``share``, ``permutations`` and ``seed`` of :func:`rows_of`.
-    """
-    rows = []
+    names = [tasks.get(name.strip()).name for name in run.table.split(",")]
+    if len(set(names)) < len(names):
+        raise IclnbError(f"a task would count twice: {run.table}")
+    encoders, missing = _encoders(run.second_encoder)
+    reader = load_reader(run.model, **settings_of(run, OF_READER))
+    found, origins = [], []
     for name in names:
-        if name in known:
-            material, weights = known[name]
-        else:
-            material = draw(name)
-            weights = measure(reader, material)
-        rows += rows_of(name, material, weights, encoders, **settings)
-    return rows
+        material = draw_material(reader.tokenizer, name, **settings_of(run, OF_DRAWS))
+        found.append(_task(reader, material, encoders, run.permutations, run.sampling_seed))
+        origins += material.rows.origins
+    return Table2(
+        tasks=",".join(names),
+        missing=missing,
+        **{field: _stacked([one[field] for one in found]) for field in found[0]},
+        origins={"model": reader.origin, "data": origins},
+    )
 
 
-def load_encoders(second: str | None) -> tuple[dict[str, Compare], str]:
-    """The sentence encoders of the table, by the paper's names.
+def _task(
+    reader: Reader, material: Material, encoders: Sequence[str | None], permutations: int, seed: int
+) -> dict[str, np.ndarray]:
+    """The fields of one task."""
+    truth = material.rows.truth
+    weights = reader.kernel_weights(material.shared_prompts, material.wording, truth)
+    decided = [decide(weights, material.half, prior_off=off) for off in (False, True)]
+    hits = []
+    for one in decided:
+        rivals = controls(weights, one, permutations=permutations, seed=seed)
+        hits.append([one.hit, *(rivals[name] for name in CONTROLS)])
+    gaps = np.full((len(KERNELS), *weights.truth.shape), np.nan)
+    judged = [
+        gaps if one is None else encoder_answers(weights, material, one) == weights.truth for one in encoders
+    ]
+    return {
+        "half": material.half,
+        "hits": np.array(hits, dtype=float),
+        "right": np.array([one.right for one in decided]),
+        "encoder_right": np.array(judged),
+    }
+
+
+def encoder_answers(
+    weights: KernelWeights, material: Material, encoder: str
+) -> Float[np.ndarray, "kernels sets points"]:
+    """Answers of kernel regression with the cosine, and with a Gaussian whose bandwidth the other half chose.
 
     Args:
-        second: folder or hub id of one beside MiniLM, or ``None``.
-
-    Returns:
-        Their similarities, and why the second is missing, if it is.
+        weights: gives the labels.
+        material: the texts.
+        encoder: name of a sentence encoder.
     """
-    encoders = {"MiniLM": embedding_similarity()}
+    cosine, half = material.similarity(embedding_similarity(encoder)), material.half
+    distance, classes = np.sqrt(np.maximum(2 - 2 * cosine, 0)), weights.classes
+    gaussian = np.zeros(cosine.shape)
+    for side in (False, True):
+        others = weights.take(half != side)
+        k = cosine.shape[-1]
+        apart = distance[:, half != side].reshape(-1, k), others.labels.reshape(-1, k), others.truth.ravel()
+        best = choose_bandwidth(*apart, BANDWIDTHS, classes)
+        gaussian[:, half == side] = gaussian_weights(distance[:, half == side], best.value)
+    kernels = {COSINE: np.maximum(cosine, 0) + 1e-9, GAUSSIAN: gaussian}
+    return np.stack([kernel_regression(kernels[k], weights.labels, classes).argmax(-1) for k in KERNELS])
+
+
+def _encoders(second: str | None) -> tuple[list[str | None], str]:
+    """What to load for each of :data:`ENCODERS`, and why the second is missing, if it is."""
     if second is None:
-        return encoders, ""
+        return [models.ENCODER, None], "no second encoder was asked for"
     try:
         models.load_encoder(second)
     except IclnbError as error:
-        return encoders, str(error)
-    return encoders | {"BERT-NLI": embedding_similarity(second)}, ""
+        return [models.ENCODER, None], str(error)
+    return [models.ENCODER, second], ""
 
 
-def at_chance(rows: Sequence[Row]) -> dict[str, bool]:
-    """Task -> whether the model is not shown to be above its most frequent label under any arm."""
-    names = dict.fromkeys(row.task for row in rows)
-    return {name: all(row.at_chance for row in rows if row.task == name) for name in names}
+def _stacked(parts: Sequence[np.ndarray]) -> Float[np.ndarray, "task *rest point"]:
+    """Arrays of all tasks, gaps where one has fewer test points."""
+    most = max(part.shape[-1] for part in parts)
+    padded = [np.pad(part.astype(float), [(0, 0)] * (part.ndim - 1) + [(0, most - part.shape[-1])],
+                     constant_values=np.nan) for part in parts]  # fmt: skip
+    return np.stack(padded)

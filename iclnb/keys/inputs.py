@@ -1,11 +1,15 @@
 """What a run read from outside the repository, and whether it is still the same."""
 
 import hashlib
+import json
 import os
+import tomllib
 from collections.abc import Mapping
-from functools import cache
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from iclnb import paths
 
 
 def inputs(provenance: Mapping[str, Any]) -> dict[str, str]:
@@ -15,12 +19,15 @@ def inputs(provenance: Mapping[str, Any]) -> dict[str, str]:
         provenance: of the run's results.
 
     Returns:
-        ``source of <task>``: where its rows came from; ``data <file>`` and ``model``: of local ones the hash;
-        ``packaged data <file>``, ``hub model`` and so on: of others.
+        ``source of <task>``: where its rows came from; ``definition of <task>``: the hash of its file;
+        ``data <file>`` and ``model``: of local ones the hash; ``packaged data <file>``, ``hub model`` and so
+        on: of others.
     """
     found = {}
     for origin in provenance.get("data", ()):
         found[f"source of {origin['task']}"] = origin["source"]
+        if "definition" in origin:
+            found[f"definition of {origin['task']}"] = origin["definition"]
         file = origin.get("file", f"{origin['task']}/{origin.get('split', '')}")
         found[_prefixed(origin, f"data {file}")] = _pin(origin)
     if model := provenance.get("model"):
@@ -45,26 +52,50 @@ def input_now(name: str, parameters: Mapping[str, Any]) -> str | None:
     if task := name.removeprefix("source of ") if name.startswith("source of ") else "":
         by_itself = parameters.get("source", "auto") == "auto"
         return "local" if root and by_itself and (root / task).is_dir() else None
+    if name.startswith("definition of "):
+        return _definition(name.removeprefix("definition of "), root)
     path = root / name.removeprefix("data ") if root and name.startswith("data ") else None
-    return _content(path) if path and path.is_file() else None
+    return file_hash(path) if path and path.is_file() else None
+
+
+def _definition(task: str, root: Path | None) -> str | None:
+    built_in = Path(__file__).parents[1] / "llm" / "data" / "built_in" / f"{task}.toml"
+    own = root / task / "task.toml" if root else built_in
+    file = built_in if built_in.is_file() else own
+    return task_digest(file) if file.is_file() else None
 
 
 def _model(name: str) -> str | None:
     """The hash of a local model as it is now: a folder's, or a file's."""
     place = Path(name).expanduser()
     if place.is_file():
-        return _content(place)
+        return file_hash(place)
     return content_hash(place) if name and (place / "config.json").is_file() else None
 
 
-def _content(path: Path) -> str:
-    status = path.stat()
-    return _hashed(path, status.st_size, status.st_mtime_ns)
+def file_hash(file: Path) -> str:
+    """The SHA-256 of a file, kept in the cache by its path, size and time, so that it is computed once."""
+    state = file.stat()
+    known = f"{state.st_size} {state.st_mtime_ns} "
+    mark = paths.cache_dir() / "hashes" / hashlib.sha256(str(file.resolve()).encode()).hexdigest()
+    with suppress(OSError):
+        if (kept := mark.read_text()).startswith(known):
+            return kept.removeprefix(known)
+    with file.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    with (
+        suppress(OSError),
+        paths.replacing(mark) as temporary,
+    ):  # a cache that cannot be written costs the time
+        temporary.write_text(known + found)
+    return found
 
 
-@cache
-def _hashed(path: Path, size: int, changed: int) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def task_digest(file: Path) -> str:
+    """The SHA-256 of what the file of a task says, but for what it says of the data in words."""
+    table = tomllib.loads(file.read_text(encoding="utf-8-sig"))
+    kept = {key: value for key, value in table.items() if key not in ("description", "licence", "source")}
+    return hashlib.sha256(json.dumps(kept).encode()).hexdigest()
 
 
 def content_hash(place: Path) -> str:
@@ -73,9 +104,6 @@ def content_hash(place: Path) -> str:
     A record can name the model by it.
     """
     if place.is_file():
-        return _content(place)
-    digest = hashlib.sha256()
-    for path in [place / "config.json", *sorted(place.glob("*.safetensors"))]:
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
+        return file_hash(place)
+    files = [place / "config.json", *sorted(place.glob("*.safetensors"))]
+    return hashlib.sha256(b"".join(bytes.fromhex(file_hash(file)) for file in files)).hexdigest()

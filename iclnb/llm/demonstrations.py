@@ -17,13 +17,11 @@ from iclnb.errors import IclnbError
 from iclnb.llm.data import tasks
 from iclnb.llm.data.sources import MissingSplit
 from iclnb.llm.prompts import Demonstration, Wording, build
+from iclnb.llm.prompts import Prompts as Prompts
 
 Row = Mapping[str, Any]
 Seed = int | tuple[int, ...]
 """Of a random generator; independent streams of one seed are ``(seed, 1)``, ``(seed, 2)``, ..."""
-
-Prompts = Shaped[np.ndarray, "*prompts"]
-"""An array of :class:`iclnb.llm.prompts.Prompt`, such as demonstration sets x test points."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +185,7 @@ def write(
     shown: Demonstrations,
     queries: Sequence[Row],
     **opening: Any,
-) -> Prompts:
+) -> Shaped[np.ndarray, "*prompts"]:
     """Prompts with the demonstrations that a table gives them.
 
     Args:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from transformers import PreTrainedTokenizerBase
 
 from iclnb.errors import IclnbError
-from iclnb.llm.prompts import Prompt, Wording, tokenise
+from iclnb.llm.prompts import Prompt, Prompts, Wording, tokenise
 
 Term = tuple[int, int]
 """A context, by its place in :attr:`Continuations.contexts`, and a token that may follow it."""
@@ -31,7 +31,7 @@ class Continuations(NamedTuple):
         """Every token that counts, once."""
         return sorted({token for words in self.terms for word in words for _, token in word})
 
-    def behind(self, prompts: Sequence[Prompt]) -> bool:
+    def behind(self, prompts: Prompts) -> bool:
         """Whether the contexts are the prompts themselves: every word is a token of its own there."""
         pairs = zip(self.contexts, prompts, strict=False)
         return len(self.contexts) == len(prompts) and all(one is other for one, other in pairs)
@@ -46,9 +46,7 @@ class Continuations(NamedTuple):
         return np.array(sums, dtype=float)
 
 
-def continuations(
-    tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt], wording: Wording
-) -> Continuations:
+def continuations(tokenizer: PreTrainedTokenizerBase, prompts: Prompts, wording: Wording) -> Continuations:
     """The tokens of every label word behind every prompt, from the tokens of the whole text.
 
     A word may be several tokens, share its first ones with another, or merge with the end of the prompt.

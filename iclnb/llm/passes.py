@@ -1,7 +1,7 @@
 """Passes of a model over prompts, one batch at a time; demonstrations that prompts share are read once."""
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from itertools import takewhile
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from iclnb.llm.attention import Edit, SharedPrefix, attend, prepare
 from iclnb.llm.limits import check_readable, padding_id
 from iclnb.llm.loaded import LoadedModel
 from iclnb.llm.memory import queries_at_once
-from iclnb.llm.prompts import Prompt, collate
+from iclnb.llm.prompts import Prompt, Prompts, collate
 
 Alter = Callable[[SharedPrefix, Prompt], SharedPrefix]
 """Changes what the model remembers of the demonstrations; called once for all prompts that share them.
@@ -57,7 +57,7 @@ class Passes:
 
     def batches(
         self,
-        prompts: Sequence[Prompt],
+        prompts: Prompts,
         *,
         attention: bool = True,
         edit: Edit | None = None,
@@ -92,7 +92,7 @@ class Passes:
 
     def _read(
         self,
-        prompts: Sequence[Prompt],
+        prompts: Prompts,
         batch: list[int],
         tokens: int,
         prefix: Callable[[], SharedPrefix],
@@ -113,7 +113,7 @@ class Passes:
                 yield Reading(i, own, logs[place].numpy())
 
     def _once(
-        self, prompts: Sequence[Prompt], group: list[int], tokens: int, alter: Alter | None
+        self, prompts: Prompts, group: list[int], tokens: int, alter: Alter | None
     ) -> Callable[[], SharedPrefix]:
         """What the model remembers of the tokens that a group shares, read at the first call alone."""
         first = prompts[group[0]]
@@ -137,7 +137,7 @@ class Passes:
         return self._remembered[ids]
 
 
-def _groups(prompts: Sequence[Prompt]) -> Iterator[tuple[list[int], int]]:
+def _groups(prompts: Prompts) -> Iterator[tuple[list[int], int]]:
     """Prompts that begin with the same demonstrations, and how many tokens all of them share."""
     groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for i, prompt in enumerate(prompts):

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Int, Shaped
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
@@ -73,6 +74,10 @@ class Prompt:
     y: tuple[Span, ...]
     query: Span
     labels: tuple[int, ...]
+
+
+Prompts = Shaped[np.ndarray, "*prompts"] | Sequence[Prompt]
+"""An array of prompts, such as demonstration sets x test points, or a list of them."""
 
 
 def build(

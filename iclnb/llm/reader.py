@@ -13,13 +13,12 @@ from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
 from iclnb.llm.attention import Edit, SharedPrefix, last_token_attention, prepare
-from iclnb.llm.demonstrations import Prompts
 from iclnb.llm.kernel_weights import KernelWeights, Variant, kernel_weights
 from iclnb.llm.label_words import Continuations, continuations
 from iclnb.llm.limits import check_readable, padding_id
 from iclnb.llm.loaded import LoadedModel
 from iclnb.llm.passes import Alter, Passes, Reading
-from iclnb.llm.prompts import Prompt, Wording, collate, tokenise
+from iclnb.llm.prompts import Prompt, Prompts, Wording, collate, tokenise
 from iclnb.store import Arrays, Store
 
 Reduce = Callable[[list[Reading]], Arrays]
@@ -118,7 +117,7 @@ class Reader:
         return KernelWeights(weights, labels, answers, truth).reshaped(table.shape)
 
     def attention(
-        self, prompts: Sequence[Prompt]
+        self, prompts: Prompts
     ) -> Iterator[tuple[Prompt, Float[np.ndarray, "layers heads tokens"]]]:
         """Each prompt with its last token's attention over its own tokens, in the order given.
 
@@ -195,7 +194,7 @@ class Reader:
 
     def read(
         self,
-        prompts: Sequence[Prompt],
+        prompts: Prompts,
         *,
         attention: bool = True,
         edit: Edit | None = None,
@@ -219,7 +218,7 @@ class Reader:
             yield from readings()
 
     def measure(
-        self, prompts: Sequence[Prompt], reduce: Reduce, what: tuple, **reading: Any
+        self, prompts: Prompts, reduce: Reduce, what: tuple, **reading: Any
     ) -> Iterator[tuple[list[int], Arrays]]:
         """What each batch of prompts is reduced to: from the store, or measured and kept there.
 
@@ -272,7 +271,7 @@ class Reader:
         found = self._rows(words.contexts, reduce, ("answers", tokens), attention=False, **edits)
         return words.score(found["answers"])
 
-    def _rows(self, prompts: Sequence[Prompt], reduce: Reduce, what: tuple, **reading: Any) -> Arrays:
+    def _rows(self, prompts: Prompts, reduce: Reduce, what: tuple, **reading: Any) -> Arrays:
         """Arrays with a row for each prompt, put together from the batches in the order of ``prompts``."""
         rows: dict[str, np.ndarray] = {}
         for indices, arrays in self.measure(prompts, reduce, what, **reading):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from iclnb.site import architectures_page, bench, data_dictionary, explorer_runs
+from iclnb.site import architectures_page, bench, data_dictionary
 from iclnb.site.results import claim_rows, margins, results_page
 from iclnb.site.results.claim_rows import Row
 from iclnb.site.results.runs import Run
@@ -17,7 +17,7 @@ def write(
     runs: Mapping[str, Sequence[Run]],
     rows: Sequence[Row],
 ) -> None:
-    """Write every page that is computed, the explorer's runs and the downloads, and fill in the front page.
+    """Write every page that is computed and the downloads, and fill in the front page.
 
     Args:
         project: the checkout, its notebooks executed.
@@ -41,8 +41,6 @@ def write(
         "downloads/claims.json": claim_rows.as_json(rows),
         "downloads/claims.csv": claim_rows.as_csv(rows),
     }
-    listed = (run for each in runs.values() for run in each)
-    made |= {f"book/_assets/explorer/{name}": text for name, text in explorer_runs.scripts(listed).items()}
     for name, text in made.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")

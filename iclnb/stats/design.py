@@ -4,7 +4,7 @@ import warnings
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Num, Shaped
 from scipy.stats import t
 
 from iclnb.stats import limits, ranges
@@ -21,10 +21,13 @@ SCALED: Final = ("rate", "difference", "correlation")
 """Ranges with a scale of their own."""
 
 
+Numbers = float | Num[np.ndarray | np.generic, "*columns"]
+
+
 class _Limits(NamedTuple):
-    value: np.ndarray | float
-    low: np.ndarray | float
-    high: np.ndarray | float
+    value: Numbers
+    low: Numbers
+    high: Numbers
 
 
 class Estimate(_Limits):
@@ -35,7 +38,7 @@ class Estimate(_Limits):
             infinite for a normal one, and where nothing else is known.
     """
 
-    degrees: np.ndarray | float = np.inf
+    degrees: Numbers = np.inf
 
     def at(self, *index: int) -> "Estimate":
         """One number of an array of estimates, with its interval."""
@@ -47,7 +50,7 @@ class Estimate(_Limits):
         """The estimate with a fixed number subtracted from value and limits."""
         return Estimate(*(part - number for part in self)).with_degrees(self.degrees)
 
-    def with_degrees(self, degrees: np.ndarray | float) -> "Estimate":
+    def with_degrees(self, degrees: Numbers) -> "Estimate":
         """The same value and limits, with those degrees of freedom."""
         made = Estimate(*self)
         made.degrees = degrees
@@ -88,7 +91,7 @@ def median(values: Float[np.ndarray, "units *columns"]) -> Float[np.ndarray, " *
 
 
 def interval(
-    *samples: Float[np.ndarray, "units *columns"],
+    *samples: Shaped[np.ndarray, "units ..."],
     design: Design = "units",
     statistic: Statistic | None = None,
     smooth: bool = True,

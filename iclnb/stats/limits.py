@@ -3,7 +3,7 @@
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int, Num
 from scipy.stats import binom, t
 
 ENOUGH: Final = 10
@@ -16,17 +16,18 @@ FAR: Final = 0.9995
 """The quantile by which the weight of tails is matched."""
 
 Values = Float[np.ndarray, "units *columns"]
-Column = Float[np.ndarray, " *columns"]
+Column = Float[np.ndarray | np.generic, " *columns"]
+Counts = Int[np.ndarray | np.generic, " *columns"]
 Limits = tuple[Column, Column]
 """Lower and upper."""
 
 
-def student(n: int | Float[np.ndarray, " *columns"], level: float = 0.975) -> Column:
+def student(n: int | Num[np.ndarray | np.generic, " *columns"], level: float = 0.975) -> Column:
     """The quantile of Student's t that belongs to a mean of ``n`` units."""
     return t.ppf(level, np.asarray(n) - 1)
 
 
-def mean_and_count(values: Values) -> tuple[Column, Column]:
+def mean_and_count(values: Values) -> tuple[Column, Counts]:
     """Mean over the units that are numbers, and how many these are."""
     known = ~np.isnan(values)
     count = known.sum(0)

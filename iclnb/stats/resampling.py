@@ -63,7 +63,7 @@ def studentized(rows: Rows, statistic: Statistic, rng: np.random.Generator, resa
     n = len(rows[0])
     without = np.array([np.delete(np.arange(n), unit) for unit in range(n)])
 
-    def value_and_error(index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def value_and_error(index: np.ndarray) -> tuple[np.ndarray, np.ndarray | np.generic]:
         whole, *parts = (
             np.asarray(statistic(*(row[kept] for row in rows)), dtype=float)
             for kept in (index, *index[without])

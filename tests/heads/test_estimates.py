@@ -1,179 +1,210 @@
-"""What each claim of chapter 03 compares with what, on numbers small enough to work out by hand."""
+"""What each claim of chapter 03 compares with what, on findings small enough to work out by hand."""
 
 import numpy as np
 import pytest
-from planted import answering
+from made_heads import FRESHES, HEADS, LAYERS, POINTS, SETS, heads
 
-from iclnb.claims import Claim, above
-from iclnb.heads import correlation, estimates, estimates_causes, estimates_features, probes
-from iclnb.heads.causes import BEST, ELSEWHERE, MIDDLE_VALUES, OTHER_VALUES, RANDOM, WHOLE, Causes
-from iclnb.heads.material import split
-from iclnb.heads.reconstruction import agree
-from iclnb.llm.kernel_weights import KernelWeights
-from iclnb.stats import Estimate
-
-
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
+from iclnb.claims import NothingToMeasure
+from iclnb.heads import causes, estimates, estimates_causes
+from iclnb.heads.causes import BEST, ELSEWHERE, RANDOM
+from iclnb.heads.correlation import POOLED, QUERY_DEPENDENT
+from iclnb.heads.direct import DIRECT, LATER, TOTAL
+from iclnb.heads.findings import ALONE, FRESH, SHARED, WITH_CUE, Heads
+from iclnb.heads.nulls import LAST, MAJORITY, MODAL, ORDER
+from iclnb.heads.reconstruction import CHOSEN, FREQUENT, MODEL, PRIOR_OFF, RAW
+from iclnb.llm.depth import MIDDLE, layers_within
 
 
-def causes(**separations):
-    """Answers of two sets x 30 points, half of either label, with a given separation of the labels."""
-    truth = np.tile(np.arange(30) % 2, (2, 1))
-    odds = {name: np.multiply.outer(np.atleast_1d(x), (truth - 0.5)) for name, x in separations.items()}
-    answers = {name: np.stack([-each, each], axis=-1) / 2 for name, each in odds.items()}
-    return Causes(answers, truth, [])
+def hits(shape, **reached):
+    """Hits of every method at a rate; those not named never hit."""
+    rng = np.random.default_rng(1)
+    names = {"chosen": CHOSEN, "modal": MODAL, "last": LAST, "majority": MAJORITY, "order": ORDER}
+    rates = {names[name]: rate for name, rate in reached.items()}
+    table = [rng.random(shape) < rates.get(name, 0) for name in Heads.coordinates["method"]]
+    return np.array(table, dtype=float)
 
 
-NAMES = {"whole": WHOLE, "best": BEST, "random": RANDOM, "elsewhere": ELSEWHERE}
-NAMES |= {"middle": MIDDLE_VALUES, "others": OTHER_VALUES}
+def test_agreement_is_compared_with_the_most_frequent_answer():
+    shared = np.stack([hits((SETS, POINTS), chosen=0.9, modal=0.4), hits((SETS, POINTS))])
+    evidence = estimates.beyond_modal(heads(shared=shared), seed=0)
+    assert evidence.estimate.value == pytest.approx(shared[0, 0].mean() - shared[0, 1].mean())
+    assert "the most frequent answer" in evidence.control_is and evidence.control == 0
 
 
-def intervened(**separations):
-    return causes(**{NAMES[name]: 2 * np.array(x) for name, x in separations.items()})
-
-
-def test_ablation_compares_what_is_left_of_the_separation():
-    found = intervened(whole=2.0, best=0.5, random=[1.5, 1.7], elsewhere=1.8)
-    for evidence, difference, cost in (
-        (estimates_causes.ablation_beyond_random(found, seed=0), 1.1, 0.4),
-        (estimates_causes.ablation_beyond_elsewhere(found, seed=0), 1.3, 0.2),
-    ):
-        assert evidence.estimate.value == pytest.approx(difference)
-        assert evidence.control == pytest.approx(cost)
-    nothing = intervened(whole=2.0, best=1.5, random=1.5, elsewhere=1.5)  # it costs, and so do they
-    for compare in (estimates_causes.ablation_beyond_random, estimates_causes.ablation_beyond_elsewhere):
-        estimate = compare(nothing, seed=0).estimate
-        assert above(estimates.NATS).verdict((estimate.low, estimate.high)) == "not supported"
-
-
-def test_following_compares_the_middle_with_the_whole_model_and_with_other_layers():
-    found = intervened(whole=2.0, middle=0.5, others=1.8)
-    followed = estimates_causes.follows_values(found, seed=0)
-    assert followed.estimate.value == pytest.approx(1.5) and followed.control == pytest.approx(0.2)
-    assert estimates_causes.values_in_the_middle(found, seed=0).estimate.value == pytest.approx(1.3)
-    alike = intervened(whole=2.0, middle=0.5, others=0.5)
-    assert estimates_causes.follows_values(alike, seed=0).estimate.low > 1
-    assert estimates_causes.values_in_the_middle(alike, seed=0).estimate.high == pytest.approx(0)
-
-
-def correlated(a, b):
-    """Correlation over everything once each demonstration's mean over test points is off."""
-    a, b = (x - x.mean(1, keepdims=True) for x in (a, b))
-    return np.corrcoef(a.ravel(), b.ravel())[0, 1]
-
-
-def test_similarity_chooses_on_one_part_and_judges_on_the_other_against_the_strongest_rival(rng):
-    sets, points, k = 4, 120, 5
-    selecting = split(points, 0.5, seed=0)
-    likeness = {name: rng.normal(size=(sets, points, k)) for name in ("prediction", "weak", "strong")}
-    weights = 0.1 * rng.normal(size=(sets, points, 2, 2, k))
-    weights[:, selecting, 0, 1] += likeness["prediction"][:, selecting]
-    judged = ~selecting
-    weights[:, judged, 0, 1] += likeness["strong"][:, judged] + 0.3 * likeness["prediction"][:, judged]
-    weights[:, judged, 1, 0] += likeness["prediction"][:, judged]  # better, but too late
-    found = KernelWeights({"maximum": weights}, *(np.zeros(()),) * 3)
-    strict = correlation.query_dependent
-    assert estimates_features.most_alike(found, likeness["prediction"], selecting, strict) == (0, 1)
-    reached = {
-        name: correlated(weights[:, judged, 0, 1], other[:, judged]) for name, other in likeness.items()
-    }
-    rivals = estimates_features.follows_more_than_rivals(found, likeness, selecting, seed=0)
-    assert "strong similarity" in rivals.control_is and rivals.estimate.high < 0
-    assert rivals.estimate.value == pytest.approx(reached["prediction"] - reached["strong"])
-    assert rivals.control == pytest.approx(reached["strong"])
-    beyond = estimates_features.follows_similarity(
-        found, likeness["prediction"], selecting, strict, permutations=20, seed=0
-    )
-    assert (
-        reached["prediction"] - 0.5 < beyond.estimate.value < reached["prediction"]
-    )  # less a null's quantile
-
-
-def test_the_two_maps_come_from_different_test_points(rng):
-    lead, shape = (2, 60), (2, 3)
-    labels = rng.integers(2, size=(*lead, 6))
-    weights = rng.random((*lead, *shape, 6))
-    answers = np.log(rng.dirichlet([1, 1], size=lead))
-    found = KernelWeights({"maximum": weights}, labels, answers, rng.integers(2, size=lead))
-    keep = split(60, 0.5, seed=1)
-    likeness = rng.random((2, 60, 6))
-    same = estimates_features.same_heads(found, likeness, keep, correlation.query_dependent, seed=0)
-    votes = np.stack([(weights * (labels == c)[..., None, None, :]).sum(-1) for c in (0, 1)], -1).argmax(-1)
-    hits = (votes == answers.argmax(-1)[..., None, None])[:, keep].mean((0, 1))
-    judged = weights[:, ~keep]
-    by_head = np.array([correlated(judged[:, :, i, j], likeness[:, ~keep])
-                        for i in range(2) for j in range(3)])  # fmt: skip
-    expected = np.corrcoef(by_head, hits.ravel())[0, 1]
-    assert same.estimate.value == pytest.approx(expected)
+def test_the_strongest_control_is_chosen_on_the_other_half():
+    """In the even prompts the last label is best, in the odd ones the majority: each judges the other half."""
+    table = hits((FRESHES,), chosen=1.0)
+    names, even = Heads.coordinates["method"], np.arange(FRESHES) % 2 == 0
+    table[names.index(LAST)] = np.where(even, 0.9, 0.0)
+    table[names.index(MAJORITY)] = np.where(even, 0.2, 0.6)
+    evidence = estimates.beyond_controls(heads(fresh=table), FRESH, seed=0)
+    # even prompts judge against the majority (strongest on odd ones), odd ones against the last label
+    assert evidence.estimate.value == pytest.approx(((1 - 0.2) + (1 - 0.0)) / 2, abs=1e-3)
+    assert LAST in evidence.control_is and MAJORITY in evidence.control_is
+    lucky = hits((FRESHES,), chosen=1.0)
+    lucky[names.index(ORDER)] = 0.7
+    one = estimates.beyond_controls(heads(fresh=lucky), FRESH, seed=0)
+    assert one.estimate.value == pytest.approx(0.3, abs=1e-2) and "order alone" in one.control_is
 
 
 def test_against_the_last_label_only_such_prompts_count():
-    keep = split(400, 0.5, seed=0)
-    found, blind = (
-        agree(answering(share, seed=seed), keep, corrected=True, permutations=40, seed=0)
-        for share, seed in ((0.3, 3), (1.0, 4))
+    table, names = hits((FRESHES,), chosen=0.5, majority=0.3), Heads.coordinates["method"]
+    last = np.arange(FRESHES) % 3 == 0
+    table[names.index(LAST)] = last
+    table[0] = np.where(last, 0, table[0])
+    evidence = estimates.beyond_controls(heads(fresh=table), FRESH, against_last=True, seed=0)
+    kept = ~last
+    assert evidence.estimate.value == pytest.approx(
+        (table[0] - table[names.index(MAJORITY)])[kept].mean(), abs=1e-6
     )
-    against = found.target != answering(0.3, seed=3).labels[~keep][:, -1]
-    assert 0.2 < against.mean() < 0.8
-    fresh = estimates.beyond_controls(found, blind, seed=0)
-    last = estimates.beyond_controls(found, blind, found.against_last, seed=0)
-    for evidence, hits in ((fresh, found.best), (last, found.best[against])):
-        assert evidence.estimate.value == pytest.approx(hits.mean() - evidence.control)
-    reached = [found.blind.majority, found.blind.recency, found.averaged]
-    rivals = [(answer == found.target)[against].mean() for answer in reached]
-    random = blind.best[blind.target != blind.blind.last].mean()
-    assert last.control == pytest.approx(
-        max(*rivals, random, np.quantile(found.permuted_against.chosen, 0.95))
+    table[names.index(LAST)] = 1
+    with pytest.raises(NothingToMeasure, match="in each half"):
+        estimates.beyond_controls(heads(fresh=table), FRESH, against_last=True, seed=0)
+    shared = np.stack([hits((SETS, POINTS)), hits((SETS, POINTS), chosen=1.0, modal=0.5)])
+    both = estimates.beyond_controls(heads(shared=shared), SHARED, seed=0)
+    assert both.estimate.value == pytest.approx(1 - shared[1, 1].mean())
+
+
+def test_performance_is_compared_with_the_most_frequent_label():
+    rng = np.random.default_rng(2)
+    right = rng.random((2, 3, SETS, POINTS)) < 0.6
+    found = heads(shared_right=right)
+    evidence = estimates.performance(found, SHARED, PRIOR_OFF, seed=0)
+    assert evidence.estimate.value == pytest.approx(right[1, 1].mean() - right[1, 2].mean())
+    assert estimates.is_right(found, SHARED, MODEL, prior=RAW, seed=0).value == pytest.approx(
+        right[0, 0].mean()
     )
 
 
-def test_probes_are_chosen_on_every_other_set_and_judged_on_the_rest():
-    shape = (10, 2, 2, len(probes.OFFSETS))
-    at = estimates_features.AT_LABEL
-    accuracy, blind = np.full(shape, 0.5), np.full(shape, 0.6)
-    accuracy[::2, 1, 0, at], accuracy[1::2, 1, 0, at] = 0.9, 0.8
-    accuracy[1::2, 0, 0, at] = 1.0  # better on the judging sets alone
-    majority, control = np.full((10, len(probes.OFFSETS)), 0.4), np.full((3, *shape), 0.45)
-    made = [probes.Probed(each, control, majority, classes=3) for each in (accuracy, blind)]
-    raw = estimates_features.beyond_majority(made[0], seed=0)
-    assert (raw.estimate.value, raw.control) == (pytest.approx(0.4), pytest.approx(0.05))
-    learned = estimates_features.beyond_random(*made, seed=0)
-    assert (learned.estimate.value, learned.control) == (pytest.approx(0.2), pytest.approx(0.2))
-    means = np.nanmean(accuracy, axis=(1, 2))
-    position = estimates_features.beyond_other_positions(*made, seed=0)
-    assert position.estimate.value == pytest.approx((means[:, at] - 0.5).mean())
+@pytest.mark.parametrize(("ahead", "chance"), [(0.0, True), (0.9, False)])
+def test_a_model_is_at_chance_if_nowhere_ahead_of_the_most_frequent_label(ahead, chance):
+    rng = np.random.default_rng(3)
+    frequent = rng.random((2, SETS, POINTS)) < 0.5
+    shared = np.stack([rng.random((2, SETS, POINTS)) < 0.5, frequent, frequent], axis=1)
+    fresh = np.zeros((2, 3, FRESHES), dtype=bool)
+    fresh[1, 0] = rng.random(FRESHES) < ahead
+    assert estimates.at_chance(heads(shared_right=shared, fresh_right=fresh), seed=0) == chance
 
 
-def test_label_contrast_compares_own_with_other_labels(rng):
-    alike, labels = rng.random((3, 10, 4)), rng.integers(2, size=(3, 10, 4))
-    truth = np.tile(rng.integers(2, size=10), (3, 1))
-    found = KernelWeights({}, labels, np.zeros((3, 10, 2)), truth)
-    cells = []
-    for s, t in np.ndindex(3, 10):
-        own = [alike[s, t, i] for i in range(4) if labels[s, t, i] == truth[s, t]]
-        other = [alike[s, t, i] for i in range(4) if labels[s, t, i] != truth[s, t]]
-        if own and other:
-            cells.append(np.mean(own) - np.mean(other))
-    assert 5 < len(cells) < 30
-    got = estimates_features.label_contrast(alike, found, seed=0)
-    assert got.value == pytest.approx(np.mean(cells) / alike.mean())
-    assert got.low < got.value < got.high
+def test_the_middle_is_compared_with_all_other_layers():
+    layers = np.full((SETS, POINTS, LAYERS), 0.5)
+    layers[..., 16:22] = 0.8
+    evidence = estimates.middle_more_than_others(heads(shared_layers=layers), SHARED, seed=0)
+    assert evidence.estimate.value == pytest.approx(0.3, abs=1e-2)
+    shared = [len({*range(start, start + 6)} & {*range(16, 22)}) for start in range(23)]
+    anywhere = [0.3 * count / 6 - 0.3 * (6 - count) / 22 for count in shared]
+    assert evidence.control == pytest.approx(np.mean(anywhere), abs=1e-2)
+    assert layers_within(LAYERS, MIDDLE).tolist() == [*range(16, 22)]
 
 
-def test_the_answer_has_a_line_for_each_question_worded_by_the_verdict():
-    intervals = dict.fromkeys(estimates.QUESTIONS, (0.2, 0.4))
-    intervals |= {"ablation-random": (-0.4, -0.2), "ablation-direct": (np.nan, np.nan)}
-    made = [
-        Claim(name, "A", "5", "", above(0.1), Estimate(sum(ends) / 2, *ends), 0.05, "chance")
-        for name, ends in intervals.items()
-    ]
-    lines = estimates.answer(made, "tiny-1m", True).split("\n")
-    assert lines[0] == "For tiny-1m, which is not shown to be above chance in this task:"
-    said = {line[4:].split("** ")[0]: line.split("** ")[1] for line in lines[2:]}
-    for name, (question, _) in estimates.QUESTIONS.items():
-        word = {"ablation-random": "No.", "ablation-direct": "Undecided."}.get(name, "Yes.")
-        assert said[question].startswith(word) and said[question].endswith("chance: 0.05.")
-    assert "0.30 [0.20, 0.40]" in lines[2]
-    assert said[estimates.QUESTIONS["ablation-direct"][0]].startswith("Undecided.")
+def test_the_depth_of_the_best_heads_lies_between_the_first_and_the_last_layer():
+    fresh = np.random.default_rng(4).random((FRESHES, LAYERS, HEADS)) < 0.3
+    fresh[:, 14, :2] = fresh[:, 21, 1] = True
+    depth = estimates.best_depth(heads(fresh_hits=fresh), top=3, seed=0)
+    assert depth.value == pytest.approx((14 + 14 + 21) / 3 / 28)
+    assert depth.low == depth.high == depth.value
+    noisy = estimates.best_depth(heads(), top=8, seed=0)
+    assert 0 <= noisy.low < noisy.value < noisy.high <= 1
+
+
+def correlated(rho, shape, rng):
+    a = rng.normal(size=shape)
+    return a, rho * a + np.sqrt(1 - rho**2) * rng.normal(size=shape)
+
+
+def test_a_correlation_is_compared_with_what_chance_reaches():
+    rng, products = np.random.default_rng(5), np.zeros((2, 2, 3, 3, SETS, POINTS))
+    pairs = {place: correlated(rho, (SETS, POINTS, 8), rng)
+             for place, rho in {(1, 0, 0): 0.6, (1, 0, 1): 0.1, (1, 0, 2): 0.3}.items()}  # fmt: skip
+    for place, (a, b) in pairs.items():
+        products[place] = [(a * b).sum(-1), (a * a).sum(-1), (b * b).sum(-1)]
+    found = heads(products=products, permuted=np.full((2, 2, 5), 0.04))
+
+    def r(place):
+        a, b = (part.ravel() for part in pairs[place])
+        return (a @ b) / np.sqrt((a @ a) * (b @ b))
+
+    evidence = estimates.follows_similarity(found, QUERY_DEPENDENT, ALONE, seed=0)
+    assert evidence.estimate.value == pytest.approx(r((1, 0, 0)) - 0.04, abs=1e-3)
+    assert evidence.estimate.low < evidence.estimate.value < evidence.estimate.high < 0.96
+    rivals = estimates.follows_more_than_rivals(found, QUERY_DEPENDENT, ALONE, seed=0)
+    assert rivals.estimate.value == pytest.approx(r((1, 0, 0)) - r((1, 0, 2)), abs=1e-3)
+    assert "words" in rivals.control_is and "embedding" not in rivals.control_is
+
+
+def test_maps_are_compared_inside_each_layer():
+    """Layers that differ in both maps are no evidence; heads of a layer that do are."""
+    rng = np.random.default_rng(6)
+    layer = 3 * rng.normal(size=(1, 1, LAYERS, 1))
+    head = rng.normal(size=(1, 1, LAYERS, HEADS))
+    other = rng.normal(size=(1, 1, LAYERS, HEADS))
+    noise = 0.1 * rng.normal(size=(2, SETS, 4, LAYERS, HEADS))
+    blocks = np.zeros((2, 2, SETS, 4, LAYERS, HEADS))
+    blocks[0, 0], blocks[1, 1] = layer + other + noise[0], layer + head + noise[0]
+    found = heads(agreement_blocks=layer + head + noise[1], correlation_blocks=blocks)
+    same = estimates.same_heads(found, QUERY_DEPENDENT, WITH_CUE, seed=0).estimate
+    assert same.value > 0.95 and same.high <= 1
+    apart = estimates.same_heads(found, POOLED, ALONE, seed=0).estimate
+    within = [(one - one.mean(-1, keepdims=True)).ravel() for one in (head[0, 0], other[0, 0])]
+    assert apart.value == pytest.approx(np.corrcoef(*within)[0, 1], abs=0.1)
+
+
+def cost(**nats):
+    """Costs (ablations, parts, redraws, judged): total and parts of every ablation."""
+    table = np.zeros((3, 4, 20, 6))
+    for name, value in nats.items():
+        ablation, part = name.split("_")
+        place = {"best": BEST, "random": RANDOM, "elsewhere": ELSEWHERE}[ablation]
+        parts = {"total": TOTAL, "direct": DIRECT, "later": LATER}
+        table[causes.ABLATIONS.index(place), estimates_causes.PARTS.index(parts[part])] = value
+    return table
+
+
+def test_ablations_are_compared_with_their_controls():
+    nats = {"best_total": 1.5, "random_total": 0.4, "elsewhere_total": 0.2}
+    nats |= {"best_direct": 0.9, "random_direct": 0.1, "best_later": -0.3, "random_later": 0.1}
+    found = heads(cost=cost(**nats))
+    for control, part, expected in (
+        (RANDOM, TOTAL, 1.1), (ELSEWHERE, TOTAL, 1.3), (RANDOM, DIRECT, 0.8), (RANDOM, LATER, -0.4),
+    ):  # fmt: skip
+        evidence = estimates_causes.ablation_beyond(found, control, part, seed=0)
+        assert evidence.estimate.value == pytest.approx(expected, abs=1e-6) and control in evidence.control_is
+
+
+def test_choices_of_heads_count_by_the_set_that_judges_them():
+    """Each set's cost is the mean over its choices, and choices that differ widen the interval."""
+    table = cost(best_total=1.0)
+    table[0, 0] = np.random.default_rng(7).normal(1, 0.5, size=(20, 1))
+    sets = np.array([0] * 15 + [1] * 5)
+    found = heads(cost=table, redraw_set=sets)
+    evidence = estimates_causes.ablation_beyond(found, RANDOM, seed=0)
+    by_set = [table[0, 0, sets == row].mean() for row in (0, 1)]
+    assert evidence.estimate.value == pytest.approx(np.mean(by_set), abs=1e-5)
+    alike = estimates_causes.ablation_beyond(
+        heads(cost=cost(best_total=1.0), redraw_set=sets), RANDOM, seed=0
+    )
+    assert evidence.estimate.high - evidence.estimate.low > 0.1 > alike.estimate.high - alike.estimate.low
+
+
+def test_too_few_choices_or_no_parts_leave_nothing_to_measure():
+    few = heads(
+        cost=cost()[:, :, :4], redraw_set=np.arange(4) % 2, right_without=np.zeros((3, 4, 6), dtype=bool)
+    )
+    with pytest.raises(NothingToMeasure, match="20 choices"):
+        estimates_causes.ablation_beyond(few, RANDOM, seed=0)
+    unsplit = heads(cost=cost(best_total=1.0), unsplit="of a test")
+    with pytest.raises(NothingToMeasure, match="of a test"):
+        estimates_causes.ablation_beyond(unsplit, RANDOM, DIRECT, seed=0)
+    assert estimates_causes.ablation_costs(unsplit, seed=0)[BEST].keys() == {TOTAL}
+    assert estimates_causes.ablation_beyond(unsplit, RANDOM, seed=0).estimate.value == pytest.approx(1)
+
+
+def test_swaps_are_compared_with_swaps_that_change_no_label():
+    swap = np.zeros((4, 2, 6))
+    for place, value in enumerate((0.8, 0.1, 0.3, 2.0)):
+        swap[place] = value
+    found = heads(swap_cost=swap)
+    for control, expected in ((causes.SAME_CLASS, 0.7), (causes.OTHER_LAYERS, 0.5)):
+        evidence = estimates_causes.swap_beyond(found, control, seed=0)
+        assert evidence.estimate.value == pytest.approx(expected, abs=1e-6) and control in evidence.control_is
+    assert FREQUENT in Heads.coordinates["who"]

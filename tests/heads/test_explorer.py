@@ -10,15 +10,21 @@ import tiny
 from bs4 import BeautifulSoup
 from scipy.stats import spearmanr
 
-from iclnb.errors import IclnbError
-from iclnb.heads import estimates_explorer, explorer, explorer_view, material
+from iclnb.heads import estimates_appendix, explorer, explorer_view, material
+from iclnb.heads.explorer import EMBEDDING, FEATURES, POSITION, PREDICTION
+from iclnb.ladders import HERE, Ladder, Rung
 from iclnb.llm.models import LoadedModel
 from iclnb.llm.reader import Reader
 
 pytestmark = pytest.mark.tiny
 
-SIMILARITY = "prediction similarity"
 NASTY = '</script><script>alert(1)</script> <b title="x">&amp; $x$ naïve'
+SETTINGS = {
+    "task": "movie_snippets", "source": "packaged", "model": "tiny", "revision": None, "device_map": None,
+    "dtype": None, "batch_size": 8, "k": 4, "prompts": 12, "shown": 3, "data_seed": 0, "demonstration_seed": 1,
+    "sampling_seed": 3,
+}  # fmt: skip
+RUN = SimpleNamespace(**SETTINGS)
 
 
 def test_shares_of_variance_are_squared_rank_correlations():
@@ -31,100 +37,85 @@ def test_shares_of_variance_are_squared_rank_correlations():
     assert explorer.rank_r2(np.ones((1, 4)), np.arange(4.0)[None]).tolist() == [0], "nothing varies"
 
 
-def planted(by, k=12, prompts=60, noise=0.1):
-    """Weights of two heads of which (0, 1) follows a feature, or neither does."""
-    rng = np.random.default_rng(1)
-    features = {explorer.POSITION: np.tile(np.arange(k), (prompts, 1)), SIMILARITY: rng.random((prompts, k))}
-    weights = rng.random((prompts, 1, 2, k))
-    if by:
-        weights[:, 0, 1] = features[by].argsort(-1).argsort(-1) / k + noise * rng.random((prompts, k))
-    kept = SimpleNamespace(weights={"maximum": weights})
-    return SimpleNamespace(
-        longest=kept, features=features, head=(0, 1), selecting=np.arange(prompts) % 2 == 0
-    )
-
-
-@pytest.mark.parametrize(("by", "expected"), [(explorer.POSITION, 0.9), (SIMILARITY, -0.9), (None, 0.0)])
-def test_a_head_that_follows_one_feature_is_told_from_one_that_follows_another(by, expected):
-    evidence = estimates_explorer.position_beyond(planted(by), SIMILARITY, seed=0)
-    assert evidence.estimate.value == pytest.approx(expected, abs=0.1)
-    assert abs(evidence.control) < 0.02, "permuted weights follow neither"
-    assert evidence.estimate.low < evidence.estimate.value < evidence.estimate.high
-
-
-def test_only_the_chosen_head_and_the_judging_prompts_count():
-    found = planted(explorer.POSITION)
-    before = estimates_explorer.position_beyond(found, SIMILARITY, seed=0)
-    found.longest.weights["maximum"][found.selecting] = 1.0
-    found.longest.weights["maximum"][:, 0, 0] = 1.0
-    after = estimates_explorer.position_beyond(found, SIMILARITY, seed=0)
-    assert tuple(before.estimate) == tuple(after.estimate) and before.control == after.control
+def test_position_is_compared_with_a_similarity():
+    chosen = np.tile([[0.7], [0.2], [0.1]], (1, 30)) + 0.05 * np.random.default_rng(0).normal(size=(3, 30))
+    found = SimpleNamespace(chosen=chosen, shuffled=np.full((3, 30), 0.1))
+    for rival, expected in ((PREDICTION, 0.5), (EMBEDDING, 0.6)):
+        evidence = estimates_appendix.position_beyond(found, rival, seed=0)
+        assert evidence.estimate.value == pytest.approx(expected, abs=0.03) and evidence.control == 0
+        assert evidence.estimate.low < evidence.estimate.value < evidence.estimate.high <= 1
 
 
 @pytest.fixture(scope="module")
-def found():
+def reader():
     tokenizer = tiny.tokenizers()["gpt2"]
     model = tiny.model("llama", vocab_size=len(tokenizer)).eval()
-    reader = Reader(LoadedModel(model, tokenizer, {"name": "tiny"}))
-    settings = {"k": 4, "sets": 1, "points": 8, "fresh": 8, "data_seed": 0, "demonstration_seed": 1}
-    drawn = material.draw_material(tokenizer, "movie_snippets", source="packaged", **settings)
-    return explorer.explore(reader, drawn, (2, 4), share=0.5, seed=0), reader
+    return Reader(LoadedModel(model, tokenizer, {"name": "tiny"}))
+
+
+@pytest.fixture(scope="module")
+def found(reader):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(explorer, "load_reader", lambda *_, **__: reader)
+        return explorer.measure(RUN)
 
 
 @pytest.mark.packaged
-def test_a_shorter_prompt_shows_the_first_demonstrations_of_the_longest(found):
-    explored, reader = found
-    drawn = explored.material
-    for k, weights in explored.weights.items():
-        assert weights.weights["maximum"].shape == (8, 3, 4, k)
-        np.testing.assert_array_equal(weights.labels, drawn.fresh.labels[:, :k])
-    again = reader.kernel_weights(drawn.fresh_prompts, drawn.wording, drawn.truth)
-    np.testing.assert_array_equal(explored.longest.weights["maximum"], again.weights["maximum"])
+def test_findings_are_those_of_every_prompt_by_itself(found, reader):
+    drawn = {"k": 4, "sets": 0, "points": 0, "fresh": 12, "data_seed": 0, "demonstration_seed": 1}
+    drawn = material.draw_material(reader.tokenizer, "movie_snippets", source="packaged", **drawn)
+    weights = reader.kernel_weights(drawn.fresh_prompts, drawn.wording, drawn.rows.truth)
+    own = weights.weights["maximum"]
+    np.testing.assert_allclose(found.share, (own / own.sum(-1, keepdims=True))[:3], rtol=3e-3)
+    np.testing.assert_array_equal(found.rows, drawn.fresh.rows[:3])
+    r2 = [spearmanr(own[i, 2, 1], np.arange(4)).statistic ** 2 for i in range(12)]
+    assert found.followed[0, 2, 1] == pytest.approx(np.mean(r2), abs=1e-3)
+    powers = np.exp(weights.answers[:3])
+    np.testing.assert_allclose(found.probability, powers / powers.sum(-1, keepdims=True), atol=1e-3)
+    assert found.chosen.shape == found.shuffled.shape == (3, 12)
+    assert 0.15 < found.shuffled.mean() < 0.5  # by chance a third
 
 
 @pytest.mark.packaged
-def test_the_pages_numbers_are_those_measured(found):
-    explored, _ = found
-    page = explorer.for_page([explored], shown=3)
-    task = page["tasks"][0]
-    shape = page["layers"], page["heads"]
-    assert len(task["prompts"]) == 3 and page["head"] == list(explored.head)
-    for i, prompt in enumerate(task["prompts"]):
-        assert list(prompt["labels"]) == [
-            explored.material.rows.labels[row] for row in explored.material.fresh.rows[i]
-        ]
-        for k in (2, 4):
-            raw = explored.weights[k].weights["maximum"][i]
-            shares = np.array(prompt["shares"][str(k)].split(), dtype=float).reshape(*shape, k) / 1000
-            for layer, head in np.ndindex(shape):
-                np.testing.assert_allclose(
-                    shares[layer, head], raw[layer, head] / sum(raw[layer, head]), atol=6e-4
-                )
-            said = np.array(prompt["answers"][str(k)].split(), dtype=int)
-            assert said.argmax() == explored.weights[k].answers[i].argmax() and 99 <= said.sum() <= 101
-    shown = np.array(task["maps"]["4"][SIMILARITY].split(), dtype=float).reshape(shape)
-    np.testing.assert_allclose(shown / 100, explored.follows(SIMILARITY, 4).mean(0), atol=6e-3)
-
-
-def test_sizes_are_read_or_refused():
-    assert explorer.sizes("16, 4,8,4") == (4, 8, 16)
-    for text in ("", "4,x", "1,4", "4;8"):
-        with pytest.raises(IclnbError, match="ks is"):
-            explorer.sizes(text)
+def test_the_pages_numbers_are_those_measured_and_its_texts_those_of_the_rows(found, tmp_path, monkeypatch):
+    monkeypatch.setenv("ICLNB_DATA", str(tmp_path))
+    rungs = [
+        Rung("", found, SimpleNamespace(**SETTINGS), {"model": {"name": "tiny-1m"}}, {}, "a record"),
+        Rung(HERE, found, SimpleNamespace(**SETTINGS | {"task": "sst2", "source": "local"}), {}, {}, None),
+    ]
+    here, recorded = explorer_view.pages(Ladder("03c", rungs))
+    assert (here["title"], recorded["title"]) == (HERE, "tiny-1M")
+    drawn = {"k": 4, "sets": 0, "points": 0, "fresh": 12, "data_seed": 0, "demonstration_seed": 1}
+    drawn = material.draw_material(tiny.tokenizers()["gpt2"], "movie_snippets", source="packaged", **drawn)
+    texts, shape = drawn.rows.texts(drawn.rows.pool), (here["layers"], here["heads"])
+    for i, (mine, bare) in enumerate(zip(recorded["prompts"], here["prompts"], strict=True)):
+        for shown, row in zip(mine["texts"], drawn.fresh.rows[i], strict=True):
+            start = shown.removesuffix(" …")
+            assert " ".join(texts[row].split()).startswith(start) and len(start) > 5
+        assert bare["texts"] == [f"row {row}" for row in found.rows[i]]  # a task whose rows are not at hand
+        assert mine["labels"] == [drawn.rows.labels[row] for row in drawn.fresh.rows[i]]
+        shares = np.array(mine["shares"].split(), dtype=float).reshape(*shape, 4) / 1000
+        np.testing.assert_allclose(shares, found.share[i], atol=6e-4)
+        said = np.array(mine["answers"].split(), dtype=int)
+        assert said.argmax() == found.probability[i].argmax() and 99 <= said.sum() <= 101
+    shown = np.array(here["maps"][PREDICTION].split(), dtype=float).reshape(shape)
+    np.testing.assert_allclose(shown / 100, found.followed[FEATURES.index(PREDICTION)], atol=6e-3)
+    assert (
+        here["head"] == list(np.unravel_index(found.agreement.argmax(), shape)) and POSITION in here["maps"]
+    )
 
 
 @pytest.mark.packaged
 def test_what_rows_and_names_say_is_text_and_the_table_stands_without_scripts(found):
-    explored, _ = found
-    page = explorer.for_page([explored], shown=1)
-    page["tasks"][0]["prompts"][0]["texts"][0] = page["tasks"][0]["prompts"][0]["query"] = NASTY
-    view = BeautifulSoup(explorer_view.view(page, NASTY).data, "html.parser")
+    run = explorer_view.page(found, NASTY, None)
+    run["prompts"][0]["texts"][0] = run["prompts"][0]["query"] = NASTY
+    view = BeautifulSoup(explorer_view.view([run]).data, "html.parser")
     assert [script.get("type") for script in view.find_all("script") if not script.has_attr("src")] == [
         "application/json"
     ]
-    assert not view.find_all(["b", "i", "img"]) and view.figure["data-title"] == NASTY
-    assert json.loads(view.find("script").string) == page
+    assert not view.find_all(["b", "i", "img"])
+    assert json.loads(view.find("script").string) == [run]
     rows = [[cell.get_text() for cell in row.find_all("td")] for row in view.select("tbody tr")]
-    weights = explored.longest.weights["maximum"][0][explored.head]
-    assert [row[4] for row in rows] == [f"{100 * w:.1f} %" for w in weights / weights.sum()]
+    share = found.share[0][found.head]
+    assert [float(row[4].removesuffix(" %")) for row in rows] == pytest.approx(100 * share, abs=0.06)
     assert rows[0][1] == NASTY and len(rows) == 4

@@ -126,27 +126,33 @@ def test_every_pairing_is_drawn_and_one_class_is_refused():
         interventions.label_partners([1, 1], seed=0)
 
 
-@pytest.mark.parametrize("where", [{}, {"layers": [1]}, {"kv_heads": [(2, 1)]}])
+def test_partners_within_a_class_are_others_of_it():
+    labels = [0, 1, 0, 1, 1, 2]
+    for seed in range(30):
+        partners = interventions.label_partners(labels, seed=seed, within=True)
+        assert sorted(partners) == list(range(6)) and all(
+            labels[p] == y for p, y in zip(partners, labels, strict=True)
+        )
+        assert [i for i, p in enumerate(partners) if i == p] == [5]  # the sole one of its class
+    assert interventions.label_partners([1, 1], seed=0, within=True) == [1, 0]
+
+
+@pytest.mark.parametrize("where", [{}, {"layers": [1]}])
 def test_swapped_values_reach_the_query_as_if_the_cache_held_them(made, where):
     """Oracle: the model's own cache, value by value swapped, and its own pass over the query."""
     built, reader = made
     model = reader.loaded.model
     prompt = built[0]  # labels 0 1 0
-    edge = prompt.query.start
+    edge, partners = prompt.query.start, [1, 2, 1]
     swapped = interventions.swap_label_values(
-        prepare(model, prompt.input_ids[:edge]), prompt.y, prompt.labels, seed=1, **where
+        prepare(model, prompt.input_ids[:edge]), prompt.y, partners, **where
     )
     _, found = attend(model, swapped, torch.tensor([prompt.input_ids[edge:]]))
 
     cache = DynamicCache()
     with torch.no_grad():
         model.eval()(torch.tensor([prompt.input_ids[:edge]]), past_key_values=cache)
-        partners = interventions.label_partners(prompt.labels, seed=1)
-        for layer, head in itertools.product(range(3), range(2)):
-            if layer not in where.get("layers", range(3)):
-                continue
-            if "kv_heads" in where and (layer, head) not in where["kv_heads"]:
-                continue
+        for layer, head in itertools.product(where.get("layers", range(3)), range(2)):
             before = cache.layers[layer].values.clone()
             for i, partner in enumerate(partners):
                 own, other = prompt.y[i].start, prompt.y[partner].start
@@ -156,13 +162,19 @@ def test_swapped_values_reach_the_query_as_if_the_cache_held_them(made, where):
     assert np.abs(found[0].numpy() - last_logits(model, prompt)).max() > 1e-3
 
 
+def test_edits_of_different_kinds_have_different_names():
+    keys = {interventions.swapping(seed, layers, within=within).key
+            for seed in (0, 1) for layers in ([1], [2], None) for within in (False, True)}  # fmt: skip
+    assert len(keys) == 12
+
+
 def test_swapping_leaves_its_input_and_the_keys_alone(made):
     built, reader = made
     model = reader.loaded.model
     prompt = built[0]
     prefix = prepare(model, prompt.input_ids[: prompt.query.start])
     before = [value.clone() for value in prefix.values]
-    swapped = interventions.swap_label_values(prefix, prompt.y, prompt.labels, seed=0, layers=[2])
+    swapped = interventions.swap_label_values(prefix, prompt.y, [1, 2, 1], layers=[2])
     assert all(torch.equal(a, b) for a, b in zip(before, prefix.values, strict=True))
     assert all(torch.equal(a, b) for a, b in zip(prefix.keys, swapped.keys, strict=True))
     labels = {token for span in prompt.y for token in range(*span)}
@@ -176,28 +188,9 @@ def test_labels_that_cannot_be_swapped_are_refused(made):
     model = reader.loaded.model
     prefix = prepare(model, built[0].input_ids[:12])
     with pytest.raises(IclnbError, match="numbers of tokens"):
-        interventions.swap_label_values(prefix, [Span(2, 3), Span(5, 7)], [0, 1], seed=0)
+        interventions.swap_label_values(prefix, [Span(2, 3), Span(5, 7)], [1, 0])
     with pytest.raises(ValueError, match="inside 12"):
-        interventions.swap_label_values(prefix, [Span(2, 3), Span(12, 13)], [0, 1], seed=0)
-
-
-def test_query_heads_share_key_value_heads_as_the_model_has_it():
-    """A value of one key-value head changed: the outputs of its query heads change, of no other."""
-    model = tiny.model("llama")
-    prefix, suffix = prepare(model, range(5, 12)), torch.tensor([[3, 4]])
-
-    def first_layer(changed):
-        seen = {}
-        attend(model, changed, suffix, edit=lambda layer, z: seen.setdefault(layer, z))
-        return seen[0]
-
-    plain = first_layer(prefix)
-    for kv_head in range(2):
-        swapped = interventions.swap_label_values(
-            prefix, [Span(1, 2), Span(4, 5)], [0, 1], seed=0, kv_heads=[(0, kv_head)]
-        )
-        moved = (first_layer(swapped) != plain).any(-1)[0].nonzero()[:, 0].tolist()
-        assert moved == [2 * kv_head, 2 * kv_head + 1]  # four query heads, two for each key-value head
+        interventions.swap_label_values(prefix, [Span(2, 3), Span(12, 13)], [1, 0])
 
 
 def test_an_edit_is_one_for_head_outputs(made):

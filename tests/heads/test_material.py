@@ -44,7 +44,7 @@ def test_the_rows_are_those_that_the_prompts_show(data):
         assert all(text in prompt.text for text in shown)
         assert [prompt.text.index(text) for text in shown] == sorted(prompt.text.index(t) for t in shown)
     queries = found.rows.texts(found.rows.queries)
-    for text, label, prompt in zip(queries, found.truth, found.shared_prompts[1], strict=True):
+    for text, label, prompt in zip(queries, found.rows.truth, found.shared_prompts[1], strict=True):
         assert prompt.text.endswith(f"{text}\nSentiment:") and int(text.split()[2]) % 2 == label
 
 
@@ -60,7 +60,9 @@ def test_similarity_belongs_to_set_point_and_demonstration(data):
         assert shared[s, t, i] == overlap([queries[t]], texts(found, [found.shared.rows[s, i]]))[0, 0]
     for t, i in itertools.product(range(5), range(4)):
         assert fresh[t, i] == overlap([queries[t]], texts(found, [found.fresh.rows[t, i]]))[0, 0]
-    assert drawn(fresh=0).fresh_similarity(overlap).shape == (0, 4)
+    behind = found.similarity(overlap, " plot")
+    shown = texts(found, [found.shared.rows[1, 2]])[0]
+    assert behind[1, 3, 2] == len({*queries[3].split(), "plot"} & {*shown.split(), "plot"})
 
 
 def test_relabelled_prompts_differ_in_labels_alone(data):
@@ -77,14 +79,6 @@ def test_relabelled_prompts_differ_in_labels_alone(data):
     assert mixed
 
 
-def test_the_first_points_keep_their_prompts(data):
-    found = drawn()
-    part = found.first(3)
-    assert (part.shared_prompts == found.shared_prompts[:, :3]).all() and part.truth.size == 3
-    assert (part.fresh_prompts == found.fresh_prompts[:3]).all()
-    assert (part.fresh.rows == found.fresh.rows[:3]).all() and part.shared is found.shared
-
-
 def test_probe_prompts_show_sets_of_their_own_and_give_their_texts(data):
     found = drawn()
     prompts, shown = material.probe_prompts(tiny.tokenizers()["gpt2"], found.rows, 4, 6, seed=1)
@@ -98,22 +92,3 @@ def test_probe_prompts_show_sets_of_their_own_and_give_their_texts(data):
 def test_unknown_tasks_are_named(data):
     with pytest.raises(IclnbError, match="unknown task"):
         drawn("sst3")
-
-
-def test_the_second_reading_puts_the_cue_behind_every_text(data):
-    found = drawn()
-
-    class Lengths:
-        """In the place of a model: the next token depends on the text's end and length alone."""
-
-        def next_token_probabilities(self, texts):
-            return np.array([[len(text), text.endswith(":")] for text in texts], dtype=float)
-
-    readings = found.prediction_readings(Lengths())
-    queries = found.rows.texts(found.rows.queries)
-    cue = found.rows.task.format.cue
-    for s, t, i in itertools.product(range(3), range(12), range(4)):
-        shown = texts(found, [found.shared.rows[s, i]])[0]
-        assert readings["texts alone"][s, t, i] == len(queries[t]) * len(shown)
-        both = (len(queries[t]) + len(cue)) * (len(shown) + len(cue)) + 1
-        assert readings["with the cue"][s, t, i] == both

@@ -1,13 +1,14 @@
 """What chapter 03 does, on tiny random models of other architectures with their tokeniser classes."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tiny
 from transformers import GemmaTokenizer, GPT2Tokenizer, PreTrainedTokenizerFast, Qwen2Tokenizer
 
-from iclnb.heads import causes, material, probes, reconstruction, table_2, token_view
+from iclnb.heads import causes, material, measure, probes
 from iclnb.llm.models import load
 from iclnb.llm.reader import Reader
 from iclnb.llm.similarity import bm25
@@ -51,37 +52,24 @@ def drawn(loaded, tmp_path, monkeypatch):
     return material.draw_material(loaded.tokenizer, "sst2", **settings)
 
 
-def test_every_step_runs_and_layers_keep_their_numbers(loaded, drawn):
+def test_every_step_runs_and_layers_keep_their_numbers(loaded, drawn, monkeypatch):
     reader, config = Reader(loaded), loaded.model.config
     shape = config.num_hidden_layers, config.num_attention_heads
-    weights = material.measure(reader, drawn)
-    assert weights.shared.weights["label"].shape == (3, 12, *shape, 4)
-    found = reconstruction.both_arms(weights, share=0.5, permutations=5, seed=0)
-    assert all(arm.by_head().shape == shape for arm in found)
-    rows = table_2.measure_tasks(
-        reader, {}, ["sst2"], lambda name: drawn, {"words": bm25}, share=0.5, permutations=5, seed=0
-    )
-    assert [row.arm for row in rows] == ["shared", "fresh"]
-    assert rows[0].estimates["agreement"].value == pytest.approx(found.shared.best.mean())
-
-    intervened = causes.measure(
-        reader, drawn.wording, drawn.shared_prompts, drawn.truth, found.fresh.selection,
-        material.split(12, 0.5, seed=0), top=2, points=4,
-        rewritten=drawn.relabelled(loaded.tokenizer, seed=0), seed=0,
-    )  # fmt: skip
-    whole = intervened.answers[causes.WHOLE]
-    assert all(np.isfinite(each).all() and each.shape[1:] == whole.shape[1:] for each in
-               intervened.answers.values())  # fmt: skip
-    assert len(intervened.answers[causes.RANDOM]) == causes.DRAWS
-    moved = {name for name, each in intervened.answers.items() if np.abs(each - whole).max() > 1e-6}
-    some_layers = {causes.MIDDLE_VALUES, causes.OTHER_VALUES}  # where a window may hide the labels
-    assert moved - some_layers == intervened.answers.keys() - some_layers - {causes.WHOLE}
-    assert moved >= some_layers or config.model_type == "gemma2"
+    monkeypatch.setattr(measure, "embedding_similarity", lambda: bm25)
+    run = SimpleNamespace(top=2, cause_points=4, redraws=4, permutations=3, sampling_seed=0)
+    found = measure.heads_of(reader, reader, drawn, run)
+    assert found.agreement.shape == (2, 2, *shape) == (2, 2, *found.correlation.shape[2:])
+    np.testing.assert_array_equal(found.fresh[0], found.fresh[-1])  # the control is the model itself here
+    moved = {name: np.abs(found.cost[i, 0]).max() > 1e-6 for i, name in enumerate(causes.ABLATIONS)}
+    assert all(moved.values()) and found.chosen_share.sum() == pytest.approx(2, abs=1e-3)
+    swapped = {name: np.abs(found.swap_cost[i]).max() > 1e-6 for i, name in enumerate(causes.SWAPS)}
+    assert swapped[causes.REWRITTEN]
+    assert all(swapped.values()) or config.model_type == "gemma2"  # where a window may hide the labels
+    assert bool(found.unsplit) == (config.model_type == "gemma2")
 
     prompts, texts = material.probe_prompts(loaded.tokenizer, drawn.rows, 4, 3, seed=1)
-    both = probes.keys_and_values(reader, prompts, probes.predicted_tokens(reader, texts), seed=0)
-    assert np.nanmax(both.values.accuracy[..., probes.OFFSETS.index(0)]) == 1.0  # the label's own token
-    prompt, attention = next(reader.attention(drawn.fresh_prompts))
-    head = intervened.heads[0]
-    page = token_view.token_view(loaded.tokenizer, prompt, attention, head=head).data
-    assert f"layer {head[0]}, head {head[1]}" in page
+    features = probes.cut((reader.remember(prompt), prompt) for prompt in prompts)
+    values = probes.probe(features.values, features.labels, features, seed=0)
+    assert np.nanmax(values.accuracy[..., probes.OFFSETS.index(0)]) == 1.0  # the label's own token
+    keys = probes.probe(features.keys, probes.predicted_tokens(reader, texts), features, seed=0)
+    assert keys.accuracy.shape == values.accuracy.shape

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from iclnb.heads import material
-from iclnb.heads.reconstruction import agree, over
+from iclnb.heads.estimates import over
+from iclnb.heads.reconstruction import decide
 from iclnb.llm import models
 from iclnb.llm.reader import Reader
 
@@ -19,17 +20,17 @@ def found():
         reader = Reader(models.load(dtype=dtype, device="cpu"))
         settings = {"k": 2, "sets": 1, "points": 16, "fresh": 16, "data_seed": 0, "demonstration_seed": 1}
         drawn = material.draw_material(reader.tokenizer, "movie_snippets", source="packaged", **settings)
-        weights[dtype] = reader.kernel_weights(drawn.fresh_prompts, drawn.wording, drawn.truth)
+        weights[dtype] = reader.kernel_weights(drawn.fresh_prompts, drawn.wording, drawn.rows.truth)
     return weights
 
 
 def test_statistics_agree_within_their_intervals(found):
-    selecting = material.split(16, 0.5, seed=0)
-    one, other = (agree(part, selecting, permutations=5, seed=0) for part in found.values())
-    for statistic in ("accuracy", "best", "performance"):
-        estimates = [over(getattr(part, statistic), seed=0) for part in (one, other)]
-        assert estimates[0].low <= estimates[1].value <= estimates[0].high, (statistic, estimates)
-        assert estimates[1].low <= estimates[0].value <= estimates[1].high, (statistic, estimates)
+    half = material.halves(16, seed=0)
+    one, other = (decide(part, half) for part in found.values())
+    for numbers in zip((one.hit, *one.right[:2]), (other.hit, *other.right[:2]), strict=True):
+        estimates = [over(part.astype(float), range="rate", seed=0) for part in numbers]
+        assert estimates[0].low <= estimates[1].value <= estimates[0].high, estimates
+        assert estimates[1].low <= estimates[0].value <= estimates[1].high, estimates
 
 
 def test_kernel_weights_and_answers_differ_by_rounding_alone(found):

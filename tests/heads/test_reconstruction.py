@@ -1,4 +1,4 @@
-"""Reconstruction, priors and nulls against loops and exact enumeration."""
+"""Reconstruction, choices across halves, controls and correlations against loops and exact enumeration."""
 
 import itertools
 from collections import Counter
@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from iclnb import stats
-from iclnb.heads import correlation, estimates, nulls, reconstruction
-from iclnb.heads.material import split
-from iclnb.heads.reconstruction import agree, over
+from iclnb.heads import correlation, nulls, reconstruction
+from iclnb.heads.correlation import POOLED, QUERY_DEPENDENT
+from iclnb.heads.material import halves
+from iclnb.heads.reconstruction import decide
 from iclnb.llm.kernel_weights import KernelWeights
 
 pytestmark = pytest.mark.tiny
@@ -24,7 +24,8 @@ def weighed(lead, *, layers=2, heads=3, k=5, classes=2, seed=0, planted=None):
     labels = rng.integers(classes, size=(*lead, k))
     said = np.log(rng.dirichlet(np.ones(classes), size=lead))
     if planted is not None:
-        said = np.log(nulls.reconstruct(weights, labels, classes)[..., planted[0], planted[1], :] + 1e-9)
+        shares = reconstruction.reconstruct(weights, labels, classes)
+        said = np.log(shares[..., planted[0], planted[1], :] + 1e-9)
     return KernelWeights({"maximum": weights}, labels, said, rng.integers(classes, size=lead))
 
 
@@ -32,7 +33,7 @@ def weighed(lead, *, layers=2, heads=3, k=5, classes=2, seed=0, planted=None):
 @pytest.mark.parametrize("classes", [2, 3])
 def test_reconstruction_is_the_weighted_vote(lead, classes):
     found = weighed(lead, classes=classes)
-    shares = nulls.reconstruct(found.weights["maximum"], found.labels, classes)
+    shares = reconstruction.reconstruct(found.weights["maximum"], found.labels, classes)
     for index in np.ndindex(*lead):
         for layer, head in itertools.product(range(2), range(3)):
             votes = Counter()
@@ -42,135 +43,187 @@ def test_reconstruction_is_the_weighted_vote(lead, classes):
             np.testing.assert_allclose(shares[index][layer, head], want, atol=1e-6)
 
 
-def test_the_prior_of_two_classes_is_the_median_log_odds():
-    said = np.log(np.random.default_rng(0).dirichlet([5, 1], size=41))
-    off = reconstruction.prior(said, (0,))
+def test_the_prior_of_two_classes_is_the_median_log_odds_of_the_other_half():
+    said, half = np.log(np.random.default_rng(0).dirichlet([5, 1], size=41)), halves(41, seed=0)
+    off = reconstruction.prior(said, half, 1)
     odds = said[:, 1] - said[:, 0]
-    assert off[1] - off[0] == pytest.approx(np.median(odds))
-    assert (((said - off).argmax(-1) == 1) == (odds > np.median(odds))).all()
+    for point in range(41):
+        median = np.median(odds[half != half[point]])
+        assert off[point, 1] - off[point, 0] == pytest.approx(median)
 
 
-def test_permuted_maximum_has_the_exact_distribution():
-    """One prompt, one head, k = 3: every order of the labels counted."""
-    found = weighed((1,), layers=1, heads=1, k=3, seed=4)
-    found.labels[:] = [[0, 0, 1]]
-    weights = found.weights["maximum"][0, 0, 0]
-    target = np.array([1])
-    orders = list(itertools.permutations([0, 0, 1]))
-    hit = [sum(w for w, y in zip(weights, o, strict=True) if y) > weights.sum() / 2 for o in orders]
-    found.weights["maximum"][0, 0, 0] = weights = np.array([0.1, 0.2, 0.9], dtype=np.float32)
-    hit = [sum(w for w, y in zip(weights, o, strict=True) if y) > weights.sum() / 2 for o in orders]
-    maxima = nulls.permuted_agreement(found, target, permutations=4000, seed=0).max((1, 2))
-    assert 0 < np.mean(hit) < 1
-    assert maxima.mean() == pytest.approx(np.mean(hit), abs=0.03)
+def sides(lead, half):
+    """Every prompt with the prompts of the other half."""
+    for index in np.ndindex(*lead):
+        yield index, [other for other in np.ndindex(*lead) if half[other[-1]] != half[index[-1]]]
 
 
-def test_the_null_chooses_a_head_as_the_procedure_does():
-    """Oracle: loops over permutations; and it never exceeds the best of all heads."""
-    found = weighed((3, 40), layers=3, heads=4, k=6)
-    keep = split(40, 0.5, seed=0)
-    got = agree(found, keep, permutations=12, seed=7)
-    parts = found.take(keep), found.take(~keep)
-    seeds = {"permuted": ((7, 1), 7, "prompt"), "permuted_sets": (7, 7, "set")}
-    for name, (first, second, within) in seeds.items():
-        agreement = []
-        for part, seed in zip(parts, (first, second), strict=True):
-            rng, rows = np.random.default_rng(seed), []
-            for _ in range(12):
-                sets, points, k = part.labels.shape
-                order = rng.random((sets, points if within == "prompt" else 1, k)).argsort(-1)
-                labels = np.take_along_axis(part.labels, np.broadcast_to(order, part.labels.shape), -1)
-                ahead = (part.weights["maximum"] * (2 * labels - 1)[:, :, None, None]).sum(-1) > 0
-                rows.append((ahead == part.answers.argmax(-1)[..., None, None]).mean((0, 1)))
-            agreement.append(np.array(rows).reshape(12, -1))
-        chosen = [judged[picked.argmax()] for picked, judged in zip(*agreement, strict=True)]
-        reached = getattr(got, name)
-        np.testing.assert_allclose(reached.chosen, chosen)
-        np.testing.assert_allclose(reached.best, agreement[1].max(1))
-        assert (reached.chosen <= reached.best).all() and (reached.chosen < reached.best).any()
+@pytest.mark.parametrize("lead", [(30,), (3, 12)])
+def test_heads_are_chosen_on_the_other_half(lead):
+    found, half = weighed(lead, seed=1), halves(lead[-1], seed=1)
+    decided = decide(found, half)
+    shares = reconstruction.reconstruct(found.weights["maximum"], found.labels, 2)
+    answers, truth = found.answers.argmax(-1), found.truth
+    frequent, best = Counter(), {}
+    for index, others in sides(lead, half):
+        agree = {
+            (layer, head): np.mean([shares[o][layer, head].argmax() == answers[o] for o in others])
+            for layer, head in itertools.product(range(2), range(3))
+        }
+        layer, head = max(agree, key=agree.get)
+        assert decided.chosen[int(half[index[-1]])] == (layer, head)
+        said = shares[index][layer, head].argmax()
+        assert decided.hit[index] == (said == answers[index])
+        label = np.bincount([truth[o] for o in others]).argmax()
+        expected = [answers[index] == truth[index], said == truth[index], label == truth[index]]
+        assert decided.right[(slice(None), *index)].tolist() == expected
+        for layer in range(2):
+            top = max(range(3), key=lambda head, layer=layer: agree[layer, head])
+            best[(*index, layer)] = shares[index][layer, top].argmax() == answers[index]
+    by_layer = reconstruction.best_of_layers(decided)
+    assert all(by_layer[place] == hit for place, hit in best.items())
+    assert not frequent
+    np.testing.assert_allclose(
+        decided.maps[1], (decided.heads == truth[..., None, None]).mean(tuple(range(len(lead))))
+    )
 
 
-def test_permuting_sets_is_the_same_for_all_points_of_a_set():
-    """With the same weights on every test point a set's permutation moves all decisions together."""
-    found = weighed((3, 6), layers=1, heads=1)
-    found.weights["maximum"][:] = found.weights["maximum"][:, :1]
-    found.labels[:] = found.labels[:, :1]
-    target = np.zeros((3, 6), dtype=int)
-    by_set = nulls.permuted_agreement(found, target, within="set", permutations=200, seed=0)[:, 0, 0]
-    assert set(np.round(by_set * 3, 6)) <= {0.0, 1.0, 2.0, 3.0}
-    by_prompt = nulls.permuted_agreement(found, target, within="prompt", permutations=200, seed=0)[:, 0, 0]
-    assert len(set(np.round(by_prompt * 3, 6))) > 4
+@pytest.mark.parametrize("lead", [(16,), (2, 10)])
+def test_rules_that_do_not_look_at_the_query(lead):
+    found, half = weighed(lead, seed=2), halves(lead[-1], seed=0)
+    decided = decide(found, half)
+    got = nulls.controls(found, decided, permutations=2, seed=0)
+    weights, labels, answers = found.weights["maximum"], found.labels, found.answers.argmax(-1)
+
+    def vote(index, factors):
+        ahead = sum(f * (2 * y - 1) for f, y in zip(factors, labels[index], strict=True))
+        return int(ahead > 0)
+
+    for index, others in sides(lead, half):
+        modal = np.bincount([answers[o] for o in others]).argmax()
+        assert got[nulls.MODAL][index] == (modal == answers[index])
+        assert got[nulls.LAST][index] == (labels[index][-1] == answers[index])
+        assert got[nulls.MAJORITY][index] == (int(labels[index].sum() > 2.5) == answers[index])
+        orders = [[factor ** (4 - i) for i in range(5)] for factor in nulls.RECENCY]
+        right = [np.mean([vote(o, order) == answers[o] for o in others]) for order in orders]
+        assert got[nulls.ORDER][index] == (vote(index, orders[int(np.argmax(right))]) == answers[index])
+        averaged = {}  # weights averaged over the other half, judged where they are not averaged
+        for layer, head in itertools.product(range(2), range(3)):
+
+            def mean(i, layer=layer, head=head):
+                rows = [o for o in np.ndindex(*lead) if half[o[-1]] != half[i[-1]] and o[:-1] == i[:-1]]
+                return np.mean([weights[o][layer, head] for o in rows], axis=0)
+
+            averaged[layer, head] = (
+                np.mean([vote(o, mean(o)) == answers[o] for o in others]),
+                vote(index, mean(index)),
+            )
+        _, said = max(averaged.values(), key=lambda pair: pair[0])
+        assert got[nulls.AVERAGED][index] == (said == answers[index])
 
 
-def test_blind_decisions():
-    selection, evaluation = weighed((30,), seed=1), weighed((20,), seed=2)
-    target = selection.labels[:, -1]
-    found = nulls.blind(selection, target, evaluation)
-    assert (found.last == evaluation.labels[:, -1]).all()
-    assert found.factor <= 0.5  # then the last label alone decides
-    assert (found.recency == evaluation.labels[:, -1]).all()
-    for labels, decided in zip(evaluation.labels.tolist(), found.majority, strict=True):
-        assert decided == int(sum(labels) > 2.5)
-    even = weighed((50,), k=4, seed=3)
-    ties = nulls.blind(even, even.labels[:, -1], even).majority[even.labels.sum(-1) == 2]
-    assert (ties == even.labels[even.labels.sum(-1) == 2][:, -1]).mean() > 0.6
+def test_ties_of_the_majority_go_to_the_last_label():
+    found, half = weighed((40,), k=4, seed=3), halves(40, seed=0)
+    got = nulls.controls(found, decide(found, half), permutations=1, seed=0)
+    tied = found.labels.sum(-1) == 2
+    np.testing.assert_array_equal(got[nulls.MAJORITY][tied], got[nulls.LAST][tied])
+    assert tied.sum() > 5
+
+
+def test_permuted_labels_average_over_all_orders():
+    """One head, k = 3: every order of the labels counted; under sets all points of a set have one order."""
+    found, half = weighed((2,), layers=1, heads=1, k=3, seed=4), np.array([False, True])
+    found.labels[:] = [[0, 0, 1], [0, 1, 1]]
+    answers = found.answers.argmax(-1)
+    got = nulls.controls(found, decide(found, half), permutations=3000, seed=0)[nulls.PERMUTED]
+    for i in range(2):
+        weights = found.weights["maximum"][i, 0, 0]
+        orders = set(itertools.permutations(found.labels[i].tolist()))
+        hits = [
+            (sum(w * y for w, y in zip(weights, o, strict=True)) > weights.sum() / 2) == answers[i]
+            for o in orders
+        ]
+        assert got[i] == pytest.approx(np.mean(hits), abs=0.03)
+    shared = weighed((3, 6), layers=1, heads=1)
+    shared.weights["maximum"][:] = shared.weights["maximum"][:, :1]
+    shared.labels[:] = shared.labels[:, :1]
+    shared.answers[:] = shared.answers[:1, :1]
+    once = nulls.controls(shared, decide(shared, halves(6, seed=0)), permutations=1, seed=0)[nulls.PERMUTED]
+    assert all(len(set(row)) == 1 for row in once.tolist())
 
 
 @pytest.mark.parametrize("lead", [(200,), (3, 80)])
-@pytest.mark.parametrize("corrected", [False, True])
-def test_a_planted_head_is_chosen_and_beats_every_null(lead, corrected):
-    found = weighed(lead, layers=4, heads=5, k=8, planted=(2, 3))
-    chosen = split(lead[-1], seed=0)
-    assert chosen.sum() == round(0.7 * lead[-1])
-    got = agree(found, chosen, corrected=corrected, permutations=30, seed=0)
-    assert got.head == (2, 3) and got.best.mean() > 0.95 and got.best.shape[-1] == (~chosen).sum()
-    assert got.permuted.best.max() < got.best.mean() and got.modal < 0.8
-    assert len(got.rivals()) == 4 and all(hits.mean() < 0.85 for hits in got.rivals().values())
-    assert (got.accuracy == (got.target == got.truth)).all()
-    assert got.by_head(got.truth)[2, 3] == pytest.approx(got.performance.mean())
-    assert got.best[got.against_last].mean() > np.nanmax(got.permuted_against.best)
-    depth = estimates.best_depth(got, top=1, seed=0)
-    assert depth.value == 2 / 4 and 0 <= depth.low <= 2 / 4 <= depth.high <= 1
+@pytest.mark.parametrize("prior_off", [False, True])
+def test_a_planted_head_is_chosen_and_beats_every_control(lead, prior_off):
+    found, half = weighed(lead, layers=4, heads=5, k=8, planted=(2, 3)), halves(lead[-1], seed=0)
+    decided = decide(found, half, prior_off=prior_off)
+    assert decided.chosen == ((2, 3), (2, 3)) and decided.hit.mean() > 0.95
+    got = nulls.controls(found, decided, permutations=20, seed=0)
+    assert len(got) == 6 and all(hits.mean() < 0.85 for hits in got.values())
+    nothing = weighed(lead, layers=4, heads=5, k=8)
+    blind = decide(nothing, half, prior_off=prior_off)
+    got = nulls.controls(nothing, blind, permutations=20, seed=0)
+    assert abs(blind.hit.mean() - got[nulls.PERMUTED].mean()) < 0.12
 
 
-def test_without_a_kernel_the_chosen_head_does_not_beat_the_permuted_maximum():
-    found = weighed((3, 100), layers=4, heads=5, k=8)
-    got = agree(found, split(100, seed=0), permutations=50, seed=0)
-    assert got.best.mean() < np.quantile(got.permuted.best, 0.95)
-
-
-def test_intervals_leave_out_what_was_not_chosen():
-    values = np.array([1.0, 0, 1, 1, 0, 1])
-    chosen = np.array([True, True, True, False, False, False])
-    got = over(np.where(chosen, values, np.nan), seed=0)
-    assert got.value == pytest.approx(2 / 3)
-    crossed = over(np.where(np.tile(chosen, (3, 1)), np.tile(values, (3, 1)), np.nan), seed=0)
-    assert crossed.value == pytest.approx(2 / 3) and crossed.low < crossed.value < crossed.high
+def test_halves_are_even_from_the_start_on():
+    for seed in range(5):
+        half = halves(31, seed=seed)
+        assert all(abs(half[:n].sum() - n / 2) <= 1 for n in range(32))
+    assert len({tuple(halves(10, seed=seed)) for seed in range(20)}) > 10
 
 
 def test_pooled_correlation_is_pearsons():
     rng = np.random.default_rng(0)
-    weights, similarity = rng.random((2, 7, 3, 4, 5)), rng.random((2, 7, 5))
-    got = correlation.pooled(weights, similarity)
+    weights, likeness = rng.random((2, 7, 3, 4, 5)), rng.random((2, 7, 5))
+    got = correlation.correlations(weights, likeness, POOLED)
     for layer, head in itertools.product(range(3), range(4)):
-        want = scipy_stats.pearsonr(weights[:, :, layer, head].ravel(), similarity.ravel()).statistic
+        want = scipy_stats.pearsonr(weights[:, :, layer, head].ravel(), likeness.ravel()).statistic
         assert got[layer, head] == pytest.approx(want)
+    assert correlation.correlations(np.ones((2, 7, 1, 1, 5)), likeness, POOLED) == 0
 
 
 def test_query_dependent_correlation_ignores_position_and_finds_a_kernel():
     rng = np.random.default_rng(1)
     query, text = rng.normal(size=(1, 40, 1, 4)), rng.normal(size=(2, 1, 6, 4))
-    similarity = (query * text).sum(-1) + 3 * np.arange(6)
+    likeness = (query * text).sum(-1) + 3 * np.arange(6)
     positional = np.broadcast_to(np.arange(6.0), (2, 40, 6)) + 0.1 * rng.normal(size=(2, 40, 6))
-    heads = np.stack([positional, similarity**2, (query * text).sum(-1)], axis=2)
-    naive, strict = correlation.pooled(heads, similarity), correlation.query_dependent(heads, similarity)
-    assert naive[0] > 0.8 and abs(strict[0]) < 0.15
-    assert strict[2] == pytest.approx(1)
-    maxima = correlation.permuted(
-        correlation.query_dependent, heads[:, :, None], similarity, permutations=40, seed=0
-    ).max((1, 2))
-    assert strict[0] < np.quantile(maxima, 0.95) < strict[2]
-    got = stats.interval(
-        heads[:, :, 2], similarity, design="sets x points", statistic=correlation.query_dependent, seed=0
-    )
-    assert got.value == pytest.approx(1)
+    heads = np.stack([positional, likeness**2, (query * text).sum(-1)], axis=2)[:, :, None]
+    naive, strict = (correlation.correlations(heads, likeness, way)[0] for way in (POOLED, QUERY_DEPENDENT))
+    assert naive[0] > 0.8 and abs(strict[0]) < 0.15 and strict[2] == pytest.approx(1)
+    half = halves(40, seed=0)
+    assert correlation.most_alike(heads, likeness, half, QUERY_DEPENDENT) == ((0, 2), (0, 2))
+    chance = correlation.permuted(heads, likeness, half, QUERY_DEPENDENT, permutations=40, seed=0)
+    assert abs(chance.mean()) < 0.2 < 0.8 < strict[2]
+
+
+@pytest.mark.parametrize("way", [POOLED, QUERY_DEPENDENT])
+def test_products_of_prompts_add_up_to_the_correlation(way):
+    rng = np.random.default_rng(2)
+    weights, likeness, half = rng.random((3, 10, 2, 2, 4)), rng.random((3, 10, 4)), halves(10, seed=0)
+    heads = ((0, 1), (1, 0))
+    ab, aa, bb = correlation.judged(weights, {"own": likeness}, heads, half, way)[0]
+    for side, (layer, head) in zip((False, True), heads, strict=True):
+        a, b = weights[:, half == side, layer, head], likeness[:, half == side]
+        if way == QUERY_DEPENDENT:
+            a, b = (part - part.mean(1, keepdims=True) for part in (a, b))
+        mine = [part[:, half == side].sum() for part in (ab, aa, bb)]
+        want = np.corrcoef(a.ravel(), b.ravel())[0, 1]
+        assert mine[0] / np.sqrt(mine[1] * mine[2]) == pytest.approx(want)
+    blocks = correlation.in_blocks(weights, likeness, way, 5)
+    own = correlation.correlations(weights[1:2, 4:6], likeness[1:2, 4:6], way)
+    np.testing.assert_allclose(blocks[1, 2], own)
+
+
+def test_permuted_similarities_are_those_of_other_test_points_of_the_half():
+    """With all of a half's test points alike there is nothing to permute; the choice crosses the halves."""
+    rng = np.random.default_rng(3)
+    weights, half = rng.random((2, 8, 2, 2, 5)), halves(8, seed=0)
+    likeness = np.broadcast_to(rng.random((2, 1, 5)), (2, 8, 5))
+    got = correlation.permuted(weights, likeness, half, POOLED, permutations=3, seed=0)
+    parts = [
+        correlation.correlations(weights[:, half == s], likeness[:, half == s], POOLED).ravel()
+        for s in (0, 1)
+    ]
+    want = (parts[0][parts[1].argmax()] + parts[1][parts[0].argmax()]) / 2
+    np.testing.assert_allclose(got, want)

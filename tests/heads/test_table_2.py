@@ -1,89 +1,141 @@
-"""Table 2 against loops over prompts; its claims are judged in the task that does worst."""
+"""Table 2 against loops over prompts; claims count tasks, corrected for their number."""
+
+import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from planted import answering
+import tiny
 
-from iclnb.heads import estimates, nulls, table_2, tables
-from iclnb.heads.material import split
-from iclnb.heads.reconstruction import agree
+from iclnb.claims import Evidence, NothingToMeasure
+from iclnb.heads import estimates_appendix, material, table_2
+from iclnb.heads.reconstruction import CHOSEN, MODEL
 from iclnb.llm.kernel_weights import KernelWeights
+from iclnb.llm.models import LoadedModel
+from iclnb.llm.reader import Reader
+from iclnb.stats import Estimate
 
-SETTINGS = {"permutations": 20, "seed": 0}
+pytestmark = pytest.mark.tiny
 
-
-def weighed(lead, seed=0, k=6):
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(2, size=(*lead, k))
-    answers = np.log(rng.dirichlet([2, 1], size=lead))
-    weights = rng.random((*lead, 2, 3, k)).astype(np.float32)
-    return KernelWeights({"maximum": weights}, labels, answers, rng.integers(2, size=lead))
-
-
-@pytest.mark.parametrize("lead", [(80,), (3, 40)])
-def test_a_row_of_table_2(lead):
-    found = weighed(lead)
-    keep = split(lead[-1], seed=0)
-    cosine = np.random.default_rng(1).uniform(-0.2, 1, size=found.labels.shape)
-    row = table_2.row("sst2", found, keep, {"MiniLM": cosine}, **SETTINGS)
-    assert row.arm == ("shared" if len(lead) == 2 else "fresh")
-    part = found.take(~keep)
-    assert row.estimates["accuracy"].value == pytest.approx((part.answers.argmax(-1) == part.truth).mean())
-    shares = nulls.reconstruct(part.weights["maximum"], part.labels, 2)
-    votes = shares[..., *row.agreement.head, :].argmax(-1)
-    assert row.estimates["agreement"].value == pytest.approx((votes == part.answers.argmax(-1)).mean())
-    assert row.estimates["performance"].value == pytest.approx((votes == part.truth).mean())
-    own = np.compress(~keep, cosine, cosine.ndim - 2).reshape(-1, cosine.shape[-1])
-    shown, truth = part.labels.reshape(len(own), -1), part.truth.ravel()
-    votes = [np.bincount(y, weights=np.maximum(w, 0), minlength=2) for w, y in zip(own, shown, strict=True)]
-    right = np.argmax(votes, axis=1) == truth
-    np.testing.assert_array_equal(row.encoder_hits["MiniLM, cosine"].ravel(), right)
+WORDS = ("plot", "cast", "score", "pace", "tone")
+RUN = {
+    "source": "auto", "model": "tiny", "revision": None, "device_map": None, "dtype": None, "batch_size": 8,
+    "second_encoder": None, "k": 4, "sets": 3, "points": 12, "permutations": 4, "data_seed": 0,
+    "demonstration_seed": 1, "sampling_seed": 3,
+}  # fmt: skip
 
 
-def test_the_table_shows_the_papers_number_and_what_is_at_chance():
-    found = weighed((200,))
-    keep = split(200, seed=0)
-    row = table_2.row("sst2", found, keep, {"MiniLM": np.ones((200, 6))}, **SETTINGS)
-    assert row.at_chance
-    lines = tables.table_2([row]).data.splitlines()
-    agrees = next(line for line in lines if "| agreement |" in line)
-    assert f"{row.estimates['agreement'].value:.3g} [" in agrees and "| 0.797 |" in agrees
-    knows = np.log(np.eye(2)[found.truth] * 0.98 + 0.01)
-    certain = KernelWeights(found.weights, found.labels, knows, found.truth)
-    other = table_2.row("sst2", certain, keep, {}, **SETTINGS)
-    assert not other.at_chance
-    assert table_2.at_chance([row, other]) == {"sst2": False}
+@pytest.fixture
+def reader(tmp_path, monkeypatch):
+    """A tiny model, two tasks of which one has fewer rows, and embeddings that know nothing but words."""
+    for name, column, size in (("sst2", "sentence", 12), ("rotten_tomatoes", "text", 9)):
+        (tmp_path / name).mkdir()
+        for split, rows in (("train", 40), ("validation", size)):
+            lines = [{column: f"{split} {i} {WORDS[i % 5]}", "label": i % 2} for i in range(rows)]
+            (tmp_path / name / f"{split}.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    monkeypatch.setenv("ICLNB_DATA", str(tmp_path))
+    tokenizer = tiny.tokenizers()["gpt2"]
+    made = Reader(
+        LoadedModel(tiny.model("llama", vocab_size=len(tokenizer)).eval(), tokenizer, {"name": "tiny"})
+    )
+    monkeypatch.setattr(table_2, "load_reader", lambda *_, **__: made)
+
+    def cosines(queries, texts):
+        same = [[a.split()[-1] == b.split()[-1] for b in texts] for a in queries]
+        return 0.2 + 0.7 * np.array(same, dtype=float)
+
+    monkeypatch.setattr(table_2, "embedding_similarity", lambda encoder: cosines)
+    return made
 
 
-def test_claims_are_judged_in_the_task_that_does_worst():
-    keep = split(400, 0.5, seed=0)
-    settings = {"permutations": 40, "seed": 0}
-    rows, parts = [], {}
-    for name, share in (("easy", 0.0), ("hard", 1.0), ("middling", 0.4)):
-        found = parts[name] = answering(share, seed=len(rows))
-        oracle = np.where(found.labels == found.truth[:, None], 1.0, -1.0)  # an encoder that knows the answer
-        cosine = oracle if name == "middling" else np.random.default_rng(9).random(found.labels.shape)
-        rows.append(table_2.row(name, found, keep, {"MiniLM": cosine}, **settings))
-    blind = agree(answering(1.0, seed=7), keep, corrected=True, **settings)
-    easy, hard, middling = rows
+def test_a_row_for_every_task_against_loops(reader):
+    found = table_2.measure(SimpleNamespace(table="sst2, rotten_tomatoes", **RUN))
+    assert found.names == ["sst2", "rotten_tomatoes"] and found.hits.shape == (2, 2, 7, 3, 12)
+    short = np.isnan(found.right[1]).all((0, 1, 2))
+    assert short.tolist() == [False] * 9 + [True] * 3
+    settings = {name: RUN[name] for name in material.OF_DRAWS if name in RUN}
+    drawn = material.draw_material(reader.tokenizer, "sst2", **settings)
+    weights = reader.kernel_weights(drawn.shared_prompts, drawn.wording, drawn.rows.truth)
+    model = weights.answers.argmax(-1)
+    np.testing.assert_array_equal(found.right[0, 0, 0], model == weights.truth)
+    own = weights.weights["maximum"]
+    votes = np.stack([(own * (weights.labels == c)[..., None, None, :]).sum(-1) for c in (0, 1)], -1).argmax(
+        -1
+    )
+    hits = votes == model[..., None, None]
+    for side in (0, 1):
+        others, judged = drawn.half != bool(side), drawn.half == bool(side)
+        mean = hits[:, others].mean((0, 1))
+        layer, head = np.unravel_index(mean.argmax(), mean.shape)
+        np.testing.assert_array_equal(found.hits[0, 0, 0][:, judged], hits[:, judged, layer, head])
+        right = votes[:, judged, layer, head] == weights.truth[:, judged]
+        np.testing.assert_array_equal(estimates_appendix.right(found, "sst2", CHOSEN)[:, judged], right)
+    texts, queries = (drawn.rows.texts(part) for part in (drawn.rows.pool, drawn.rows.queries))
+    for s, t in np.ndindex(3, 12):  # cosine: the words alike count .9, others .2
+        ahead = sum((0.9 if texts[row].split()[-1] == queries[t].split()[-1] else 0.2) * (2 * y - 1)
+                    for row, y in zip(drawn.shared.rows[s], drawn.shared.labels[s], strict=True))  # fmt: skip
+        assert found.encoder_right[0, 0, 0, s, t] == ((ahead > 0) == weights.truth[s, t])
+    assert np.isnan(found.encoder_right[:, 1]).all() and "no second encoder" in found.missing
+    assert estimates_appendix.right(found, "rotten_tomatoes", MODEL).shape == (3, 9)
+    rows = estimates_appendix.task_rows(found, seed=0)
+    assert [*rows["sst2"]] == ["accuracy", "agreement", "performance", "MiniLM"]
+    assert rows["sst2"]["accuracy"].value == pytest.approx((model == weights.truth).mean())
+    assert estimates_appendix.at_chance(found, seed=0).keys() == {"sst2", "rotten_tomatoes"}
 
-    def claims(of):
-        return (
-            estimates.worst_beyond_modal(of),
-            estimates.worst_beyond_controls(of, blind, seed=0),
-            estimates.worst_beyond_encoders(of, seed=0),
+
+def test_the_bandwidth_is_chosen_on_the_other_half(reader, monkeypatch):
+    """One half's texts tell their labels, the other's do not: the kernel that judges is as wide as that says."""
+    drawn = material.draw_material(
+        reader.tokenizer, "sst2", **{name: RUN[name] for name in material.OF_DRAWS if name in RUN}
+    )
+    rng = np.random.default_rng(0)
+    labels = rng.integers(2, size=(3, 12, 4))
+    weights = KernelWeights({}, labels, np.zeros((3, 12, 2)), np.tile(drawn.rows.truth, (3, 1)))
+    seen = []
+
+    def chosen(distance, labels, truth, grid, classes):
+        seen.append((len(truth), truth.tolist()))
+        return SimpleNamespace(value=float(len(seen)))
+
+    monkeypatch.setattr(table_2, "choose_bandwidth", chosen)
+    table_2.encoder_answers(weights, drawn, "any")
+    for side, (_, truth) in enumerate(seen):
+        assert truth == np.tile(drawn.rows.truth[drawn.half != bool(side)], 3).tolist()
+
+
+@pytest.mark.parametrize(("values", "expected"), [
+    ([0.3, 0.3, 0.3, 0.3, 0.3, 0.3], (1, 1, 1)),  # far above in all
+    ([0.3, 0.3, 0.3, 0.3, -0.3, 0.06], (5 / 6, 4 / 6, 5 / 6)),  # one open, one shown to be below
+    ([-0.3] * 6, (0, 0, 0)),
+    ([0.125] * 6, (1, 0, 1)),  # each would be shown alone (z = 2.5), none of six
+    ([0.125, np.nan, np.nan, np.nan, np.nan, np.nan], (1, 1, 1)),  # the paper has one of them
+])  # fmt: skip
+def test_tasks_are_counted_with_holms_correction(values, expected):
+    names = [f"task{i}" for i in range(6)]
+    found = SimpleNamespace(names=names)
+    by_name = {
+        name: Evidence(Estimate(value, value - 0.0588, value + 0.0588), 0.0, "")
+        for name, value in zip(names, values, strict=True)
+    }
+    evidence = estimates_appendix.tasks_that_hold(found, lambda _, name: by_name[name], 0.05)
+    assert tuple(evidence.estimate) == pytest.approx(expected)
+    assert evidence.control == 0.5 and f"of {np.isfinite(values).sum()}" in evidence.control_is
+
+
+def test_tasks_that_the_paper_does_not_have_leave_nothing_to_measure():
+    found = table_2.Table2(
+        tasks="movie_snippets", missing="", half=np.zeros((1, 4)), hits=np.ones((1, 2, 7, 2, 4)),
+        right=np.ones((1, 2, 3, 2, 4)), encoder_right=np.ones((1, 2, 2, 2, 4)),
+    )  # fmt: skip
+    assert np.isnan(estimates_appendix.beyond_paper(found, "movie_snippets", seed=0).estimate.value)
+    with pytest.raises(NothingToMeasure, match="table 2"):
+        estimates_appendix.tasks_that_hold(
+            found, lambda *of: estimates_appendix.beyond_paper(*of, seed=0), 0.0
         )
-
-    raw, controls, encoders = claims(rows)
-    assert all(found.control_is.endswith("worst task: hard") for found in (raw, controls))
-    given = parts["hard"].answers[~keep].argmax(-1)
-    modal = np.bincount(given).max() / len(given)
-    assert raw.estimate.value == pytest.approx(hard.agreement.best.mean() - modal)
-    assert raw.estimate.low < 0.05 and controls.estimate.low < 0.05
-    assert encoders.control_is.endswith("worst task: middling") and encoders.estimate.high < 0
-    hits = middling.encoder_hits["MiniLM, bandwidth chosen"]
-    assert hits.mean() > 0.9
-    assert encoders.estimate.value == pytest.approx(middling.agreement.performance.mean() - hits.mean())
-    alone = claims([easy])
-    assert alone[0].estimate.low > 0.05 and alone[1].estimate.low > 0.05
-    assert all(np.isnan(found.estimate.value) for found in claims([]))
+    with_paper = table_2.Table2(
+        tasks="sst2", missing="", half=np.zeros((1, 4)), hits=np.ones((1, 2, 7, 2, 4)),
+        right=np.ones((1, 2, 3, 2, 4)), encoder_right=np.ones((1, 2, 2, 2, 4)),
+    )  # fmt: skip
+    assert estimates_appendix.beyond_paper(with_paper, "sst2", seed=0).estimate.value == pytest.approx(
+        1 - 0.797
+    )

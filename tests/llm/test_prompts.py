@@ -123,6 +123,7 @@ def test_tokens_are_those_of_the_whole_string(tokenizers):
     assert list(prompt.input_ids[1 : 1 + len(apart)]) != apart
 
 
+@pytest.mark.wrong_arguments
 def test_a_tokeniser_without_offsets_is_refused():
     class Slow:
         is_fast = False

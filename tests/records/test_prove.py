@@ -98,7 +98,7 @@ def edit(project, text):
 
 def commit(project):
     git = ["git", "-c", "user.name=n", "-c", "user.email=e"]
-    for words in (["add", "-A", "iclnb", "notebooks", "book"], ["commit", "-qm", "x", "--allow-empty"]):
+    for words in (["add", "-A"], ["commit", "-qm", "x", "--allow-empty"]):
         subprocess.run([*git, *words], cwd=project, check=True)
 
 

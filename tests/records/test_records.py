@@ -210,10 +210,10 @@ def test_record_writes_the_findings_alone_and_only_from_a_commit(project):
         identity = ["-c", "user.name=someone", "-c", "user.email=someone@example.org"]
         subprocess.run(["git", "-C", str(project), *identity, *words], check=True, capture_output=True)
 
-    with pytest.raises(IclnbError, match="git knows none"):
+    with pytest.raises(IclnbError, match="is not a git checkout"):
         records.make(project, Cell("00_study", {}))
     git("init")
-    git("add", "notebooks", "iclnb")
+    git("add", "-A")
     git("commit", "-m", "all")
     done = iclnb(project, "run", "00_study", "--record", "-p", "word", "kept")
     assert done.returncode == 0, done.stderr

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 from filelock import FileLock
-from throwaway import QUICK, checkout, command, iclnb
+from throwaway import QUICK, checkout, command, iclnb, listed
 
 from iclnb.errors import IclnbError
 from iclnb.run import run_one
@@ -53,11 +53,11 @@ def test_a_full_disk_ends_in_one_message_and_old_results_stay(project):
     with small_disk(mine, "1m"):
         assert iclnb(project, "run", "00_quick", "--output", "mine").returncode == 0
         (mine / "01_large.json").write_text("old")
-        before = {path.name: path.read_bytes() for path in mine.iterdir()}
+        before = {name: (mine / name).read_bytes() for name in listed(mine)}
         done = iclnb(project, "run", "01_large", "--output", "mine")
         assert done.returncode == 1 and "Traceback" not in done.stderr
         assert "could not be written" in done.stderr and "free some space" in done.stderr
-        assert {path.name: path.read_bytes() for path in mine.iterdir()} == before
+        assert {name: (mine / name).read_bytes() for name in listed(mine)} == before
 
 
 def test_a_folder_that_cannot_be_written_ends_in_one_message(project):

@@ -50,18 +50,19 @@ Markdown(f"The answer is {display.cell(results.claims[0].estimate)}.")
 results.save()"""
 
 
+RECORD = "Qwen2.5-Coder-0.5B"
 EXPLORER = """# %%
 import json
 
 from iclnb.heads import explorer_view
 
-explorer_view.view(json.loads({data!r}), "a model, this run")
+explorer_view.view(json.loads({data!r}))
 
 # %% [markdown]
 # ## Claims"""
 
 
-def explored(seed, layers=3, heads=4, ks=(2, 4)):
+def explored(seed, title="this run", layers=3, heads=4, k=4):
     """What the head explorer shows of a model, made up."""
     rng, every = np.random.default_rng(seed), layers * heads
 
@@ -72,26 +73,25 @@ def explored(seed, layers=3, heads=4, ks=(2, 4)):
         {
             "query": f"query {i} of <b>{seed}</b>",
             "truth": i % 2,
-            "texts": [f"text {i} {row} of {seed}" for row in range(ks[-1])],
-            "labels": rng.integers(2, size=ks[-1]).tolist(),
+            "texts": [f"text {i} {row} of {seed}" for row in range(k)],
+            "labels": rng.integers(2, size=k).tolist(),
             "similarity": {"prediction similarity": "0.1 0.2 0.3 0.4", "embedding similarity": "0.9 0 0.5 0"},
-            "answers": dict.fromkeys(ks, "60 40"),
-            "shares": {k: numbers(every * k, 400) for k in ks},
+            "answers": "60 40",
+            "shares": numbers(every * k, 400),
         }
         for i in range(2)
     ]
     names = ("agreement with the model", "position", "prediction similarity", "embedding similarity")
-    maps = {k: {name: numbers(every, 100) for name in names} for k in ks}
-    tasks = [{"task": "sst2", "words": ["bad", "good"], "maps": maps, "prompts": prompts}]
-    made = {"layers": layers, "heads": heads, "head": [1, 2], "tasks": tasks}
-    return json.loads(json.dumps(made))
+    maps = {name: numbers(every, 100) for name in names}
+    sizes = {"title": title, "layers": layers, "heads": heads, "head": [1, 2], "words": ["bad", "good"]}
+    return sizes | {"maps": maps, "prompts": prompts}
 
 
 def recorded(project, *models):
     """Records of the chapter, of several models, on a task where they are at chance."""
     task = "tweet_eval_offensive"
     for model in models:
-        values = {"at_chance": {task: True}, "reported": {"mean": 0.892}, "explorer": explored(1)}
+        values = {"at_chance": {task: True}, "reported": {"mean": 0.892}}
         results = claims.Results("00_mean", {"model": model, "task": task}, values=values)
         evidence = claims.Evidence(stats.Estimate(0.0123, -12345.678, 0.0234), 0.25, "random weights")
         statement = "Under shared demonstrations the best head agrees with the model more than controls do."
@@ -104,7 +104,9 @@ def recorded(project, *models):
 def site(tmp_path_factory):
     """The HTML of a book of one chapter, made by two builds that were started at once."""
     chapter = NOTEBOOK.replace("# %% [markdown]\n# ## Claims", HARD + "\n# %% [markdown]\n# ## Claims")
-    chapter = chapter.replace("# %% [markdown]\n# ## Claims", EXPLORER.format(data=json.dumps(explored(0))))
+    chapter = chapter.replace(
+        "# %% [markdown]\n# ## Claims", EXPLORER.format(data=json.dumps([explored(0), explored(1, RECORD)]))
+    )
     chapter = chapter.replace("# %%\nresults.save();", ANSWER)
     project = checkout(tmp_path_factory.mktemp("checkout"), {"00_mean": chapter})
     toc = yaml.safe_load((project / "_toc.yml").read_text())
@@ -263,10 +265,10 @@ def test_downloads_of_the_report_lead_to_every_claim(site):
     assert any(link.endswith("claims.csv") for link in links)
 
 
-def weights(data, k, layer, head, prompt=0):
+def weights(run, layer, head, prompt=0):
     """What the table should say of a head, in percent."""
-    text = data["tasks"][0]["prompts"][prompt]["shares"][str(k)]
-    return np.array(text.split(), dtype=float).reshape(data["layers"], data["heads"], k)[layer, head] / 10
+    shares = np.array(run["prompts"][prompt]["shares"].split(), dtype=float)
+    return shares.reshape(run["layers"], run["heads"], -1)[layer, head] / 10
 
 
 def shown(page):
@@ -278,25 +280,23 @@ def test_the_head_explorer_follows_mouse_and_keyboard(address, chromium):
     data = explored(0)
     with audit.opened(chromium, f"{address}/notebooks/00_mean.html") as (page, faults):
         view = page.locator(".iclnb-explorer")
-        assert view.locator(".said").inner_text() == explorer_view.said(data, data["tasks"][0], 4)
-        np.testing.assert_allclose(shown(page), weights(data, 4, 1, 2))
+        assert view.locator(".said").inner_text() == explorer_view.said(data)
+        np.testing.assert_allclose(shown(page), weights(data, 1, 2))
         view.locator("[name=layer]").focus()
         page.keyboard.press("ArrowRight")
-        np.testing.assert_allclose(shown(page), weights(data, 4, 2, 2))
+        np.testing.assert_allclose(shown(page), weights(data, 2, 2))
         assert view.locator(".said").inner_text().startswith("Layer 2, head 2 gives")
-        for _ in range(2):
-            page.keyboard.press("Shift+Tab")
-        page.keyboard.press("ArrowLeft")
-        np.testing.assert_allclose(shown(page), weights(data, 2, 2, 2), err_msg="two demonstrations")
+        page.keyboard.press("Shift+Tab")
+        page.keyboard.press("ArrowRight")
+        np.testing.assert_allclose(shown(page), weights(data, 2, 2, 1), err_msg="the second prompt")
         cells = view.locator("svg").first.locator(".every rect")
         cells.nth(3).hover()
         view.get_by_text("layer 0, head 3: ").wait_for()
         cells.nth(3).click()
-        np.testing.assert_allclose(shown(page), weights(data, 2, 0, 3), err_msg="the head that was clicked")
-        name = "qwen2.5-coder-0.5b-instruct, tweet_eval_offensive, stale record"
-        view.locator("[name=run]").select_option(label=name)
-        page.get_by_text("query 0 of <b>1</b>").wait_for()
-        np.testing.assert_allclose(shown(page), weights(explored(1), 4, 1, 2), err_msg="a record")
+        np.testing.assert_allclose(shown(page), weights(data, 0, 3, 1), err_msg="the head that was clicked")
+        view.locator("[name=run]").select_option(label=RECORD)
+        page.get_by_text("query 1 of <b>1</b>").wait_for()
+        np.testing.assert_allclose(shown(page), weights(explored(1), 1, 2, 1), err_msg="a record")
         assert not faults
 
 

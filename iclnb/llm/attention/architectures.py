@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -76,6 +76,7 @@ class BlockMask:
         return eager_mask(**(self.arguments | block))
 
 
+@runtime_checkable
 class Pass(Protocol):
     """What an attention function knows of the forward pass it is part of.
 
@@ -126,11 +127,11 @@ def in_blocks(
     module: torch.nn.Module,
     query: Float[Tensor, "batch heads tokens dim"],
     key: Float[Tensor, "batch kv_heads tokens dim"],
-    value: Float[Tensor, "batch kv_heads tokens dim"],
+    value: Float[Tensor, "batch kv_heads tokens value_dim"],
     mask: BlockMask,
     **settings: object,
 ) -> Iterator[
-    tuple[int, Float[Tensor, "batch queries heads dim"], Float[Tensor, "batch heads queries tokens"]]
+    tuple[int, Float[Tensor, "batch queries heads value_dim"], Float[Tensor, "batch heads queries tokens"]]
 ]:
     """The module's own eager attention by blocks of queries: first query, output, probabilities."""
     eager = eager_of(module)

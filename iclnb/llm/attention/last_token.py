@@ -54,7 +54,7 @@ _ENTRY = "iclnb_last_token"
 def last_token_attention(
     model: PreTrainedModel,
     input_ids: Int[Tensor, "batch tokens"],
-    attention_mask: Int[Tensor, "batch tokens"] | None = None,
+    attention_mask: Int[Tensor, "batch tokens"] | Bool[Tensor, "batch tokens"] | None = None,
     layers: Sequence[int] | None = None,
 ) -> Float[Tensor, "layers batch heads tokens"]:
     """The attention that the last real token of each prompt pays to every token (paper A, section 5.1).
@@ -125,7 +125,7 @@ class _Capture:
 
 _CURRENT: ContextVar[_Capture] = ContextVar("iclnb_capture")
 
-Attended = tuple[Float[Tensor, "batch tokens heads dim"], Float[Tensor, "batch heads tokens"] | None]
+Attended = tuple[Float[Tensor, "batch tokens heads value_dim"], Float[Tensor, "batch heads tokens"] | None]
 """What a layer's heads put out, and the attention of each prompt's last token."""
 
 
@@ -133,10 +133,10 @@ def _attend_fused(
     module: torch.nn.Module,
     query: Float[Tensor, "batch heads tokens dim"],
     key: Float[Tensor, "batch kv_heads tokens dim"],
-    value: Float[Tensor, "batch kv_heads tokens dim"],
+    value: Float[Tensor, "batch kv_heads tokens value_dim"],
     attention_mask: BlockMask | None,
     **settings: object,
-) -> tuple[Float[Tensor, "batch tokens heads dim"], None]:
+) -> tuple[Float[Tensor, "batch tokens heads value_dim"], None]:
     """Fused causal attention; the last tokens' rows, written out, go to the current capture."""
     capture, layer = _CURRENT.get(), module.layer_idx
     if not is_common(architectures.eager_of(module)):
@@ -191,10 +191,10 @@ def _attend(
     module: torch.nn.Module,
     query: Float[Tensor, "batch heads tokens dim"],
     key: Float[Tensor, "batch kv_heads tokens dim"],
-    value: Float[Tensor, "batch kv_heads tokens dim"],
+    value: Float[Tensor, "batch kv_heads tokens value_dim"],
     attention_mask: BlockMask,
     **settings: object,
-) -> tuple[Float[Tensor, "batch tokens heads dim"], None]:
+) -> tuple[Float[Tensor, "batch tokens heads value_dim"], None]:
     """The module's eager attention, block by block; the last tokens' rows go to the current capture."""
     capture = _CURRENT.get()
     if module.layer_idx in capture.rows:

@@ -97,7 +97,7 @@ def placed(
 def results(
     model: PreTrainedModel,
     rows: list[Float[Tensor, "batch heads tokens"]],
-    logits: Float[Tensor, "batch 1 vocabulary"],
+    logits: Float[Tensor, "batch kept vocabulary"],
     order: Int[Tensor, "batch suffix"],
     before: int,
 ) -> tuple[Float[Tensor, "layers batch heads keys"] | None, Float[Tensor, "batch vocabulary"]]:

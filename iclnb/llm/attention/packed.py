@@ -15,13 +15,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from transformers import PreTrainedModel
-from transformers.cache_utils import Cache
 
 from iclnb.llm.attention import architectures, probe
 from iclnb.llm.attention.architectures import accepted, attending, evaluation
 from iclnb.llm.attention.prefix import prepare
-from iclnb.llm.attention.prefix_keys import SharedPrefix
-from iclnb.llm.attention.prefix_pass import CURRENT, ENTRY, Batch, Mask, OwnTokens, attend
+from iclnb.llm.attention.prefix_keys import SharedPrefix, own_tokens_alone
+from iclnb.llm.attention.prefix_pass import CURRENT, ENTRY, Batch, Mask, attend
 from iclnb.llm.attention.refusals import chosen_layers, refuse_length_dependent_positions, refusing
 from iclnb.llm.attention.rounding import logits_in_float32
 
@@ -195,7 +194,7 @@ def _read(
     inputs = {"input_ids": row} | accepted(model, {"logits_to_keep": ends})
     inputs |= {"output_hidden_states": True} if states else {}
     inputs["position_ids"] = (first or 0) + found._positions[None, before:].to(device)
-    cache = Cache(layers=[OwnTokens(before) for _ in prefix.keys])
+    cache = own_tokens_alone(prefix)
     with (
         evaluation(model),
         refusing(model),

@@ -40,7 +40,7 @@ def shared_prefix_attention(
     model: PreTrainedModel,
     prefix_ids: Sequence[int] | Int[Tensor, " prefix"],
     suffix_ids: Int[Tensor, "batch suffix"],
-    suffix_mask: Int[Tensor, "batch suffix"] | None = None,
+    suffix_mask: Int[Tensor, "batch suffix"] | Bool[Tensor, "batch suffix"] | None = None,
 ) -> tuple[Float[Tensor, "layers batch heads tokens"], Float[Tensor, "batch vocabulary"]]:
     """Last-token attention and next-token log-probabilities of prompts that share their first tokens.
 
@@ -111,7 +111,7 @@ def attend(
     model: PreTrainedModel,
     prefix: SharedPrefix,
     suffix_ids: Int[Tensor, "batch suffix"],
-    suffix_mask: Int[Tensor, "batch suffix"] | None = None,
+    suffix_mask: Int[Tensor, "batch suffix"] | Bool[Tensor, "batch suffix"] | None = None,
     *,
     attention: bool = True,
     edit: Edit | None = None,
@@ -191,7 +191,7 @@ def _together(way: PrefixWay, lengths: Int[Tensor, " batch"]) -> Iterator[tuple[
 
 def _placed(
     own: list[Float[Tensor, "batch heads tokens"]], i: int, order: Tensor, length: int, before: int
-) -> Float[Tensor, "layers heads tokens"]:
+) -> Float[Tensor, "layers heads keys"]:
     """The rows of prompt ``i`` with its suffix's tokens where the caller has them."""
     rows = torch.stack([layer[i].float() for layer in own]).to(order.device)
     placed = rows.new_zeros(*rows.shape[:2], before + len(order))

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
+from transformers.cache_utils import Cache, DynamicLayer
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
@@ -38,12 +39,38 @@ class SharedPrefix:
         input_ids: the tokens.
         keys: for each layer the keys that its attention receives, rotary embedding applied; where attention
             is out of reach, those of the cache. (kv_heads, prefix, dim)
-        values: for each layer its values, likewise. (kv_heads, prefix, dim)
+        values: for each layer its values, likewise. (kv_heads, prefix, value_dim)
     """
 
     input_ids: tuple[int, ...]
     keys: tuple[Float[Tensor, "kv_heads prefix dim"], ...]
-    values: tuple[Float[Tensor, "kv_heads prefix dim"], ...]
+    values: tuple[Float[Tensor, "kv_heads prefix value_dim"], ...]
+
+    def first(self, tokens: int) -> "SharedPrefix":
+        """What is remembered of the first tokens alone; nothing is copied."""
+        keys, values = (tuple(part[:, :tokens] for part in of) for of in (self.keys, self.values))
+        return SharedPrefix(self.input_ids[:tokens], keys, values)
+
+
+class _OwnTokens(DynamicLayer):
+    """A cache layer that says it holds the prefix and hands back the new keys and values alone."""
+
+    def __init__(self, prefix: int):
+        super().__init__()
+        self.prefix, self.is_initialized = prefix, True
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *_: object, **__: object
+    ) -> tuple[Tensor, Tensor]:
+        return key_states, value_states
+
+    def get_seq_length(self) -> int:
+        return self.prefix
+
+
+def own_tokens_alone(prefix: SharedPrefix) -> Cache:
+    """A cache by which a model counts its positions from the prefix on, and which holds nothing."""
+    return Cache(layers=[_OwnTokens(len(prefix.input_ids)) for _ in prefix.keys])
 
     def first(self, tokens: int) -> "SharedPrefix":
         """What is remembered of the first tokens alone; nothing is copied."""

@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
-from transformers.cache_utils import Cache, DynamicLayer
 
 from iclnb.llm.attention.architectures import (
     BlockMask,
@@ -22,15 +21,15 @@ from iclnb.llm.attention.architectures import (
     is_common,
 )
 from iclnb.llm.attention.head_hooks import Edit, head_outputs
-from iclnb.llm.attention.prefix_keys import SharedPrefix
+from iclnb.llm.attention.prefix_keys import SharedPrefix, own_tokens_alone
 from iclnb.llm.attention.refusals import require_every_layer
 from iclnb.llm.attention.rounding import is_judging, require_equal
 from iclnb.llm.attention.split_softmax import last_row, merged_attention
 
 ENTRY = "iclnb_shared_prefix"
 
-Found = tuple[list[Float[Tensor, "batch heads tokens"]], Float[Tensor, "batch 1 vocabulary"]]
-"""The last row of each layer asked for, and the logits of the last token."""
+Found = tuple[list[Float[Tensor, "batch heads keys"]], Float[Tensor, "batch kept vocabulary"]]
+"""The last row of each layer asked for, and the logits of the last tokens, of the very last one at least."""
 
 
 # --- architectures that look their attention up in AttentionInterface ---------------------------------------
@@ -72,30 +71,14 @@ class Mask(BlockMask):
         return self._whole
 
 
-class OwnTokens(DynamicLayer):
-    """A cache layer that says it holds the prefix and hands back the new keys and values alone."""
-
-    def __init__(self, prefix: int):
-        super().__init__()
-        self.prefix, self.is_initialized = prefix, True
-
-    def update(
-        self, key_states: Tensor, value_states: Tensor, *_: object, **__: object
-    ) -> tuple[Tensor, Tensor]:
-        return key_states, value_states
-
-    def get_seq_length(self) -> int:
-        return self.prefix
-
-
 def attend(
     module: torch.nn.Module,
     query: Float[Tensor, "batch heads tokens dim"],
     key: Float[Tensor, "batch kv_heads tokens dim"],
-    value: Float[Tensor, "batch kv_heads tokens dim"],
+    value: Float[Tensor, "batch kv_heads tokens value_dim"],
     attention_mask: Mask,
     **settings: object,
-) -> tuple[Float[Tensor, "batch tokens heads dim"], None]:
+) -> tuple[Float[Tensor, "batch tokens heads value_dim"], None]:
     """Attention over the current prefix and the suffixes; the last token's row goes to the current batch."""
     batch, layer, eager = CURRENT.get(), module.layer_idx, eager_of(module)
     if layer in batch.rows:
@@ -121,7 +104,7 @@ def attend(
 
 def _merged(
     parts: Sequence[Tensor], mask: Tensor, settings: Mapping[str, Any], places: Sequence[int] = (-1,)
-) -> tuple[Float[Tensor, "batch tokens heads dim"], Float[Tensor, "rows heads tokens"] | None]:
+) -> tuple[Float[Tensor, "batch tokens heads value_dim"], Float[Tensor, "rows heads keys"] | None]:
     """Attention over prefix and suffixes apart, and each prompt's rows at some places."""
     query, prefix_key, _, key, _ = parts
     own, scaling = mask[..., mask.shape[-1] - key.shape[2] :], settings["scaling"]
@@ -139,7 +122,7 @@ def _joined(
     mask: Tensor,
     settings: Mapping[str, Any],
     places: Sequence[int] = (-1,),
-) -> tuple[Float[Tensor, "batch tokens heads dim"], Float[Tensor, "rows heads tokens"] | None]:
+) -> tuple[Float[Tensor, "batch tokens heads value_dim"], Float[Tensor, "rows heads keys"] | None]:
     """The module's eager attention over the joined keys, and each prompt's rows at some places."""
     query, prefix_key, prefix_value, key, value = parts
     joined = (
@@ -171,7 +154,7 @@ def through_interface(
     wanted: Sequence[int],
 ) -> Found:
     """One forward pass in which every layer's attention is :func:`attend`."""
-    cache = Cache(layers=[OwnTokens(len(prefix.input_ids)) for _ in prefix.keys])
+    cache = own_tokens_alone(prefix)
     batch = Batch(prefix, frozenset(wanted))
     inputs = inputs | accepted(model, {"logits_to_keep": 1})
     with attending(model, ENTRY, attend, Mask, CURRENT, batch), _editing(model, edit):

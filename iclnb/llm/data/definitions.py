@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from string import Formatter
 from typing import Any
 
-from datasets import ClassLabel, Features, Value
-
 
 @dataclass(frozen=True)
 class Format:
@@ -30,7 +28,8 @@ class Format:
         separator: the text between demonstrations.
 
     Raises:
-        ValueError: if ``x`` names no column or has an unnamed field, or ``cue`` or ``separator`` is empty.
+        ValueError: if a part is no text, ``x`` names no column or has an unnamed field, or ``cue`` or
+            ``separator`` is empty.
     """
 
     x: str
@@ -39,6 +38,8 @@ class Format:
     separator: str = "\n\n"
 
     def __post_init__(self) -> None:
+        if not all(isinstance(part, str) for part in (self.x, self.cue, self.label_prefix, self.separator)):
+            raise ValueError("expected texts as the parts of a format")
         fields = [field for _, field, _, _ in Formatter().parse(self.x) if field is not None]
         if not fields or not all(field.isidentifier() for field in fields):
             raise ValueError(f"expected a template with named columns such as '{{text}}', got {self.x!r}")
@@ -71,20 +72,22 @@ class Hub:
 
 @dataclass(frozen=True)
 class Task:
-    """One task.
+    """One task, as its file says (:mod:`iclnb.llm.data.task_files`).
 
     Attributes:
-        name: as given to :func:`load`.
+        name: as given to :func:`iclnb.llm.data.tasks.load`.
         inputs: its text columns (what the formats fill in).
-        classes: names of the classes, in the order of the ``label`` column; none for a task with a ``score``.
-        label_words: y, one word per class (per whole score for a task with a ``score``), each a single token
-            after the default format's prefix in common tokenisers.
-        other_label_words: further sets of label words, by name.
+        classes: names of the classes; none for a task with a score.
+        label_words: y, one word a class (a whole score from 0 on, for a task with a score).
         formats: ways to write a prompt, by name; the first is the default.
+        other_label_words: further sets of label words, by name.
+        numbers: further columns, of numbers.
+        columns: what rows call a column, where that differs: names of which the first that is there is read.
         splits: the splits that have labels.
         packaged: the packaged default that carries the task, if one does.
         hub: where the task lies on the hub, if it does.
-        extra: further columns of numbers.
+        description, licence, source: of the data, in words.
+        digest: of all in the file that a number can depend on.
     """
 
     name: str
@@ -93,22 +96,25 @@ class Task:
     label_words: tuple[str, ...]
     formats: Mapping[str, Format] = field(hash=False)
     other_label_words: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    numbers: tuple[str, ...] = ()
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     splits: tuple[str, ...] = ("train", "validation", "test")
     packaged: str | None = None
     hub: Hub | None = None
-    extra: tuple[str, ...] = ()
+    description: str = ""
+    licence: str = ""
+    source: str = ""
+    digest: str = ""
 
     @property
     def target(self) -> str:
-        """The column to predict: ``label`` (index of a class) or ``score`` (0..5)."""
+        """The column to predict: ``label`` (index of a class) or ``score`` (from 0 on)."""
         return "label" if self.classes else "score"
 
     @property
-    def features(self) -> Features:
-        """The columns and their types."""
-        target = ClassLabel(names=list(self.classes)) if self.classes else Value("float64")
-        texts = {name: Value("string") for name in self.inputs}
-        return Features(texts | {self.target: target} | {name: Value("float64") for name in self.extra})
+    def largest_score(self) -> int:
+        """The score that the last label word stands for."""
+        return len(self.label_words) - 1
 
     @property
     def format(self) -> Format:

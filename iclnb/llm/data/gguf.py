@@ -4,7 +4,6 @@ The conversion lies in the cache, named by the SHA-256 of the file. Quantised we
 in bfloat16, others in the file's own precision. The file is data: nothing in it is run.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -138,23 +137,6 @@ def convert(file: Path, target: Path, dtype: str, name: str, **settings: float) 
         model.config.update(settings)
         model.save_pretrained(target)
         tokenizer.save_pretrained(target)
-
-
-def sha256(file: Path) -> str:
-    """The hash of a file, kept in the cache by its path, size and time, so that it is computed once."""
-    state = file.stat()
-    known = f"{state.st_size} {state.st_mtime_ns} "
-    mark = paths.cache_dir() / "hashes" / hashlib.sha256(str(file.resolve()).encode()).hexdigest()
-    if mark.is_file() and (kept := mark.read_text()).startswith(known):
-        return kept.removeprefix(known)
-    with file.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    try:
-        with paths.replacing(mark) as temporary:
-            temporary.write_text(known + found)
-    except OSError:
-        pass  # a cache that cannot be written costs the time, and the conversion says so
-    return found
 
 
 def damaged(name: str, error: Exception | str) -> IclnbError:

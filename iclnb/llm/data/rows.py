@@ -1,8 +1,11 @@
 """Rows as people write them: read where the meaning is plain, else refused with file, line and column."""
 
+import csv
+import hashlib
 import json
 import math
 import reprlib
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,37 +16,86 @@ from iclnb.llm.data.definitions import Task
 Numbered = Iterable[tuple[int, Mapping[str, Any]]]
 """Rows with their line in a file, or their place in a table of the hub, from 1."""
 
-_ALIASES = {"score": ("similarity_score", "label")}
-"""Names that copies of a dataset give to a column."""
+KINDS = (".jsonl", ".csv", ".tsv", ".parquet")
+"""Files that rows are read from."""
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 60
 
 
-def lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """The numbered rows of a JSON lines file.
+def numbered(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """The rows of a file of one of :data:`KINDS`, with their line, or their place in a Parquet file.
 
     Blank lines, byte order marks, Windows line ends and control characters in texts do no harm.
 
     Raises:
-        IclnbError: for a line that is no JSON object in UTF-8, or names a column twice.
+        IclnbError: for a line that is no JSON object in UTF-8 or names a column twice, or that has another
+            number of fields than the first line of the table; for what is no Parquet file.
     """
+    if path.suffix == ".parquet":
+        yield from enumerate(_parquet(path), 1)
+        return
     with path.open("rb") as file:
+        if file.read(2) in (b"\xff\xfe", b"\xfe\xff"):
+            raise IclnbError(f"{path} is written in UTF-16; save it as UTF-8")
+        file.seek(0)
+        if path.suffix != ".jsonl":
+            yield from _table(file, path)
+            return
         for number, line in enumerate(file, 1):
-            if number == 1 and line.startswith((b"\xff\xfe", b"\xfe\xff")):
-                raise IclnbError(f"{path} is written in UTF-16; save it as UTF-8")
             row = _object(line, f"{path}, line {number}")
             if row is not None:
                 yield number, row
 
 
+def _parquet(path: Path) -> Iterator[Mapping[str, Any]]:
+    from pyarrow import ArrowException, parquet
+
+    try:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches():
+                yield from batch.to_pylist()
+    except (ArrowException, OSError) as error:
+        reason = str(error).split("\n")[0]
+        raise IclnbError(f"{path} cannot be read as Parquet: {reason}; write it again") from error
+
+
+def _table(file: Iterable[bytes], path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """The rows of a table with the columns' names in its first line; fields with commas are quoted."""
+    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+    texts = (_decoded(line, f"{path}, line {number}") for number, line in enumerate(file, 1))
+    reader = csv.reader(texts, delimiter="\t" if path.suffix == ".tsv" else ",", strict=True)
+    columns: list[str] | None = None
+    try:
+        for fields in reader:
+            place = f"{path}, line {reader.line_num}"
+            if columns is None:
+                columns = [name.strip() for name in fields]
+                if len({*columns}) < len(columns):
+                    raise IclnbError(f"{place}: a column stands there twice: {', '.join(columns)}")
+            elif len(fields) not in (0, len(columns)):
+                raise IclnbError(
+                    f"{place}: {len(fields)} fields under {len(columns)} columns ({', '.join(columns)}); put "
+                    "texts with commas or line breaks into double quotes"
+                )
+            elif fields:
+                yield reader.line_num, dict(zip(columns, fields, strict=True))
+    except csv.Error as error:
+        raise IclnbError(f"{path}, line {reader.line_num}: {error}; fix that line") from None
+
+
+def _decoded(line: bytes, place: str) -> str:
+    try:
+        return line.decode("utf-8").lstrip("\ufeff")
+    except UnicodeDecodeError as error:
+        raise IclnbError(f"{place}, column {error.start + 1}: not UTF-8; save the file as UTF-8") from None
+
+
 def _object(line: bytes, place: str) -> Mapping[str, Any] | None:
     """The object of a line; ``None`` for a blank one."""
     try:
-        text = line.rstrip(b"\r\n").decode("utf-8").lstrip("\ufeff")
+        text = _decoded(line.rstrip(b"\r\n"), place)
         row = json.loads(text, strict=False, object_pairs_hook=_once) if text.strip() else None
-    except UnicodeDecodeError as error:
-        raise IclnbError(f"{place}, column {error.start + 1}: not UTF-8; save the file as UTF-8") from None
     except json.JSONDecodeError as error:
         what = f"not a JSON object on one line ({error.msg})"
         raise IclnbError(f"{place}, column {error.colno}: {what}; fix that line") from None
@@ -81,7 +133,8 @@ def typed(task: Task, raw: Numbered, file: str, unit: str) -> tuple[list[dict], 
     """
     rows, left_out = [], 0
     for number, given in raw:
-        row = {name: _value(task, given, name, f"{file}, {unit} {number}") for name in task.features}
+        place = f"{file}, {unit} {number}"
+        row = {name: _value(task, given, name, place) for name in (*task.inputs, task.target, *task.numbers)}
         if None in row.values() or any(not row[name].strip() for name in task.inputs):
             left_out += 1
         else:
@@ -89,15 +142,31 @@ def typed(task: Task, raw: Numbered, file: str, unit: str) -> tuple[list[dict], 
     distinct = {tuple(row[name] for name in (*task.inputs, task.target)) for row in rows}
     notes: dict[str, Any] = {"left_out": left_out, "repeated": len(rows) - len(distinct)}
     if task.target == "score":
-        notes["score_scale"] = _rescale(rows)
+        notes["score_scale"] = _rescale(rows, task.largest_score)
     return rows, notes
+
+
+def split_of(text: str) -> str:
+    """The split that a text belongs to: 60 % train, 20 % validation, 20 % test, by a hash of :func:`key`.
+
+    It depends on the text alone, so that no text stands in two splits and none moves when others are added.
+    """
+    tenth = int.from_bytes(hashlib.sha256(key(text).encode()).digest()[:8]) % 10
+    return "train" if tenth < 6 else "validation" if tenth < 8 else "test"
+
+
+def key(text: str) -> str:
+    """What makes two texts the same: their letters and digits, without case."""
+    return "".join(character for character in text.casefold() if character.isalnum())
 
 
 def _value(task: Task, row: Mapping[str, Any], name: str, place: str) -> Any:
     """One checked value; ``None`` where there is none (on the hub, a label of -1 too)."""
-    given = next((alias for alias in (name, *_ALIASES.get(name, ())) if alias in row), None)
+    names = task.columns.get(name, (name,))
+    given = next((one for one in names if one in row), None)
     if given is None:
-        raise IclnbError(f"{place}: no column {name!r}; it has {', '.join(map(_SHORT.repr, [*row][:9]))}")
+        wanted = " or ".join(map(repr, names))
+        raise IclnbError(f"{place}: no column {wanted}; it has {', '.join(map(_SHORT.repr, [*row][:9]))}")
     value, place = row[given], f"{place}, column {given!r}"
     if value is None:
         return None
@@ -107,30 +176,39 @@ def _value(task: Task, row: Mapping[str, Any], name: str, place: str) -> Any:
         if any("\ud800" <= character <= "\udfff" for character in value):
             raise IclnbError(f"{place}: half a character (a lone surrogate) in {_SHORT.repr(value)}; fix it")
         return value
-    number = _number(value, task.classes if name == "label" else ())
-    if name in task.extra and number is not None:
-        return None if math.isnan(number) else number
-    if number is not None and (number == -1 or math.isnan(number)):
+    if name == "label" and (named := _class(value, task.classes)) is not None:
+        return named
+    number = _number(value)
+    if number is not None and (math.isnan(number) or (number == -1 and name not in task.numbers)):
         return None
-    if name == "label" and number in range(len(task.classes)):
-        return int(number)
-    if name == "score" and number is not None and 0 <= number <= 5:
+    if name in task.numbers and number is not None:
         return number
-    wanted = {"label": f"a class 0 to {len(task.classes) - 1}", "score": "a number 0 to 5"}
+    numbered = name == "label" and not any(_number(one) is not None for one in task.classes)
+    if numbered and number in range(len(task.classes)):
+        return int(number)
+    if name == "score" and number is not None and 0 <= number <= task.largest_score:
+        return number
+    wanted = {"label": f"a class ({', '.join(task.classes)})", "score": f"a number 0 to {task.largest_score}"}
     raise IclnbError(
         f"{place}: expected {wanted.get(name, 'a number')} as {name!r}, got {_SHORT.repr(value)}"
     )
 
 
-def _number(value: Any, classes: tuple[str, ...]) -> float | None:
-    """The number that a value stands for, as a number, as text or by the name of a class; else ``None``."""
+def _class(value: Any, classes: tuple[str, ...]) -> int | None:
+    """The class of that name, written in whatever case; numbers may name classes that are numbers."""
+    names = [name.strip().lower() for name in classes]
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    text = str(value).strip().lower() if isinstance(value, str | int) else ""
+    return names.index(text) if text in names else None
+
+
+def _number(value: Any) -> float | None:
+    """The number that a value stands for, as a number or as text (none in an empty one); else ``None``."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     if isinstance(value, str):
-        names, value = [name.lower() for name in classes], value.strip().lower()
-        if value in names:
-            return float(names.index(value))
-        if not value:
+        if not value.strip():
             return math.nan
         if "_" in value:  # which Python would read as a number, and nobody writes
             return None
@@ -140,12 +218,12 @@ def _number(value: Any, classes: tuple[str, ...]) -> float | None:
         return None
 
 
-def _rescale(rows: list[dict]) -> float:
-    """Bring scores 0..1, as some copies of STS-B have them, to 0..5 and return the factor.
+def _rescale(rows: list[dict], largest: int) -> float:
+    """Bring scores 0..1, as some copies of STS-B have them, to the task's scale and return the factor.
 
     A table of fewer than 20 rows is left alone: it may hold low scores only.
     """
-    factor = 5.0 if len(rows) >= 20 and max(row["score"] for row in rows) <= 1 else 1.0
+    factor = float(largest) if len(rows) >= 20 and max(row["score"] for row in rows) <= 1 else 1.0
     for row in rows:
         row["score"] *= factor
     return factor

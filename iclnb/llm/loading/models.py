@@ -26,7 +26,7 @@ FASTEST = "fastest"
 
 
 def load(
-    name: str = PACKAGED,
+    name: str | Path = PACKAGED,
     *,
     revision: str | None = None,
     device: str | torch.device | None = None,
@@ -60,7 +60,7 @@ def load(
     """
     if device is not None and device_map is not None:
         raise ValueError(f"expected device or device_map, got both: {device!r} and {device_map!r}")
-    device = torch.device(device) if device is not None else best_device()
+    name, device = str(name), torch.device(device) if device is not None else best_device()
     _dtype(dtype, device)  # refused before anything is fetched
     place = places.find(name, revision)
     with _hub(place.origin["source"]) as in_reach:

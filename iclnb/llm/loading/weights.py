@@ -1,11 +1,11 @@
 """Checks of a model as it is loaded: whole, finite, of the shape that its configuration says, and usable."""
 
 import math
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
@@ -130,7 +130,7 @@ def _check_size(name: str, config: PretrainedConfig, folder: Path | None) -> Non
     stored = _stored(name, folder) if folder is not None else None
     if stored is not None and wanted > 2 * stored:
         raise _wrong(name, f"it asks for {wanted:,} weights, and the files hold {stored:,}")
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    memory = psutil.virtual_memory().total
     if not torch.cuda.is_available() and 2 * wanted > memory:
         raise IclnbError(
             f"{name} has {wanted:,} weights, too many for this machine's {memory / 2**30:.0f} GiB"

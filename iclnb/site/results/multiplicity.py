@@ -9,6 +9,7 @@ from scipy.stats import false_discovery_control
 from iclnb import claims, display
 from iclnb.ladders import HERE
 from iclnb.site.results.claim_rows import Row
+from iclnb.stats import holm
 
 LEVEL = 0.05
 PAPERS = ("A", "B", "ours")
@@ -23,18 +24,6 @@ all claims of the row's runs together: Benjamini and Hochberg keep the expected 
 {LEVEL:.0%} (for independent claims, or positively dependent ones; claims on the same data may be neither); Holm
 keeps the chance of a single wrong verdict below {LEVEL:.0%}. What is exact or proved has no p-value and is not
 counted. With few units a p-value is as good as the interval, and no better."""
-
-
-def holm(p_values: PValues) -> PValues:
-    """p-values adjusted by Holm's step-down method: those below a level hold together at that level.
-
-    Source: Holm, "A simple sequentially rejective multiple test procedure" (1979).
-    """
-    p_values = np.asarray(p_values, dtype=float)
-    order, n = np.argsort(p_values), len(p_values)
-    adjusted = np.empty(n)
-    adjusted[order] = np.minimum(np.maximum.accumulate(p_values[order] * np.arange(n, 0, -1)), 1)
-    return adjusted
 
 
 CORRECTIONS: Mapping[str, Correction] = {

@@ -190,6 +190,7 @@ def test_refuses_keys_that_depend_on_the_length_of_the_prompt(architecture):
         prepare(tiny.model(architecture), [3, 4, 5])
 
 
+@pytest.mark.wrong_arguments
 def test_wrong_shapes_are_named():
     model = tiny.model("llama")
     with pytest.raises(ValueError, match="at least one token"):

@@ -18,7 +18,7 @@ from iclnb.llm.data import tasks
 pytestmark = pytest.mark.tiny
 
 FIRST, SECOND = "a" * 40, "b" * 40
-SST2, STSB = tasks.TASKS["sst2"].hub, tasks.TASKS["stsb"].hub
+SST2, STSB = tasks.get("sst2").hub, tasks.get("stsb").hub
 ASK = """
 import hashlib, json, sys
 from iclnb.errors import IclnbError
@@ -63,8 +63,11 @@ def hub(tmp_path_factory):
         return {path.name: path.read_bytes() for path in folder.iterdir()}
 
     commits = {FIRST: commit(0), SECOND: commit(1)}
-    names = ("tiny", "cut", "corrupt", "gated")
-    found = {f"models/owner/{name}": Repository(dict(commits), {"main": FIRST}) for name in names}
+    names = ("tiny", "cut", "corrupt", "gated", "adapter")
+    found = {}
+    for name in names:
+        own = {commit: dict(files) for commit, files in commits.items()}
+        found[f"models/owner/{name}"] = Repository(own, {"main": FIRST})
     found["models/owner/gated"].gated = True
     data = {"train.jsonl": sentences(30), "validation.jsonl": sentences(9)}
     moved = {"train.jsonl": sentences(30, "other"), "validation.jsonl": sentences(9)}
@@ -157,6 +160,33 @@ def test_rows_are_those_of_the_pinned_commit_or_of_the_named_one(ask):
 def test_rows_out_of_reach(ask):
     assert "could not read" in ask("rows", "stsb", "train")["refused"]
     assert "could not read" in ask("rows", "mnli", "validation")["refused"]
+
+
+def test_what_was_fetched_ahead_is_read_without_the_hub(hub, ask, tmp_path):
+    environment = ask.environment | {"HF_HOME": str(tmp_path)}
+
+    def run(program, *words, **changes):
+        command = [sys.executable, "-c", program, *words]
+        done = subprocess.run(command, env=environment | changes, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    cli = "from iclnb.cli import main; main()"
+    commit = hub.repositories["models/owner/cut"].branches["main"]
+    assert commit in run(cli, "fetch", "owner/cut", "sst2", "--revision", "main")
+    hub.requests.clear()
+    loaded = """
+from iclnb.llm.data import tasks
+from iclnb.llm.loading import models
+print(models.load("owner/cut", revision="main", device="cpu").origin["revision"], len(tasks.load("sst2", "train")))
+"""
+    assert run(loaded, HF_HUB_OFFLINE="1").split() == [commit, "30"] and not hub.requests
+
+
+def test_a_model_with_an_adapter_is_refused(hub, ask):
+    for commit in hub.repositories["models/owner/adapter"].commits.values():
+        commit["adapter_config.json"] = b"{}"
+    assert "holds a LoRA adapter" in ask("model", "owner/adapter", revision="main")["refused"]
 
 
 def test_a_hub_out_of_reach_is_said_at_once(hub, ask):

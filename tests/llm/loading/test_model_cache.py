@@ -6,6 +6,8 @@ import pytest
 from iclnb.llm.loaded import LoadedModel
 from iclnb.llm.loading import model_cache, models
 
+pytestmark = pytest.mark.wrong_arguments  # a model and a tokenizer that are none
+
 
 @pytest.fixture
 def loads(monkeypatch):

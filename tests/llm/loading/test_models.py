@@ -12,6 +12,7 @@ import pytest
 import tiny
 import torch
 import transformers
+from huggingface_hub import constants
 from huggingface_hub.errors import GatedRepoError
 from safetensors.torch import load_file
 
@@ -185,6 +186,7 @@ def hub(monkeypatch, folder):
 
     for name in ("AutoConfig", "AutoTokenizer", "AutoModelForCausalLM"):
         monkeypatch.setattr(checkpoint, name, serve(getattr(transformers, name)))
+    monkeypatch.setattr(places, "find_adapter_config_file", lambda *_, **__: None)
     return asked
 
 
@@ -243,9 +245,33 @@ def test_hub_failures(monkeypatch, cause, advice):
         raise OSError("transformers' own words") from cause
 
     monkeypatch.setattr(checkpoint, "AutoConfig", SimpleNamespace(from_pretrained=fail))
+    monkeypatch.setattr(places, "find_adapter_config_file", lambda *_, **__: None)
     monkeypatch.setattr(hub_access, "reachable", lambda _: True)
     with pytest.raises(IclnbError, match=f"(?s)could not load Qwen/Qwen2.5-0.5B: .*{advice}.*own words"):
         models.load("Qwen/Qwen2.5-0.5B")
+
+
+def test_files_of_somebody_else_are_not_said_to_be_damaged():
+    said = str(checkpoint.failure("it", "packaged", OSError("Permission denied (os error 13)")))
+    assert "chmod" in said and "fetch" not in said
+
+
+def test_a_proxy_that_lacks_its_package_is_named(monkeypatch):
+    def session():
+        raise ImportError("SOCKS is asked for, and socksio is not installed")
+
+    monkeypatch.setattr(hub_access, "get_session", session)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    with pytest.raises(IclnbError, match=r"SOCKS.*pip install socksio"):
+        models.load("Qwen/Qwen2.5-0.5B")
+
+
+@pytest.mark.tiny
+def test_an_adapter_beside_the_weights_is_not_passed_over(folder, tmp_path):
+    both = shutil.copytree(folder, tmp_path / "both")
+    (both / "adapter_config.json").write_text("{}")
+    with pytest.raises(IclnbError, match=r"both holds a LoRA adapter.*merge"):
+        models.load(both)
 
 
 def test_every_pinned_revision_is_a_commit():

