@@ -10,7 +10,7 @@ import jaxtyping
 from beartype import BeartypeConf, beartype
 
 UNCHECKED = {
-    "allocation", "bayes", "claims", "cli", "guess", "heads", "ladders", "lsa", "mechanism", "records", "run",
+    "allocation", "bayes", "claims", "cli", "guess", "heads", "influence", "ladders", "lsa", "records", "run",
     "site", "steering",
 }  # fmt: skip
 """Parts of the package that are not checked yet."""

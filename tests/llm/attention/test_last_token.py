@@ -121,12 +121,12 @@ def test_settings_survive_a_failure(monkeypatch):
     assert model.config._attn_implementation == "sdpa" and model.training
 
 
-@pytest.mark.parametrize("capture", [last_token, prefix_pass])
-def test_nothing_of_a_pass_is_kept(capture):
+@pytest.mark.parametrize("current", [last_token._CURRENT, prefix_pass.CURRENT])
+def test_nothing_of_a_pass_is_kept(current):
     model, (ids, _) = tiny.model("llama"), batch("none")
     last_token_attention(model, ids)
     shared_prefix_attention(model, ids[0, :9], ids[:, 9:])
-    assert capture._CURRENT.get(None) is None
+    assert current.get(None) is None
 
 
 @pytest.mark.parametrize("attentions", [None, (), (torch.zeros(1, 4, 1, 5),), (None, None)])
