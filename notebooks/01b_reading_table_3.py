@@ -11,7 +11,7 @@ from iclnb.settings import by_profile
 
 profile: str = "laptop"  # smoke, laptop or paper
 readings: int = by_profile(2, 3, 12)  # of twelve, in the order of the table
-hmms: int = by_profile(4, 4, 20)  # HMMs of each
+hmms: int = by_profile(4, 4, 40)  # HMMs of each
 prompts: int = by_profile(3, 10, 20)  # prompts per HMM
 search_hmms: int = by_profile(1, 2, 10)  # HMMs that fix the sharpness of rows
 search_prompts: int = by_profile(5, 30, 100)  # prompts per HMM there
@@ -171,6 +171,7 @@ results.claim(
 #
 # - Twelve readings are not all. The second moment is a sum over likely and drawn sequences; with softer rows it misses
 #   much of the probability, which favours the printed kernel: with fewer sequences than its rank it looks $x$ up.
+# - A first run with 20 HMMs left two claims undecided, table-repaired by a hair; their number was doubled once, then.
 # - An earlier edition tuned scale and bandwidth so that a kernel of ours fitted the table, and judged the authors'
 #   kernel there. That is gone.
 

@@ -10,7 +10,7 @@ from iclnb.settings import by_profile
 profile: str = "laptop"  # smoke, laptop or paper
 tasks: str = by_profile("2 8", "2 64", "2 4 16 64 256")  # sizes of the corpora
 trainings: int = by_profile(2, 2, 4)  # of each, HMM and tasks drawn anew
-steps: int = by_profile(20, 60, 4000)  # training steps
+steps: int = by_profile(20, 60, 2500)  # training steps
 batch: int = by_profile(4, 16, 16)  # prompts a step
 prompts: int = by_profile(20, 100, 500)  # fresh prompts, of each kind
 demonstrations: int = by_profile(8, 64, 64)  # N, demonstrations of a prompt

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Markdown
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from iclnb import display, figures
 from iclnb.display import number
@@ -25,7 +25,7 @@ def gap_by_heads(ladder: Mapping[str, TrainedLayers]) -> Picture:
     """Risk above GD from w* as a share of it, by number of heads: exact optimum and trained layers."""
     found = next(iter(ladder.values()))
     figure, ax = plt.subplots(figsize=(7.4, 4.0))
-    heads, told = np.arange(1, found.d + 3), set()
+    heads, told = np.arange(1, max(found.d + 2, found.most) + 1), set()
     law = np.array([estimates.linear_excess(found, int(h)) for h in heads]) / found.floor
     ax.plot(heads, law, color="0.3", linewidth=1.2, label="linear heads, the least risk (proved)")
     for name, one in ladder.items():
@@ -37,7 +37,8 @@ def gap_by_heads(ladder: Mapping[str, TrainedLayers]) -> Picture:
     ax.axhline(0, color="k", linewidth=0.8)
     ax.set_yscale("symlog", linthresh=0.01)
     ax.yaxis.set_major_formatter(PER_CENT)
-    ax.set(xlabel="heads", ylabel="risk above that of GD", xticks=heads, ylim=(-0.004, 5))
+    ax.set(xlabel="heads", ylabel="risk above that of GD", ylim=(-0.004, 5))
+    ax.xaxis.set_major_locator(MaxNLocator(12, integer=True))
     ax.set_xlim(0.4, heads[-1] + 0.6)
     ax.legend(fontsize=8)
     means = [
