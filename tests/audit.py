@@ -32,7 +32,7 @@ FORMULAS = """() => [
     .map(e => "MathJax does not understand: " + e.closest("p, div, li, td").textContent.slice(0, 40)),
 ]"""
 ANSWER = """() => {
-  const answer = document.querySelector(".iclnb-across, .tag_answer .cell_output");
+  const answer = [...document.querySelectorAll("p > strong")].find(e => e.textContent.startsWith("Answer"));
   return answer && answer.getBoundingClientRect().top + scrollY;
 }"""
 OPEN = """() => {
@@ -46,7 +46,7 @@ LAYOUT = """smallest => {
   if (root.scrollWidth > root.clientWidth) wrong.push("scrolls sideways");
   const right = e => e.getBoundingClientRect().right;
   for (const e of article.querySelectorAll("*")) {
-    if (e.closest("mjx-container, .math, .charts svg") || e.matches("p:has(mjx-container)")) continue;
+    if (e.closest("mjx-container, .math, .charts svg, .sr-only") || e.matches("p:has(mjx-container)")) continue;
     const scrolls = e.clientWidth && e.scrollWidth > e.clientWidth + 1
       && getComputedStyle(e).overflowX != "visible";
     const out = e.textContent.trim() && right(e) > right(article) + 1;

@@ -9,9 +9,8 @@ import pytest
 import yaml
 from browser import CHROMIUM, HEIGHT, WIDTHS, served
 from bs4 import BeautifulSoup
-from throwaway import NOTEBOOK, checkout, command
+from throwaway import MEASURE, NOTEBOOK, checkout, command
 
-from iclnb import claims, stats
 from iclnb.heads import explorer_view
 
 pytestmark = [
@@ -34,20 +33,11 @@ HARD = """# %% [markdown]
 wide = "a line of code that is LONG".replace("LONG", "longer than a page is wide, which sometimes happens")
 print("x" * 300)
 """.replace("WIDE", " + ".join(f"x_{{{i}}}^{{{i}}}" for i in range(40)))
-ANSWER = """# %% tags=["answer", "hide-input"]
-from IPython.display import Markdown
+ANSWER = """# %% [markdown] tags=["answer"]
+# **Answer.** {claim}`The mean of many draws says little <mean: inconclusive on Qwen2.5-Coder-0.5B>`.
 
-from iclnb import display
-
-Markdown(f"The answer is {display.cell(results.claims[0].estimate)}.")
-
-# %% [markdown] tags=["answer"]
-# **What would change this answer**
-#
-# - More draws.
-
-# %%
-results.save()"""
+# %% [markdown]
+# ## Claims"""
 
 
 RECORD = "Qwen2.5-Coder-0.5B"
@@ -87,17 +77,27 @@ def explored(seed, title="this run", layers=3, heads=4, k=4):
     return sizes | {"maps": maps, "prompts": prompts}
 
 
-def recorded(project, *models):
-    """Records of the chapter, of several models, on a task where they are at chance."""
-    task = "tweet_eval_offensive"
-    for model in models:
-        values = {"at_chance": {task: True}, "reported": {"mean": 0.892}}
-        results = claims.Results("00_mean", {"model": model, "task": task}, values=values)
-        evidence = claims.Evidence(stats.Estimate(0.0123, -12345.678, 0.0234), 0.25, "random weights")
-        statement = "Under shared demonstrations the best head agrees with the model more than controls do."
-        results.claim("mean", statement, claims.within(-0.00123, 1e-6), evidence, paper="A", section="5.2")
-        saved = results.save(project / "book" / "recorded" / "00_mean" / model)
-        saved.rename(saved.with_name(f"{task}.json"))
+MODELS = ("smollm2-135m-instruct", "qwen2.5-coder-0.5b-instruct", "qwen2.5-coder-1.5b-instruct")
+
+
+def record(project):
+    """Records of the chapter by several models, with numbers of many digits."""
+    made = {}
+    exec(MEASURE, made)
+    for model in MODELS:
+        facts = {
+            "model": {"name": model},
+            "revision": "abcdefgh",
+            "time": "2026-01-02T03",
+            "machine": "a laptop",
+        }
+        facts["cost"] = {"seconds": 90}
+        key = {"module": "iclnb.mean.measure", "code": {}, "versions": {}, "inputs": {}, "device": "cpu"}
+        run = {"profile": "paper", "task": "tweet_eval_offensive", "k": 3, "scale": 1.0, "seed": 0}
+        made["Draws"](x=np.array([-12345.678, 0.0123, 23456.789])).save(
+            project / "book" / "recorded" / "00_mean" / model / "tweet_eval_offensive.nc",
+            {"parameters": run, "provenance": facts, "key": key | {"parameters": run}},
+        )
 
 
 @pytest.fixture(scope="module")
@@ -107,13 +107,14 @@ def site(tmp_path_factory):
     chapter = chapter.replace(
         "# %% [markdown]\n# ## Claims", EXPLORER.format(data=json.dumps([explored(0), explored(1, RECORD)]))
     )
-    chapter = chapter.replace("# %%\nresults.save();", ANSWER)
+    chapter = chapter.replace("# %% [markdown]\n# ## Claims", ANSWER)
     project = checkout(tmp_path_factory.mktemp("checkout"), {"00_mean": chapter})
     toc = yaml.safe_load((project / "_toc.yml").read_text())
-    keep = [part for part in toc["parts"] if not part["chapters"][0]["file"].startswith("notebooks/")]
-    toc["parts"] = [{"caption": "Questions", "chapters": [{"file": "notebooks/00_mean"}]}, *keep]
+    for part in toc["parts"]:
+        part["chapters"] = [one for one in part["chapters"] if not one["file"].startswith("notebooks/")]
+    toc["parts"][0]["chapters"] = [{"file": "notebooks/00_mean"}]
     (project / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False))
-    recorded(project, "smollm2-135m-instruct", "qwen2.5-coder-0.5b-instruct", "qwen2.5-coder-1.5b-instruct")
+    record(project)
     words = command("book", "--profile", "smoke")
     both = [
         subprocess.Popen(words, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -175,7 +176,7 @@ def test_the_audit_sees_what_it_should(site, address, chromium):
         "<span class='math notranslate'>x</span>"
         "<figure class=iclnb-picture data-alike='a and b'>"
         "<img width=90 height=9 data-text=10 alt=a src=no.png></figure>"
-        "<div class=tag_answer style='padding-top:1000px'><p class=cell_output>answer</p></div>"
+        "<p style='margin-top:1000px'><strong>Answer.</strong></p>"
         "</article><script>x(</script>"
     )
     try:
@@ -203,30 +204,40 @@ def test_the_audit_sees_what_it_should(site, address, chromium):
         assert part in found, found
 
 
-def test_the_filters_of_the_report_card_show_what_they_say(address, chromium):
+def test_the_filters_of_the_results_page_show_what_they_say(address, chromium):
     with audit.opened(chromium, f"{address}/book/results.html") as (page, faults):
-        seen = page.locator(".iclnb-claim:visible"), page.locator(".iclnb-claim li:visible")
-        claims, runs = (part.count() for part in seen)
-        assert claims == 1 and runs == 4
-        page.get_by_label("model").select_option("qwen2.5-coder-0.5b-instruct")
-        assert [part.count() for part in seen] == [1, 1]
-        assert "qwen2.5-coder-0.5b" in seen[1].inner_text()
-        page.get_by_label("verdict").select_option("supported")
-        assert [part.count() for part in seen] == [0, 0]
-        assert page.locator("output").inner_text() == "0 of 1 claims"
+        rows = page.locator(".iclnb-row:visible")
+        assert rows.count() == 1 and page.locator(".iclnb-row summary b:visible").count() == 4
+        page.locator("[name=run]").select_option(RECORD)
+        assert rows.count() == 1
+        page.locator("[name=verdict]").select_option("supported")
+        assert rows.count() == 0 and page.locator("output").inner_text() == "0 of 1 claims"
+        page.locator("[name=run]").select_option("this run")
+        assert page.locator("output").inner_text() == "1 of 1 claims"
         page.locator("select").first.focus()
-        for _ in range(3):
-            page.keyboard.press("Tab")
-        assert page.evaluate("document.activeElement.name") == "model", "the keyboard reaches every filter"
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.name") == "verdict", "the keyboard reaches every filter"
         assert not faults
+
+
+def test_a_line_of_the_results_page_opens_by_keyboard_to_the_numbers_of_every_run(address, chromium):
+    with audit.opened(chromium, f"{address}/book/results.html") as (page, _):
+        line = page.locator(".iclnb-row")
+        assert not line.locator("tbody tr").first.is_visible()
+        line.locator("summary").focus()
+        page.keyboard.press("Enter")
+        assert line.locator("tbody tr:visible").count() == 4
+        assert RECORD in line.locator("tbody").inner_text()
 
 
 def test_without_scripts_and_in_print_every_claim_shows(site, address, chromium):
     shown = BeautifulSoup((site / "book" / "results.html").read_text(), "html.parser")
-    assert len(shown.select(".iclnb-claim li")) == 4 and shown.select_one(".iclnb-filters").has_attr("hidden")
+    assert len(shown.select(".iclnb-row tbody tr")) == 4 and shown.select_one(".iclnb-filters").has_attr(
+        "hidden"
+    )
     with audit.opened(chromium, f"{address}/book/results.html") as (page, _):
         page.emulate_media(media="print")
-        assert page.locator(".iclnb-claim li:visible").count() == 4
+        assert page.locator(".iclnb-row summary b:visible").count() == 4
         assert page.locator(".iclnb-filters:visible").count() == 0
 
 
@@ -243,17 +254,18 @@ def test_a_phone_gets_the_narrow_figure_and_the_dark_scheme_follows_at_once(addr
     assert widths[390][0] != widths[1400][0] and 250 < widths[390][1] <= 390
 
 
-def test_numbers_in_prose_lead_to_their_run_on_hover_and_by_keyboard(address, chromium):
+def test_a_sentence_of_the_answer_shows_its_estimate_on_hover_and_by_keyboard(address, chromium):
     with audit.opened(chromium, f"{address}/notebooks/00_mean.html") as (page, _):
-        line = page.locator(".iclnb-prose").first
-        hidden = "line => getComputedStyle(line).opacity == '0'"
-        assert line.evaluate(hidden)
-        page.locator(".cell:has(+ .iclnb-prose) .cell_output").first.hover()
-        assert not line.evaluate(hidden) and "profile smoke" in line.inner_text()
+        sentence = page.locator(".iclnb-bound")
+        assert sentence.inner_text() == "The mean of many draws says little"
+        told = "span => getComputedStyle(span, '::after').content"
+        assert RECORD not in sentence.evaluate(told)
+        sentence.hover()
+        assert f"{RECORD}: inconclusive" in sentence.evaluate(told)
         page.mouse.move(0, 0)
-        assert line.evaluate(hidden)
-        line.locator("a").first.focus()
-        assert not line.evaluate(hidden)
+        assert RECORD not in sentence.evaluate(told)
+        sentence.focus()
+        assert f"{RECORD}: inconclusive" in sentence.evaluate(told)
 
 
 def test_downloads_of_the_report_lead_to_every_claim(site):
@@ -261,7 +273,7 @@ def test_downloads_of_the_report_lead_to_every_claim(site):
     links = [link["href"] for link in page.select("a.download")]
     (found,) = [link for link in links if link.endswith("claims.json")]
     listed = json.loads((site / "book" / found).read_text())
-    assert len(listed) == 4 and sum(row["recorded"] for row in listed) == 3
+    assert [row["run"] for row in listed][1:] == [RECORD, "Qwen2.5-Coder-1.5B", "this run"]
     assert any(link.endswith("claims.csv") for link in links)
 
 
@@ -295,7 +307,7 @@ def test_the_head_explorer_follows_mouse_and_keyboard(address, chromium):
         cells.nth(3).click()
         np.testing.assert_allclose(shown(page), weights(data, 0, 3, 1), err_msg="the head that was clicked")
         view.locator("[name=run]").select_option(label=RECORD)
-        page.get_by_text("query 1 of <b>1</b>").wait_for()
+        page.locator(".query", has_text="query 1 of <b>1</b>").wait_for()
         np.testing.assert_allclose(shown(page), weights(explored(1), 1, 2, 1), err_msg="a record")
         assert not faults
 
@@ -321,7 +333,7 @@ def test_from_a_disk_in_print_and_without_scripts_the_head_explorer_is_whole(sit
     assert len(static.select("tbody tr")) == 4 and static.form.has_attr("hidden")
     with audit.opened(chromium, chapter.as_uri()) as (page, faults):
         page.locator("[name=run]").select_option(index=1)
-        page.get_by_text("query 0 of <b>1</b>").wait_for()
+        page.locator(".query", has_text="query 0 of <b>1</b>").wait_for()
         assert page.locator("mjx-container svg").count() >= 4, "formulas are drawn from a disk too"
         page.emulate_media(media="print")
         assert page.locator(".iclnb-explorer tr:visible").count() == 5
