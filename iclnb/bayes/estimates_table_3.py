@@ -30,20 +30,25 @@ def ran(found: Table3) -> list[int]:
 
 def best(
     found: Table3, statistic: Callable[[int, slice], Float[np.ndarray, "hmm *columns"]],
-    reduce: Callable[[np.ndarray], float | np.ndarray], sign: int = 1,
-) -> tuple[int, Float[np.ndarray, "hmm *columns"]]:  # fmt: skip
-    """The reading that is best on half of the HMMs, and what it gives on the others.
+    judge: Callable[[np.ndarray], Estimate], *, most: bool = False,
+) -> tuple[int, Estimate]:  # fmt: skip
+    """The reading whose interval on half of the HMMs says most for a claim, and the estimate on the others.
 
     Args:
         found: findings.
         statistic: values by reading, for some of the HMMs.
-        reduce: from values to what is compared; the reading with the least is best.
-        sign: -1 for the largest.
+        judge: the estimate from such values.
+        most: whether a claim asks for much; else the reading with the least upper limit is best.
     """
     if len(found.without[0]) < 4:
         raise NothingToMeasure("four HMMs: two that choose a reading and two that judge it")
-    place = min(ran(found), key=lambda reading: sign * reduce(statistic(reading, slice(None, None, 2))))
-    return place, statistic(place, slice(1, None, 2))
+
+    def against(reading: int) -> float:
+        estimate = judge(statistic(reading, slice(None, None, 2)))
+        return -float(estimate.low) if most else float(estimate.high)
+
+    place = min(ran(found), key=against)
+    return place, judge(statistic(place, slice(1, None, 2)))
 
 
 def gap(distance: Curve) -> float:
@@ -51,51 +56,61 @@ def gap(distance: Curve) -> float:
     return np.abs(distance.mean(axis=0) - DISTANCE).mean()
 
 
-def _gap_under(found: Table3, kernel: str) -> Callable[[int, slice], Curve]:
-    return lambda reading, hmms: of(found, "distance", reading, kernel)[hmms]
+def _nearest(found: Table3, kernel: str, seed: int) -> tuple[int, Estimate]:
+    """The reading under which a kernel is nearest to the whole table, and its gap."""
+    return best(
+        found,
+        lambda reading, hmms: of(found, "distance", reading, kernel)[hmms],
+        lambda values: interval(values, statistic=gap, range="nonnegative", seed=seed),
+    )
 
 
 def table_gap(found: Table3, kernel: str, *, seed: int) -> Evidence:
-    """Mean gap to the whole table under the reading where it is least; control: the blind kernel there."""
-    place, judged = best(found, _gap_under(found, kernel), gap)
+    """Mean gap to the whole table under the reading that suits best; control: the blind kernel there."""
+    place, estimate = _nearest(found, kernel, seed)
     blind = gap(of(found, "distance", place, BLIND)[1::2])
-    estimate = interval(judged, statistic=gap, range="nonnegative", seed=seed)
     return Evidence(estimate, float(blind), f"{BLIND}; reading: {READINGS[place]}")
 
 
 def last_distance(found: Table3, kernel: str, *, seed: int) -> Evidence:
-    """Distance at n = 128 under the reading where it is least; control: the blind kernel there."""
-    place, judged = best(
-        found, lambda reading, hmms: of(found, "distance", reading, kernel)[hmms, -1], np.mean
+    """Distance at n = 128 under the reading that suits best; control: the blind kernel there."""
+    place, estimate = best(
+        found,
+        lambda reading, hmms: of(found, "distance", reading, kernel)[hmms, -1],
+        lambda values: interval(values, range="nonnegative", seed=seed),
     )
     blind = of(found, "distance", place, BLIND)[1::2, -1].mean()
-    estimate = interval(judged, range="nonnegative", seed=seed)
     return Evidence(estimate, float(blind), f"{BLIND}; reading: {READINGS[place]}")
 
 
 def bias(found: Table3, *, seed: int) -> Evidence:
     """The printed kernel's limit error under the reading that is nearest to the table; control: repair (ii)."""
-    place, _ = best(found, _gap_under(found, "printed"), gap)
+    place, _ = _nearest(found, "printed", seed)
     printed, repaired = (found.limit[place, 1::2, KERNELS.index(name)] for name in ("printed", "ratio"))
     estimate = interval(printed, range="nonnegative", seed=seed)
     return Evidence(estimate, float(repaired.mean()), f"repaired kernel; reading: {READINGS[place]}")
 
 
 def negative_normalisers(found: Table3, n: int, *, seed: int) -> Evidence:
-    """Share of prompts that divide by a negative number, under the reading where it is least."""
+    """Share of prompts that divide by a negative number, under the reading that suits best."""
     at = DEMONSTRATIONS.index(n)
-    place, judged = best(
-        found, lambda reading, hmms: of(found, "negative", reading, "printed")[hmms, at], np.mean
+    place, estimate = best(
+        found,
+        lambda reading, hmms: of(found, "negative", reading, "printed")[hmms, at],
+        lambda values: interval(values, range="rate", seed=seed),
     )
     repaired = of(found, "negative", place, "ratio")[1::2, at].mean()
-    estimate = interval(judged, range="rate", seed=seed)
     return Evidence(estimate, float(repaired), f"repaired kernel; reading: {READINGS[place]}")
 
 
 def demonstrations_matter(found: Table3, *, seed: int) -> Evidence:
     """How far 128 demonstrations move the posterior, under the reading where it is most."""
-    place, judged = best(found, lambda reading, hmms: found.without[reading, hmms, -1], np.mean, sign=-1)
-    estimate = interval(judged, range="nonnegative", seed=seed)
+    place, estimate = best(
+        found,
+        lambda reading, hmms: found.without[reading, hmms, -1],
+        lambda values: interval(values, range="nonnegative", seed=seed),
+        most=True,
+    )
     return Evidence(estimate, 0.0, f"nothing is learned; reading: {READINGS[place]}")
 
 
@@ -107,7 +122,7 @@ def constant(distance: Float[np.ndarray, "*hmm n"], accuracy: Float[np.ndarray, 
 
 def constants(found: Table3, *, seed: int) -> dict[str, float | Estimate]:
     """:func:`constant` of the table, and of the printed kernel under the reading nearest to it, by norm."""
-    place, _ = best(found, _gap_under(found, "printed"), gap)
+    place, _ = _nearest(found, "printed", seed)
     accuracy = of(found, "accuracy", place, "printed")
     named = {"L1": "distance", "squared L2": "squared"}
     return {"table 3": constant(np.array(DISTANCE), np.array(ACCURACY))} | {

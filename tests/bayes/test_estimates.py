@@ -193,7 +193,7 @@ def table_3(**by_reading):
 
 def test_a_reading_is_chosen_on_other_hmms_than_it_is_judged_on():
     """Reading 1 fits on the HMMs that choose (0 and 2) and not on those that judge."""
-    found = table_3(r0=[0.3, 0.0, 0.3, 0.0], r1=[0.0, 0.4, 0.0, 0.2])
+    found = table_3(r0=[2.0, 0.0, 1.6, 0.0], r1=[0.0, 0.4, 0.02, 0.2])
     assert estimates_table_3.ran(found) == [0, 1]
     gap = estimates_table_3.table_gap(found, "printed", seed=0)
     assert gap.estimate.value == pytest.approx(0.3, abs=1e-3) and READINGS[1] in gap.control_is
