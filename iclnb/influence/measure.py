@@ -96,7 +96,7 @@ def _refuse_unreadable(reader: Reader, drawn: Iterable[Material], run: SimpleNam
     for material in drawn:
         tables = material.prompts.ravel(), material.flipped.ravel()
         check_readable(model, [prompt.input_ids for table in tables for prompt in table])
-        for prompts, flipped in zip(material.prompts, material.flipped, strict=True):
+        for prompts, flipped in zip(material.prompts.tolist(), material.flipped.tolist(), strict=True):
             first_tokens(contexts(reader.tokenizer, prompts, flipped, material.wording), material.wording)
 
 
