@@ -43,13 +43,16 @@ results = claims.Results(ladder)
 ladder
 
 # %% [markdown] tags=["answer"]
-# **Answer.** Not as printed. Two small changes to the kernel each make the theorem true, for every task at once; without
-# them the regression tends to another answer, even where the corpus has a single task. Both are proved. So there are two
-# ways to an answer, and the question is who gets there first. On a task of the corpus Bayes only has to tell tasks apart,
-# while a kernel has to average out its noise. A task that the corpus lacks turns this around: Bayes settles on the nearest
-# task that it knows and stays wrong, and a repaired kernel becomes right. Somewhere in between the kernel takes the lead.
-# Where? Theory gives a line, and the figure holds it against HMMs drawn at random. A third learner, who knows as much as
-# the kernels do and fits how the new task starts, shows whether the merit is theirs.
+# **Answer.** {claim}`Not as the theorem is printed: even with a single task the paper's kernel tends to another answer
+# <theorem-1-printed: not supported everywhere>`. {claim}`Two small changes each make it exact <repairs-exact: proved
+# everywhere>`. So there are two ways to one answer, and which is faster? {claim}`On a task of the corpus Bayes needs
+# less than a tenth of the demonstrations that the best of many tuned kernels does <bayes-needs-fewer: supported
+# everywhere>`: it only has to tell tasks apart, while a kernel has to average out its noise. A task that the corpus
+# lacks turns this around: Bayes settles on the nearest task that it knows and stays wrong, while {claim}`a repaired
+# kernel becomes right on every task <outside-repaired: proved everywhere>`, {claim}`and overtakes Bayes after as many
+# demonstrations as theory says <crossing-predicted: supported everywhere>`. Still, {claim}`whoever fits how the new
+# task starts needs fewer than any of the kernels <fitting-needs-fewer: supported everywhere>`: what helps is to leave
+# the corpus's tasks behind, and not the kernel.
 
 # %% tags=["answer", "hide-input"]
 pictures.phase_diagram(ladder)

@@ -27,11 +27,11 @@ results = claims.Results(ladder)
 ladder
 
 # %% [markdown] tags=["answer"]
-# **Answer.** The proof treats the wrong quantity as linear. What is linear in the operator $T_x$ is the probability of
-# $x$ and $y$ together, so that the second moment which has to be undone counts every sequence once, and not as often
-# as the corpus does. With the right moment the limit is the posterior, for every start of a task. Is the theorem's bound
-# of use where it applies? The figure holds it against a kernel that does not look at the question at all: a bound above
-# the error of that kernel excludes nothing.
+# **Answer.** The proof treats the wrong quantity as linear: what is linear in the operator $T_x$ is the probability of
+# $x$ and $y$ together, so that the second moment which has to be undone counts every sequence once, and not as often as
+# the corpus does, and {claim}`with the right moment the limit is the posterior, for every start of a task
+# <repaired-limits: proved everywhere>`. The theorem's bound, where it applies, {claim}`is too large to tell its kernel
+# from one that does not look at the question at all <bound-informative: not supported everywhere>`.
 
 # %% tags=["answer", "hide-input"]
 pictures.bounds(ladder)

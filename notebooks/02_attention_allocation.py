@@ -50,12 +50,15 @@ results = claims.Results(ladder)
 ladder
 
 # %% [markdown] tags=["answer"]
-# **Answer.** In the three models measured for the second edition of this book the last token looks where the paper
-# says that it does. Its gaze falls mostly on the very first token of the prompt, as in most language models. The end of
-# the question draws more of it in the first layers than in later ones, although it draws much there, too. And in the
-# middle layers label words stand out, not the texts that they belong to, which is what a machine that averages labels
-# needs. Does it average them, and with which weights? The [next chapter](03_middle_layer_heads) asks. Until these models
-# are measured again in the form of this edition, the figure below shows this machine's run alone.
+# **Answer.** {claim}`At the three places that the paper names <first-token: supported everywhere;
+# query-end-first-layers: supported everywhere; labels-middle-layers: supported everywhere>`.
+# {claim}`The very first token of the prompt draws most of its attention, about a hundred times its share
+# <first-token: supported everywhere>`, as in most language models. {claim}`The end of the question draws more in the
+# first layers than in later ones <query-end-first-layers: supported everywhere>`, although {claim}`most of what it
+# draws, summed over layers, it draws later <query-end-mostly-first-layers: not supported everywhere>`. And {claim}`in
+# the middle layers label words stand out, not the texts that they belong to <labels-middle-layers: supported
+# everywhere; labels-not-texts: supported everywhere>`, which is what a machine that averages labels needs. Does it
+# average them, and with which weights? The [next chapter](03_middle_layer_heads) asks.
 
 # %% tags=["answer", "hide-input"]
 pictures.depth_profiles(ladder, seed=seed)

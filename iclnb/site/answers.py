@@ -87,7 +87,7 @@ def bounds(conditions: str) -> Iterator[Bound]:
         ValueError: if one cannot be read.
     """
     id = ""
-    for condition in map(str.strip, conditions.split(";")):
+    for condition in map(str.strip, " ".join(conditions.split()).split(";")):
         found = _CLAIM.match(condition if ":" in condition else f"{id}: {condition}")
         if found is None:
             raise ValueError(condition)
@@ -116,7 +116,7 @@ def _claim(sentence: str, conditions: str, recorded: Mapping[str, Any], who: str
 
 
 def _value(sentence: str, condition: str, recorded: Mapping[str, Any], who: str) -> list[str]:
-    found = _VALUE.match(condition.strip())
+    found = _VALUE.match(" ".join(condition.split()))
     number = _NUMBER.search(sentence)
     if found is None or number is None:
         raise IclnbError(f"{who} rests on {condition!r}, which names no value, or has no number")
