@@ -73,7 +73,7 @@ class Findings:
     """The base of every chapter's findings.
 
     Attributes:
-        coordinates: for some dimensions the names of their places.
+        coordinates: for some dimensions the names, or the numbers, of their places.
         origins: where the model and the data came from (``model``, ``data``), for the provenance.
 
     Raises:
@@ -81,7 +81,7 @@ class Findings:
             size of a dimension.
     """
 
-    coordinates: ClassVar[Mapping[str, Sequence[str]]] = {}
+    coordinates: ClassVar[Mapping[str, Sequence[str | float]]] = {}
     origins: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -116,7 +116,7 @@ class Findings:
             else:
                 arrays[field.name] = ((), value, about)
         used = {name for dims, *_ in arrays.values() for name in dims}
-        places = {name: list(map(str, named)) for name, named in self.coordinates.items() if name in used}
+        places = {name: list(named) for name, named in self.coordinates.items() if name in used}
         facts |= {name: json.dumps(value, default=str) for name, value in (attributes or {}).items()}
         return xarray.Dataset(arrays, places, {"findings": type(self).__name__} | facts)
 
@@ -159,7 +159,7 @@ class Findings:
                 raise IclnbError(f"{path}: {field.name} has dimensions {array.dims}; measure it again")
             values[field.name] = array.values if field.dimensions else _scalar(field.kind, array.values)
         for name, places in cls.coordinates.items():
-            if name in data.coords and list(data[name].values) != list(places):
+            if name in data.coords and list(map(str, data[name].values)) != list(map(str, places)):
                 raise IclnbError(f"{path}: {name} names other places; measure it again")
         return cls(**values, origins=attributes_of(data).get("provenance", {}))
 

@@ -20,7 +20,7 @@ from iclnb.findings import Findings, variable
 class Everything(Findings):
     """Of every kind."""
 
-    coordinates: ClassVar = {"arm": ("shared", "fresh")}
+    coordinates: ClassVar = {"arm": ("shared", "fresh"), "point": (0.0, 0.125, 0.25, 0.5, 1.0)}
 
     rate: Float[np.ndarray, "arm point"] = variable("how often", unit="1")
     exact: Float64[np.ndarray, " point"] = variable("to the last digit", unit="nats")
