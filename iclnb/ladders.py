@@ -104,11 +104,11 @@ class Ladder(Mapping[str, F]):
         return [rung for rung in self.rungs if rung.recorded]
 
     def _repr_markdown_(self) -> str:
-        names = ", ".join(rung.name for rung in self.recorded)
-        lines = [
-            f"Beside this run stand the recorded ones: {names}." if names else "No run is on record yet."
-        ]
-        return "\n\n".join([*lines, *self.unreadable])
+        names = [rung.name for rung in self.recorded]
+        line = f"Beside this run stand the recorded ones: {', '.join(names)}."
+        if not any(rung.model for rung in self.recorded):  # theory: there is no model to be named
+            line = "Beside this run stands a recorded, longer one." if names else "No run is on record yet."
+        return "\n\n".join([line, *self.unreadable])
 
 
 def measured(notebook: str, measure: Callable[[Any], F], run: SimpleNamespace) -> Ladder[F]:

@@ -80,7 +80,10 @@ def read(project: Path) -> Papers:
     path = project / FILE
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-        questions = [Question(**entry) for entry in content.get("question", ())]
+        questions = [
+            Question(entry["chapter"], " ".join(entry.get("answer", "").split()))
+            for entry in content.get("question", ())
+        ]
         experiments = [_experiment(entry) for entry in content.get("experiment", ())]
         return Papers(content["papers"], questions, experiments)
     except (OSError, ValueError, KeyError, TypeError) as error:
