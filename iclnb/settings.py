@@ -23,6 +23,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+from iclnb import syntax
 from iclnb.errors import IclnbError, unknown
 
 PROFILES = ("smoke", "laptop", "paper")
@@ -95,7 +96,7 @@ def declared(cell: str, where: object = "the parameters cell", first: int = 1) -
     """
     text = re.sub(r"^\s*[%!?].*$", "", cell, flags=re.MULTILINE)
     try:
-        body = ast.parse(text).body
+        body = syntax.tree(text).body
     except SyntaxError as error:
         raise IclnbError(f"{where}, line {first + (error.lineno or 1) - 1}: {error.msg}") from error
     tokens = tokenize.generate_tokens(io.StringIO(text).readline)

@@ -12,7 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 from throwaway import ROOT
 
-GROUND = {"errors", "paths", "settings", "keys"}
+GROUND = {"errors", "paths", "syntax", "settings", "keys"}
 BASE = GROUND | {
     "provenance", "store", "findings", "ladders", "stats", "display", "criteria", "claims", "figures",
     "kernel_regression",
@@ -31,8 +31,9 @@ ROOMS = {
 MAY_IMPORT = {
     "errors": set(),
     "paths": {"errors"},
-    "settings": {"errors"},
-    "keys": {"errors", "paths", "settings"},
+    "syntax": set(),
+    "settings": {"errors", "syntax"},
+    "keys": {"errors", "paths", "syntax", "settings"},
     "provenance": GROUND,
     "store": GROUND,
     "findings": GROUND,

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from iclnb import syntax
 from iclnb.keys import imports
 from iclnb.keys.fingerprint import fingerprint, of_source
 from iclnb.keys.imports import PACKAGE
@@ -160,7 +161,7 @@ def _notebook(source: Path, profile: str | None) -> str:
 
 def _of_profile(text: str, profile: str | None) -> str:
     """A parameters cell in which ``by_profile(smoke, laptop, paper)`` is the default of one profile."""
-    tree = ast.parse(text)
+    tree = syntax.tree(text)
     for node in tree.body:
         if profile is None and isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "profile":
             profile = ast.literal_eval(node.value)

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
+from iclnb import syntax
 from iclnb.errors import IclnbError
 from iclnb.keys.fingerprint import fingerprint, of_tree
 
@@ -53,7 +54,7 @@ def _imports(project: Path, path: Path, changed: int, gpu: bool) -> tuple[str, .
     if gpu and not guarded:
         return _imports(project, path, changed, False)
     try:
-        tree = ast.parse(text, filename=str(path))
+        tree = syntax.tree(text, str(path))
     except SyntaxError as error:
         raise IclnbError(f"{path}, line {error.lineno}: {error.msg}") from error
     found: list[str] = []
@@ -90,7 +91,7 @@ def libraries(project: Path, paths: Iterable[Path]) -> set[str]:
 
 @cache
 def _foreign(path: Path, changed: int) -> frozenset[str]:
-    tree = _Executed().visit(ast.parse(_without_magics(path)))
+    tree = _Executed().visit(syntax.tree(_without_magics(path)))
     nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
     names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]

@@ -43,7 +43,7 @@ CHAPTERS = {
     "02_attention_allocation": {"task": "sst2"},
     "03_middle_layer_heads": {"task": "sst2"},
     "03a_keys_and_values": {"task": "sst2"},
-    "03b_table_2": {"task": "sst2", "table": "sst2"},
+    "03b_table_2": {"table": "sst2"},
     "04_retrieval_and_format": {"task": "sst2"},
     "04a_steering_in_detail": {"task": "sst2"},
     "06_llm_initial_guess": {},
