@@ -4,15 +4,17 @@ import json
 from types import SimpleNamespace
 
 from iclnb import claims, stats
+from iclnb.findings import Findings
 from iclnb.ladders import HERE, Ladder, Rung
 from iclnb.site.results import claim_rows
 from iclnb.site.results.runs import Run
 
 YES, NO, OPEN = 5.0, -5.0, 0.5
 """Estimates that support a claim of being above zero, refute it, and leave it open; intervals are ± 1."""
+NOTHING = Findings()
 
 
-def ladder(notebook, findings=None, *recorded, facts=(), **parameters):
+def ladder(notebook, findings=NOTHING, *recorded, facts=(), **parameters):
     """The ladder of a run of this machine, with the recorded rungs."""
     here = Rung(HERE, findings, SimpleNamespace(**parameters), dict(facts), {}, None)
     return Ladder(notebook, [*recorded, here])

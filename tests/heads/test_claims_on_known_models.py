@@ -15,7 +15,6 @@ from iclnb.heads.direct import DIRECT
 from iclnb.heads.findings import ALONE, FRESH, READINGS, SHARED, WITH_CUE
 from iclnb.heads.reconstruction import PRIOR_OFF, RAW
 from iclnb.llm.models import LoadedModel
-from iclnb.llm.prompts import Wording
 from iclnb.llm.reader import Reader
 
 pytestmark = pytest.mark.tiny
@@ -23,7 +22,6 @@ pytestmark = pytest.mark.tiny
 HEAD = (3, 1)
 """In the middle layers, as the paper has them: depth 0.75 of 4 layers."""
 RUN = SimpleNamespace(top=1, cause_points=20, redraws=20, permutations=20, sampling_seed=0)
-WORDING = Wording(planted.FORMAT, planted.LABEL_WORDS)
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,8 @@ import torch
 
 from iclnb.heads.interventions import ablate
 from iclnb.llm.attention.head_hooks import head_outputs
-from iclnb.llm.prompts import Wording
 
 pytestmark = pytest.mark.tiny
-
-WORDING = Wording(planted.FORMAT, planted.LABEL_WORDS)
 
 
 @pytest.fixture(scope="module")
