@@ -7,9 +7,10 @@ of their own sees it beside the recorded models at once.
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from iclnb import findings as finding
 from iclnb import paths, store
@@ -27,7 +28,8 @@ _SIZE = re.compile(r"[a-z]|\d+(\.\d+)?[mb]")
 F = TypeVar("F", bound=Findings)
 
 
-class Rung(NamedTuple, Generic[F]):
+@dataclass(frozen=True)
+class Rung(Generic[F]):
     """One run of a chapter's measurement.
 
     Attributes:
@@ -199,7 +201,7 @@ def _named(rungs: Sequence[Rung[F]]) -> list[Rung[F]]:
         words = [rung.model or "recorded", *([task_name(rung.task)] if tasks and rung.task else [])]
         name = HERE if not rung.recorded else ", ".join(words)
         same = sum(other.name.split(" (")[0] == name for other in named)
-        named.append(rung._replace(name=f"{name} ({same + 1})" if same else name))
+        named.append(replace(rung, name=f"{name} ({same + 1})" if same else name))
     return named
 
 

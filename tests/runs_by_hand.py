@@ -1,22 +1,31 @@
 """Results files with verdicts set by hand, for tests of pages."""
 
 import json
+from types import SimpleNamespace
 
 from iclnb import claims, stats
-from iclnb.ladders import HERE
+from iclnb.findings import Findings
+from iclnb.ladders import HERE, Ladder, Rung
 from iclnb.site.results import claim_rows
 from iclnb.site.results.runs import Run
 
 YES, NO, OPEN = 5.0, -5.0, 0.5
 """Estimates that support a claim of being above zero, refute it, and leave it open; intervals are ± 1."""
+NOTHING = Findings()
+
+
+def ladder(notebook, findings=NOTHING, *recorded, facts=(), **parameters):
+    """The ladder of a run of this machine, with the recorded rungs."""
+    here = Rung(HERE, findings, SimpleNamespace(**parameters), dict(facts), {}, None)
+    return Ladder(notebook, [*recorded, here])
 
 
 def claim(id, value, criterion=None, *, half=1.0, control=0.0, **words):
     """A claim as it stands in a results file; ``words`` as of :meth:`iclnb.claims.Results.claim`."""
-    results = claims.Results("01_a", {})
+    results = claims.Results(ladder("01_a"))
     evidence = claims.Evidence(stats.Estimate(value, value - half, value + half), control, "random | weights")
     given = {"statement": f"claim <{id}>", "paper": "A", "section": "5.1", "speaks": "for", **words}
-    results.claim(id, given.pop("statement"), criterion or claims.above(0), evidence, **given)
+    results.claim(id, given.pop("statement"), criterion or claims.above(0), lambda _: evidence, **given)
     return results.claims[0].to_json()
 
 

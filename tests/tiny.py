@@ -4,6 +4,7 @@ import json
 
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
 VOCABULARY = 97
@@ -157,3 +158,17 @@ def first_tokens(tokenizer, text, ends) -> list[int]:
     found = [tokenizer(text + end)["input_ids"] for end in ends]
     assert all(whole[: len(known)] == known for whole in found)
     return [whole[len(known)] for whole in found]
+
+
+class Largest(TorchDispatchMode):
+    """The largest tensor that any operation makes within the block: its numbers, and its bytes."""
+
+    numbers = bytes = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **(kwargs or {}))
+        for made in out if isinstance(out, tuple | list) else (out,):
+            if isinstance(made, torch.Tensor):
+                self.numbers = max(self.numbers, made.numel())
+                self.bytes = max(self.bytes, made.numel() * made.element_size())
+        return out

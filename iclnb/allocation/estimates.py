@@ -80,17 +80,6 @@ def by_layer(found: Allocation, reader: str, group: str, *, seed: int) -> Estima
     return stats.interval(found.of(reader, group), seed=seed)
 
 
-def best_window(found: Allocation, *, width: int) -> tuple[float, float, float]:
-    """The ``width`` neighbouring layers that attend most to labels.
-
-    Returns:
-        Relative depth of the first and behind the last of them, and their ratio to uniform.
-    """
-    means = np.lib.stride_tricks.sliding_window_view(found.of(TRAINED, LABELS).mean(0), width).mean(-1)
-    start = int(means.argmax())
-    return start / found.layers, (start + width) / found.layers, float(means[start])
-
-
 def _ratio(above: PerPrompt, below: PerPrompt, seed: int) -> Evidence:
     """A ratio of geometric means over prompts, so that its interval stays positive; random weights beside."""
     logarithms = {reader: np.log(above(reader) / below(reader)) for reader in (TRAINED, RANDOM)}

@@ -12,7 +12,6 @@ from iclnb.claims.claim import (
     Evidence,
     Judgement,
     NothingToMeasure,
-    table,
 )
 from iclnb.claims.results import Results
 from iclnb.claims.strips import Strips
@@ -20,5 +19,5 @@ from iclnb.criteria import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Criterion, ab
 
 __all__ = [
     "CONTRADICTED", "INCONCLUSIVE", "NOT_SUPPORTED", "PROVED", "SUPPORTED", "VERDICTS", "Claim", "Criterion",
-    "Evidence", "Judgement", "NothingToMeasure", "Results", "Strips", "above", "below", "table", "within",
+    "Evidence", "Judgement", "NothingToMeasure", "Results", "Strips", "above", "below", "within",
 ]  # fmt: skip

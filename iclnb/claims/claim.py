@@ -1,7 +1,7 @@
 """One claim: a statement, the criterion that could refute it, and what every run's findings say of it."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -110,21 +110,6 @@ class Claim:
     judgements: Mapping[str, Judgement]
     left_out: Mapping[str, str]
 
-    @property
-    def here(self) -> Judgement:
-        """What this run says.
-
-        Raises:
-            KeyError: if its settings leave the claim nothing to measure.
-        """
-        return self.judgements[HERE]
-
-    def __getattr__(self, name: str) -> Any:
-        """``verdict``, ``estimate``, ``control``, ``control_is``, ``p_value`` and ``data_needed`` of this run."""
-        if name in {"verdict", "estimate", "control", "control_is", "p_value", "data_needed", "proof"}:
-            return getattr(self.here, name)
-        raise AttributeError(name)
-
     def to_json(self, run: str = HERE) -> dict[str, Any] | None:
         """The claim as it stands in the results file for one run; ``None`` where it is left out there."""
         judgement = self.judgements.get(run)
@@ -144,37 +129,6 @@ class Claim:
         return f"{display.escape(self.statement)} {said}."
 
 
-def table(claims: Iterable[Mapping[str, Any]]) -> str:
-    """The claims (as in the JSON) as a Markdown table: statement, estimate, interval, control, verdict."""
-    rows = (
-        (
-            display.Author(f"{display.escape(claim['statement'])} *({_source(claim)})*"),
-            claim["criterion"],
-            _estimate(claim),
-            f"{_show(claim['control'])} ({claim['control_is']})",
-            display.Author(f"**{claim['verdict']}**"),
-        )
-        for claim in claims
-    )
-    header = ("claim", "criterion", "estimate [95 % interval]", "control", "verdict")
-    return display.table(header, rows).data
-
-
-def _source(claim: Mapping[str, Any]) -> str:
-    """Whose claim it is: "paper A, 5.1", or "ours"."""
-    paper, section = (display.escape(claim[name]) for name in ("paper", "section"))
-    return paper if paper == "ours" else f"paper {paper}, {section}"
-
-
-def _estimate(claim: Mapping[str, Any]) -> str:
-    low, high = map(_show, claim["interval"])
-    return f"{_show(claim['estimate'])} [{low}, {high}]"
-
-
 def _number(x: Any) -> float | None:
     x = float(x)
     return x if math.isfinite(x) else None
-
-
-def _show(x: float | None) -> str:
-    return "n/a" if x is None else f"{x:.4g}"

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Literal
 
 import numpy as np
@@ -18,7 +17,6 @@ from iclnb.claims.strips import Strips
 from iclnb.criteria import Criterion, within
 from iclnb.display import Author
 from iclnb.ladders import HERE, SUFFIX, Ladder, Rung
-from iclnb.provenance import provenance
 
 Estimator = Callable[[Any], Evidence]
 """From findings to what decides a claim."""
@@ -32,19 +30,15 @@ class Results:
 
     Args:
         ladder: this run beside the recorded ones.
+
+    Attributes:
+        claims: judged so far.
+        values: of each run by its plain name, as :meth:`value` keeps them.
     """
 
     ladder: Ladder
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    sources: Mapping[str, Any] = field(default_factory=dict)
     claims: list[Claim] = field(default_factory=list)
-    values: dict[str, Any] = field(default_factory=dict)
-    by_run: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if isinstance(self.ladder, str):  # a chapter that has no findings yet: its name, parameters, sources
-            facts, settings = {**provenance(), **self.sources}, SimpleNamespace(**self.parameters)
-            self.ladder = Ladder(self.ladder, [Rung(HERE, None, settings, facts, {}, None)])
+    values: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def notebook(self) -> str:
@@ -112,7 +106,7 @@ class Results:
         """Keep a value of every run's findings under ``name``; returns the values by the run's plain name."""
         found = {run: function(one) for run, one in self.ladder.items()}
         for run, value in found.items():
-            self.by_run.setdefault(run, {})[name] = value
+            self.values.setdefault(run, {})[name] = value
         return found
 
     def _judge(
@@ -131,8 +125,7 @@ class Results:
         judgements, left_out = {}, {}
         for run, one in self.ladder.items():
             try:
-                evidence = estimator if isinstance(estimator, Evidence) else estimator(one)
-                judgements[run] = Judgement(criterion, *evidence, proof)
+                judgements[run] = Judgement(criterion, *estimator(one), proof)
             except NothingToMeasure as needs:
                 left_out[run] = str(needs)
         claim = Claim(id, paper, section, statement, criterion, speaks, judgements, left_out)
@@ -160,7 +153,7 @@ class Results:
             "parameters": _plain(vars(rung.settings)),
             "claims": [claim for claim in claims if claim is not None],
             "left_out": {c.id: c.left_out[rung.name] for c in self.claims if rung.name in c.left_out},
-            "values": _plain({**self.values, **self.by_run.get(rung.name, {})}),
+            "values": _plain(self.values.get(rung.name, {})),
             "provenance": _plain(rung.provenance),
         }
 
@@ -173,8 +166,7 @@ class Results:
         """
         path = (folder or paths.results_dir()) / f"{self.notebook}.json"
         rung = self.ladder.rung()
-        if rung.findings is not None:
-            rung.findings.save(path.with_suffix(SUFFIX), rung.attributes())
+        rung.findings.save(path.with_suffix(SUFFIX), rung.attributes())
         text = json.dumps(self.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
         with paths.replacing(path) as temporary:
             temporary.write_text(text + "\n", encoding="utf-8")

@@ -17,7 +17,7 @@ import cloudpickle
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Num
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
@@ -245,7 +245,7 @@ def rung_styles(names: Iterable[str], here: str = "this run") -> dict[str, dict[
     return styles | {here: SERIES[0] | {"markerfacecolor": "white"}}
 
 
-def band(axes: Axes, x: Float[np.ndarray, " points"], estimate: Estimate, label: str, **line: object) -> None:
+def band(axes: Axes, x: Num[np.ndarray, " points"], estimate: Estimate, label: str, **line: object) -> None:
     """A line with its interval as a band.
 
     Args:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
+from jaxtyping import Float
 
 from iclnb import stats
 from iclnb.claims import Evidence, NothingToMeasure
@@ -71,7 +72,14 @@ def plain(one: Guesses, statistic: Accuracy, answers: np.ndarray) -> float:
     return statistic(*repeated(np.atleast_2d(answers), one.truth[: answers.shape[-1]]))
 
 
-def difference(one: Guesses, statistic: Accuracy, answers: Table, others: Table, *, seed: int) -> Estimate:
+def difference(
+    one: Guesses,
+    statistic: Accuracy,
+    answers: Table,
+    others: Table | Float[np.ndarray, " points"],
+    *,
+    seed: int,
+) -> Estimate:
     """Accuracy of some answers less that of others, on the same first test pairs."""
     truth = one.truth[: answers.shape[-1]]
     return over(lambda a, b, t: statistic(a, t) - statistic(b, t), answers, others, truth, seed=seed)

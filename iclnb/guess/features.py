@@ -23,7 +23,7 @@ def compare(
 
 def encode_pairs(
     encoder: "SentenceTransformer", rows: Iterable[Mapping[str, object]], *, batch_size: int = 64
-) -> Float[np.ndarray, "pairs 2*dim"]:
+) -> Float[np.ndarray, "pairs features"]:
     """:func:`compare` for rows with ``sentence1`` and ``sentence2``; a sentence met twice is encoded once.
 
     Args:

@@ -106,11 +106,6 @@ def sum_of_weights(found: Influence, wording: str, *, seed: int) -> Estimate:
     return stats.interval(found.of("pull", wording).sum(2).mean(1), seed=seed)
 
 
-def by_class(found: Influence, wording: str, same: bool, *, seed: int) -> Estimate:
-    """Mean influence of demonstrations of the query's class, or of the others, in nats."""
-    return stats.interval(*_class_sums(found, wording, same), statistic=ratio, seed=seed)
-
-
 def other_over_same(found: Influence, wording: str, *, seed: int) -> Evidence:
     """Mean influence of the other classes' demonstrations, as a multiple of that of the query's own class."""
     parts = [*_class_sums(found, wording, False), *_class_sums(found, wording, True)]

@@ -24,9 +24,6 @@ PINS = (
 )  # fmt: skip
 """Libraries whose version may change a number."""
 
-DRAWING = ("iclnb.display", "iclnb.figures", "iclnb.site", "iclnb.cli")
-"""Modules, besides rooms' ``pictures`` and ``pictures_<subject>``, that change what a page looks like."""
-
 Key = Mapping[str, Mapping[str, Any]]
 
 
@@ -102,13 +99,12 @@ def complete(key: Key, provenance: Mapping[str, Any]) -> dict[str, dict[str, Any
     return {**parts, "inputs": inputs(provenance)}
 
 
-def stale(key: Key, stored: Mapping[str, Any], *, drawing: bool = True) -> list[str]:
+def stale(key: Key, stored: Mapping[str, Any]) -> list[str]:
     """Why a stored result is not what a run would give now; nothing where it is.
 
     Args:
         key: of :func:`key`, now.
         stored: the same at the time of the run, with ``inputs``.
-        drawing: whether code that only draws counts, as it does for pages.
 
     Returns:
         A line for each reason: files, parameters, versions, data, models.
@@ -120,7 +116,6 @@ def stale(key: Key, stored: Mapping[str, Any], *, drawing: bool = True) -> list[
     for part, change in changes.items():
         then, now = stored.get(part, {}), key[part]
         names = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
-        names = [name for name in names if part != "code" or drawing or not _draws(name)]
         if names:
             reasons.append(f"{part} {change}: {', '.join(names)}")
     for name, digest in stored.get("inputs", {}).items():
@@ -136,11 +131,6 @@ def _recorded(project: Path, source: Path) -> dict[str, str]:
     names = sorted(set(re.findall(r"""["'](\d\d\w+)["']""", source.read_text(encoding="utf-8-sig"))))
     files = [file for name in names for file in sorted((folder / name).rglob("*.nc"))]
     return {file.relative_to(folder).as_posix(): fingerprint([file]) for file in files}
-
-
-def _draws(file: str) -> bool:
-    module = file.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
-    return module.startswith(DRAWING) or re.search(r"\.pictures(_\w+)?$", module) is not None
 
 
 def _notebook(source: Path, profile: str | None) -> str:

@@ -218,7 +218,7 @@ def _results(name: str, scratch: Path, key: keys.Key, seconds: float) -> str:
     if saved != [f"{name}.json"]:
         raise IclnbError(
             f"{name} ran, but saved {', '.join(saved) or 'no results'} instead of {name}.json; its last cell "
-            f'should be `results.save()` of `claims.Results("{name}", ...)`'
+            f'should be `results.save()`, of the ladder `ladders.measured("{name}", ...)`'
         )
     content = json.loads((scratch / "results" / saved[0]).read_text(encoding="utf-8"))
     content["provenance"]["seconds"] = round(seconds, 1)

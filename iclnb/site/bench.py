@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from jaxtyping import Num
 from scipy.stats import linregress
 from scipy.stats import t as student
 
@@ -116,7 +117,9 @@ def _made(record: Mapping[str, Any]) -> str:
     )
 
 
-def exponent(sizes: Sequence[float], costs: Sequence[float]) -> Estimate:
+def exponent(
+    sizes: Sequence[float] | Num[np.ndarray, " sizes"], costs: Sequence[float] | Num[np.ndarray, " sizes"]
+) -> Estimate:
     """The power p of cost = c sizeᵖ: least squares on logarithms, with Student's 95 % interval.
 
     The interval says how far the points lie from a power law; two points have none (it is infinite).

@@ -19,16 +19,14 @@ def folder(project: Path) -> Path:
     return project / "build" / "pictures"
 
 
-def html(draw: Callable[[Any], Picture], shown: Any, place: Path | None) -> str:
+def html(draw: Callable[[Any], Picture], shown: Any, place: Path) -> str:
     """The picture as it stands in a page.
 
     Args:
         draw: a function of the package.
         shown: its argument: what it shows, as a value whose ``repr`` tells all of it.
-        place: the folder where pictures are kept; ``None`` to draw anew.
+        place: the folder where pictures are kept.
     """
-    if place is None:
-        return draw(shown)._repr_html_()
     file = place / f"{draw.__name__}-{_key(draw, shown)}.html"
     if not file.is_file():
         with paths.replacing(file) as made:

@@ -85,7 +85,7 @@ def exact(value: float) -> Estimate:
     return Estimate(value, value, value)
 
 
-def median(values: Float[np.ndarray, "units *columns"]) -> Float[np.ndarray, " *columns"]:
+def median(values: Float[np.ndarray, "units *columns"]) -> Float[np.ndarray | np.floating, " *columns"]:
     """The median over units; as ``statistic`` of :func:`interval` it gets limits from order statistics."""
     return np.nanmedian(values, axis=0)
 

@@ -227,4 +227,4 @@ def tells_the_answer(
 def at_chance(one: Steering, *, seed: int) -> bool:
     """Whether accuracy with random demonstrations is not shown to be above that of the commonest label."""
     commonest = np.bincount(one.truth).max() / len(one.truth)
-    return float(accuracy(one, RANDOM, seed=seed).low) <= commonest
+    return bool(accuracy(one, RANDOM, seed=seed).low <= commonest)

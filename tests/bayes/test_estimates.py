@@ -1,6 +1,7 @@
 """What decides the claims of chapter 01 and its appendices, on findings worked out by hand."""
 
 from fractions import Fraction
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ LAST = len(SHARES) - 1
 
 
 def ladder_of(findings):
-    return Ladder("01", [Rung(HERE, findings, None, {}, {}, None)])
+    return Ladder("01", [Rung(HERE, findings, SimpleNamespace(), {}, {}, None)])
 
 
 def hand_made(bayes=(1.0, 1.0), kernel=(2.0, 2.0), tuned=(1.5, 1.5), fitted=(1.2, 1.2), laws=(1.0, 1.0)):

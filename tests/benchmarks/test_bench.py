@@ -100,21 +100,6 @@ def test_a_gpu_has_experiments_of_its_own_with_a_model_of_ones_own(bench, model,
     assert {row["experiment"] for row in record["measurements"]} == {e.name for e in bench.GPU}
 
 
-@pytest.mark.tiny
-def test_three_ways_to_an_influence_matrix_agree(bench):
-    import influence
-
-    tokenizer = tiny.tokenizers()["llama3"]
-    model = tiny.model("llama", implementation="sdpa", vocab_size=len(tokenizer))
-    loaded = models.LoadedModel(model, tokenizer, {})
-    found = influence.ways(loaded, *influence.material(tokenizer, 3, 4, 5))
-    ratios, _, difference = influence.ratios(found, 2)
-    assert difference < 1e-4 and {name: len(each) for name, each in ratios.items()} == {
-        "rows": 2,
-        "reader": 2,
-    }
-
-
 def test_what_would_take_too_long_or_too_much_is_left_out(bench):
     earlier = {"seconds": [10.0], "megabytes": 10.0, "left_out": None}
     assert bench.too_large(earlier, 2, 41, "cpu") is None

@@ -5,7 +5,6 @@ import pytest
 from scipy import stats as scipy_stats
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import mean_squared_error
-from sklearn.model_selection import PredefinedSplit, cross_val_predict
 
 from iclnb.guess import regression
 
@@ -27,16 +26,6 @@ def test_slopes_are_a_regression():
     guess = np.broadcast_to(GUESS, ANSWER.shape)
     np.testing.assert_allclose(regression.slopes(ANSWER, guess, REPEATED), expected)
     np.testing.assert_allclose(regression.slopes(guess, guess, REPEATED), [1, 0], atol=1e-12)
-
-
-def test_held_out_errors_are_scikit_learns():
-    fold = regression.fold_of(POINTS, 5, seed=0)
-    assert np.bincount(fold).tolist() == [8] * 5
-    found = regression.held_out_errors(TRUTH, [np.broadcast_to(GUESS, ANSWER.shape), ANSWER], fold)
-    for row, errors in zip(ANSWER, found, strict=True):
-        design = np.stack([GUESS, row], axis=1)
-        predicted = cross_val_predict(LinearRegression(), design, TRUTH, cv=PredefinedSplit(fold))
-        np.testing.assert_allclose(errors, (TRUTH - predicted) ** 2)
 
 
 def test_answers_are_permuted_among_similar_guesses_only():

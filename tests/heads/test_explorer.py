@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -80,7 +81,7 @@ def test_findings_are_those_of_every_prompt_by_itself(found, reader):
 def test_the_pages_numbers_are_those_measured_and_its_texts_those_of_the_rows(found, tmp_path, monkeypatch):
     monkeypatch.setenv("ICLNB_DATA", str(tmp_path))
     rungs = [
-        Rung("", found, SimpleNamespace(**SETTINGS), {"model": {"name": "tiny-1m"}}, {}, "a record"),
+        Rung("", found, SimpleNamespace(**SETTINGS), {"model": {"name": "tiny-1m"}}, {}, Path("a record")),
         Rung(HERE, found, SimpleNamespace(**SETTINGS | {"task": "sst2", "source": "local"}), {}, {}, None),
     ]
     here, recorded = explorer_view.pages(Ladder("03c", rungs))

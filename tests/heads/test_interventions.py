@@ -14,7 +14,6 @@ from iclnb.errors import IclnbError
 from iclnb.heads import interventions
 from iclnb.llm import prompts
 from iclnb.llm.attention import attend, prepare
-from iclnb.llm.attention.head_hooks import head_outputs
 from iclnb.llm.data.definitions import Format
 from iclnb.llm.models import LoadedModel
 from iclnb.llm.prompts import Demonstration, Span
@@ -191,16 +190,6 @@ def test_labels_that_cannot_be_swapped_are_refused(made):
         interventions.swap_label_values(prefix, [Span(2, 3), Span(5, 7)], [1, 0])
     with pytest.raises(ValueError, match="inside 12"):
         interventions.swap_label_values(prefix, [Span(2, 3), Span(12, 13)], [1, 0])
-
-
-def test_an_edit_is_one_for_head_outputs(made):
-    built, reader = made
-    model = reader.loaded.model
-    edit = interventions.ablate([(0, 0)], np.zeros((3, 4, 8)))
-    with head_outputs(model, edit):
-        direct = last_logits(model, built[3])
-    (reading,) = reader.read([built[3]], attention=False, edit=edit)
-    np.testing.assert_allclose(reading.log_probabilities, direct, atol=1e-4)
 
 
 def test_best_heads_leave_half_of_each_layer():

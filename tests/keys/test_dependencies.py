@@ -147,14 +147,6 @@ def test_parameters_and_versions_are_named(project, monkeypatch):
     assert any("torch" in reason and "jax" in reason for reason in reasons(project, before, k=8))
 
 
-def test_drawing_counts_for_pages_and_not_for_records(project):
-    (project / "iclnb" / "llm" / "y.py").write_text("from iclnb.llm import x, pictures_exact\n")
-    (project / "iclnb" / "llm" / "pictures_exact.py").write_text("A = 1\n")
-    before = key(project)
-    (project / "iclnb" / "llm" / "pictures_exact.py").write_text("A = 2\n")
-    assert keys.stale(key(project), before) and not keys.stale(key(project), before, drawing=False)
-
-
 @pytest.fixture
 def stored(project, monkeypatch):
     """A run that read one of two local data files, and a local model."""

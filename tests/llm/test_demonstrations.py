@@ -6,7 +6,6 @@ from itertools import permutations
 import numpy as np
 import pytest
 import tiny
-from datasets import Dataset
 
 from iclnb.errors import IclnbError
 from iclnb.llm.data import tasks
@@ -121,11 +120,6 @@ def test_zero_shot_prompts_show_nothing(data):
     none = draw(found.labels, 0, 2, seed=0)
     made = write(tiny.tokenizers()["gpt2"], wording, found.pool, none, found.queries)
     assert [prompt.text for prompt in made] == [f"{text}\nSentiment:" for text in found.texts(found.queries)]
-
-
-def test_rows_of_other_datasets_are_not_mistaken_for_a_task():
-    with pytest.raises(ValueError, match=r"tasks\.load"):
-        tasks.origin(Dataset.from_list([{"a": 1}]))
 
 
 def test_alternating_rows_are_balanced_in_every_first_part():

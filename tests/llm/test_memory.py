@@ -2,7 +2,6 @@
 
 import tiny
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from iclnb.llm import memory
 from iclnb.llm.attention import attend, prepare
@@ -25,24 +24,11 @@ def test_fewer_queries_where_memory_is_short(monkeypatch):
     assert at_once(monkeypatch, 0) == 1 and at_once(monkeypatch, 10**12, most=300) == 300
 
 
-class _Largest(TorchDispatchMode):
-    """Bytes of the largest tensor that any operation makes."""
-
-    bytes = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        made = function(*args, **(kwargs or {}))
-        for part in made if isinstance(made, tuple) else (made,):
-            if isinstance(part, torch.Tensor):
-                self.bytes = max(self.bytes, part.numel() * part.element_size())
-        return made
-
-
 def test_no_tensor_of_a_pass_is_larger_than_the_estimate():
     model = tiny.model("llama", implementation="sdpa", vocab_size=5000)
     prefix, batch = prepare(model, torch.arange(3, 203)), torch.randint(3, 99, (12, 20))
     attend(model, prefix, batch)
-    with _Largest() as largest:
+    with tiny.Largest() as largest:
         attend(model, prefix, batch)
     estimate = 12 * memory.bytes_per_query(model, prefix=200, suffix=20)
     assert estimate / 20 < largest.bytes < estimate

@@ -4,14 +4,12 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from tokenizers import processors
 
-from iclnb.errors import IclnbError
 from iclnb.llm import passes, prompts
 from iclnb.llm.data.definitions import Format
 from iclnb.llm.kernel_weights import VARIANTS
 from iclnb.llm.models import LoadedModel
-from iclnb.llm.prompts import Demonstration, Wording, label_tokens
+from iclnb.llm.prompts import Demonstration, Wording
 from iclnb.llm.reader import Reader
 
 pytestmark = pytest.mark.tiny
@@ -160,51 +158,3 @@ def test_mean_head_outputs_are_attention_times_values(loaded, made):
     np.testing.assert_allclose(found[0], sums / len(made), atol=1e-5)
     with pytest.raises(ValueError, match="at least one prompt"):
         Reader(loaded).mean_head_outputs([])
-
-
-@pytest.mark.parametrize("architecture", ["llama", "gpt2", "gptj", "gemma2"])
-def test_next_token_probabilities_are_those_of_single_texts(architecture):
-    tokenizer = tiny.tokenizers()["llama3"]
-    tokenizer.pad_token = tokenizer.eos_token = "<s>"
-    model = tiny.model(architecture, vocab_size=len(tokenizer)).eval()
-    found = Reader(LoadedModel(model, tokenizer, {}), batch_size=2).next_token_probabilities(TEXTS)
-    for text, row in zip(TEXTS, found, strict=True):
-        with torch.no_grad():
-            alone = model(torch.tensor([tokenizer(text)["input_ids"]])).logits[0, -1].softmax(-1)
-        np.testing.assert_allclose(row, alone.numpy(), atol=1e-6)
-    assert found.shape == (len(TEXTS), len(tokenizer)) and np.ptp(found @ found.T) > 0.001
-
-
-def test_a_closing_token_is_not_read(loaded):
-    """A tokeniser that closes texts: what follows the text is asked, not what follows its end."""
-    closing = tiny.tokenizers()["llama3"]
-    end = [("<s>", closing.convert_tokens_to_ids("<s>"))]
-    closing.backend_tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A <s>", special_tokens=end
-    )
-    closing.pad_token = "<s>"
-    texts = list(TEXTS)
-    found = Reader(LoadedModel(loaded.model, closing, {})).next_token_probabilities(texts)
-    np.testing.assert_allclose(found, Reader(loaded).next_token_probabilities(texts), atol=1e-6)
-
-
-@pytest.mark.parametrize("name", ["gpt2", "llama3"])
-def test_label_tokens_continue_the_prompt(name):
-    tokenizer = tiny.tokenizers()[name]
-    for word, token in zip(WORDS, label_tokens(tokenizer, WORDING), strict=True):
-        shorter, longer = (
-            tokenizer(f"Review: a film\nSentiment:{end}")["input_ids"] for end in ("", f" {word}")
-        )
-        assert longer[: len(shorter)] == shorter and longer[len(shorter)] == token
-
-
-def test_label_words_that_cannot_be_told_apart_are_refused():
-    tokenizer = tiny.tokenizers()["gpt2"]
-    with pytest.raises(IclnbError, match="first token"):
-        label_tokens(tokenizer, Wording(FORMAT, ("good", "good")))
-    merging = Format(x="{text}", cue=" S", label_prefix="")
-    assert len(tokenizer(" Sentiment")["input_ids"]) < len(tokenizer(" S")["input_ids"]) + 1
-    with pytest.raises(IclnbError, match="merges"):
-        label_tokens(tokenizer, Wording(merging, ("entiment", "x")))
-    with pytest.raises(IclnbError, match="merges"):  # this one learned "Sentiment: good" as one token
-        label_tokens(tiny.tokenizers()["llama2"], WORDING)

@@ -2,14 +2,13 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import xarray
-from throwaway import QUICK, ROOT, checkout, iclnb
+from throwaway import ROOT, checkout, iclnb
 
 import iclnb as package
 from iclnb import findings
@@ -317,26 +316,6 @@ def test_the_cluster_is_asked_for_what_the_command_says(project, monkeypatch):
     } <= flags  # fmt: skip
 
 
-def cluster_answers():
-    """Whether there is a SLURM cluster here with a node that takes jobs."""
-    if not shutil.which("sbatch"):
-        return False
-    words = ["sinfo", "--noheader", "--states=idle,mixed,allocated"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    return done.returncode == 0 and bool(done.stdout.strip())
-
-
-@pytest.mark.skipif(not cluster_answers(), reason="no SLURM cluster answers here (Debian: slurm-wlm)")
-def test_a_cluster_runs_the_cells_of_a_sweep(project):
-    pytest.importorskip("submitit")
-    cells = sweep.read(project, project / "sweep.toml")[:4]
-    options = {"executor": "slurm", "cpus": 1, "minutes": 5, "allow_changes": True}
-    found = executors.run(project, cells, report=lambda line: None, **options)
-    broken = [cell for cell in cells if cell.parameters["task"] == "broken"]
-    assert [failure.cell for failure in found] == broken
-    assert not any(records.why_stale(project, cell) for cell in cells if cell not in broken)
-
-
 def test_a_sweep_stops_where_the_package_was_edited(project):
     """The process has the old code loaded: what it measured would be stamped as the new code's."""
     module = project / "iclnb" / "errors.py"
@@ -369,13 +348,3 @@ def test_a_worker_keeps_its_process_and_survives_a_dead_one(project):
         subprocess.run(["kill", "-9", kernel], check=True)
         run_one.run(project, "00_study", {}, worker=worker)
         assert runs(project)[-1][0] != kernel
-
-
-def test_nothing_of_one_notebook_is_left_for_the_next(project):
-    leaky = QUICK + "\n# %%\nleft_over = 1\n"
-    nosy = QUICK.replace("if fail:", 'assert "left_over" not in globals()\nif fail:')
-    for name, text in (("03_leaky", leaky), ("04_nosy", nosy)):
-        (project / "notebooks" / f"{name}.py").write_text(text.replace("NAME", name).lstrip())
-    with Worker(project) as worker:
-        run_one.run(project, "03_leaky", {}, worker=worker)
-        run_one.run(project, "04_nosy", {}, worker=worker)

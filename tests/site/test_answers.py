@@ -54,14 +54,6 @@ def test_a_sentence_that_does_not_hold_fails_by_name(text, why):
         answers.resolve(text, RECORDED, "01_a")
 
 
-def test_one_verdict_of_one_record_that_changes_is_seen():
-    changed = {**RECORDED, LARGE: results(LARGE, [claim("rises", OPEN)])}
-    text = "{claim}`It rises <rises: supported everywhere>`"
-    assert answers.resolve(text, RECORDED, "x")
-    with pytest.raises(IclnbError, match=f"rises is supported on {LARGE}"):
-        answers.resolve(text, changed, "x")
-
-
 def test_values_are_compared_to_the_digits_that_are_written():
     for sentence in ("97 times in 100", "96.6 %"):
         assert shown(f"{{value}}`{sentence} <best on {SMALL}>`").get_text() == sentence

@@ -145,18 +145,6 @@ def test_the_answer_is_on_the_first_screen_at_every_width(address, chromium):
         assert page.locator("mjx-container svg").count() >= 4, "measured before formulas were drawn"
 
 
-def test_without_the_style_sheet_the_same_page_would_scroll(site, address, chromium):
-    """The measurement sees what it should."""
-    sheet = site / "_static" / "iclnb.css"
-    text = sheet.read_text()
-    sheet.write_text("")
-    try:
-        with audit.opened(chromium, f"{address}/notebooks/00_mean.html", width=390) as (page, _):
-            assert audit.layout(page, 390)
-    finally:
-        sheet.write_text(text)
-
-
 PAGES = ("notebooks/00_mean", "book/introduction", "book/results")
 """A page of each look; the whole book's are opened the other way round (test_book)."""
 

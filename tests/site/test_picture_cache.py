@@ -36,8 +36,3 @@ def test_a_picture_is_drawn_once_for_the_same_data_and_code(tmp_path, draws, mon
     assert picture_cache.html(bench.growth, SERIES, tmp_path) == first
     assert len(draws) == 4
     assert {"bench.py", "legible.py"} <= {path.name for path in files}
-
-
-def test_without_a_place_nothing_is_kept(draws):
-    assert picture_cache.html(bench.growth, SERIES, None) == picture_cache.html(bench.growth, SERIES, None)
-    assert len(draws) == 2

@@ -9,6 +9,7 @@ from iclnb.errors import IclnbError
 from iclnb.kernel_regression import Bandwidth
 from iclnb.llm.data.definitions import Format, Task
 from iclnb.llm.demonstrations import Demonstrations
+from iclnb.llm.reader import Reader
 from iclnb.steering import conditions, findings, material
 from iclnb.steering.conditions import in_orders, stratified
 from iclnb.steering.lexicon import Lexicon
@@ -31,7 +32,7 @@ def study(monkeypatch):
     monkeypatch.setattr(material, "embed", lambda texts: np.array([[len(text), 1.0] for text in texts]))
     pool, queries = ([{"text": f"{name}{i} honest"} for i in range(n)] for name, n in (("p", 24), ("q", 6)))
     texts = Texts(pool, RNG.normal(size=(24, 2))), Texts(queries, RNG.normal(size=(6, 2)))
-    return Study(None, TASK, texts[0], LABELS, texts[1], LABELS[:6], Bandwidth(1.0, 0.5))
+    return Study(Reader.__new__(Reader), TASK, texts[0], LABELS, texts[1], LABELS[:6], Bandwidth(1.0, 0.5))
 
 
 def chapter(study, k=4):

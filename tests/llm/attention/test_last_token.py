@@ -5,18 +5,13 @@ import copy
 import pytest
 import tiny
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from iclnb.errors import IclnbError
 from iclnb.llm.attention import (
     CaptureError,
     architectures,
-    last_token,
     last_token_attention,
-    prefix_pass,
-    refusals,
-    shared_prefix_attention,
 )
 
 pytestmark = pytest.mark.tiny
@@ -121,39 +116,13 @@ def test_settings_survive_a_failure(monkeypatch):
     assert model.config._attn_implementation == "sdpa" and model.training
 
 
-@pytest.mark.parametrize("current", [last_token._CURRENT, prefix_pass.CURRENT])
-def test_nothing_of_a_pass_is_kept(current):
-    model, (ids, _) = tiny.model("llama"), batch("none")
-    last_token_attention(model, ids)
-    shared_prefix_attention(model, ids[0, :9], ids[:, 9:])
-    assert current.get(None) is None
-
-
-@pytest.mark.parametrize("attentions", [None, (), (torch.zeros(1, 4, 1, 5),), (None, None)])
-def test_a_pass_that_gives_no_attention_is_refused(attentions):
-    with pytest.raises(CaptureError, match=r"GPTJ.*some layers give no attention"):
-        refusals.require_every_layer(tiny.model("gptj"), attentions)
-
-
-class _Largest(TorchDispatchMode):
-    """The size of the largest tensor that any operation makes."""
-
-    numbers = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        out = function(*args, **(kwargs or {}))
-        made = out if isinstance(out, tuple | list) else (out,)
-        self.numbers = max([self.numbers, *(t.numel() for t in made if isinstance(t, torch.Tensor))])
-        return out
-
-
 @pytest.mark.parametrize("architecture", ["llama", "mistral", "gptj", "bloom", "falcon"])
 @pytest.mark.parametrize("padding", ["none", "right"])
 def test_memory_grows_with_tokens_not_their_square(architecture, padding):
     model = tiny.model(architecture)
     sizes = []
     for tokens in (512, 1024):
-        with _Largest() as largest:
+        with tiny.Largest() as largest:
             last_token_attention(model, *batch(padding, (tokens, tokens - 9)))
         sizes.append(largest.numbers)
     assert sizes[1] < 2.1 * sizes[0]

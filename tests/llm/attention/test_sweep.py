@@ -11,11 +11,8 @@ from throwaway import ROOT
 
 from iclnb.site import architectures_page
 
-EXACT = [
-    "llama", "gpt2", "gpt_neo", "gptj", "opt", "bloom", "falcon", "mpt", "roberta", "xglm", "bart", "mvp",
-    "gemma2", "gemma4_text", "gpt_oss", "llama4_text", "mistral", "jetmoe", "deepseek_v3", "longcat_flash",
-    "doge",
-]  # fmt: skip
+EXACT = ["llama", "gpt_neo", "bart", "mvp", "gemma4_text", "doge"]
+"""Beside one that everybody knows those that the other tests of capture do not try."""
 REFUSED = ["deepseek_v32", "qwen3_next", "jamba", "mamba", "openai-gpt", "reformer"]
 
 
@@ -27,7 +24,7 @@ def swept(kinds):
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_two_dozen_architectures():
+def test_a_dozen_architectures():
     """Windows of 6, 24 and 200 tokens; not causal; eager, sdpa; padding; prefixes of 1, 20, 45 tokens."""
     outcomes = {o["architecture"]: o for o in swept(EXACT + REFUSED)}
     assert {name: o for name, o in outcomes.items() if o["status"] not in ("exact", "refused")} == {}

@@ -106,15 +106,6 @@ def test_the_hash_is_computed_once(tmp_path, monkeypatch):
     assert file_hash(file) == first == hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def test_a_cache_that_cannot_be_written(tmp_path, monkeypatch):
-    file = tmp_path / "tiny.gguf"
-    gguf_files.write(file)
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("ICLNB_CACHE", str(tmp_path / "file"))
-    with pytest.raises(IclnbError, match=r"could not keep .*tiny\.gguf in the cache folder .*ICLNB_CACHE"):
-        models.load(str(file), device="cpu")
-
-
 def test_random_weights_and_a_relative_name(tmp_path, monkeypatch):
     gguf_files.write(tmp_path / "tiny.gguf")
     monkeypatch.chdir(tmp_path)
@@ -210,24 +201,3 @@ def test_a_killed_conversion_leaves_nothing_half_made(tmp_path, cache):
     model = models.load(str(file), device="cpu").model
     assert torch.equal(gguf_files.logits(model, IDS), gguf_files.logits(oracle, IDS))
     assert [path.name for path in converted(cache)] == [gguf.entry(file_hash(file)).name]
-
-
-def test_two_processes_convert_once(tmp_path):
-    file, log = tmp_path / "tiny.gguf", tmp_path / "log"
-    gguf_files.write(file)
-    program = textwrap.dedent(f"""
-        import pathlib, time
-        from iclnb.llm.loading import models
-        from iclnb.llm.data import gguf
-        real = gguf.convert
-        def convert(*arguments):
-            pathlib.Path({str(log)!r}).open("a").write("converted\\n")
-            real(*arguments)
-            time.sleep(1)
-        gguf.convert = convert
-        print(models.load({str(file)!r}, device="cpu").origin["sha256"])
-    """)
-    pipes = {"stdout": subprocess.PIPE, "text": True, "env": os.environ}
-    runs = [subprocess.Popen([sys.executable, "-c", program], **pipes) for _ in range(2)]
-    assert [run.communicate()[0].strip() for run in runs] == [file_hash(file)] * 2
-    assert log.read_text() == "converted\n"

@@ -9,12 +9,10 @@ import sys
 import tarfile
 import textwrap
 import zipfile
-from collections import Counter
 
 import numpy as np
 import pandas as pd
 import pytest
-from archives import add, lines
 
 from iclnb.errors import IclnbError
 from iclnb.llm.data import cache_entries, packaged, unpack
@@ -225,49 +223,6 @@ def test_two_processes_fetch_once(note, tmp_path):
     ]
     assert [run.communicate(timeout=60) for run in runs] == [("a note\n", "")] * 3
     assert (tmp_path / "log").read_text() == "unpacked\n"
-
-
-def snippet_archive(path, tables):
-    """An sdist shaped like vaderSentiment's around small tables."""
-    inner = io.BytesIO()
-    with tarfile.open(fileobj=inner, mode="w:gz") as resources:
-        for stem in unpack.SNIPPETS.values():
-            add(
-                resources,
-                f"hutto_ICWSM_2014/{stem}_GroundTruth.txt",
-                tables.get(stem, "1\t2.0\tx\r\n").encode(),
-            )
-    with tarfile.open(path, "w:gz") as sdist:
-        add(sdist, "vaderSentiment-3.2.1/additional_resources/hutto_ICWSM_2014.tar.gz", inner.getvalue())
-    return path
-
-
-def test_snippets_are_cleaned_and_labelled(tmp_path):
-    rows = [
-        ("1.0", "Tom &amp; Jerry  &lt;3"),
-        ("-1.0", "caf\u00e9\u2028noir "),
-        ("0.99", "neutral"),
-        ("-2.5", "TOM & JERRY: 3!"),  # the first again
-        ("3", "!!! :)"),  # no letter
-        ("-3", "bad"),
-    ]
-    table = "".join(f"{i}\t{valence}\t{text}\r\n" for i, (valence, text) in enumerate(rows))
-    unpack.snippets(snippet_archive(tmp_path / "a.tar.gz", {"tweets": table}), tmp_path)
-    found = [
-        row
-        for split in ("train", "validation", "test")
-        for row in lines(tmp_path / f"tweet_snippets/{split}.jsonl")
-    ]
-    expected = [("Tom & Jerry <3", 1, 1.0), ("caf\u00e9 noir", 0, -1.0), ("bad", 0, -3.0)]
-    assert {(row["text"], row["label"], row["valence"]) for row in found} == set(expected)
-
-
-def test_splits_depend_on_the_letters_alone_and_have_their_sizes():
-    texts = [f"Sentence number {i}." for i in range(20_000)]
-    splits = [unpack.split_of(text) for text in texts]
-    assert splits == [unpack.split_of(text.upper() + " !") for text in texts]
-    shares = np.array([Counter(splits)[split] for split in ("train", "validation", "test")]) / len(texts)
-    assert np.abs(shares - [0.6, 0.2, 0.2]).max() < 4 * (0.24 / len(texts)) ** 0.5
 
 
 @pytest.mark.packaged

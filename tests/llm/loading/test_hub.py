@@ -14,10 +14,12 @@ from hub_server import Hub, Repository, serve
 from safetensors.torch import load as read_weights
 
 from iclnb.llm.data import tasks
+from iclnb.llm.loading import places
 
 pytestmark = pytest.mark.tiny
 
 FIRST, SECOND = "a" * 40, "b" * 40
+PINNED = "EleutherAI/gpt-j-6b"
 SST2, STSB = tasks.get("sst2").hub, tasks.get("stsb").hub
 ASK = """
 import hashlib, json, sys
@@ -69,6 +71,7 @@ def hub(tmp_path_factory):
         own = {commit: dict(files) for commit, files in commits.items()}
         found[f"models/owner/{name}"] = Repository(own, {"main": FIRST})
     found["models/owner/gated"].gated = True
+    found[f"models/{PINNED}"] = Repository({places.PINNED[PINNED]: commits[FIRST]}, {"main": SECOND})
     data = {"train.jsonl": sentences(30), "validation.jsonl": sentences(9)}
     moved = {"train.jsonl": sentences(30, "other"), "validation.jsonl": sentences(9)}
     found[f"datasets/{SST2.repository}"] = Repository({SST2.revision: data, SECOND: moved}, {"main": SECOND})
@@ -116,6 +119,11 @@ def test_a_branch_is_the_commit_of_the_moment(hub, ask):
     assert origin["revision"] == SECOND and weights(hub, "tiny", SECOND).items() <= found.items()
     origin, found = ask("model", "owner/tiny", revision=FIRST)["found"]
     assert origin["revision"] == FIRST and weights(hub, "tiny", FIRST).items() <= found.items()
+
+
+def test_without_a_revision_it_is_the_pinned_commit(ask):
+    origin, _ = ask("model", PINNED)["found"]
+    assert origin["revision"] == places.PINNED[PINNED]
 
 
 def test_an_interrupted_download_goes_on(hub, ask):

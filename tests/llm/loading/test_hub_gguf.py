@@ -122,10 +122,3 @@ def test_a_damaged_download_and_an_unpinned_one(ask, tmp_path):
     assert "corrupt.gguf of owner/corrupt is damaged" in damaged
     assert "revision='<commit>'" in unpinned
     assert not list((tmp_path / "cache").glob("gguf-*"))
-
-
-def test_names_are_taken_apart():
-    from iclnb.llm.loading import hub_gguf
-
-    assert hub_gguf.split("owner/name:folder/file.gguf") == ("owner/name", "folder/file.gguf")
-    assert hub_gguf.split("owner/name") == ("owner/name", None)

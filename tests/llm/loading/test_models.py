@@ -6,14 +6,11 @@ import shutil
 import subprocess
 import sys
 import textwrap
-from types import SimpleNamespace
 
 import pytest
 import tiny
 import torch
-import transformers
 from huggingface_hub import constants
-from huggingface_hub.errors import GatedRepoError
 from safetensors.torch import load_file
 
 from iclnb.errors import IclnbError
@@ -166,89 +163,6 @@ def test_unknown_names(tmp_path):
         models.load(revision="main")
     with pytest.raises(ValueError, match="expected device or device_map, got both"):
         models.load(device="cpu", device_map="auto")
-
-
-@pytest.fixture
-def hub(monkeypatch, folder):
-    """The hub, played by the tiny model's folder: what was asked for is recorded."""
-    asked = []
-
-    def serve(auto):
-        real = auto.from_pretrained
-
-        def from_pretrained(pretrained_model_name_or_path, revision, **options):
-            asked.append((auto.__name__, pretrained_model_name_or_path, revision, options))
-            return real(folder, **options)
-
-        return SimpleNamespace(
-            from_pretrained=from_pretrained, from_config=getattr(auto, "from_config", None)
-        )
-
-    for name in ("AutoConfig", "AutoTokenizer", "AutoModelForCausalLM"):
-        monkeypatch.setattr(checkpoint, name, serve(getattr(transformers, name)))
-    monkeypatch.setattr(places, "find_adapter_config_file", lambda *_, **__: None)
-    return asked
-
-
-@pytest.mark.tiny
-def test_hub_models_are_pinned_and_safe(hub):
-    loaded = models.load("EleutherAI/gpt-j-6b", device="cpu")
-    pinned = places.PINNED["EleutherAI/gpt-j-6b"]
-    assert {call[:3] for call in hub} == {
-        (auto, "EleutherAI/gpt-j-6b", pinned)
-        for auto in ("AutoConfig", "AutoTokenizer", "AutoModelForCausalLM")
-    }
-    assert all(options["trust_remote_code"] is False for *_, options in hub)
-    assert hub[-1][-1]["use_safetensors"] is True
-    assert loaded.origin["revision"] == pinned
-
-
-@pytest.mark.tiny
-def test_a_branch_is_loaded_from_the_commit_that_it_names(folder, tmp_path):
-    """Against the hub library's own cache, as it lies on disk after a download."""
-    commit = "c" * 40
-    repository = tmp_path / "hub" / "models--some--model"
-    shutil.copytree(folder, repository / "snapshots" / commit)
-    (repository / "refs").mkdir()
-    (repository / "refs" / "main").write_text(commit)
-    program = """
-        from iclnb.errors import IclnbError
-        from iclnb.llm.loading import models
-        loaded = models.load("some/model", revision="main", device="cpu", random_weights_seed=1)
-        print(loaded.origin["revision"], models.load("some/model", revision="c" * 40).origin["name"])
-        try:
-            models.load("some/model", revision="v2")
-        except IclnbError as error:
-            print(error)
-    """
-    environment = os.environ | {"HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
-    command = [sys.executable, "-c", textwrap.dedent(program)]
-    run = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-    first, second = run.stdout.strip().split("\n")
-    assert first == f"{commit} some/model"
-    assert second.startswith("could not load some/model: the hub is out of reach")
-
-
-REFUSED = SimpleNamespace(headers={}, request=None)
-
-
-@pytest.mark.parametrize(
-    ("cause", "advice"),
-    [
-        (GatedRepoError("no", response=REFUSED), "grant you access"),
-        (ConnectionError("no route"), "check the network, the id and the revision"),
-    ],
-)
-def test_hub_failures(monkeypatch, cause, advice):
-    def fail(**_):
-        raise OSError("transformers' own words") from cause
-
-    monkeypatch.setattr(checkpoint, "AutoConfig", SimpleNamespace(from_pretrained=fail))
-    monkeypatch.setattr(places, "find_adapter_config_file", lambda *_, **__: None)
-    monkeypatch.setattr(hub_access, "reachable", lambda _: True)
-    with pytest.raises(IclnbError, match=f"(?s)could not load Qwen/Qwen2.5-0.5B: .*{advice}.*own words"):
-        models.load("Qwen/Qwen2.5-0.5B")
 
 
 def test_files_of_somebody_else_are_not_said_to_be_damaged():
