@@ -41,8 +41,12 @@ def run(
     output: Path | None,
     time_limit: float | None,
 ) -> None:
-    """Run the notebook NAME; old results stay whole unless every cell succeeds."""
-    from iclnb.records import records
+    """Run the notebook NAME; old results stay whole unless every cell succeeds.
+
+    With another model or task than the book's it is a run of your own: it is kept in a folder of its own, and
+    gets a page that shows it beside the recorded models.
+    """
+    from iclnb.records import own, records
     from iclnb.run import notebooks, run_one
 
     if record and output:
@@ -53,9 +57,13 @@ def run(
     if record:
         path = records.make(project, records.Cell(source.stem, values), allow_changes=allow_changes)
     else:
+        folder = None if output else own.folder(project, records.Cell(source.stem, values))
         to = run_one.outputs(project, source.stem, output)
+        to = own.Own(source.stem, "", folder).outputs if folder else to
         path = run_one.run(project, source.stem, values, to=to, time_limit=time_limit)
     click.echo(path)
+    if not record and folder:
+        report_commands.show(project, own.latest(project, str(folder)), opened=False)
 
 
 @commands.command(**OPTIONS)
@@ -115,6 +123,7 @@ commands.add_command(record_commands.cache)
 commands.add_command(record_commands.prove)
 commands.add_command(record_commands.status)
 commands.add_command(record_commands.sweep)
+commands.add_command(report_commands.page)
 commands.add_command(report_commands.report)
 commands.add_command(new_chapter.new)
 

@@ -118,11 +118,12 @@ def tally(rows: Iterable[Row]) -> str:
 def sides(rows: Iterable[Row]) -> Counter[str]:
     """How many verdicts speak ``for`` a paper, ``against`` it, or leave it ``open``.
 
+    Those of smoke runs and of models at chance are not counted.
     A claim that speaks for the paper speaks against it where it fails, and the other way round.
     """
     found: Counter[str] = Counter()
     for row in rows:
-        if row.speaks in {"for", "against"}:
+        if row.counts and row.speaks in {"for", "against"}:
             agrees = (row.speaks == "for") == (row.verdict in HOLDS)
             found["open" if row.verdict not in HOLDS | FAILS else "for" if agrees else "against"] += 1
     return found
