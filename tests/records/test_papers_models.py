@@ -41,7 +41,13 @@ import json, sys
 from pathlib import Path
 from types import SimpleNamespace
 from iclnb.allocation.measure import measure
+from iclnb.records import needs
+from iclnb.records.records import Cell
 
+models = [{"model": name} for name in json.loads(sys.argv[2])]
+models += [{"model": "owner/gated", "revision": "main"}, {"model": "owner/none", "revision": "main"}]
+cells = [Cell("02_attention_allocation", model) for model in models]
+print(json.dumps(needs.models(Path.cwd(), cells)))
 for name, file in json.loads(sys.argv[2]).items():
     found = measure(SimpleNamespace(**json.loads(sys.argv[1]), model=name))
     found.save(Path(file), {"origin": found.origins["model"]})
@@ -72,22 +78,33 @@ def made(tmp_path_factory):
         files = {path.name: path.read_bytes() for path in folder.iterdir()}
         repositories[f"models/{name}"] = Repository({places.PINNED[name]: files}, {})
         found[name] = SimpleNamespace(model=model.eval(), tokenizer=tokenizer, file=folder / "findings.nc")
-    with serve(Hub(repositories)) as hub:
+    gated = Repository({"a" * 40: {"config.json": b"{}"}}, {"main": "a" * 40}, gated=True)
+    with serve(Hub(repositories | {"models/owner/gated": gated})) as hub:
         own = {"HF_ENDPOINT": hub.url, "HF_HOME": str(home / "hub"), "ICLNB_CACHE": str(home / "cache")}
         files = {name: str(one.file) for name, one in found.items()}
         words = [sys.executable, "-c", MEASURE, json.dumps(RUN), json.dumps(files)]
         environment = {**os.environ, **own, "ICLNB_DATA": str(home / "data")}
         done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return home, found
+    sizes = {name: sum(path.stat().st_size for path in one.file.parent.iterdir() if path != one.file)
+             for name, one in found.items()}  # fmt: skip
+    return SimpleNamespace(
+        home=home, models=found, sizes=sizes, needs=json.loads(done.stdout.splitlines()[0])
+    )
+
+
+def test_the_hub_says_what_is_to_be_downloaded_and_what_is_not_granted(made):
+    *open_, gated, none = made.needs
+    assert {name: download for name, _, download, *_ in open_} == made.sizes
+    assert not any(problem for *_, problem in open_)
+    assert "its owner has to grant you access" in gated[-1] and "check the network, the id" in none[-1]
 
 
 @pytest.mark.parametrize("name", named())
 def test_every_model_of_the_papers_runs_from_its_pinned_commit_to_findings(made, name, monkeypatch):
     """The attention on the first token, against eager attention of the model that the server holds."""
-    home, models = made
-    monkeypatch.setenv("ICLNB_DATA", str(home / "data"))
-    one = models[name]
+    monkeypatch.setenv("ICLNB_DATA", str(made.home / "data"))
+    one = made.models[name]
     found = Allocation.load(one.file)
     assert findings.attributes(one.file)["origin"]["revision"] == places.PINNED[name]
     rows = task_rows("tickets", RUN["prompts"], seed=RUN["data_seed"], source="local")
