@@ -84,4 +84,5 @@ def test_smoke_runs_and_models_at_chance_are_shown_and_enter_no_sum():
     *_, counted, left = report_commands.lines(listed, 80)
     assert counted == "1 verdicts: 1 supported" and left.startswith("2 of smoke runs or of models at chance")
     assert papers.sides(listed) == {"for": 1}
+    assert papers.tally(listed) == "1 supported, 2 of a smoke run or at chance, not counted"
     assert "| recorded | A | 1 |" in multiplicity.section(listed)

@@ -110,9 +110,12 @@ def ordered(rows: Iterable[Row]) -> list[Row]:
 
 
 def tally(rows: Iterable[Row]) -> str:
-    """How many of some claims have which verdict, in words."""
-    found = Counter(row.verdict for row in ordered(rows))
-    return ", ".join(f"{count} {verdict}" for verdict, count in found.items())
+    """How many of some claims have which verdict, in words; those of smoke runs and at chance are not counted."""
+    listed = ordered(rows)
+    found = Counter(row.verdict for row in listed if row.counts)
+    left = len(listed) - found.total()
+    said = [f"{count} {verdict}" for verdict, count in found.items()]
+    return ", ".join([*said, *([f"{left} of a smoke run or at chance, not counted"] if left else [])])
 
 
 def sides(rows: Iterable[Row]) -> Counter[str]:
