@@ -146,6 +146,7 @@ def _stored(folder: Path) -> int | None:
 def _files(name: str, revision: str) -> tuple[int, int]:
     """Bytes of a model on the hub that are not here yet, and bytes of its weights, if access is granted."""
     from huggingface_hub import HfApi, get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
     from iclnb.llm.loading import checkpoint, fetching, hub_gguf
 
@@ -157,6 +158,8 @@ def _files(name: str, revision: str) -> tuple[int, int]:
         for path in wanted[:1]:
             get_hf_file_metadata(hf_hub_url(repository, path, revision=revision))
     except Exception as error:  # the client's errors have no common type
+        if isinstance(error, RepositoryNotFoundError) and not isinstance(error, GatedRepoError):
+            raise IclnbError(f"the hub has no model {name}, or a private one; check its id") from error
         raise checkpoint.failure(name, "hub", error) from error
     missing = [
         p for p in wanted if not isinstance(try_to_load_from_cache(repository, p, revision=revision), str)

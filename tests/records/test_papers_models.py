@@ -97,7 +97,7 @@ def test_the_hub_says_what_is_to_be_downloaded_and_what_is_not_granted(made):
     *open_, gated, none = made.needs
     assert {name: download for name, _, download, *_ in open_} == made.sizes
     assert not any(problem for *_, problem in open_)
-    assert "its owner has to grant you access" in gated[-1] and "check the network, the id" in none[-1]
+    assert "its owner has to grant you access" in gated[-1] and "the hub has no model owner/none" in none[-1]
 
 
 @pytest.mark.parametrize("name", named())
