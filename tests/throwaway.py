@@ -89,7 +89,8 @@ class Draws(Findings):
 
 def measure(run):
     """Draw them."""
-    model = {"model": {"name": run.model}} if hasattr(run, "model") else {}
+    origin = {"source": "hub", "revision": "r"}
+    model = {"model": {**origin, "name": run.model}} if hasattr(run, "model") else {}
     return Draws(x=np.random.default_rng(run.seed).normal(1, run.scale, run.k), origins=model)
 '''
 

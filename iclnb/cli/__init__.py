@@ -41,8 +41,12 @@ def run(
     output: Path | None,
     time_limit: float | None,
 ) -> None:
-    """Run the notebook NAME; old results stay whole unless every cell succeeds."""
-    from iclnb.records import records
+    """Run the notebook NAME; old results stay whole unless every cell succeeds.
+
+    With another model or task than the book's it is a run of your own: it is kept in a folder of its own, and
+    gets a page that shows it beside the recorded models.
+    """
+    from iclnb.records import needs, own, records
     from iclnb.run import notebooks, run_one
 
     if record and output:
@@ -50,12 +54,19 @@ def run(
     project = paths.checkout()
     source = notebooks.source(project, name)
     values = notebooks.check(source.stem, notebooks.parameters(source), given)
+    cell = records.Cell(source.stem, values)
+    if {"task", "table"} & values.keys() and (wrong := list(needs.tasks(project, [cell]))):
+        raise IclnbError("\n".join(wrong))
     if record:
-        path = records.make(project, records.Cell(source.stem, values), allow_changes=allow_changes)
+        path = records.make(project, cell, allow_changes=allow_changes)
     else:
+        folder = None if output else own.folder(project, cell)
         to = run_one.outputs(project, source.stem, output)
+        to = own.Own(source.stem, "", folder).outputs if folder else to
         path = run_one.run(project, source.stem, values, to=to, time_limit=time_limit)
     click.echo(path)
+    if not record and folder:
+        report_commands.show(project, own.latest(project, str(folder)), opened=False)
 
 
 @commands.command(**OPTIONS)
@@ -115,6 +126,7 @@ commands.add_command(record_commands.cache)
 commands.add_command(record_commands.prove)
 commands.add_command(record_commands.status)
 commands.add_command(record_commands.sweep)
+commands.add_command(report_commands.page)
 commands.add_command(report_commands.report)
 commands.add_command(new_chapter.new)
 

@@ -50,7 +50,11 @@ def _parts(name: str) -> Iterator[tuple[str, str | None]]:
 
 @click.command(**HELP)
 def models() -> None:
-    """List the packaged models: size, layers, heads, licence, download, and whether each is here."""
+    """List the packaged models, and those of the hub that are pinned to a commit.
+
+    Of a packaged one: size, layers, heads, licence, download, and whether it is here.
+    """
+    from iclnb.llm.data import packaged
     from iclnb.llm.loading import catalogue
 
     row = "{:<29}{:>12}{:>8}{:>13}  {:<12}{:>10}  {}"
@@ -60,3 +64,6 @@ def models() -> None:
         here = "yes" if catalogue.is_here(card) else f"no: iclnb fetch {card.name}"
         count = f"{card.parameters / 1e6:,.0f} M"
         click.echo(row.format(card.name, count, card.layers, heads, card.licence, size, here))
+    click.echo("on the hub")
+    for name, commit in packaged.pins("hub").items():
+        click.echo(f"{name:<41}{commit}")

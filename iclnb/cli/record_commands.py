@@ -28,7 +28,7 @@ def status(check: bool) -> None:
 
 @click.command(**OPTIONS)
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
-@click.option("--dry-run", is_flag=True, help="Say what would run, and about how long.")
+@click.option("--dry-run", is_flag=True, help="Say what would run, what it needs, and about how long.")
 @click.option(
     "--executor",
     type=click.Choice(("here", "local", "slurm")),
@@ -52,8 +52,11 @@ def status(check: bool) -> None:
 )
 @click.option("--allow-changes", is_flag=True, help="Record in spite of uncommitted changes.")
 def sweep(file: Path, dry_run: bool, executor: str, allow_changes: bool, **resources: Any) -> None:
-    """Run the table of notebooks, models, tasks and seeds in FILE; what is fresh is skipped."""
-    from iclnb.records import executors, records
+    """Run the table of notebooks, models, tasks and seeds in FILE; what is fresh is skipped.
+
+    Everything is checked first: names, types, access to models, rows of tasks.
+    """
+    from iclnb.records import executors, needs, records
     from iclnb.records import sweep as sweeps
 
     project = paths.checkout()
@@ -61,13 +64,19 @@ def sweep(file: Path, dry_run: bool, executor: str, allow_changes: bool, **resou
     planned = sweeps.plan(project, cells)
     for cell, reasons, seconds in planned:
         click.echo(f"{sweeps.describe(project, cell)}: {_took(seconds)} ({'; '.join(reasons)})")
-    click.echo(f"{len(planned)} of {len(cells)} cells to run{_total(planned)}")
+    todo = [each.cell for each in planned]
+    models = needs.models(project, todo)
+    for model in models:
+        click.echo(model)
+    click.echo(f"{len(planned)} of {len(cells)} cells to run{_total(planned, needs.faster(project))}")
+    if wrong := [*filter(None, (model.problem for model in models)), *needs.tasks(project, todo)]:
+        raise IclnbError("this cannot run:\n" + "\n".join(f"- {each}" for each in wrong))
     if dry_run or not planned:
         return
     if not allow_changes:
         records.check_committed(project)
     options = {"executor": executor, "allow_changes": allow_changes, "report": click.echo, **resources}
-    failures = executors.run(project, [each.cell for each in planned], **options)
+    failures = executors.run(project, todo, **options)
     if failures:
         listed = "\n\n".join(f"{sweeps.describe(project, cell)}: {message}" for cell, message in failures)
         raise IclnbError(f"{len(failures)} of {len(planned)} cells failed:\n\n{listed}")
@@ -133,10 +142,17 @@ def _took(seconds: float | None) -> str:
     return "not known how long" if seconds is None else f"about {seconds:.0f} s"
 
 
-def _total(planned: Sequence[Any]) -> str:
-    """The times of all cells together."""
+def _total(planned: Sequence[Any], gpu: tuple[str, float] | None) -> str:
+    """The times of all cells together, where the records were made and on the benchmark's GPU."""
     known = [each.seconds for each in planned if each.seconds is not None]
     if not planned:
         return ""
     rest = f", and {len(planned) - len(known)} of which no time is known" if len(known) < len(planned) else ""
-    return f": about {sum(known) / 60:.0f} minutes{rest}" if known else ": no times are known yet"
+    if not known:
+        return ": no times are known yet"
+    there = f" (on {gpu[0]} about {_hours(sum(known) / gpu[1])}, by the recorded benchmarks)" if gpu else ""
+    return f": about {_hours(sum(known))} on the machine of the records{there}{rest}"
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.0f} hours"

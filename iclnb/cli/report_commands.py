@@ -1,38 +1,92 @@
-"""The command ``iclnb report``: every claim and its verdict on a terminal."""
+"""The commands ``iclnb report``, every claim and its verdict on a terminal, and ``iclnb page``, a run's page."""
 
 import shutil
+import webbrowser
 from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
+from pathlib import Path
 from textwrap import wrap
+from typing import TYPE_CHECKING
 
 import click
 
 from iclnb import paths
 from iclnb.errors import IclnbError
 
+if TYPE_CHECKING:
+    from iclnb.records.own import Own
+
 HELP = {"context_settings": {"help_option_names": ["-h", "--help"]}}
+VERDICTS = ("supported", "not supported", "inconclusive", "proved and checked", "contradicted")
+
+
+@click.command(**HELP)
+@click.argument("name", default="")
+@click.option("--open", "opened", is_flag=True, help="Open it in the browser.")
+def page(name: str, opened: bool) -> None:
+    """Make the page of a run of your own: the chapter with this run beside the recorded models.
+
+    NAME is a notebook, for its last such run, or the folder of a run; without it, the last run counts. The book
+    and its own run stay as they are.
+    """
+    from iclnb.records import own
+
+    project = paths.checkout()
+    show(project, own.latest(project, name), opened=opened)
+
+
+def show(project: Path, one: "Own", *, opened: bool) -> None:
+    """Make the page of a run of one's own, and say where it is."""
+    from iclnb.site import book
+
+    made = book.own_page(project, one)
+    click.echo(f"its page, beside the recorded models: {made}")
+    if opened:
+        webbrowser.open(made.as_uri())
 
 
 @click.command(**HELP)
 @click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.option("--chapter", "chapters", multiple=True, metavar="NAME", help="The same as NAME.")
+@click.option("--model", "models", multiple=True, metavar="PART", help="Models with this in their name.")
+@click.option("--verdict", "verdicts", multiple=True, type=click.Choice(VERDICTS), help="These verdicts.")
+@click.option(
+    "--paper", "papers", multiple=True, type=click.Choice(("A", "B", "ours")), help="Who claims it."
+)
 @click.option("--check", is_flag=True, help="Exit with an error if a verdict differs from the record's.")
 @click.option("--json", "form", flag_value="json", help="Print everything as JSON instead.")
 @click.option("--csv", "form", flag_value="csv", help="Print everything as CSV instead.")
-def report(names: tuple[str, ...], check: bool, form: str | None) -> None:
-    """Show every claim of the runs of this machine and of the records, with its verdict.
+def report(
+    names: tuple[str, ...],
+    chapters: tuple[str, ...],
+    models: tuple[str, ...],
+    verdicts: tuple[str, ...],
+    papers: tuple[str, ...],
+    check: bool,
+    form: str | None,
+) -> None:
+    """Show every claim of the runs of this machine, your own among them, and of the records, with its verdict.
 
-    With NAME, those of these notebooks alone. --check holds each claim of this machine's runs against the
-    record of the same model and task.
+    With NAME (02 will do), those of these notebooks alone. Options may be given many times. --check holds each
+    claim of this machine's runs against the record of the same model and task.
     """
+    from iclnb.records import own
     from iclnb.run import notebooks
     from iclnb.site.results import claim_rows as claims
     from iclnb.site.results import runs as all_runs
 
     project = paths.checkout()
-    sources = [notebooks.source(project, name) for name in names or notebooks.names(project)]
+    wanted = names + chapters or notebooks.names(project)
+    sources = [notebooks.source(project, name) for name in wanted]
     titles = {source.stem: notebooks.title(notebooks.read(source)) for source in sources}
-    rows = claims.rows(all_runs.runs(project, list(titles)), titles)
+    rows = [
+        row
+        for row in claims.rows(all_runs.runs(project, list(titles), also=own.all_runs(project)), titles)
+        if (not verdicts or row.verdict in verdicts)
+        and (not papers or row.paper in papers)
+        and (not models or any(part.lower() in f"{row.run} {row.model}".lower() for part in models))
+    ]
     if form:
         click.echo(claims.as_json(rows) if form == "json" else claims.as_csv(rows), nl=False)
     else:
@@ -72,9 +126,13 @@ def _heading(row) -> str:
 
 
 def _counts(rows: Sequence) -> list[str]:
-    counts = Counter(row.verdict for row in rows)
+    """How many verdicts of each kind, in words; smoke runs and models at chance are not counted."""
+    counts = Counter(row.verdict for row in rows if row.counts)
     listed = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    return [f"{len(rows)} verdicts: {listed}" if rows else "no results yet: say `iclnb book` or `iclnb run`"]
+    left = len(rows) - counts.total()
+    said = [f"{counts.total()} verdicts: {listed}"] if counts else []
+    said += [f"{left} of smoke runs or of models at chance are not counted"] if left else []
+    return said or ["no such results: `iclnb book` and `iclnb run` make some"]
 
 
 def _check(pairs: Sequence) -> None:

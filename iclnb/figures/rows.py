@@ -37,12 +37,13 @@ def draw(axes: Axes, found: Rows, *marks: Mark, lines: Sequence[float] = (0.0,))
 
     Args:
         axes: where to draw.
-        found: the estimates.
+        found: the estimates; of none an empty frame is drawn.
         marks: in grey beside them.
         lines: vertical lines, such as that of no effect.
     """
     runs = list(dict.fromkeys(run for row in found.values() for run in row))
-    apart = dict(zip(runs, np.linspace(-0.27, 0.27, len(runs)) if len(runs) > 1 else [0.0], strict=True))
+    steps = np.linspace(-0.27, 0.27, len(runs)) if len(runs) > 1 else [0.0] * len(runs)
+    apart = dict(zip(runs, steps, strict=True))
     for x in lines:
         axes.axvline(x, zorder=0, **LINE)
     for mark in marks:
@@ -63,7 +64,7 @@ def draw(axes: Axes, found: Rows, *marks: Mark, lines: Sequence[float] = (0.0,))
         style = {**look, "linestyle": "none", "markersize": 4.5, "elinewidth": 1.2}
         axes.errorbar(value, places, xerr=spread, label=run, **style)
     axes.set_yticks(range(len(found)), list(found))
-    axes.set_ylim(len(found) - 0.5, -0.5)
+    axes.set_ylim(max(len(found), 1) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
 
 

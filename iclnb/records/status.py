@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from iclnb.keys import dependencies as keys
-from iclnb.records import records, sweep
+from iclnb.records import own, records, sweep
 from iclnb.run import notebooks, run_one
 
 FRESH, STALE, FAILED, NEVER = "fresh", "stale", "failed", records.NEVER
@@ -33,11 +33,13 @@ class Status(NamedTuple):
 
 
 def everything(project: Path) -> Iterator[Status]:
-    """All notebooks, then all records, in the order of their names: those there are and those of ``sweeps/``.
+    """All notebooks, runs of one's own, then all records: those there are and those of ``sweeps/``.
 
     A record that a sweep of the folder ``sweeps`` lists is held against the sweep's parameters.
     """
     yield from (of_notebook(project, name) for name in notebooks.names(project))
+    for one in own.all_runs(project):
+        yield of_notebook(project, one.notebook, one.outputs)._replace(name=f"{one.label} (your own)")
     found = {record.path: record for record in records.all_records(project)}
     files = sorted((project / "sweeps").glob("*.toml"))
     cells = {records.path(project, cell): cell for file in files for cell in sweep.read(project, file)}
@@ -45,9 +47,9 @@ def everything(project: Path) -> Iterator[Status]:
         yield _of_record(project, place, found.get(place), cells.get(place))
 
 
-def of_notebook(project: Path, name: str) -> Status:
-    """The last run of a notebook on this machine, whatever its parameters were."""
-    to, source = run_one.outputs(project, name), notebooks.source(project, name)
+def of_notebook(project: Path, name: str, to: run_one.Outputs | None = None) -> Status:
+    """The last run of a notebook to these files (default: the book's), whatever its parameters were."""
+    to, source = to or run_one.outputs(project, name), notebooks.source(project, name)
     stored = run_one.stored_results(to)
     seconds = stored["provenance"].get("seconds") if stored else None
     if to.failed.is_file():

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from iclnb.errors import IclnbError
 from iclnb.keys.fingerprint import fingerprint
-from iclnb.records import records
+from iclnb.records import needs, records
 from iclnb.records.records import Cell
 from iclnb.run import notebooks
 
@@ -23,7 +23,7 @@ class Planned(NamedTuple):
     Attributes:
         cell: what runs.
         reasons: why.
-        seconds: about how long, from earlier records of this notebook and model; ``None`` without any.
+        seconds: about how long, on the machine of the records of this notebook; ``None`` without any.
     """
 
     cell: Cell
@@ -53,7 +53,8 @@ def read(project: Path, file: Path) -> list[Cell]:
         The cells, those of one model together, models in the order of the file.
 
     Raises:
-        IclnbError: if the file cannot be read, has an unknown key, or a notebook has no such parameter.
+        IclnbError: with everything that is wrong: a file that cannot be read, unknown keys and notebooks, models of
+            ``for_model`` that the table lacks, parameters that a notebook lacks, values of another type.
     """
     try:
         tables = tomllib.loads(file.read_text(encoding="utf-8")).get("sweep", [])
@@ -61,7 +62,10 @@ def read(project: Path, file: Path) -> list[Cell]:
         raise IclnbError(f"{file} cannot be read as a sweep: {error}") from error
     if not tables or not isinstance(tables, list):
         raise IclnbError(f"{file} has no table [[sweep]]; see sweeps/ladder.toml for an example")
-    cells = [cell for table in tables for cell in _cells(project, file, table)]
+    problems: list[str] = []
+    cells = [cell for table in tables for cell in _cells(project, table, problems)]
+    if problems:
+        raise IclnbError(f"{file}:\n" + "\n".join(f"- {each}" for each in dict.fromkeys(problems)))
     places = [records.path(project, cell) for cell in cells]
     twice = next((place for place in places if places.count(place) > 1), None)
     if twice is not None:
@@ -138,32 +142,71 @@ def _package(project: Path) -> str:
     return fingerprint(sorted((project / "iclnb").rglob("*.py")))
 
 
-def _cells(project: Path, file: Path, table: Mapping[str, Any]) -> Iterator[Cell]:
-    if unknown := set(table) - _KNOWN:
-        raise IclnbError(
-            f"{file}: unknown key {', '.join(sorted(unknown))}; known: {', '.join(sorted(_KNOWN))}"
-        )
-    if "notebooks" not in table:
-        raise IclnbError(f"{file}: a table [[sweep]] names no notebooks; add notebooks = [...]")
-    if wrong := [key for key in _LISTS if not isinstance(table.get(key, []), list)]:
-        raise IclnbError(f"{file}: {wrong[0]} must be a list: {wrong[0]} = [...]")
+def _cells(project: Path, table: Mapping[str, Any], problems: list[str]) -> Iterator[Cell]:
+    """The cells of one table; what is wrong with it is added to the problems."""
+    wrong = list(_wrong(table)) if isinstance(table, Mapping) else ["[[sweep]] must be a table"]
+    problems += wrong
+    if wrong:
+        return
     axes = [[(name, value) for value in table[key]] for key, name in _LISTS.items() if key in table]
     for chosen in map(dict, itertools.product(*axes)):
-        source = notebooks.source(project, str(chosen.pop("notebook")))
         seeds = chosen.pop("seeds", {})
         for_model = table.get("for_model", {}).get(chosen.get("model"), {})
-        given = {**chosen, **table.get("parameters", {}), **for_model, **seeds}
-        typed = [(key, str(value)) for key, value in given.items()]
         try:
+            source = notebooks.source(project, chosen.pop("notebook"))
+            given = {**chosen, **table.get("parameters", {}), **for_model, **seeds}
+            typed = [(key, str(value)) for key, value in given.items()]
             values = notebooks.check(source.stem, notebooks.parameters(source), typed)
         except IclnbError as error:
-            raise IclnbError(f"{file}: {error}") from error
-        yield Cell(source.stem, values)
+            problems.append(str(error))
+        else:
+            yield Cell(source.stem, values)
+
+
+def _wrong(table: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with the form of a table."""
+    if unknown := set(table) - _KNOWN:
+        yield f"unknown key {', '.join(sorted(unknown))}; known: {', '.join(sorted(_KNOWN))}"
+    if not table.get("notebooks"):
+        yield "a table [[sweep]] names no notebooks; add notebooks = [...]"
+    for key in _LISTS:
+        kind, said = (dict, "{data_seed = 1}") if key == "seeds" else (str, '"a name"')
+        values = table.get(key, [])
+        if not isinstance(values, list) or not all(isinstance(value, kind) for value in values):
+            yield f"{key} must be a list such as [{said}], got {values!r}"
+    for key in ("parameters", "for_model"):
+        if not isinstance(table.get(key, {}), dict):
+            yield f"{key} must be a table, [sweep.{key}], got {table[key]!r}"
+            return
+    models = table.get("models", [])
+    for name, values in table.get("for_model", {}).items():
+        if name not in models:
+            yield f"for_model names {name!r}, which is none of the models of its table: {models}"
+        elif not isinstance(values, dict):
+            yield f'for_model must hold tables, [sweep.for_model."{name}"], got {values!r}'
 
 
 def _seconds(project: Path, cell: Cell, known: Sequence[records.Record]) -> float | None:
-    """The time of the cell's own record, else the longest of the same notebook and model."""
+    """The time of the cell's own record, else the longest of the same notebook and model.
+
+    Else that of the notebook's largest recorded model, in proportion to parameters and test points.
+    """
     place = records.path(project, cell)
     same = [record for record in known if record.path == place]
     similar = [record for record in known if record.path.parent == place.parent]
-    return max((record.seconds for record in same or similar if record.seconds is not None), default=None)
+    if same or similar:
+        return max(record.seconds for record in same or similar)
+    values = vars(records.settings(project, cell))
+    scaled = [
+        (count, record.seconds * size / count * _points(values) / _points(record.parameters))
+        for record in known
+        if record.notebook == cell.notebook
+        and (count := needs.parameters(str(record.parameters.get("model"))))
+        and (size := needs.parameters(str(values.get("model"))))
+    ]
+    return max(scaled)[1] if scaled else None
+
+
+def _points(values: Mapping[str, Any]) -> float:
+    """How many test points a run has, by the first setting that says so."""
+    return next((values[name] for name in ("prompts", "points", "pairs") if values.get(name)), 1)

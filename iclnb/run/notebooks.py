@@ -31,13 +31,15 @@ def source(project: Path, name: str) -> Path:
 
     Args:
         project: the checkout.
-        name: the notebook's name, or the path of either of its files.
+        name: the notebook's name, its number alone ("03a"), or the path of either of its files.
 
     Raises:
         IclnbError: if there is no such notebook; the message lists those there are.
     """
     stem = Path(name).stem if Path(name).suffix in {".py", ".ipynb"} else name
-    if stem not in (known := names(project)):
+    known = names(project)
+    stem = next((each for each in known if each.partition("_")[0] == stem), stem)
+    if stem not in known:
         listed = "\n".join(f"  {each}" for each in known) or "  (none)"
         raise IclnbError(f"unknown notebook {name!r}{_guess(stem, known)}; known notebooks:\n{listed}")
     return project / "notebooks" / f"{stem}.py"

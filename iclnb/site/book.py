@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -22,6 +23,7 @@ from iclnb.errors import IclnbError, unknown
 from iclnb.keys.fingerprint import of_modules
 from iclnb.ladders import SUFFIX
 from iclnb.records import records, status
+from iclnb.records.own import Own
 from iclnb.run import notebooks, run_many, run_one
 from iclnb.run.run_many import Failure, Task
 from iclnb.settings import PROFILES
@@ -164,23 +166,55 @@ def stage(project: Path, target: Path) -> Path:
         ``target``.
     """
     with paths.replacing(target) as folder:
-        shutil.copytree(project / "book", folder / "book", ignore=shutil.ignore_patterns("recorded"))
+        _stage_frame(project, folder)
         shutil.copyfile(project / "_toc.yml", folder / "_toc.yml")
-        config = yaml.safe_load((project / "_config.yml").read_text(encoding="utf-8"))
-        config = repository.configuration(config)
-        (folder / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
-        for part in ("notebooks", "downloads"):
-            (folder / part).mkdir()
         names = chapters(project)
         titles = {name: notebooks.title(notebooks.read(notebooks.source(project, name))) for name in names}
         runs = all_runs.runs(project, names)
         rows = claim_rows.rows(runs, titles)
         for name in names:
-            _stage_notebook(project, name, folder, [row for row in rows if row.chapter == name])
+            to = run_one.outputs(project, name)
+            _stage_notebook(project, name, to, folder, [row for row in rows if row.chapter == name])
         computed_pages.write(project, folder, titles, runs, rows)
         for page in listed_pages(project):
             _stage_page(project, page, folder)
     return target
+
+
+def own_page(project: Path, one: Own) -> Path:
+    """The page of a chapter with a run of one's own in the place of the book's, beside the recorded runs.
+
+    Returns:
+        The page, in the folder of the run; links to other pages of the book are left out.
+
+    Raises:
+        IclnbError: if the files of the run are damaged, or Jupyter Book fails.
+    """
+    name, to = one.notebook, one.outputs
+    titles = {name: notebooks.title(notebooks.read(notebooks.source(project, name)))}
+    rows = claim_rows.rows(all_runs.runs(project, [name], instead=one), titles)
+    with tempfile.TemporaryDirectory(dir=one.folder, prefix=".page-") as scratch:
+        sources = Path(scratch) / "sources"
+        _stage_frame(project, sources)
+        listed = {
+            "format": "jb-book",
+            "root": f"notebooks/{name}",
+            "chapters": [{"file": "book/bibliography"}],
+        }
+        (sources / "_toc.yml").write_text(yaml.safe_dump(listed), encoding="utf-8")
+        _stage_notebook(project, name, to, sources, rows)
+        _html(sources, Path(scratch) / "site", one.folder / "page", strict=False)
+    return one.folder / "page" / "notebooks" / f"{name}.html"
+
+
+def _stage_frame(project: Path, folder: Path) -> None:
+    """What every book has: the folder ``book/``, the configuration, folders for the rest."""
+    shutil.copytree(project / "book", folder / "book", ignore=shutil.ignore_patterns("recorded"))
+    config = yaml.safe_load((project / "_config.yml").read_text(encoding="utf-8"))
+    config = repository.configuration(config)
+    (folder / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+    for part in ("notebooks", "downloads"):
+        (folder / part).mkdir()
 
 
 def _stage_page(project: Path, page: str, folder: Path) -> None:
@@ -200,10 +234,9 @@ def _stage_page(project: Path, page: str, folder: Path) -> None:
     raise IclnbError(f"_toc.yml lists {page}, and there is no such page ({', '.join(PAGES)})")
 
 
-def _stage_notebook(project: Path, name: str, folder: Path, rows: Sequence[Row]) -> None:
+def _stage_notebook(project: Path, name: str, to: run_one.Outputs, folder: Path, rows: Sequence[Row]) -> None:
     """Put one chapter's page and its downloads in place."""
     source = notebooks.source(project, name)
-    to = run_one.outputs(project, name)
     plain = repository.for_colab(notebooks.read(source), repository.read(project))
     (folder / "downloads" / f"{name}.ipynb").write_text(nbformat.writes(plain) + "\n", encoding="utf-8")
     downloads = {f"../downloads/{name}.ipynb": "notebook"}
@@ -215,7 +248,7 @@ def _stage_notebook(project: Path, name: str, folder: Path, rows: Sequence[Row])
             shutil.copyfile(file, folder / "downloads" / f"{name}{ending}")
             downloads[f"../downloads/{name}{ending}"] = kind
     results = json.loads(to.results.read_text(encoding="utf-8"))
-    section = here.section(rows, results, status.of_notebook(project, name).state)
+    section = here.section(rows, results, status.of_notebook(project, name, to).state)
     page = pages.page(source, nbformat.read(to.executed, as_version=4), results, downloads, section)
     page = origins.mark(page, project, name)
     (folder / "notebooks" / f"{name}.ipynb").write_text(nbformat.writes(page), encoding="utf-8")
@@ -238,11 +271,11 @@ def _content(sources: Path) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _html(sources: Path, output: Path, target: Path) -> Path:
-    """Build ``sources`` with warnings as errors, then put the HTML in the place of ``target``."""
+def _html(sources: Path, output: Path, target: Path, *, strict: bool = True) -> Path:
+    """Build ``sources``, as a rule with warnings as errors, then put the HTML in the place of ``target``."""
     shutil.rmtree(output, ignore_errors=True)
     start = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
-    options = ["-W", "--keep-going", "--all", "--path-output", str(output)]
+    options = [*(["-W"] if strict else []), "--keep-going", "--all", "--path-output", str(output)]
     log = output.with_suffix(".log")
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "PYTHONWARNINGS": "ignore", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}

@@ -11,7 +11,7 @@ from safetensors import safe_open
 from iclnb.cli import commands
 from iclnb.errors import IclnbError
 from iclnb.llm.data import gguf, packaged, split_models
-from iclnb.llm.loading import catalogue, fetching
+from iclnb.llm.loading import catalogue, fetching, places
 
 LARGE = ["qwen2.5-coder-0.5b-instruct", "qwen2.5-coder-1.5b-instruct"]
 
@@ -28,7 +28,8 @@ def run(*words):
 
 
 def test_models_are_listed_without_fetching_any(empty):
-    lines = run("models").output.splitlines()
+    lines, pinned = (part.splitlines() for part in run("models").output.split("on the hub\n"))
+    assert dict(line.split() for line in pinned).items() <= places.PINNED.items() and len(pinned) > 9
     assert [line.split()[0] for line in lines] == ["name", "smollm2-135m-instruct", *LARGE]
     small, medium, large = lines[1:]
     for words in ("135 M", " 30 ", "9 (3)", "apache-2.0", "93 MB", "no: iclnb fetch smollm2-135m-instruct"):
@@ -42,7 +43,7 @@ def test_a_model_that_is_here_is_said_to_be(empty):
     entry = gguf.entry(split_models.SPLIT[LARGE[0]].sha256)
     entry.mkdir(parents=True)
     (entry / "contents.json").write_text("{}")
-    small, medium, large = run("models").output.splitlines()[1:]
+    small, medium, large = run("models").output.splitlines()[1:4]
     assert medium.endswith(" yes") and "no: iclnb" in small and "no: iclnb" in large
 
 

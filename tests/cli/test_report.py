@@ -11,7 +11,8 @@ from runs_by_hand import NO, YES, claim, results, rows, run, save
 from iclnb.cli import report_commands
 from iclnb.errors import IclnbError
 from iclnb.ladders import HERE
-from iclnb.site.results import claim_rows
+from iclnb.site.results import claim_rows, multiplicity
+from iclnb.site.summary import papers
 
 
 @pytest.mark.parametrize("width", [20, 60, 140])
@@ -47,5 +48,41 @@ def test_the_command_shows_notebooks_that_are_named_in_colour_on_a_terminal(tmp_
     assert "\x1b[" in coloured and re.sub(r"\x1b\[\d*m", "", coloured) == plain
     listed = json.loads(CliRunner().invoke(report_commands.report, ["02_b", "--json"]).output)
     assert [row["claim"] for row in listed] == ["of-02_b"]
+    listed = json.loads(CliRunner().invoke(report_commands.report, ["--chapter", "01", "--json"]).output)
+    assert [row["claim"] for row in listed] == ["of-01_a"]
     failed = CliRunner().invoke(report_commands.report, ["--check"])
     assert isinstance(failed.exception, IclnbError)
+
+
+def test_the_report_can_be_narrowed_to_models_verdicts_and_papers(tmp_path, monkeypatch):
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "_toc.yml").touch()
+    (tmp_path / "notebooks" / "01_a.py").write_text("# %% [markdown]\n# # A question?\n")
+    mine = [claim("up", YES), claim("down", NO), claim("ours", YES, paper="ours")]
+    save(
+        tmp_path, results(HERE, mine, model="Qwen2.5-7B"), results("m", [claim("up", NO)]) | {"record": None}
+    )
+    monkeypatch.chdir(tmp_path)
+
+    def found(*words):
+        return [
+            (row["run"], row["claim"])
+            for row in json.loads(CliRunner().invoke(report_commands.report, [*words, "--json"]).output)
+        ]
+
+    assert len(found()) == 4
+    assert found("--model", "qwen") == [(HERE, "up"), (HERE, "down"), (HERE, "ours")]
+    assert found("--verdict", "not supported") == [("m", "up"), (HERE, "down")]
+    assert found("--paper", "ours", "--paper", "B") == [(HERE, "ours")]
+    assert found("--paper", "A", "--verdict", "supported") == [(HERE, "up")]
+
+
+def test_smoke_runs_and_models_at_chance_are_shown_and_enter_no_sum():
+    smoke = run(HERE, claim("up", YES), parameters={"profile": "smoke"})
+    listed = rows(run("a", claim("up", YES)), run("b", claim("up", YES), at_chance=True), smoke)
+    assert [row.counts for row in listed] == [True, False, False]
+    *_, counted, left = report_commands.lines(listed, 80)
+    assert counted == "1 verdicts: 1 supported" and left.startswith("2 of smoke runs or of models at chance")
+    assert papers.sides(listed) == {"for": 1}
+    assert papers.tally(listed) == "1 supported, 2 of a smoke run or at chance, not counted"
+    assert "| recorded | A | 1 |" in multiplicity.section(listed)

@@ -8,13 +8,14 @@ import sys
 import numpy as np
 import pytest
 import xarray
+from safetensors.numpy import save_file
 from throwaway import ROOT, checkout, iclnb
 
 import iclnb as package
 from iclnb import findings
 from iclnb.errors import IclnbError
 from iclnb.keys import measurement
-from iclnb.records import executors, records, status, sweep
+from iclnb.records import executors, needs, records, status, sweep
 from iclnb.records.records import Cell
 from iclnb.run import run_one
 from iclnb.run.worker import Worker
@@ -192,16 +193,76 @@ def test_a_run_stands_beside_the_recorded_ones(project):
     ]
 
 
-def test_the_command_plans_runs_and_skips(project):
-    text = '[[sweep]]\nnotebooks = ["00_study"]\ntasks = ["sst2", "broken"]\n'
-    (project / "sweep.toml").write_text(text)
+@pytest.fixture
+def mine(project, monkeypatch):
+    """Two tasks and a model of one's own, with 6 weights."""
+    for task in ("fine", "broken"):
+        shutil.copytree(ROOT / "iclnb" / "llm" / "data" / "example", project / "data" / task)
+    (project / "mine").mkdir()
+    (project / "mine" / "config.json").write_text("{}")
+    save_file({"weight": np.zeros((2, 3), "float32")}, project / "mine" / "model.safetensors")
+    monkeypatch.setenv("ICLNB_DATA", str(project / "data"))
+    return '[[sweep]]\nnotebooks = ["00_study"]\nmodels = ["./mine"]\ntasks = ["fine", "broken"]\n'
+
+
+def test_the_command_plans_runs_and_skips(project, mine):
+    (project / "sweep.toml").write_text(mine)
     done = iclnb(project, "sweep", "sweep.toml", "--dry-run")
     assert done.returncode == 0 and "2 of 2 cells to run" in done.stdout and not (project / "runs").exists()
+    assert "./mine: 0.0 B parameters, nothing to download, about 2 GB on the device" in done.stdout
+    assert needs.parameters("./mine") == 6
     done = iclnb(project, "sweep", "sweep.toml", "--allow-changes")
     assert done.returncode == 1 and "1 of 2 cells failed" in done.stderr and "run_cells" not in done.stderr
-    assert "00_study / small / broken" in done.stderr
+    assert "00_study / mine-" in done.stderr
     done = iclnb(project, "sweep", "sweep.toml", "--dry-run")
     assert "1 of 2 cells to run" in done.stdout
+
+
+def test_all_that_cannot_run_is_said_before_anything_does(project, mine, monkeypatch):
+    """Out of reach of the hub: names that mean nothing, a gated model that is not here, damaged rows."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(project / "hub"))
+    (project / "data" / "broken" / "train.csv").write_text("message,department\na,parcels\n")
+    models = '"./mine", "nobody", "./gone", "meta-llama/Llama-2-7b-hf"'
+    text = mine.replace('"./mine"', models).replace('"fine"', '"fine", "nothing", "mnli"')
+    (project / "sweep.toml").write_text(text)
+    for words in (["--dry-run"], ["--allow-changes"]):
+        done = iclnb(project, "sweep", "sweep.toml", *words)
+        assert done.returncode == 1 and not (project / "runs").exists()
+        for said in (
+            "unknown model 'nobody'", "./gone is no model", "meta-llama/Llama-2-7b-hf is gated",
+            "unknown task 'nothing'", "train.csv, line 2", "mnli",
+        ):  # fmt: skip
+            assert said in done.stderr
+        assert "meta-llama/Llama-2-7b-hf: 6.7 B parameters, 13.5 GB to download, about 15 GB" in done.stdout
+
+
+def test_times_of_another_model_follow_its_size_and_the_points(project, monkeypatch):
+    small, large, wide = "smollm2-135m-instruct", "Qwen/Qwen2.5-7B", "Qwen/Qwen2.5-0.5B"
+    counts = {small: 134_515_008, wide: 494_032_768, large: 7_615_616_512}
+    made = [
+        records.Record(
+            project / f"book/recorded/00_study/{name}/sst2.nc", {"model": name, "points": points},
+            {"cost": {"seconds": seconds}}, {},
+        )
+        for name, points, seconds in ((small, 10, 50.0), (wide, 20, 300.0))
+    ]  # fmt: skip
+    monkeypatch.setattr(records, "all_records", lambda project: iter(made))
+    (planned,) = sweep.plan(project, [Cell("00_study", {"model": large})])
+    assert planned.seconds == pytest.approx(300 * counts[large] / counts[wide] / 20)  # a run without points
+
+
+def test_the_benchmarks_say_how_much_faster_the_gpu_is(tmp_path):
+    (tmp_path / "book" / "recorded").mkdir(parents=True)
+    for name, processor, times in (("bench", "C", [2.0, 9.0]), ("bench-cuda", "G", [0.5, 0.3])):
+        timed = [
+            {"experiment": "models", "way": way, "size": size, "seconds": [seconds] * 3}
+            for way, size, seconds in zip(("small", "large"), (8, 16), times, strict=True)
+        ]
+        place = tmp_path / "book" / "recorded" / f"{name}.json"
+        assert needs.faster(tmp_path) is None
+        place.write_text(json.dumps({"processor": processor, "measurements": timed}))
+    assert needs.faster(tmp_path) == ("G", pytest.approx(30))
 
 
 def test_record_writes_the_findings_alone_and_only_from_a_commit(project):
@@ -238,6 +299,13 @@ def test_record_writes_the_findings_alone_and_only_from_a_commit(project):
         ('[[sweep]]\nnotebooks = ["00_study", "00_study"]', "two cells would write"),
         ('[[sweep]]\nnotebooks = ["00_study"]\nparameters = {data_seed = "x"}', "not a value for data_seed"),
         ('[[sweep]]\nnotebooks = ["00_study"]\nparameters = {seed = 1}', "unknown parameter 'seed'"),
+        (
+            '[[sweep]]\nnotebooks = ["00_study"]\nseeds = [0, 1]',
+            r"seeds must be a list such as \[\{data_seed",
+        ),
+        ('[[sweep]]\nnotebooks = ["00_study"]\nmodels = "small"', "models must be a list"),
+        ('[[sweep]]\nnotebooks = ["00_study"]\nmodels = ["a"]\nfor_model = {b = {}}', "for_model names 'b'"),
+        ('[[sweep]]\nnotebooks = ["00_x"]\n[[sweep]]\nseeds = 1', r"(?s)notebook '00_x'.*names no notebooks"),
     ],
 )
 def test_a_sweep_that_cannot_be_read_is_refused(project, text, message):

@@ -45,6 +45,19 @@ CARDS = tuple(
 )
 """Every packaged language model, from small to large."""
 
+HUB = {
+    "EleutherAI/gpt-j-6b": (6_050_882_784, 4, ""),
+    "meta-llama/Llama-2-7b-hf": (6_738_415_616, 2, "gated"),
+    "meta-llama/Meta-Llama-3-8B": (8_030_261_248, 2, "gated"),
+    "meta-llama/Llama-3.1-8B-Instruct": (8_030_261_248, 2, "gated"),
+    "meta-llama/Llama-3.2-1B": (1_235_814_400, 2, "gated"),
+    "Qwen/Qwen2.5-0.5B": (494_032_768, 2, ""),
+    "Qwen/Qwen2.5-1.5B": (1_543_714_304, 2, ""),
+    "Qwen/Qwen2.5-7B": (7_615_616_512, 2, ""),
+    "Qwen/Qwen2.5-7B-Instruct": (7_615_616_512, 2, ""),
+}
+"""Pinned models of the hub: number of weights, bytes of each in its files, whether access is to be asked for."""
+
 
 def card(name: str) -> Card:
     """The card of a model.

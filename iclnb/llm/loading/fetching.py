@@ -11,7 +11,7 @@ from iclnb.llm.data.hub_access import cache_if_out_of_reach
 from iclnb.llm.loading import catalogue, checkpoint, places
 from iclnb.llm.loading.places import Place
 
-_FILES = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
+PATTERNS = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
 """What loading a model reads of its repository."""
 
 
@@ -57,7 +57,7 @@ def _model(place: Place) -> str:
             where, commit = place.arguments["pretrained_model_name_or_path"], place.origin["revision"]
             if "file" in place.origin:
                 return str(where)
-            folder = snapshot_download(where, revision=commit, allow_patterns=list(_FILES))
+            folder = snapshot_download(where, revision=commit, allow_patterns=list(PATTERNS))
         except IclnbError:
             raise
         except Exception as error:  # the client's errors have no common type

@@ -97,7 +97,8 @@ def _local(name: str, path: Path) -> Place:
         sha256 = file_hash(path)
         origin = {"source": "local", "name": path.name.removesuffix(".gguf"), "sha256": sha256}
         return _converted(gguf.folder(path, name, sha256), origin)
-    _refuse_adapter(name, str(path))
+    if path.is_dir():
+        _refuse_adapter(name, str(path))
     if not (path / "config.json").is_file():
         raise IclnbError(
             f"{name} is no model: expected a folder with config.json and *.safetensors, or a GGUF file"

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from iclnb import criteria
 from iclnb.criteria import Criterion
 from iclnb.ladders import HERE
+from iclnb.settings import PROFILES
 from iclnb.site.results.runs import Run
 
 
@@ -79,7 +80,12 @@ class Row(NamedTuple):
     @property
     def recorded(self) -> bool:
         """Whether a record says so, and not the run of this machine."""
-        return self.run != HERE
+        return not self.run.startswith(HERE)
+
+    @property
+    def counts(self) -> bool:
+        """Whether it may enter a sum: not of a smoke run, and not of a model at chance."""
+        return self.profile != PROFILES[0] and not self.at_chance
 
     @property
     def region(self) -> Criterion:

@@ -127,7 +127,7 @@ def section(margins: Sequence[Margin], rows: Sequence[Row]) -> str:
     counts: dict[int, Counter[str]] = {i: Counter() for i in range(len(margins))}
     without = {f"{row.claim} ({row.chapter})" for row in rows if unexplained(margins, row)}
     for row in rows:
-        if found := across(margins, row):
+        if row.counts and (found := across(margins, row)):
             changed = [name for name, other in found.items() if other != row.verdict]
             counts[margins.index(margin_for(margins, row))].update(changed or ["stable"])
     table = [

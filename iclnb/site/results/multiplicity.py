@@ -23,7 +23,8 @@ says how many claims are decided, and how many of them are left when the p-value
 all claims of the row's runs together: Benjamini and Hochberg keep the expected share of wrong verdicts below
 {LEVEL:.0%} (for independent claims, or positively dependent ones; claims on the same data may be neither); Holm
 keeps the chance of a single wrong verdict below {LEVEL:.0%}. What is exact or proved has no p-value and is not
-counted. With few units a p-value is as good as the interval, and no better."""
+counted, nor are smoke runs and models at chance. With few units a p-value is as good as the interval, and no
+better."""
 
 
 CORRECTIONS: Mapping[str, Correction] = {
@@ -37,7 +38,8 @@ def section(rows: Sequence[Row]) -> str:
     """The section of the results page (Markdown): all records, and this machine's runs, each corrected."""
     lines, lost = [], []
     for title, recorded in (("recorded", True), (HERE, False)):
-        tested = [row for row in rows if row.recorded == recorded and row.p_value is not None]
+        fair = (row for row in rows if row.recorded == recorded and row.counts)
+        tested = [row for row in fair if row.p_value is not None]
         adjusted = adjust([row.p_value for row in tested])
         for paper in PAPERS:
             among = [i for i, row in enumerate(tested) if row.paper == paper]

@@ -1,13 +1,14 @@
 """The runs that the book shows: of every notebook the recorded ones of its ladder, then the run of this machine."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from iclnb.errors import IclnbError
 from iclnb.ladders import HERE
 from iclnb.records import records
+from iclnb.records.own import Own
 
 
 class Run(NamedTuple):
@@ -32,18 +33,33 @@ class Run(NamedTuple):
     @property
     def recorded(self) -> bool:
         """Whether it is a record, and not the run of this machine."""
-        return self.name != HERE
+        return not self.name.startswith(HERE)
 
 
-def runs(project: Path, names: Sequence[str]) -> dict[str, list[Run]]:
+def runs(
+    project: Path, names: Sequence[str], *, instead: Own | None = None, also: Iterable[Own] = ()
+) -> dict[str, list[Run]]:
     """The runs of each notebook: recorded ones from small models to large ones, this machine's last.
 
     Whether a model is at chance on a task is a property of the two, whichever chapter found it.
 
+    Args:
+        project: the checkout.
+        names: of the notebooks.
+        instead: a run of one's own that takes the place of the book's.
+        also: runs of one's own that follow the book's, named after model and task.
+
     Raises:
         IclnbError: if a results file or a record cannot be read.
     """
-    saved = {name: _saved(project, name) for name in names}
+    saved = {name: _saved(project / "build" / "results" / f"{name}.json", name) for name in names}
+    if instead:
+        saved[instead.notebook] = _saved(instead.outputs.results, instead.notebook)
+    for one in also:
+        if one.notebook in saved:
+            *ladder, here = _saved(one.outputs.results, one.notebook)
+            named = {**here, "name": f"{HERE}: {one.label.partition(' / ')[2]}"}
+            saved[one.notebook] = [*(saved[one.notebook] or ladder), named]
     chance = {pair for listed in saved.values() for results in listed for pair in _at_chance(results)}
     known = {record.path: record for record in records.all_records(project)}
     found: dict[str, list[Run]] = {}
@@ -57,9 +73,8 @@ def runs(project: Path, names: Sequence[str]) -> dict[str, list[Run]]:
     return found
 
 
-def _saved(project: Path, name: str) -> list[Mapping[str, Any]]:
+def _saved(path: Path, name: str) -> list[Mapping[str, Any]]:
     """The runs that a notebook's results file holds; none where it has not run here."""
-    path = project / "build" / "results" / f"{name}.json"
     if not path.is_file():
         return []
     try:

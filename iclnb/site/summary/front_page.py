@@ -70,5 +70,5 @@ def _sides(letter: str, name: str, rows: Sequence[Row]) -> str:
     return (
         f"Of {sum(found.values())} recorded verdicts that bear on paper {letter} "
         f"({display.escape(name)}), {found['for']} speak for it, {found['against']} against it and "
-        f"{found['open']} are undecided."
+        f"{found['open']} are undecided. Smoke runs and models at chance are not counted."
     )

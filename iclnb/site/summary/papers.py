@@ -113,19 +113,23 @@ def ordered(rows: Iterable[Row]) -> list[Row]:
 
 
 def tally(rows: Iterable[Row]) -> str:
-    """How many of some claims have which verdict, in words."""
-    found = Counter(row.verdict for row in ordered(rows))
-    return ", ".join(f"{count} {verdict}" for verdict, count in found.items())
+    """How many of some claims have which verdict, in words; those of smoke runs and at chance are not counted."""
+    listed = ordered(rows)
+    found = Counter(row.verdict for row in listed if row.counts)
+    left = len(listed) - found.total()
+    said = [f"{count} {verdict}" for verdict, count in found.items()]
+    return ", ".join([*said, *([f"{left} of a smoke run or at chance, not counted"] if left else [])])
 
 
 def sides(rows: Iterable[Row]) -> Counter[str]:
     """How many verdicts speak ``for`` a paper, ``against`` it, or leave it ``open``.
 
+    Those of smoke runs and of models at chance are not counted.
     A claim that speaks for the paper speaks against it where it fails, and the other way round.
     """
     found: Counter[str] = Counter()
     for row in rows:
-        if row.speaks in {"for", "against"}:
+        if row.counts and row.speaks in {"for", "against"}:
             agrees = (row.speaks == "for") == (row.verdict in HOLDS)
             found["open" if row.verdict not in HOLDS | FAILS else "for" if agrees else "against"] += 1
     return found

@@ -1,0 +1,173 @@
+"""What a sweep needs before it starts: tasks and models that are there, access, downloads, memory, a GPU."""
+
+import json
+import statistics
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatch
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from iclnb.errors import IclnbError
+from iclnb.records import records
+from iclnb.records.records import Cell
+
+ROOM = 2e9
+"""Bytes on the device beside the weights; a batch takes what is left, and is made smaller where that is little."""
+
+
+class Need(NamedTuple):
+    """What one model of a sweep needs.
+
+    Attributes:
+        name: that ``model`` takes.
+        parameters: number of its weights; ``None`` where that is not known.
+        download: bytes that are still to be fetched.
+        memory: bytes on the device, weights and :data:`ROOM`.
+        problem: why it cannot be loaded; empty if it can, as far as can be seen.
+    """
+
+    name: str
+    parameters: int | None
+    download: int
+    memory: float
+    problem: str
+
+    def __str__(self) -> str:
+        size = f"{self.parameters / 1e9:.1f} B parameters, " if self.parameters else ""
+        fetched = f"{self.download / 1e9:.1f} GB to download" if self.download else "nothing to download"
+        return f"{self.name}: {size}{fetched}, about {self.memory / 1e9:.0f} GB on the device"
+
+
+def models(project: Path, cells: Sequence[Cell]) -> list[Need]:
+    """What the models of some cells need, in their order; asks the hub where it is in reach."""
+    from iclnb.llm.data.hub_access import cache_if_out_of_reach
+    from iclnb.llm.loading.places import is_local
+
+    widths: dict[tuple[str, str | None], int] = {}
+    for cell in cells:
+        run = vars(records.settings(project, cell))
+        if run.get("model"):
+            asked = str(run["model"]), run.get("revision")
+            widths[asked] = max(widths.get(asked, 2), 4 if run.get("dtype") == "float32" else 2)
+    if all("/" not in name or is_local(name) for name, _ in widths):
+        return [_need(*asked, width, False) for asked, width in widths.items()]
+    with cache_if_out_of_reach() as in_reach:
+        return [_need(*asked, width, in_reach) for asked, width in widths.items()]
+
+
+def tasks(project: Path, cells: Sequence[Cell]) -> Iterator[str]:
+    """A line for each task of some cells whose rows cannot be had."""
+    from iclnb.llm.data import tasks as known
+    from iclnb.llm.data.hub_access import cache_if_out_of_reach
+
+    names: dict[tuple[str, str], None] = {}
+    for cell in cells:
+        run = vars(records.settings(project, cell))
+        listed = f"{run.get('task') or ''},{run.get('table') or ''}".split(",")
+        names |= {(name.strip(), str(run.get("source", "auto"))): None for name in listed if name.strip()}
+    for name, source in names:
+        try:
+            task = known.check(name, source)
+            if source == "hub" or (source == "auto" and known.place(task).startswith("hub")):
+                with cache_if_out_of_reach() as in_reach:
+                    if not in_reach:  # then its rows must be on this machine
+                        known.load(name, "validation", source)
+        except IclnbError as error:
+            yield str(error)
+
+
+@cache
+def parameters(name: str) -> int | None:
+    """The number of a model's weights, from what is known without the network; ``None`` where nothing is."""
+    from iclnb.llm.loading import catalogue
+
+    known = {card.name: card.parameters for card in catalogue.CARDS}
+    known |= {hub: count for hub, (count, _, _) in catalogue.HUB.items()}
+    return known.get(name) or (_stored(Path(name).expanduser()) if name else None)
+
+
+def faster(project: Path) -> tuple[str, float] | None:
+    """The GPU of the recorded benchmark, and how many times as fast it reads queries as the recorded CPU.
+
+    It is the ratio for the largest model that both benchmarks timed, queries on shared demonstrations.
+    """
+    found = []
+    for file in ("bench.json", "bench-cuda.json"):
+        place = project / "book" / "recorded" / file
+        if not place.is_file():
+            return None
+        bench = json.loads(place.read_text(encoding="utf-8"))
+        timed = [each for each in bench["measurements"] if each["experiment"] == "models" and each["seconds"]]
+        times = {each["way"]: statistics.median(each["seconds"]) / each["size"] for each in timed}
+        found.append((bench["processor"], times))
+    (_, cpu), (name, gpu) = found
+    both = [way for way in cpu if way in gpu]
+    return (name, max(cpu[way] / gpu[way] for way in both)) if both else None
+
+
+def _need(name: str, revision: str | None, width: int, in_reach: bool) -> Need:
+    from iclnb.llm.loading import catalogue, places
+
+    count, download, problem = parameters(name), 0, ""
+    try:
+        card = next((card for card in catalogue.CARDS if card.name == name), None)
+        if card:
+            download = 0 if catalogue.is_here(card) else card.download
+        elif (place := places.find(name, revision)).origin["source"] == "hub":
+            known = catalogue.HUB.get(name, (0, 0, ""))
+            if in_reach:
+                download, stored = _files(name, place.origin["revision"])
+                count = count or stored // 2
+            elif not _cached(name, place.origin["revision"]):
+                download = known[0] * known[1]
+                gated = f"is gated (ask for access at https://huggingface.co/{name}) and " if known[2] else ""
+                problem = f"{name} {gated}is not on this machine, and the hub is out of reach"
+    except IclnbError as error:
+        problem = str(error)
+    return Need(name, count, download, width * (count or 0) + ROOM, problem)
+
+
+def _stored(folder: Path) -> int | None:
+    """The number of weights in a folder's files."""
+    from safetensors import safe_open
+
+    count = 0
+    for file in folder.glob("*.safetensors"):
+        with safe_open(file, framework="np") as weights:
+            for key in weights.keys():  # noqa: SIM118 - it is no mapping
+                size = 1
+                for length in weights.get_slice(key).get_shape():
+                    size *= length
+                count += size
+    return count or None
+
+
+def _files(name: str, revision: str) -> tuple[int, int]:
+    """Bytes of a model on the hub that are not here yet, and bytes of its weights, if access is granted."""
+    from huggingface_hub import HfApi, get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
+    from iclnb.llm.loading import checkpoint, fetching, hub_gguf
+
+    repository, _ = hub_gguf.split(name)
+    try:
+        listed = list(HfApi().list_repo_tree(repository, revision=revision, recursive=True))
+        sizes = {each.path: each.size for each in listed if hasattr(each, "size")}
+        wanted = [path for path in sizes if any(fnmatch(path, end) for end in fetching.PATTERNS)]
+        for path in wanted[:1]:
+            get_hf_file_metadata(hf_hub_url(repository, path, revision=revision))
+    except Exception as error:  # the client's errors have no common type
+        if isinstance(error, RepositoryNotFoundError) and not isinstance(error, GatedRepoError):
+            raise IclnbError(f"the hub has no model {name}, or a private one; check its id") from error
+        raise checkpoint.failure(name, "hub", error) from error
+    missing = [
+        p for p in wanted if not isinstance(try_to_load_from_cache(repository, p, revision=revision), str)
+    ]
+    return sum(sizes[p] for p in missing), sum(sizes[p] for p in wanted if p.endswith(".safetensors"))
+
+
+def _cached(name: str, revision: str) -> bool:
+    from huggingface_hub import try_to_load_from_cache
+
+    return isinstance(try_to_load_from_cache(name, "config.json", revision=revision), str)
