@@ -217,3 +217,9 @@ def test_bars_are_told_apart_by_hatch_or_lightness():
     axes.plot([1, 2], [2, 2], label="without", color="#b34700")
     plt.close(figure)
     assert legible.alike(figure) == ["without and with errors", "bar 0 and bar 1"]
+
+
+def test_a_legend_of_nothing_does_not_stop_a_narrow_figure():
+    figure, _ = plt.subplots(1, 2, layout="constrained")
+    figure.legend([], [], loc="outside lower center")
+    assert len(figures.narrow(figure).axes) == 2

@@ -179,7 +179,7 @@ def narrow(figure: Figure, *, below: bool = False) -> Figure | None:
     each = copy.get_figheight() / rows
     if below:
         _gather(copy, panels)
-    entries = [_one_column(copy, legend) for legend in list(copy.legends)]
+    entries = [_one_column(copy, legend) for legend in list(copy.legends) if legend.get_texts()]
     copy.set_size_inches(NARROW, max(each, 2.4) * len(panels) + 0.18 * sum(entries))
     grid = copy.add_gridspec(len(panels), 1)
     for place, axes in zip(grid, panels, strict=True):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import audit
 import pytest
@@ -41,7 +42,7 @@ HOSTILE = [
 ]
 CHAPTERS = {
     "02_attention_allocation": {"task": "sst2"},
-    "03_middle_layer_heads": {"task": "sst2"},
+    "03_middle_layer_heads": {"task": "sst2", "top": "1"},
     "03a_keys_and_values": {"task": "sst2"},
     "03b_table_2": {"table": "sst2"},
     "04_retrieval_and_format": {"task": "sst2"},
@@ -73,6 +74,7 @@ def built(tmp_path_factory):
     sources = {name: (ROOT / "notebooks" / f"{name}.py").read_text() for name in CHAPTERS}
     sources = {name: re.sub(r"\[([^\]]*)\]\(0[15]\w*\)", r"\1", text) for name, text in sources.items()}
     project = checkout(tmp_path_factory.mktemp("checkout"), sources)
+    shutil.copytree(ROOT / "book" / "recorded", project / "book" / "recorded", dirs_exist_ok=True)
     write_rows(project / "data")
     model = project / f"x<img src=x onerror={RUN}> `{{doc}}` $a$ |"
     tokenizer = AutoTokenizer.from_pretrained(packaged.folder(PACKAGED))
