@@ -126,7 +126,7 @@ text = json.dumps({"notebook": "NAME", "name": "this run", "model": "", "task": 
 
 def checkout(folder: Path, notebooks: Mapping[str, str]) -> Path:
     """A checkout in ``folder`` with these notebooks, a copy of the package and of the book's pages."""
-    ignore = shutil.ignore_patterns("__pycache__", "[0-9][0-9][a-z_]*")
+    ignore = shutil.ignore_patterns("__pycache__", "[0-9][0-9][a-z_]*", "equivalent.toml")
     for part in ("iclnb", "book"):
         shutil.copytree(ROOT / part, folder / part, ignore=ignore)
     for part in ("_config.yml", "_toc.yml", "requirements.txt", "pyproject.toml"):

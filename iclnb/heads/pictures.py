@@ -1,5 +1,6 @@
 """Pictures of chapter 03: agreement by depth and beside its controls, similarity, what interventions cost."""
 
+import textwrap
 from collections.abc import Iterable, Mapping
 
 import matplotlib.pyplot as plt
@@ -245,7 +246,7 @@ def dots(axes: Axes, rows: Mapping[str, Mapping[str, Estimate]], names: Iterable
             label = None if name in labelled else name
             axes.plot(one.value, height, label=label, markersize=5, **line)
             labelled.add(name)
-    axes.set_yticks(range(len(rows)), rows)
+    axes.set_yticks(range(len(rows)), [textwrap.fill(row, 18) for row in rows])  # room on a phone
     axes.set_ylim(len(rows) - 0.5, -0.5)
 
 

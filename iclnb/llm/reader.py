@@ -88,7 +88,7 @@ class Reader:
         self,
         prompts: Prompts,
         wording: Wording,
-        truth: Int[np.ndarray, "*#prompts"] | Sequence[int],
+        truth: Int[np.ndarray, "*#prompts"] | Sequence[int] | int,
         *,
         variants: Sequence[Variant] = ("maximum",),
     ) -> KernelWeights:

@@ -17,6 +17,7 @@ from nbformat import NotebookNode
 from iclnb import paths
 from iclnb.errors import IclnbError
 from iclnb.keys import dependencies as keys
+from iclnb.ladders import SUFFIX
 from iclnb.run import notebooks, progress
 from iclnb.run.worker import Worker
 
@@ -99,6 +100,7 @@ def run(
             last = _last(to, key)
             done = _execute(project, name, notebook, parameters, scratch, time_limit, process, last)
             text = _results(name, scratch, key, done.metadata.papermill.duration)
+            _keep(scratch / "results" / f"{name}{SUFFIX}", to.results.with_suffix(SUFFIX))
             _write(to.results, text)
             done.metadata = {
                 **{part: done.metadata[part] for part in ("kernelspec", "language_info")},
@@ -231,6 +233,13 @@ def _keep_failed(executed: Path, failed: Path) -> Path:
         with paths.replacing(failed) as temporary:
             shutil.copyfile(executed, temporary)
     return failed
+
+
+def _keep(findings: Path, path: Path) -> None:
+    """Put a run's findings, if it has any, in the place of earlier ones."""
+    if findings.is_file():
+        with paths.replacing(path) as temporary:
+            shutil.copyfile(findings, temporary)
 
 
 def _write(path: Path, text: str) -> None:
