@@ -153,7 +153,10 @@ def _run(title: str, run: Run) -> Iterator[tuple[object, ...]]:
     made = f"{source['machine']}, {source['time'][:10]}, {str(source.get('revision') or 'not known')[:7]}"
     profile = run.results["parameters"].get("profile", "")
     took = "" if seconds is None else round(seconds)
-    yield display.Author(title), run.name, profile, made, took, "; ".join(run.stale)
+    stale = ", ".join(
+        dict.fromkeys(reason.partition(":")[0] for reason in run.stale)
+    )  # `iclnb status` has the rest
+    yield display.Author(title), run.name, profile, made, took, stale
 
 
 def _quoted(text: str) -> str:
