@@ -61,13 +61,19 @@ results = claims.Results(ladder)
 ladder
 
 # %% [markdown] tags=["answer"]
-# **Answer.** In kernel regression every demonstration draws the answer towards its own label, the more the nearer it
-# is to the question. A model that counts or copies labels draws all questions alike. A model that works out which
-# label means what, and then applies this to the question, is *pushed* by demonstrations of the other class. The
-# figure shows how much of what a label does depends on the question: hardly anything if labels are counted, nearly
-# all if the model is a kernel. The chapter then asks whether demonstrations of another class are idle, as they are for
-# a kernel over classes; whether texts of one class are told apart; and whether a few attention heads carry it. The
-# recorded runs of models of three sizes are to come; until then the figure shows this machine's run alone.
+# **Answer.** It takes that form with size: {claim}`in a model of 135 million parameters a label draws all questions much
+# alike, as if labels were counted <query-decides-own: not supported on SmolLM2-135M; query-decides-arbitrary: not
+# supported on SmolLM2-135M>`; {claim}`in one of 1.5 billion what a label does depends on the question
+# <query-decides-own: supported on Qwen2.5-Coder-1.5B; query-decides-arbitrary: supported on Qwen2.5-Coder-1.5B>`.
+# {claim}`There demonstrations of the other class do next to nothing, as a kernel over classes has it
+# <other-class-idle-own: supported on Qwen2.5-Coder-1.5B; other-class-idle-arbitrary: supported on Qwen2.5-Coder-1.5B>`,
+# and {claim}`texts of one class are told apart, too <texts-count-own: supported on Qwen2.5-Coder-1.5B; texts-count-arbitrary:
+# supported on Qwen2.5-Coder-1.5B>`. Two things do not fit: {claim}`some influence is negative in every model, which no
+# weights of attention allow <never-negative-own: not supported everywhere; never-negative-arbitrary: not supported
+# everywhere>`, and {claim}`with words that say what they mean, flips do not add up in the larger model <adds-up-own: not
+# supported on Qwen2.5-Coder-1.5B>`. {claim}`The weights of one head foretell which demonstrations of a class will count
+# <head-within-class-own: supported everywhere; head-within-class-arbitrary: supported everywhere>`, but {claim}`a few
+# heads do not carry it all in the larger model <few-heads-carry-own: not supported on Qwen2.5-Coder-1.5B>`.
 
 # %% tags=["answer", "hide-input"]
 pictures.shares(ladder)

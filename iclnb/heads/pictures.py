@@ -85,7 +85,7 @@ def controls(ladder: Ladder, *, seed: int) -> Picture:
             for row in rows
         }
         dots(axes, reached, ladder)
-        axes.set(title=f"{arm.split(',')[0]} demonstrations, priors off", xlabel="agreement with the model")
+        axes.set(title=f"{arm.split(',')[0]}, priors off", xlabel="agreement with the model")
     common_legend(figure, all_axes[:1])
     told = "; ".join(
         f"{name}: {cell(estimates.agreement(found, FRESH, seed=seed))}, {MODAL} "
@@ -96,7 +96,7 @@ def controls(ladder: Ladder, *, seed: int) -> Picture:
     return Picture(
         figure,
         alt=f"Agreement of the chosen head under fresh demonstrations, and of controls. {told}.",
-        caption="The chosen head and what it has to beat, with 95 % intervals. What a control chooses, it "
+        caption="The chosen head and what it has to beat, under shared and fresh demonstrations. What a control chooses, it "
         "chooses on other test points, too.",
     )
 
