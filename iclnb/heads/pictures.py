@@ -96,8 +96,8 @@ def controls(ladder: Ladder, *, seed: int) -> Picture:
     return Picture(
         figure,
         alt=f"Agreement of the chosen head under fresh demonstrations, and of controls. {told}.",
-        caption="The chosen head and what it has to beat, under shared and fresh demonstrations. What a control chooses, it "
-        "chooses on other test points, too.",
+        caption="The chosen head and what it has to beat, under shared and fresh demonstrations. What a control "
+        "chooses, it chooses on other test points, too.",
     )
 
 
