@@ -151,7 +151,7 @@ def stacks(ladder: Mapping[str, Beyond], *, seed: int) -> Picture:
     """Risk of trained stacks, beside as many tuned steps of GD and of GD++."""
     figure, ax = plt.subplots(figsize=(6, 3.6))
     deepest = max(ladder.values(), key=lambda found: len(found.depth))
-    for way, series in zip(("GD", "GD++"), (figures.CONTROL, figures.SERIES[0]), strict=True):
+    for way, series in zip(("GD", "GD++"), (figures.CONTROL, figures.SERIES[-1]), strict=True):
         tuned = deepest.tuned[:, deepest.coordinates["way"].index(way)]
         ax.plot(deepest.depth, tuned, label=f"L tuned steps of {way}", markersize=3.5, **series)
     told = []
