@@ -52,8 +52,8 @@ ladder
 # %% [markdown] tags=["answer"]
 # **Answer.** {claim}`At the three places that the paper names <first-token: supported everywhere;
 # query-end-first-layers: supported everywhere; labels-middle-layers: supported everywhere>`.
-# {claim}`The very first token of the prompt draws most of its attention, about a hundred times its share
-# <first-token: supported everywhere>`, as in most language models. {claim}`The end of the question draws more in the
+# {claim}`The very first token of the prompt draws far more than its share <first-token: supported everywhere>`, as in
+# most language models. {claim}`The end of the question draws more in the
 # first layers than in later ones <query-end-first-layers: supported everywhere>`, although {claim}`most of what it
 # draws, summed over layers, it draws later <query-end-mostly-first-layers: not supported everywhere>`. And {claim}`in
 # the middle layers label words stand out, not the texts that they belong to <labels-middle-layers: supported

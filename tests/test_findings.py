@@ -127,3 +127,9 @@ def test_differences_are_seen():
         assert findings.same(made, everything(**change)) == np.inf
     missing = np.where(np.arange(5) == 1, np.nan, made.exact)
     assert findings.same(made, everything(exact=missing)) == np.inf
+
+
+def test_coordinates_are_saved_as_what_they_are(tmp_path):
+    with xarray.open_dataset(everything().save(tmp_path / "a.nc"), engine="h5netcdf") as data:
+        assert list(data["arm"].values) == ["shared", "fresh"]
+        np.testing.assert_array_equal(data["point"].values + 1, [1, 1.125, 1.25, 1.5, 2])
