@@ -10,11 +10,12 @@ from jaxtyping import Bool, Float, Int
 from iclnb.errors import IclnbError
 from iclnb.heads import direct
 from iclnb.heads.direct import PARTS, TOTAL
-from iclnb.heads.interventions import Head, ablate, best_heads, random_heads_like, swapping
+from iclnb.heads.interventions import ablate, swapping
 from iclnb.heads.material import Material
 from iclnb.llm.attention import CaptureError
 from iclnb.llm.demonstrations import Prompts
 from iclnb.llm.depth import MIDDLE, layers_within
+from iclnb.llm.head_choice import Head, best_heads, random_heads_like
 from iclnb.llm.reader import Reader
 
 BEST: Final = "best heads"

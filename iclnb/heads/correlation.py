@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float
 
-from iclnb.heads.interventions import Head
 from iclnb.heads.reconstruction import Half
+from iclnb.llm.head_choice import Head
 
 POOLED: Final = "pooled"
 QUERY_DEPENDENT: Final = "query-dependent"

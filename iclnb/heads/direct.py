@@ -16,10 +16,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from iclnb.heads.interventions import Head
 from iclnb.llm.attention import CaptureError, Edit
 from iclnb.llm.attention.direct_path import FinalNorm, check_writing, direct_logits, unembedding
 from iclnb.llm.demonstrations import Prompts
+from iclnb.llm.head_choice import Head
 from iclnb.llm.label_words import continuations
 from iclnb.llm.passes import Reading
 from iclnb.llm.prompts import Wording

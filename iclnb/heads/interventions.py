@@ -11,11 +11,9 @@ from torch import Tensor
 
 from iclnb.errors import IclnbError
 from iclnb.llm.attention import Edit, SharedPrefix
+from iclnb.llm.head_choice import Head
 from iclnb.llm.passes import Alter
 from iclnb.llm.prompts import Prompt, Span
-
-Head = tuple[int, int]
-"""A layer and one of its heads, both counted from 0."""
 
 
 def ablate(heads: Iterable[Head], means: Float[np.ndarray, "layers heads dim"]) -> Edit:
@@ -52,56 +50,6 @@ def ablate(heads: Iterable[Head], means: Float[np.ndarray, "layers heads dim"]) 
     put_out = [means[layer, chosen].tobytes() for layer, chosen in by_layer.items()]
     edit.key = f"ablate {by_layer} {hashlib.sha256(b''.join(put_out)).hexdigest()}"
     return edit
-
-
-def best_heads(
-    scores: Float[np.ndarray, "layers heads"], count: int, *, without: Collection[int] = ()
-) -> list[Head]:
-    """The heads with the highest scores, at most half of a layer's, so that others are left as its control.
-
-    Args:
-        scores: of every head, such as its agreement with the model.
-        count: how many.
-        without: layers to leave out.
-
-    Returns:
-        Best first (ties: the first layer, the first head); fewer than ``count`` where the model has no more.
-    """
-    per_layer, chosen = scores.shape[1], []
-    taken = dict.fromkeys(range(len(scores)), 0)
-    for place in np.argsort(-scores, axis=None, kind="stable"):
-        layer, head = divmod(int(place), per_layer)
-        if layer not in without and taken[layer] < per_layer // 2 and len(chosen) < count:
-            chosen.append((layer, head))
-            taken[layer] += 1
-    return chosen
-
-
-def random_heads_like(heads: Iterable[Head], per_layer: int, rng: np.random.Generator) -> list[Head]:
-    """As many other heads of the same layers, drawn at random: the control of an ablation.
-
-    Args:
-        heads: the heads that are ablated.
-        per_layer: heads in each layer of the model (n).
-        rng: draws them, without replacement within a layer.
-
-    Raises:
-        IclnbError: if a layer has fewer other heads than are ablated in it.
-    """
-    by_layer: dict[int, set[int]] = {}
-    for layer, head in heads:
-        by_layer.setdefault(layer, set()).add(head)
-    drawn = []
-    for layer, taken in sorted(by_layer.items()):
-        others = [head for head in range(per_layer) if head not in taken]
-        if len(others) < len(taken):
-            raise IclnbError(
-                f"layer {layer} has {len(others)} heads besides the {len(taken)} ablated ones, too few for a "
-                "control of the same size; ablate fewer heads"
-            )
-        chosen = rng.choice(others, size=len(taken), replace=False)
-        drawn += [(layer, head) for head in sorted(chosen.tolist())]
-    return drawn
 
 
 def swapping(seed: int, layers: Collection[int] | None = None, *, within: bool = False) -> Alter:

@@ -19,10 +19,10 @@ from iclnb.heads.causes import ABLATIONS, BEST
 from iclnb.heads.correlation import WAYS
 from iclnb.heads.direct import TOTAL
 from iclnb.heads.findings import ARMS, FRESH, READINGS, SHARED, Heads
-from iclnb.heads.interventions import Head
 from iclnb.heads.nulls import CONTROLS, MODAL, RANDOM
 from iclnb.heads.reconstruction import CHOSEN, PRIOR_OFF, RAW
 from iclnb.llm.depth import MIDDLE, layers_within
+from iclnb.llm.head_choice import Head
 from iclnb.stats import Estimate
 
 Ladder = Mapping[str, Heads]

@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from iclnb.heads.interventions import Head
 from iclnb.kernel_regression import kernel_regression
+from iclnb.llm.head_choice import Head
 from iclnb.llm.kernel_weights import KernelWeights
 
 MODEL: Final = "model"

@@ -95,15 +95,6 @@ def test_ablating_no_head_or_with_its_own_output_changes_nothing(made):
         interventions.ablate([(0, 4)], own)
 
 
-def test_random_heads_are_others_of_the_same_layers():
-    heads = [(1, 0), (1, 2), (4, 3)]
-    drawn = [tuple(interventions.random_heads_like(heads, 5, np.random.default_rng(s))) for s in range(200)]
-    pairs = itertools.combinations([1, 3, 4], 2)
-    assert set(drawn) == {((1, a), (1, b), (4, c)) for a, b in pairs for c in (0, 1, 2, 4)}
-    with pytest.raises(IclnbError, match="fewer"):
-        interventions.random_heads_like([(0, 0), (0, 1)], 3, np.random.default_rng(0))
-
-
 @given(
     st.lists(st.integers(0, 3), min_size=2, max_size=12).filter(lambda c: len(set(c)) > 1), st.integers(0, 99)
 )
@@ -190,13 +181,3 @@ def test_labels_that_cannot_be_swapped_are_refused(made):
         interventions.swap_label_values(prefix, [Span(2, 3), Span(5, 7)], [1, 0])
     with pytest.raises(ValueError, match="inside 12"):
         interventions.swap_label_values(prefix, [Span(2, 3), Span(12, 13)], [1, 0])
-
-
-def test_best_heads_leave_half_of_each_layer():
-    scores = np.array([[0.9, 0.8, 0.7, 0.6], [0.5, 0.5, 0.1, 0.2], [0.3, 0.0, 0.4, 0.95]])
-    assert interventions.best_heads(scores, 4) == [(2, 3), (0, 0), (0, 1), (1, 0)]
-    assert interventions.best_heads(scores, 3, without={2}) == [(0, 0), (0, 1), (1, 0)]
-    everything = interventions.best_heads(scores, 99)
-    assert len(everything) == 6 and set(everything) >= set(interventions.best_heads(scores, 4))
-    for layer in range(3):
-        interventions.random_heads_like([h for h in everything if h[0] == layer], 4, np.random.default_rng(0))

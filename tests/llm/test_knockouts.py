@@ -1,5 +1,7 @@
 """Knock-outs on planted models, whose heads are known, and against a mask written out by hand."""
 
+import itertools
+
 import numpy as np
 import planted
 import pytest
@@ -110,14 +112,20 @@ def test_loss_by_hand():
     np.testing.assert_allclose(knockouts.loss(left, np.array([4.0, 4.0])), [[0.5, 0]])
 
 
-def test_the_best_heads_leave_others_in_their_layers():
-    scores = np.array([[5.0, 4.0, 3.0, 0.0], [1.0, 2.0, 0.0, 0.0]])
-    assert head_choice.best_heads(scores, 3) == [(0, 0), (0, 1), (1, 1)]
-    assert head_choice.best_heads(scores, 3, without={0}) == [(1, 1), (1, 0)]
-    drawn = [
-        head_choice.random_heads_like([(0, 0), (0, 1), (1, 1)], 4, np.random.default_rng(s))
-        for s in range(50)
-    ]
-    assert {head for heads in drawn for head in heads} == {(0, 2), (0, 3), (1, 0), (1, 2), (1, 3)}
-    with pytest.raises(IclnbError, match="fewer heads"):
+def test_best_heads_leave_half_of_each_layer():
+    scores = np.array([[0.9, 0.8, 0.7, 0.6], [0.5, 0.5, 0.1, 0.2], [0.3, 0.0, 0.4, 0.95]])
+    assert head_choice.best_heads(scores, 4) == [(2, 3), (0, 0), (0, 1), (1, 0)]
+    assert head_choice.best_heads(scores, 3, without={2}) == [(0, 0), (0, 1), (1, 0)]
+    everything = head_choice.best_heads(scores, 99)
+    assert len(everything) == 6 and set(everything) >= set(head_choice.best_heads(scores, 4))
+    for layer in range(3):
+        head_choice.random_heads_like([h for h in everything if h[0] == layer], 4, np.random.default_rng(0))
+
+
+def test_random_heads_are_others_of_the_same_layers():
+    heads = [(1, 0), (1, 2), (4, 3)]
+    drawn = [tuple(head_choice.random_heads_like(heads, 5, np.random.default_rng(s))) for s in range(200)]
+    pairs = itertools.combinations([1, 3, 4], 2)
+    assert set(drawn) == {((1, a), (1, b), (4, c)) for a, b in pairs for c in (0, 1, 2, 4)}
+    with pytest.raises(IclnbError, match="fewer"):
         head_choice.random_heads_like([(0, 0), (0, 1)], 3, np.random.default_rng(0))
