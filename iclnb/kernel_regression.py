@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, Num
-from scipy import optimize, special
+from scipy import special
 
 from iclnb.errors import IclnbError
 
@@ -117,25 +117,6 @@ def gaussian_weights(
     return special.softmax(-0.5 * np.square(distance / bandwidth), axis=-1)
 
 
-def effective_number(weights: Float[np.ndarray, "*prompts k"]) -> Float[np.ndarray, " *prompts"]:
-    """Kish's effective number of demonstrations, (Σ a)² / Σ a²: k for equal weights, 1 for a single one."""
-    return np.square(weights.sum(-1)) / np.square(weights).sum(-1)
-
-
-def narrowing(
-    weights: Float[np.ndarray, "*prompts k"], distance: Float[np.ndarray, "*prompts k"]
-) -> Float[np.ndarray, " *prompts"]:
-    """Weighted minus plain mean distance of the demonstrations, Σ_i a_i d_i / Σ_i a_i - Σ_i d_i / k.
-
-    Below 0 where near demonstrations weigh more, as under any kernel that falls with distance.
-
-    Args:
-        weights: a_i, not negative and not all zero in a prompt.
-        distance: d_i, of the query from the same demonstrations.
-    """
-    return (weights * distance).sum(-1) / weights.sum(-1) - distance.mean(-1)
-
-
 class Bandwidth(NamedTuple):
     """A bandwidth with the log-loss on held-out rows that chose it."""
 
@@ -176,36 +157,3 @@ def choose_bandwidth(
         losses.append(-np.log(0.99 * hit + 0.01 / classes).mean())
     best = int(np.argmin(losses))
     return Bandwidth(float(grid[best]), float(losses[best]))
-
-
-def effective_bandwidth(
-    weights: Float[np.ndarray, "prompts k"], distance: Float[np.ndarray, "prompts k"], narrowest: float = 0.01
-) -> float:
-    """The bandwidth of the Gaussian kernel that comes closest to given weights, over all prompts.
-
-    Closest by Kullback-Leibler divergence from the weights to the kernel's, which is convex in 1 / 2h².
-
-    Args:
-        weights: a_i of a head, say; normalised here.
-        distance: d_i of the same demonstrations.
-        narrowest: the smallest bandwidth considered.
-
-    Returns:
-        The bandwidth; ``inf`` if weights do not fall with distance at all.
-    """
-    share = weights / weights.sum(-1, keepdims=True)
-    squares = np.square(distance)
-
-    def divergence(rate: float) -> float:
-        return float((rate * share * squares).sum() + special.logsumexp(-rate * squares, axis=-1).sum())
-
-    slope = (share * squares).sum() - squares.mean(-1).sum()  # of the divergence at rate 0
-    if slope >= 0:
-        return np.inf
-    found = optimize.minimize_scalar(
-        lambda log_rate: divergence(np.exp(log_rate)),
-        bounds=(np.log(1e-6), np.log(0.5 / narrowest**2)),
-        method="bounded",
-        options={"xatol": 1e-8},
-    )
-    return float(np.sqrt(0.5 / np.exp(found.x)))

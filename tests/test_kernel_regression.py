@@ -4,7 +4,6 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from scipy import optimize, stats
 from sklearn.metrics import log_loss
 from sklearn.neighbors import KNeighborsClassifier
 
@@ -109,22 +108,6 @@ def test_order_does_not_matter_to_a_kernel(rng):
     np.testing.assert_allclose(there, back)
 
 
-def test_effective_number():
-    weights = np.array([[1.0, 1, 1, 1], [5, 0, 0, 0], [3, 3, 0, 0], [1, 2, 0, 0]])
-    np.testing.assert_allclose(kernel.effective_number(weights), [4, 1, 2, 9 / 5])
-
-
-def test_narrowing_is_numpys_weighted_average_less_the_mean_and_negative_for_a_falling_kernel(rng):
-    weights, distance = rng.random((4, 3, 6)), rng.random((4, 3, 6))
-    expected = [
-        [np.average(d, weights=w) - np.average(d) for w, d in zip(*rows, strict=True)]
-        for rows in zip(weights, distance, strict=True)
-    ]
-    np.testing.assert_allclose(kernel.narrowing(weights, distance), expected)
-    assert (kernel.narrowing(kernel.gaussian_weights(distance, 0.5), distance) < 0).all()
-    np.testing.assert_allclose(kernel.narrowing(np.full_like(distance, 3.0), distance), 0, atol=1e-12)
-
-
 def test_the_bandwidth_with_the_least_log_loss_is_chosen(rng):
     distance, labels = rng.random((4000, 5)), rng.integers(2, size=(4000, 5))
     truths = labels[np.arange(4000), distance.argmin(1)]  # the nearest one decides
@@ -141,35 +124,6 @@ def test_the_bandwidth_with_the_least_log_loss_is_chosen(rng):
     assert shuffled.value == 3  # nothing to be learnt from distance: as flat as can be
     with pytest.raises(IclnbError, match="hold some out"):
         kernel.choose_bandwidth(distance[:0], labels[:0], truths[:0], grid, 2)
-
-
-@pytest.mark.parametrize("bandwidth", [0.05, 0.3, 2.0])
-def test_effective_bandwidth_of_a_gaussian_kernel_is_its_own(rng, bandwidth):
-    distance = rng.uniform(0.5, 1.5, size=(40, 8))
-    scales = rng.uniform(1, 9, size=(40, 1))  # weights need not be normalised
-    weights = scales * stats.norm.pdf(distance, scale=bandwidth)
-    weights = np.where(weights.sum(1, keepdims=True) > 0, weights, 1e-300)
-    np.testing.assert_allclose(kernel.effective_bandwidth(weights, distance), bandwidth, rtol=1e-3)
-
-
-def test_effective_bandwidth_is_the_closest_one(rng):
-    distance, weights = rng.random((30, 6)), rng.random((30, 6))
-    weights += 1.5 * (1 - distance)
-    share = weights / weights.sum(1, keepdims=True)
-
-    def divergence(bandwidth):
-        gauss = np.exp(-(distance**2) / (2 * bandwidth**2))
-        return sum(map(stats.entropy, share, gauss / gauss.sum(1, keepdims=True)))
-
-    grid = np.geomspace(0.05, 20, 400)
-    best = optimize.minimize_scalar(divergence, bracket=(grid[np.argmin([*map(divergence, grid)])], 5)).x
-    np.testing.assert_allclose(kernel.effective_bandwidth(weights, distance), best, rtol=1e-3)
-
-
-def test_weights_that_do_not_fall_with_distance_have_no_bandwidth(rng):
-    distance = rng.random((20, 5))
-    assert kernel.effective_bandwidth(1 + distance, distance) == np.inf
-    assert kernel.effective_bandwidth(np.ones((20, 5)), distance) > 100
 
 
 @pytest.mark.parametrize("similarity", [[1.5, 0.25, 3.0], [1.7e308, -1.6e308, 1.5e308], [2.0, -1.0, -4.0]])

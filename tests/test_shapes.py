@@ -9,7 +9,7 @@ import pytest
 import shapes
 from throwaway import ROOT
 
-from iclnb.kernel_regression import effective_number, kernel_regression
+from iclnb.kernel_regression import gaussian_weights, kernel_regression
 from iclnb.llm.depth import contrast
 
 WEIGHTS, LABELS = np.ones((2, 3)), np.zeros((2, 3), dtype=int)
@@ -21,7 +21,7 @@ WEIGHTS, LABELS = np.ones((2, 3)), np.zeros((2, 3), dtype=int)
         lambda: kernel_regression(WEIGHTS, LABELS[:, :2], 2),  # other demonstrations
         lambda: kernel_regression(WEIGHTS, WEIGHTS, 2),  # labels that are no whole numbers
         lambda: kernel_regression(WEIGHTS, LABELS, 2.0),
-        lambda: effective_number([1.0, 2.0]),
+        lambda: gaussian_weights([1.0, 2.0], 1.0),
         lambda: contrast(np.ones(3), LABELS),  # of two axes
     ],
 )
@@ -44,7 +44,7 @@ def test_what_is_not_checked_is_part_of_the_package():
 
 def test_users_run_without():
     program = (
-        "from iclnb.kernel_regression import effective_number as f; assert not hasattr(f, '__wrapped__')"
+        "from iclnb.kernel_regression import gaussian_weights as f; assert not hasattr(f, '__wrapped__')"
     )
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
-    assert hasattr(effective_number, "__wrapped__")
+    assert hasattr(gaussian_weights, "__wrapped__")

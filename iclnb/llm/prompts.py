@@ -146,31 +146,6 @@ def collate(
     return padded, mask
 
 
-def label_tokens(tokenizer: PreTrainedTokenizerBase, wording: Wording) -> list[int]:
-    """The first token of each label word y as it continues a prompt, for what reads single tokens.
-
-    Whole words are scored by :meth:`iclnb.llm.reader.Reader.answers`, which refuses none of these.
-
-    Raises:
-        IclnbError: if two words begin with the same token, or one merges with the end of the cue: the next
-            token would not tell which word is meant.
-    """
-    format, words = wording
-    before, _, _ = tokenise(tokenizer, format.cue)
-    found = []
-    for word in words:
-        ids, _, _ = tokenise(tokenizer, format.cue + format.label_prefix + word)
-        if ids[: len(before)] != before or len(ids) == len(before):
-            raise IclnbError(
-                f"the label word {word!r} merges with the text before it under this tokeniser; choose "
-                "another format or other label words"
-            )
-        found.append(ids[len(before)])
-    if len(set(found)) < len(found):
-        raise IclnbError(f"label words {', '.join(words)} do not differ in their first token; choose others")
-    return found
-
-
 def tokenise(
     tokenizer: PreTrainedTokenizerBase, text: str, *, special_tokens: bool = True
 ) -> tuple[tuple[int, ...], list[int], list[int]]:
