@@ -1,4 +1,4 @@
-"""When a result is stale, and why: everything that it depends on, part by part."""
+"""What the results of a notebook depend on, and so when they are stale and why."""
 
 import ast
 import hashlib
@@ -28,7 +28,7 @@ Key = Mapping[str, Mapping[str, Any]]
 
 
 def key(project: Path, source: Path, parameters: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """What one run depends on, but for its data and models (:func:`inputs`).
+    """What one run depends on, except its data and models, which :func:`inputs` adds.
 
     Args:
         project: the checkout.
@@ -36,11 +36,10 @@ def key(project: Path, source: Path, parameters: Mapping[str, Any]) -> dict[str,
         parameters: those that differ from the notebook's defaults.
 
     Returns:
-        ``code``: the fingerprint of the notebook's code and of every package file that it imports, directly
-        or not, without what a GPU alone runs; ``gpu``: the fingerprint of that; ``parameters``;
-        ``records``: the recorded
-        findings of the notebooks that it names, by their content; ``versions``: of Python and of the libraries
-        that compute.
+        ``code``: a fingerprint of the notebook and of every package file that it imports, directly or through
+        others, without the lines that only a GPU runs. ``gpu``: a fingerprint of those lines. ``parameters``.
+        ``records``: hashes of the recorded findings that the notebook reads. ``versions``: of Python and of the
+        libraries that compute.
     """
     notebook = _notebook(source, parameters.get("profile"))
     stamp = _stamp(project / PACKAGE, source)

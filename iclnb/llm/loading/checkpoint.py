@@ -108,7 +108,7 @@ def failure(name: str, source: str, error: Exception) -> IclnbError:
     """What to do about a model that 🤗 transformers could not load."""
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     causes = [error, error.__cause__, error.__context__]
-    if any(isinstance(cause, GatedRepoError) for cause in causes) or "gated repo" in str(error):
+    if any(isinstance(cause, GatedRepoError) for cause in causes) or "access a gated repo" in str(error):
         advice = "its owner has to grant you access: ask on the model's page, then `hf auth login`"
     elif "ermission denied" in reason:
         advice = "its files belong to somebody else, who can let you read them: chmod -R a+rX FOLDER"
