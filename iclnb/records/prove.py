@@ -31,6 +31,30 @@ TOLERANCE = 1e-5
 
 
 @dataclass
+class Change:
+    """One state of the code that had measured, and the present one.
+
+    Attributes:
+        then, now: what is known of both states: files with their fingerprints.
+        before, after: the files in which a measurement of that state and the present one differ.
+    """
+
+    then: dict[str, str]
+    now: dict[str, str]
+    before: dict[str, str]
+    after: dict[str, str]
+
+    def joins(self, other: "Change") -> bool:
+        """Take in what another measurement knows, if no file of the two states is another."""
+        pairs = ((self.then, other.then), (self.now, other.now))
+        if any(mine[name] != its[name] for mine, its in pairs for name in mine.keys() & its.keys()):
+            return False
+        for mine, its in (*pairs, (self.before, other.before), (self.after, other.after)):
+            mine.update(its)
+        return True
+
+
+@dataclass
 class Proving:
     """Accepts shards of other code, and measures those of a sample again.
 
@@ -38,33 +62,28 @@ class Proving:
         sample: keys of the shards to measure again.
         met: every shard of other code that was asked for, by its key.
         differences: of the shards measured again, the largest relative difference.
-        changes: for each state of the code that had measured, the files that changed.
+        changes: for each state of the code that had measured, what changed.
     """
 
     sample: frozenset[str] = frozenset()
     met: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     differences: dict[str, float] = field(default_factory=dict)
-    changes: list[tuple[dict[str, str], dict[str, str]]] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
 
     def accepts(self, shard: Shard, then: Code, now: Code, measure: Callable[[], Arrays]) -> bool:
         """Serve a shard of other code; measure it again if it is of the sample."""
         self.met[shard.key] = shard.about
-        self.note(*changed(then, now))
+        self.note(then, now)
         if shard.key in self.sample and shard.key not in self.differences:
             kept, again = store.read(shard.path), dict(measure())
             self.differences[shard.key] = _difference(kept, again)
         return True
 
-    def note(self, before: dict[str, str], after: dict[str, str]) -> None:
-        """Remember what changed; files of one state of the code come together."""
-        for known_before, known_after in self.changes:
-            files = known_before.keys() | known_after.keys()
-            both = files & (before.keys() | after.keys())
-            if all(known_before.get(f) == before.get(f) and known_after.get(f) == after.get(f) for f in both):
-                known_before.update(before)
-                known_after.update(after)
-                return
-        self.changes.append((before, after))
+    def note(self, then: Code, now: Code) -> None:
+        """Remember what changed; what several measurements know of one state of the code comes together."""
+        met = Change(dict(then), dict(now), *changed(then, now))
+        if not any(known.joins(met) for known in self.changes):
+            self.changes.append(met)
 
 
 def prove(
@@ -101,7 +120,7 @@ def prove(
         report(f"{records.label(project, record.path)}: measuring a sample of {len(sample)} shards again")
         largest = max(largest, _again(project, record, proving))
         now = measurement.code(record.key["module"], project=project, gpu=record.key["device"] == "cuda")
-        proving.note(*changed(record.key["code"], now))
+        proving.note(record.key["code"], now)
     _refuse(proving, largest)
     about = {
         "revision": commit,
@@ -112,7 +131,7 @@ def prove(
         "largest_difference": max([largest, *proving.differences.values()]),
         "records": [records.label(project, record.path) for record in waiting],
     }
-    made = [Entry(before, after, about) for before, after in proving.changes]
+    made = [Entry(change.before, change.after, about) for change in proving.changes]
     Ledger([*ledger.entries, *made]).save(project)
     return made
 

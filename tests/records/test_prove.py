@@ -139,6 +139,23 @@ def test_code_that_measures_something_else_is_not_carried(project, change):
     assert Ledger.of(project).entries == [] and stale(project)
 
 
+def test_every_state_of_the_code_that_had_measured_is_carried_by_an_entry_of_its_own():
+    now = {"a.py": "A", "b.py": "B", "c.py": "C"}
+    then = [
+        {"a.py": "old", "b.py": "old"},
+        {"a.py": "old", "c.py": "C"},  # of the same state, through other files
+        {"a.py": "old", "b.py": "B"},  # of a later state, in which b had changed already
+    ]
+    proving = prove.Proving()
+    for state in then:
+        proving.note(state, {name: now[name] for name in state})
+    ledger = Ledger([prove.Entry(change.before, change.after, {}) for change in proving.changes])
+    assert len(ledger.entries) == 2
+    for state in then:
+        assert ledger.carry(state, {name: now[name] for name in state})
+    assert ledger.carry({"a.py": "other", "b.py": "B"}, {"a.py": "A", "b.py": "B"}) is None
+
+
 def test_rounding_of_another_machine_is_told_from_a_difference(project):
     edit(project, MEASURE.replace("SCALE = 1.0", "SCALE = 1.0 + 1e-7"))
     commit(project)
