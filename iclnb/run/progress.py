@@ -9,6 +9,9 @@ from typing import Any
 
 FORMAT = "{desc} |{bar:16}| {elapsed}"
 
+_lines: list[Any] = []
+"""The lines on the terminal, of all threads."""
+
 
 def durations(executed: Path) -> list[float]:
     """Seconds that each cell of an executed notebook took."""
@@ -49,17 +52,19 @@ def bar(name: str, cells: int, last: Sequence[float]) -> Iterator[Callable[..., 
             line.n = sum(weights[:cell_index])
             line.set_description_str(described(name, cell_index, cells, last))
 
-        yield starts
+        _lines.append(line)
+        try:
+            yield starts
+        finally:
+            _lines.remove(line)
 
 
 def tick(waited_for: Sequence[Any]) -> None:
     """Wait until these threads have ended; meanwhile the time so far goes on in every line."""
-    from tqdm import tqdm
-
     for thread in waited_for:
         while thread.is_alive():
             thread.join(1.0)
-            for line in list(getattr(tqdm, "_instances", ())):
+            for line in tuple(_lines):
                 line.refresh()
 
 

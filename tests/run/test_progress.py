@@ -67,3 +67,13 @@ def test_lines_go_on_while_a_cell_runs(monkeypatch):
         end.set()
         watcher.join(60)
         assert not watcher.is_alive()
+
+
+def test_a_bar_that_another_thread_is_just_making_does_no_harm():
+    made = tqdm.tqdm.__new__(tqdm.tqdm)  # among tqdm's own from here on, and without any attribute
+    try:
+        end = threading.Timer(1.5, lambda: None)
+        end.start()
+        progress.tick([end])
+    finally:
+        tqdm.tqdm._instances.discard(made)
