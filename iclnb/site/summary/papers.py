@@ -94,7 +94,8 @@ def _experiment(entry: Mapping[str, Any]) -> Experiment:
     opened = [tuple(pair) for pair in entry["open"]]
     if any(len(pair) != 2 for pair in opened):
         raise ValueError(f"'open' of section {entry['section']} must be pairs of a setting and our choice")
-    return Experiment(**{**entry, "open": opened})
+    found = " ".join(entry.get("found", "").split())
+    return Experiment(**{**entry, "open": opened, "found": found})
 
 
 def by_run(rows: Iterable[Row]) -> dict[str, list[Row]]:
