@@ -63,10 +63,11 @@ pictures.phase_diagram(ladder)
 # Tasks share a transition matrix $T$ and an emission matrix $B$ and differ in $s_\theta$, the distribution of the
 # first state. With the task drawn from the prior and every demonstration started afresh (assumption 1),
 #
-# $$P(y \mid \text{prompt}) = \sum_\theta P(\theta \mid \text{prompt})\, P(y \mid x_\text{test}, \theta),
-# \qquad
-# P(\theta \mid \text{prompt}) \propto P(\theta)\, P(x_\text{test} \mid \theta)
-# \prod_i P(x_i, y_i \mid \theta).$$
+# $$\begin{aligned}
+# P(y \mid \text{prompt}) &= \sum_\theta P(\theta \mid \text{prompt})\, P(y \mid x_\text{test}, \theta), \\
+# P(\theta \mid \text{prompt}) &\propto P(\theta)\, P(x_\text{test} \mid \theta)
+# \prod_i P(x_i, y_i \mid \theta).
+# \end{aligned}$$
 #
 # A sequence $x = o_0 \dots o_{l-1}$ acts on distributions over states by the operator $T_x = \prod_t
 # \mathrm{diag}(p_{o_t})\, T$, where $p_o$ is the column of $B$ for observation $o$, so that $P(x, y \mid \theta) =
@@ -169,8 +170,7 @@ results.proved(
 #
 # $$
 # \operatorname{Var} \hat y(y) \approx \frac1n \sum_{x, y'} P(x, y' \mid \theta)\,
-# \frac{K(x_\text{test}, x)^2 \, (\mathbf 1[y' = y] - \hat y_\infty(y))^2}{Z^2}, \qquad
-# Z = E_\theta[K(x_\text{test}, x)]
+# \frac{K(x_\text{test}, x)^2 \, (\mathbf 1[y' = y] - \hat y_\infty(y))^2}{E_\theta[K(x_\text{test}, x)]^2}
 # $$
 #
 # (`learning.sharp_variance`). With repair (ii) the error is of the order $\sqrt{\mathrm{rank}/n}$.

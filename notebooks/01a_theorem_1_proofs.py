@@ -88,10 +88,12 @@ tables.worst_cases({"no zeros": POSITIVE, "thirds": THIRDS})
 #
 # *Proof.* The expectation of a demonstration's contribution is the joint probability itself:
 #
-# $$E_s[\mathbf 1_y K_w(x_\text{test}, x)]
-# = \sum_x a_y^\top \varphi(x)\, \frac{\varphi(x)^\top}{w(x)}\, \Sigma_w^{+} \varphi(x_\text{test})
-# = a_y^\top \Sigma_w \Sigma_w^{+} \varphi(x_\text{test})
-# = a_y^\top \varphi(x_\text{test}) = P(x_\text{test}, y \mid s),$$
+# $$\begin{aligned}
+# E_s[\mathbf 1_y K_w(x_\text{test}, x)]
+# &= \sum_x a_y^\top \varphi(x)\, \frac{\varphi(x)^\top}{w(x)}\, \Sigma_w^{+} \varphi(x_\text{test}) \\
+# &= a_y^\top \Sigma_w \Sigma_w^{+} \varphi(x_\text{test})
+# = a_y^\top \varphi(x_\text{test}) = P(x_\text{test}, y \mid s),
+# \end{aligned}$$
 #
 # since $\varphi(x_\text{test})$ lies in the range of $\Sigma_w$. Summed over $y$ this is the denominator,
 # $P(x_\text{test} \mid s) > 0$. ∎

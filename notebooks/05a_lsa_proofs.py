@@ -48,10 +48,12 @@ results = claims.Results(ladder)
 # heads is mapped onto itself. Only the target changes:
 #
 # $$
+# \begin{gathered}
 # \hat w - w = \tilde T \cdot \tilde G + (v - w^*) - u, \qquad
-# \tilde G = \begin{pmatrix} S & \tilde b \\ \tilde b^\top & \tilde c \end{pmatrix}, \quad
-# S = \tfrac1C \textstyle\sum x_i x_i^\top, \;\; \tilde b = \tfrac1C\sum \tilde y_i x_i, \;\;
+# \tilde G = \begin{pmatrix} S & \tilde b \\ \tilde b^\top & \tilde c \end{pmatrix}, \\
+# S = \tfrac1C \textstyle\sum x_i x_i^\top, \quad \tilde b = \tfrac1C\sum \tilde y_i x_i, \quad
 # \tilde c = \tfrac1C\sum\tilde y_i^2 .
+# \end{gathered}
 # $$
 #
 # Turn $u$ and all $\varepsilon_i$ into their opposites: $\tilde b$ changes its sign, $S$ and $\tilde c$ do not. So
@@ -156,8 +158,8 @@ results.proved(
 # $j$ leaves
 #
 # $$
-# R(P, \nu) = m^2\big(1 - \mu^\top\Sigma^+\mu\big) - 2m\, h^\top \nu + d - \textstyle\sum_j B_j^\top\Sigma^+B_j, \qquad
-# h_j = \mu^\top\Sigma^+B_j . \tag{1}
+# R(P, \nu) = m^2\big(1 - \mu^\top\Sigma^+\mu\big) - 2m\, h^\top \nu + d - \textstyle\sum_j B_j^\top\Sigma^+B_j
+# \quad\text{with } h_j = \mu^\top\Sigma^+B_j . \tag{1}
 # $$
 #
 # *2. Rotations.* For an orthogonal $O$ the inputs $Ox_i$ and the deviation $Ou$ have the same law as $x_i$ and $u$, and
