@@ -42,12 +42,13 @@ results = claims.Results(ladder)
 ladder
 
 # %% [markdown] tags=["answer"]
-# **Answer.** The figure shows how far trained transformers are from three answers: from Bayes over the tasks of their
-# corpus, from Bayes over all tasks of their kind, and from the nearest kernel regression; the distance between the two
-# Bayes is the scale. On tasks of the corpus the question is Bayes or kernel. On other tasks a learner that has memorised a
-# small corpus answers as Bayes over that corpus would, wrongly; one that has found what tasks have in common answers as
-# Bayes over all of them. Which of these does it become as the corpus grows, and is there a place on the way at which it is
-# nearer to a kernel?
+# **Answer.** {claim}`On the tasks that it was trained on, be they 2 or 256, a small transformer answers much nearer to
+# Bayesian inference over these tasks than to any kernel regression <transformer-nearer-bayes: supported everywhere;
+# transformer-follows-bayes: supported everywhere>`. What does it do with a task that its corpus lacks? {claim}`Trained
+# on two tasks, it answers as Bayes would who knows of no others <few-tasks-memorise: supported everywhere>`: it has
+# memorised them. {claim}`Trained on 256, it has begun to find what tasks have in common, and is nearer to Bayes over
+# all tasks that could have been drawn <many-tasks-general: supported everywhere>`. {claim}`Nowhere on the way between
+# these two is it nearer to a kernel <no-kernel-elsewhere: supported everywhere>`.
 
 # %% tags=["answer", "hide-input"]
 pictures_appendix.following(ladder, seed=seed)
