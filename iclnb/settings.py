@@ -3,8 +3,11 @@
 A notebook's cell tagged ``parameters`` has one line for each setting::
 
     profile: str = "laptop"  # smoke, laptop or paper
-    k: int = by_profile(4, 16, 16)  # demonstrations per prompt
+    k: int = at_least(2, by_profile(4, 16, 16))  # demonstrations per prompt
     revision: Optional[str] = None  # commit of a hub model that is not pinned
+
+``at_least`` says the smallest value of which something can be measured; anything below is refused. (It is no
+keyword, since papermill warns of a line with two signs of equality.)
 
 papermill replaces values, ``iclnb run`` and ``iclnb list`` read the same lines, and the cell below calls
 :func:`read`, which checks every value and gives the settings of the chosen profile. What is declared is read
@@ -17,7 +20,7 @@ import difflib
 import io
 import re
 import tokenize
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -43,6 +46,11 @@ def by_profile(smoke: Any, laptop: Any, paper: Any) -> Any:
     return ByProfile(smoke, laptop, paper)
 
 
+def at_least(least: float, default: Any) -> Any:
+    """A default, with the smallest value of which something can be measured: :func:`declared` reads it."""
+    return default
+
+
 class Settings(SimpleNamespace):
     """One attribute for each setting, in order; ``vars`` of it is what a record keeps."""
 
@@ -51,13 +59,15 @@ class Settings(SimpleNamespace):
 class Parameter:
     """One line of a notebook's parameters cell: ``name: annotation = default  # help``.
 
-    ``default`` is a value, or a :class:`ByProfile` with one for each profile.
+    ``default`` is a value, or a :class:`ByProfile` with one for each profile. ``least`` is the smallest value of
+    which something can be measured; ``None`` where there is no such bound.
     """
 
     name: str
     annotation: str
     default: Any
     help: str
+    least: float | None = None
 
     def __str__(self) -> str:
         line = f"{self.name}: {self.annotation} = {self._defaults()}"
@@ -73,12 +83,13 @@ class Parameter:
         return _kinds(ast.parse(self.annotation, mode="eval").body)
 
     def _defaults(self) -> str:
+        bound = "" if self.least is None else f", at least {self.least}"
         if not isinstance(self.default, ByProfile):
-            return repr(self.default)
+            return f"{self.default!r}{bound}"
         groups: dict[str, list[str]] = {}
         for profile, value in self.default._asdict().items():
             groups.setdefault(repr(value), []).append(profile)
-        return ", ".join(f"{value} ({', '.join(profiles)})" for value, profiles in groups.items())
+        return ", ".join(f"{value} ({', '.join(profiles)})" for value, profiles in groups.items()) + bound
 
 
 def declared(cell: str, where: object = "the parameters cell", first: int = 1) -> dict[str, Parameter]:
@@ -106,7 +117,7 @@ def declared(cell: str, where: object = "the parameters cell", first: int = 1) -
         target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
         if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(target, ast.Name):
             try:
-                default = _default(node.value)
+                default, least = _default(node.value)
             except ValueError as error:
                 raise IclnbError(
                     f"{where}, line {first + node.lineno - 1}: the default of {target.id} must be a literal, "
@@ -114,24 +125,27 @@ def declared(cell: str, where: object = "the parameters cell", first: int = 1) -
                 ) from error
             kind = ast.unparse(node.annotation) if isinstance(node, ast.AnnAssign) else type(default).__name__
             helps = [comments[line] for line in range(node.lineno, node.end_lineno + 1) if line in comments]
-            found[target.id] = Parameter(target.id, kind, default, " ".join(helps))
+            found[target.id] = Parameter(target.id, kind, default, " ".join(helps), least)
     return found
 
 
-def read(namespace: Mapping[str, Any]) -> Settings:
+def read(
+    namespace: Mapping[str, Any], design: Callable[[Settings], object] = lambda settings: None
+) -> Settings:
     """The settings of a notebook, from its variables.
 
     Args:
         namespace: ``globals()`` of the notebook, below its parameters cell. What that cell declares is read
             from the cells run so far, which IPython keeps there, or from the file of a script.
+        design: refuses what the chosen task cannot have, before anything long starts.
 
     Returns:
         Every setting with its value under the chosen profile, of the annotated type.
 
     Raises:
         IclnbError: if no cell declares ``profile``, if the profile is unknown, if papermill was given a
-            parameter that is not declared, or if a value is not of its type. Text is read as ``iclnb run -p``
-            reads it, so that ``false`` means the same in both.
+            parameter that is not declared, or if a value is not of its type, below its least, or refused by
+            ``design``. Text is read as ``iclnb run -p`` reads it, so that ``false`` means the same in both.
     """
     cells = _cells(namespace)
     at = max((i for i, cell in enumerate(cells) if _DECLARES.search(cell)), default=None)
@@ -150,7 +164,25 @@ def read(namespace: Mapping[str, Any]) -> Settings:
         name: getattr(value, profile) if isinstance(value, ByProfile) else value
         for name, value in values.items()
     }
-    return Settings(**{name: checked(name, known[name].kinds, value) for name, value in chosen.items()})
+    typed = {name: checked(name, known[name].kinds, value) for name, value in chosen.items()}
+    refuse_too_little(known, typed)
+    design(found := Settings(**typed))
+    return found
+
+
+def refuse_too_little(known: Mapping[str, Parameter], values: Mapping[str, Any]) -> None:
+    """Refuse values of which nothing could be measured.
+
+    Raises:
+        IclnbError: with a line for each value that is below its parameter's least.
+    """
+    below = [
+        f"{name} = {value}: take {known[name].least} or more\n  {known[name]}"
+        for name, value in values.items()
+        if known[name].least is not None and isinstance(value, int | float) and not value >= known[name].least
+    ]
+    if below:
+        raise IclnbError("\n".join(below))
 
 
 def unknown_parameter(name: str, known: Mapping[str, Parameter]) -> IclnbError:
@@ -224,15 +256,18 @@ def _cells(namespace: Mapping[str, Any]) -> list[str]:
     return list(namespace.get("In", ()))
 
 
-def _default(node: ast.expr | None) -> Any:
-    """The value of a default; ``ValueError`` where it can only be known by running the notebook."""
+def _default(node: ast.expr | None) -> tuple[Any, float | None]:
+    """The value of a default and its bound; ``ValueError`` where it can only be known by running the notebook."""
     if not isinstance(node, ast.Call):
-        return None if node is None else ast.literal_eval(node)
-    if ast.unparse(node.func) not in {"by_profile", "settings.by_profile"}:
+        return None if node is None else ast.literal_eval(node), None
+    called = ast.unparse(node.func).removeprefix("settings.")
+    if called == "at_least" and len(node.args) == 2 and not node.keywords:
+        return _default(node.args[1])[0], ast.literal_eval(node.args[0])
+    if called != "by_profile":
         raise ValueError(ast.unparse(node))
     named = {word.arg: ast.literal_eval(word.value) for word in node.keywords}
     try:
-        return by_profile(*map(ast.literal_eval, node.args), **named)
+        return by_profile(*map(ast.literal_eval, node.args), **named), None
     except TypeError as error:
         raise ValueError(str(error)) from error
 

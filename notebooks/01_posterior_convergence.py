@@ -11,12 +11,16 @@
 # happens on a task that the corpus does not have? No language model is needed here.
 
 # %% tags=["parameters", "hide-input"]
-from iclnb.settings import by_profile
+from iclnb.settings import at_least, by_profile
 
 profile: str = "laptop"  # smoke, laptop or paper
-hmms: int = by_profile(2, 2, 24)  # HMMs of each of three designs
-streams: int = by_profile(2, 6, 20)  # streams of demonstrations for each task
-doublings: int = by_profile(4, 2, 1)  # between neighbouring n, from 1 to 2^20
+hmms: int = at_least(2, by_profile(2, 2, 24))  # HMMs of each of three designs
+streams: int = at_least(
+    1, by_profile(2, 6, 20)
+)  # streams of demonstrations for each task
+doublings: int = at_least(
+    1, by_profile(4, 2, 1)
+)  # between neighbouring n, from 1 to 2^20
 hmm_seed: int = 0  # seeds the HMMs
 prompt_seed: int = 1  # seeds the demonstrations
 bootstrap_seed: int = 3  # seeds the intervals

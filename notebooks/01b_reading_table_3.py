@@ -7,14 +7,20 @@
 # does their kernel give their table?
 
 # %% tags=["parameters", "hide-input"]
-from iclnb.settings import by_profile
+from iclnb.settings import at_least, by_profile
 
 profile: str = "laptop"  # smoke, laptop or paper
-readings: int = by_profile(2, 3, 12)  # of twelve, in the order of the table
-hmms: int = by_profile(4, 4, 40)  # HMMs of each
-prompts: int = by_profile(3, 10, 20)  # prompts per HMM
-search_hmms: int = by_profile(1, 2, 10)  # HMMs that fix the sharpness of rows
-search_prompts: int = by_profile(5, 30, 100)  # prompts per HMM there
+readings: int = at_least(
+    1, by_profile(2, 3, 12)
+)  # of twelve, in the order of the table
+hmms: int = at_least(2, by_profile(4, 4, 40))  # HMMs of each
+prompts: int = at_least(1, by_profile(3, 10, 20))  # prompts per HMM
+search_hmms: int = at_least(
+    1, by_profile(1, 2, 10)
+)  # HMMs that fix the sharpness of rows
+search_prompts: int = at_least(
+    1, by_profile(5, 30, 100)
+)  # prompts per HMM there
 hmm_seed: int = 0  # seeds the HMMs
 prompt_seed: int = 1  # seeds the prompts
 bootstrap_seed: int = 3  # seeds the intervals

@@ -5,18 +5,24 @@
 # may. What does a transformer do that was *trained* on a corpus of 2 to 256 tasks, on these tasks and on others?
 
 # %% tags=["parameters", "hide-input"]
-from iclnb.settings import by_profile
+from iclnb.settings import at_least, by_profile
 
 profile: str = "laptop"  # smoke, laptop or paper
 tasks: str = by_profile("2 8", "2 64", "2 4 16 64 256")  # sizes of the corpora
-trainings: int = by_profile(2, 2, 4)  # of each, HMM and tasks drawn anew
-steps: int = by_profile(20, 60, 2500)  # training steps
-batch: int = by_profile(4, 16, 16)  # prompts a step
-prompts: int = by_profile(20, 100, 500)  # fresh prompts, of each kind
-demonstrations: int = by_profile(8, 64, 64)  # N, demonstrations of a prompt
-layers: int = 2  # of the transformer
-heads: int = 4  # in each layer
-width: int = 32  # of its residual stream
+trainings: int = at_least(
+    2, by_profile(2, 2, 4)
+)  # of each, HMM and tasks drawn anew
+steps: int = at_least(1, by_profile(20, 60, 2500))  # training steps
+batch: int = at_least(1, by_profile(4, 16, 16))  # prompts a step
+prompts: int = at_least(
+    1, by_profile(20, 100, 500)
+)  # fresh prompts, of each kind
+demonstrations: int = at_least(
+    1, by_profile(8, 64, 64)
+)  # N, demonstrations of a prompt
+layers: int = at_least(1, 2)  # of the transformer
+heads: int = at_least(1, 4)  # in each layer
+width: int = at_least(1, 32)  # of its residual stream
 hmm_seed: int = 4  # seeds the HMMs and their tasks
 prompt_seed: int = 1  # seeds the fresh prompts
 train_seed: int = 5  # seeds the training prompts

@@ -8,7 +8,7 @@
 # %% tags=["parameters", "hide-input"]
 from typing import Optional
 
-from iclnb.settings import by_profile
+from iclnb.settings import at_least, by_profile
 
 profile: str = "laptop"  # smoke, laptop or paper
 task: str = by_profile(
@@ -21,12 +21,12 @@ revision: Optional[str] = None  # commit of a hub model that is not pinned
 device_map: Optional[str] = None  # "auto" spreads over several GPUs
 dtype: Optional[str] = None  # of the model, such as "bfloat16"
 source: str = "auto"  # of the rows: packaged, local, hub, auto
-k: int = by_profile(4, 16, 16)  # demonstrations per prompt
-prompts: int = by_profile(
-    6, 16, 700
+k: int = at_least(1, by_profile(4, 16, 16))  # demonstrations per prompt
+prompts: int = at_least(
+    2, by_profile(6, 16, 700)
 )  # test points, each with fresh demonstrations
-tail: int = 5  # how many tokens count as the end of the query
-batch_size: int = 4  # prompts per forward pass
+tail: int = at_least(1, 5)  # how many tokens count as the end of the query
+batch_size: int = at_least(1, 4)  # prompts per forward pass
 data_seed: int = 0  # choice of test points
 demonstration_seed: int = 1  # choice of demonstrations
 model_seed: int = 2  # weights of the random control
@@ -35,13 +35,14 @@ sampling_seed: int = 3  # choice of control tokens, intervals
 # %% tags=["hide-input"]
 from iclnb import claims, ladders, settings
 from iclnb.allocation import estimates, material, pictures
+from iclnb.allocation.design import design
 from iclnb.allocation.groups import FIRST_TOKEN, LABELS, QUERY_END
 from iclnb.allocation.measure import measure
 from iclnb.display import verbatim
 from iclnb.llm.demonstrations import task_rows
 from iclnb.llm.loading.readers import load_reader
 
-run = settings.read(globals())
+run = settings.read(globals(), design)
 seed = run.sampling_seed
 
 # %% tags=["hide-input"]

@@ -9,7 +9,7 @@
 # %% tags=["parameters", "hide-input"]
 from typing import Optional
 
-from iclnb.settings import by_profile
+from iclnb.settings import at_least, by_profile
 
 profile: str = "laptop"  # smoke, laptop or paper
 task: str = by_profile(
@@ -22,15 +22,25 @@ revision: Optional[str] = None  # commit of a hub model that is not pinned
 device_map: Optional[str] = None  # "auto" spreads over several GPUs
 dtype: Optional[str] = None  # of the model, such as "bfloat16"
 source: str = "auto"  # of the rows: packaged, local, hub, auto
-k: int = by_profile(4, 16, 16)  # demonstrations per prompt
-sets: int = by_profile(2, 4, 10)  # demonstration sets that test points share
-points: int = by_profile(8, 24, 200)  # test points
-fresh: int = by_profile(8, 32, 300)  # prompts with demonstrations of their own
-cause_points: int = by_profile(4, 8, 40)  # test points that judge interventions
-top: int = 8  # heads ablated
-redraws: int = by_profile(2, 20, 20)  # choices of these heads
-permutations: int = by_profile(10, 100, 200)  # size of permutation nulls
-batch_size: int = by_profile(16, 32, 16)  # queries per forward pass
+k: int = at_least(2, by_profile(4, 16, 16))  # demonstrations per prompt
+sets: int = at_least(
+    2, by_profile(4, 4, 10)
+)  # demonstration sets that test points share
+points: int = at_least(8, by_profile(8, 24, 200))  # test points
+fresh: int = at_least(
+    8, by_profile(8, 32, 300)
+)  # prompts with demonstrations of their own
+cause_points: int = at_least(
+    2, by_profile(4, 8, 40)
+)  # test points that judge interventions
+top: int = at_least(1, 8)  # heads ablated
+redraws: int = at_least(1, by_profile(2, 20, 20))  # choices of these heads
+permutations: int = at_least(
+    1, by_profile(10, 100, 200)
+)  # size of permutation nulls
+batch_size: int = at_least(
+    1, by_profile(16, 32, 16)
+)  # queries per forward pass
 data_seed: int = 0  # choice of test points and of their halves
 demonstration_seed: int = 1  # choice of demonstrations
 model_seed: int = 2  # weights of the random control
@@ -45,6 +55,7 @@ from iclnb.heads import (
     pictures,
 )
 from iclnb.heads.correlation import POOLED, QUERY_DEPENDENT
+from iclnb.heads.design import design
 from iclnb.heads.direct import DIRECT, LATER
 from iclnb.heads.estimates import MAP, MARGIN, NATS
 from iclnb.heads.findings import ALONE, FRESH, SHARED, WITH_CUE
@@ -52,7 +63,7 @@ from iclnb.heads.measure import measure
 from iclnb.heads.reconstruction import PRIOR_OFF, RAW
 from iclnb.kernel_regression import kernel_regression
 
-run = settings.read(globals())
+run = settings.read(globals(), design)
 seed = run.sampling_seed
 
 # %% tags=["hide-input"]

@@ -8,7 +8,7 @@
 # %% tags=["parameters", "hide-input"]
 from typing import Optional
 
-from iclnb.settings import by_profile
+from iclnb.settings import at_least, by_profile
 
 profile: str = "laptop"  # smoke, laptop or paper
 task: str = by_profile(
@@ -21,9 +21,11 @@ revision: Optional[str] = None  # commit of a hub model that is not pinned
 device_map: Optional[str] = None  # "auto" spreads over several GPUs
 dtype: Optional[str] = None  # of the model, such as "bfloat16"
 source: str = "auto"  # of the rows: packaged, local, hub, auto
-k: int = by_profile(4, 16, 16)  # demonstrations per set
-probe_sets: int = by_profile(4, 12, 60)  # demonstration sets of the probes
-batch_size: int = by_profile(16, 32, 16)  # texts per forward pass
+k: int = at_least(1, by_profile(4, 16, 16))  # demonstrations per set
+probe_sets: int = at_least(
+    4, by_profile(4, 12, 60)
+)  # demonstration sets of the probes
+batch_size: int = at_least(1, by_profile(16, 32, 16))  # texts per forward pass
 data_seed: int = 0  # choice of the query behind the demonstrations
 demonstration_seed: int = 1  # choice of demonstrations
 model_seed: int = 2  # weights of the random control
@@ -33,10 +35,11 @@ sampling_seed: int = 3  # shuffles, intervals
 from iclnb import claims, ladders, settings
 from iclnb.heads import estimates_appendix as estimates
 from iclnb.heads import pictures_appendix as pictures
+from iclnb.heads.design import probes as design
 from iclnb.heads.estimates import MARGIN
 from iclnb.heads.probes import measure
 
-run = settings.read(globals())
+run = settings.read(globals(), design)
 seed = run.sampling_seed
 
 # %% tags=["hide-input"]

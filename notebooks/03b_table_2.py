@@ -9,7 +9,7 @@
 # %% tags=["parameters", "hide-input"]
 from typing import Optional
 
-from iclnb.settings import by_profile
+from iclnb.settings import at_least, by_profile
 
 profile: str = "laptop"  # smoke, laptop or paper
 table: str = by_profile(
@@ -27,11 +27,17 @@ second_encoder: Optional[str] = by_profile(
     None, None, "sentence-transformers/bert-base-nli-mean-tokens"
 )  # folder or hub id of another encoder
 source: str = "auto"  # of the rows: packaged, local, hub, auto
-k: int = by_profile(4, 16, 16)  # demonstrations per prompt
-sets: int = by_profile(2, 4, 10)  # demonstration sets that test points share
-points: int = by_profile(8, 20, 400)  # test points of each task
-permutations: int = by_profile(10, 50, 100)  # size of permutation nulls
-batch_size: int = by_profile(16, 32, 16)  # queries per forward pass
+k: int = at_least(2, by_profile(4, 16, 16))  # demonstrations per prompt
+sets: int = at_least(
+    2, by_profile(2, 4, 10)
+)  # demonstration sets that test points share
+points: int = at_least(8, by_profile(8, 20, 400))  # test points of each task
+permutations: int = at_least(
+    1, by_profile(10, 50, 100)
+)  # size of permutation nulls
+batch_size: int = at_least(
+    1, by_profile(16, 32, 16)
+)  # queries per forward pass
 data_seed: int = 0  # choice of test points and of their halves
 demonstration_seed: int = 1  # choice of demonstrations
 sampling_seed: int = 3  # permutations, intervals
@@ -43,10 +49,11 @@ from iclnb import claims, ladders, settings
 from iclnb.display import escape
 from iclnb.heads import estimates_appendix as estimates
 from iclnb.heads import pictures_appendix as pictures
+from iclnb.heads.design import table as design
 from iclnb.heads.estimates import MARGIN
 from iclnb.heads.table_2 import ENCODERS, measure
 
-run = settings.read(globals())
+run = settings.read(globals(), design)
 seed = run.sampling_seed
 
 # %% tags=["hide-input"]

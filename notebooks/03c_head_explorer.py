@@ -9,7 +9,7 @@
 # %% tags=["parameters", "hide-input"]
 from typing import Optional
 
-from iclnb.settings import by_profile
+from iclnb.settings import at_least, by_profile
 
 profile: str = "laptop"  # smoke, laptop or paper
 task: str = by_profile(
@@ -22,10 +22,12 @@ revision: Optional[str] = None  # commit of a hub model that is not pinned
 device_map: Optional[str] = None  # "auto" spreads over several GPUs
 dtype: Optional[str] = None  # of the model, such as "bfloat16"
 source: str = "auto"  # of the rows: packaged, local, hub, auto
-k: int = by_profile(4, 16, 16)  # demonstrations per prompt
-prompts: int = by_profile(8, 40, 300)  # each with demonstrations of its own
-shown: int = by_profile(3, 6, 6)  # of them, on this page
-batch_size: int = 16  # queries per forward pass
+k: int = at_least(3, by_profile(4, 16, 16))  # demonstrations per prompt
+prompts: int = at_least(
+    8, by_profile(8, 40, 300)
+)  # each with demonstrations of its own
+shown: int = at_least(1, by_profile(3, 6, 6))  # of them, on this page
+batch_size: int = at_least(1, 16)  # queries per forward pass
 data_seed: int = 0  # choice of test points and of their halves
 demonstration_seed: int = 1  # choice of demonstrations
 sampling_seed: int = 3  # shuffles, intervals
@@ -35,10 +37,11 @@ from iclnb import claims, ladders, settings
 from iclnb.heads import estimates_appendix as estimates
 from iclnb.heads import explorer_view
 from iclnb.heads import pictures_appendix as pictures
+from iclnb.heads.design import explorer as design
 from iclnb.heads.estimates import MARGIN
 from iclnb.heads.explorer import EMBEDDING, PREDICTION, measure
 
-run = settings.read(globals())
+run = settings.read(globals(), design)
 seed = run.sampling_seed
 
 # %% tags=["hide-input"]

@@ -9,7 +9,7 @@
 # %% tags=["parameters", "hide-input"]
 from typing import Optional
 
-from iclnb.settings import by_profile
+from iclnb.settings import at_least, by_profile
 
 profile: str = "laptop"  # smoke, laptop or paper
 task: str = by_profile(
@@ -22,16 +22,28 @@ revision: Optional[str] = None  # commit of a hub model that is not pinned
 device_map: Optional[str] = None  # "auto" spreads over several GPUs
 dtype: Optional[str] = None  # of the model, such as "bfloat16"
 source: str = "auto"  # of the rows: packaged, local, hub, auto
-k: int = by_profile(2, 4, 8)  # demonstrations per prompt
-points: int = by_profile(4, 10, 500)  # test points, each with its own
-most: int = 3  # prompts that a retrieved row may stand in
-shared_points: int = by_profile(2, 4, 200)  # of them, for calibration
-sets: int = by_profile(2, 3, 10)  # demonstration sets that these share
-orders: int = by_profile(2, 3, 8)  # orders of each set
-domain_texts: int = by_profile(1, 3, 20)  # of random words, for calibration
-pool: int = by_profile(24, 100, 2500)  # rows to choose demonstrations from
-held_out: int = by_profile(20, 100, 1000)  # rows for the kernel's bandwidth
-batch_size: int = 16  # queries per forward pass
+k: int = at_least(2, by_profile(2, 4, 8))  # demonstrations per prompt
+points: int = at_least(
+    2, by_profile(4, 10, 500)
+)  # test points, each with its own
+most: int = at_least(1, 3)  # prompts that a retrieved row may stand in
+shared_points: int = at_least(
+    2, by_profile(2, 4, 200)
+)  # of them, for calibration
+sets: int = at_least(
+    2, by_profile(2, 3, 10)
+)  # demonstration sets that these share
+orders: int = at_least(2, by_profile(2, 3, 8))  # orders of each set
+domain_texts: int = at_least(
+    1, by_profile(1, 3, 20)
+)  # of random words, for calibration
+pool: int = at_least(
+    2, by_profile(80, 100, 2500)
+)  # rows to choose demonstrations from
+held_out: int = at_least(
+    1, by_profile(20, 100, 1000)
+)  # rows for the kernel's bandwidth
+batch_size: int = at_least(1, 16)  # queries per forward pass
 data_seed: int = 0  # test points, pool and held-out rows
 demonstration_seed: int = 1  # choice and order of demonstrations
 model_seed: int = 2  # noise: in texts
@@ -41,6 +53,7 @@ sampling_seed: int = 3  # intervals
 from iclnb import claims, ladders, settings
 from iclnb.steering import estimates_details as estimates
 from iclnb.steering import pictures
+from iclnb.steering.design import design
 from iclnb.steering.findings import (
     BATCH,
     CONTEXTUAL,
@@ -50,7 +63,7 @@ from iclnb.steering.findings import (
 )
 from iclnb.steering.measure_details import measure
 
-run = settings.read(globals())
+run = settings.read(globals(), design)
 seed = run.sampling_seed
 
 # %% tags=["hide-input"]

@@ -7,28 +7,38 @@
 # guess win it back, and what has attention to do with it?
 
 # %% tags=["parameters", "hide-input"]
-from iclnb.settings import by_profile
+from iclnb.settings import at_least, by_profile
 
 profile: str = "laptop"  # smoke, laptop or paper
-d: int = 10  # inputs of the regression
-n_context: int = 10  # C, examples in a prompt
+d: int = at_least(1, 10)  # inputs of the regression
+n_context: int = at_least(1, 10)  # C, examples in a prompt
 heads: str = by_profile(
     "1", "1", "1,2,3,5,20"
 )  # numbers of linear heads; 1, d and d+1 are added
 scales: str = by_profile("1", "1", "0,0.3,1")  # norms of w* over √d
-steps: int = by_profile(40, 5000, 5000)  # training steps of every recipe
-batch: int = by_profile(64, 2048, 2048)  # sampled prompts a step
-seeds: int = by_profile(2, 3, 10)  # repetitions with the exact gradient
-sampled_seeds: int = by_profile(1, 0, 5)  # repetitions on sampled prompts
+steps: int = at_least(
+    1, by_profile(40, 5000, 5000)
+)  # training steps of every recipe
+batch: int = at_least(1, by_profile(64, 2048, 2048))  # sampled prompts a step
+seeds: int = at_least(
+    2, by_profile(2, 3, 10)
+)  # repetitions with the exact gradient
+sampled_seeds: int = at_least(
+    0, by_profile(1, 0, 5)
+)  # repetitions on sampled prompts
 grid: str = by_profile(
     "2x10", "2x10", "2x10,5x10,10x3,10x30,10x100,20x10"
 )  # other d and C for the gap
 soft_heads: str = by_profile("1", "1,2", "1,2,3,4,8")  # normalised heads
-soft_steps: int = by_profile(20, 300, 3000)  # their training steps
-soft_batch: int = by_profile(64, 256, 512)  # prompts a step
-soft_seeds: int = by_profile(2, 2, 5)  # their repetitions
-largest_search: int = by_profile(2, 3, 6)  # largest d of the search
-prompts: int = by_profile(20_000, 200_000, 2_000_000)  # for the query in sight
+soft_steps: int = at_least(1, by_profile(20, 300, 3000))  # their training steps
+soft_batch: int = at_least(1, by_profile(64, 256, 512))  # prompts a step
+soft_seeds: int = at_least(2, by_profile(2, 2, 5))  # their repetitions
+largest_search: int = at_least(
+    2, by_profile(2, 3, 6)
+)  # largest d of the search
+prompts: int = at_least(
+    2, by_profile(20_000, 200_000, 2_000_000)
+)  # for the query in sight
 data_seed: int = 0  # prompts, and directions of w*
 init_seed: int = 1  # initial weights
 evaluation_seed: int = 2  # fresh prompts for evaluation, and intervals

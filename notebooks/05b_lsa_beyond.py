@@ -5,15 +5,17 @@
 # steps of GD, then? And how far is one step from the best use of a prompt?
 
 # %% tags=["parameters", "hide-input"]
-from iclnb.settings import by_profile
+from iclnb.settings import at_least, by_profile
 
 profile: str = "laptop"  # smoke, laptop or paper
-d: int = by_profile(3, 5, 10)  # inputs of the regression
-n_context: int = by_profile(4, 10, 10)  # C, examples in a prompt
+d: int = at_least(1, by_profile(3, 5, 10))  # inputs of the regression
+n_context: int = at_least(1, by_profile(4, 10, 10))  # C, examples in a prompt
 scale: float = 1.0  # norm of w* over √d
 layers: str = by_profile("2", "1,2", "1,2,3")  # depths of trained stacks
-updates: int = by_profile(5, 300, 10_000)  # training steps of a stack
-seeds: int = by_profile(2, 2, 5)  # repetitions
+updates: int = at_least(
+    1, by_profile(5, 300, 10_000)
+)  # training steps of a stack
+seeds: int = at_least(2, by_profile(2, 2, 5))  # repetitions
 data_seed: int = 0  # training prompts
 evaluation_seed: int = 2  # fresh prompts for evaluation, and intervals
 

@@ -10,7 +10,7 @@
 # %% tags=["parameters", "hide-input"]
 from typing import Optional
 
-from iclnb.settings import by_profile
+from iclnb.settings import at_least, by_profile
 
 profile: str = "laptop"  # smoke, laptop or paper
 model: str = by_profile(
@@ -24,18 +24,22 @@ dtype: Optional[str] = None  # of the model, such as "bfloat16"
 source: str = "auto"  # of the rows: packaged, local, hub, auto
 template: str = "Initial guess: {guess}"  # the guess's line
 position: str = "after"  # of the guess: before, between or after sentences
-decimals: int = 1  # of the guess
-answer_decimals: int = 1  # of the demonstrations' scores
+decimals: int = at_least(0, 1)  # of the guess
+answer_decimals: int = at_least(0, 1)  # of the demonstrations' scores
 chat: Optional[bool] = by_profile(False, None, None)  # in chat template, if any
-k: int = by_profile(2, 8, 10)  # demonstrations per prompt
-sets: int = by_profile(2, 3, 5)  # demonstration sets, shared by all pairs
-pairs: int = by_profile(6, 20, 1379)  # test pairs, main comparison
-subset: int = by_profile(4, 6, 300)  # test pairs, everything else
+k: int = at_least(1, by_profile(2, 8, 10))  # demonstrations per prompt
+sets: int = at_least(
+    2, by_profile(2, 3, 5)
+)  # demonstration sets, shared by all pairs
+pairs: int = at_least(4, by_profile(6, 20, 1379))  # test pairs, main comparison
+subset: int = at_least(4, by_profile(4, 6, 300))  # test pairs, everything else
 train_pairs: int = by_profile(100, 500, 5749)  # the small model learns from
-grades: int = by_profile(2, 2, 6)  # qualities of the graded guess
-folds: int = 5  # of cross-fitting
+grades: int = at_least(2, by_profile(2, 2, 6))  # qualities of the graded guess
+folds: int = at_least(2, 5)  # of cross-fitting
 delta: float = 1.0  # points that guesses and scores are moved by
-batch_size: int = by_profile(16, 32, 16)  # queries per forward pass
+batch_size: int = at_least(
+    1, by_profile(16, 32, 16)
+)  # queries per forward pass
 data_seed: int = 0  # choice of pairs
 demonstration_seed: int = 1  # choice of demonstrations
 regressor_seed: int = 2  # training of the small model

@@ -8,7 +8,7 @@
 # %% tags=["parameters", "hide-input"]
 from typing import Optional
 
-from iclnb.settings import by_profile
+from iclnb.settings import at_least, by_profile
 
 profile: str = "laptop"  # smoke, laptop or paper
 task: str = by_profile(
@@ -23,14 +23,20 @@ revision: Optional[str] = None  # commit of a hub model that is not pinned
 device_map: Optional[str] = None  # "auto" spreads over several GPUs
 dtype: Optional[str] = "float32"  # half precision adds its rounding
 source: str = "auto"  # of the rows: packaged, local, hub, auto
-k: int = by_profile(4, 6, 16)  # demonstrations per set
-sets: int = by_profile(4, 4, 40)  # demonstration sets
-points: int = by_profile(8, 4, 12)  # queries of each set, two a class
-asked: int = by_profile(1, 1, 4)  # of these, with heads knocked out
-heads: int = by_profile(2, 8, 8)  # heads that are knocked out together
-redraws: int = by_profile(2, 4, 20)  # of the sets that choose them
+k: int = at_least(2, by_profile(4, 6, 16))  # demonstrations per set
+sets: int = at_least(4, by_profile(4, 4, 40))  # demonstration sets
+points: int = at_least(
+    4, by_profile(8, 4, 12)
+)  # queries of each set, two a class
+asked: int = at_least(
+    1, by_profile(1, 1, 4)
+)  # of these, with heads knocked out
+heads: int = at_least(
+    1, by_profile(2, 8, 8)
+)  # heads that are knocked out together
+redraws: int = at_least(2, by_profile(2, 4, 20))  # of the sets that choose them
 words: str = "foo,bar,dog,cup,tree,ring"  # arbitrary label words
-batch_size: int = 16  # texts per forward pass
+batch_size: int = at_least(1, 16)  # texts per forward pass
 data_seed: int = 0  # choice of test points
 demonstration_seed: int = 1  # choice of demonstrations, mappings
 sampling_seed: int = 3  # sets that choose, intervals
@@ -45,13 +51,14 @@ from iclnb.display import verbatim
 from iclnb.influence import estimates, estimates_heads, pictures
 from iclnb.influence import estimates_prediction as prediction
 from iclnb.influence.candidates import EMBEDDINGS, HEADS, WORDS
+from iclnb.influence.design import design
 from iclnb.influence.findings import PROBABILITY
 from iclnb.influence.material import ARBITRARY, OWN, draw_material
 from iclnb.influence.measure import measure
 from iclnb.llm.demonstrations import task_rows
 from iclnb.llm.loading.readers import load_reader
 
-run = settings.read(globals())
+run = settings.read(globals(), design)
 seed = run.sampling_seed
 wordings = {"own": OWN, "arbitrary": ARBITRARY}
 

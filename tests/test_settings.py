@@ -146,3 +146,29 @@ def test_kinds_of_every_way_to_write_a_union():
     for kind in ("Optional[int]", "Union[int, None]", "int | None", "None | int", "typing.Optional[int]"):
         assert declared(f"x: {kind} = None")["x"].kinds == {"int", "None"}
     assert declared("x: Optional[Union[int, float]] = 1")["x"].kinds == {"int", "float", "None"}
+
+
+def test_values_below_the_least_are_refused_together_with_what_would_do():
+    cell = (
+        'profile: str = "smoke"\nk: int = at_least(2, by_profile(4, 16, 16))  # shown\n'
+        "rate: float = at_least(0.5, 1.0)\nfree: int = 0\n"
+    )
+    known = declared(cell)
+    assert str(known["k"]) == "k: int = 4 (smoke), 16 (laptop, paper), at least 2  # shown"
+    assert [one.least for one in known.values()] == [None, 2, 0.5, None]
+    cell = "from iclnb.settings import at_least, by_profile\n" + cell
+    fine = read(notebook(cell, "# Parameters\nk = 2\nrate = 0.5\nfree = -1"))
+    assert (fine.k, fine.rate, fine.free) == (2, 0.5, -1) and read(notebook(cell)).k == 4
+    with pytest.raises(IclnbError) as refused:
+        read(notebook(cell, "# Parameters\nk = 1\nrate = 0.4"))
+    assert "k = 1: take 2 or more\n  k: int" in str(refused.value) and "rate = 0.4" in str(refused.value)
+    with pytest.raises(IclnbError, match="nan"):
+        read(notebook(cell, "# Parameters\nrate = float('nan')"))
+
+
+def test_what_the_design_refuses_is_refused_before_the_settings_are_had():
+    def design(run):
+        raise IclnbError(f"no task has {run.k}")
+
+    with pytest.raises(IclnbError, match="no task has 4"):
+        read(notebook(CELL, '# Parameters\nprofile = "smoke"'), design)

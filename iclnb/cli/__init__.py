@@ -53,9 +53,13 @@ def run(
         raise click.UsageError("--record chooses the place of its results; leave out --output")
     project = paths.checkout()
     source = notebooks.source(project, name)
-    values = notebooks.check(source.stem, notebooks.parameters(source), given)
+    known = notebooks.parameters(source)
+    values = notebooks.check(source.stem, known, given)
     cell = records.Cell(source.stem, values)
-    if {"task", "table"} & values.keys() and (wrong := list(needs.tasks(project, [cell]))):
+    wrong = list(needs.tasks(project, [cell])) if {"task", "table"} & values.keys() else []
+    if not wrong and notebooks.changed(known, values):
+        wrong = list(needs.designs(project, [cell]))
+    if wrong:
         raise IclnbError("\n".join(wrong))
     if record:
         path = records.make(project, cell, allow_changes=allow_changes)

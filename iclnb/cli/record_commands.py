@@ -54,7 +54,7 @@ def status(check: bool) -> None:
 def sweep(file: Path, dry_run: bool, executor: str, allow_changes: bool, **resources: Any) -> None:
     """Run the table of notebooks, models, tasks and seeds in FILE; what is fresh is skipped.
 
-    Everything is checked first: names, types, access to models, rows of tasks.
+    Everything is checked first: names, types, access to models, rows of tasks, and whether they allow the design.
     """
     from iclnb.records import executors, needs, records
     from iclnb.records import sweep as sweeps
@@ -69,7 +69,8 @@ def sweep(file: Path, dry_run: bool, executor: str, allow_changes: bool, **resou
     for model in models:
         click.echo(model)
     click.echo(f"{len(planned)} of {len(cells)} cells to run{_total(planned, needs.faster(project))}")
-    if wrong := [*filter(None, (model.problem for model in models)), *needs.tasks(project, todo)]:
+    wrong = [*filter(None, (model.problem for model in models)), *needs.tasks(project, todo)]
+    if wrong := wrong or list(needs.designs(project, todo)):
         raise IclnbError("this cannot run:\n" + "\n".join(f"- {each}" for each in wrong))
     if dry_run or not planned:
         return

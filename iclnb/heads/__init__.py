@@ -1,6 +1,7 @@
 """Chapter 03: are attention heads kernels over the demonstrations? (paper A, sections 5.2 to 5.5)
 
 - ``material``: prompts with shared and with fresh demonstrations, and the halves that choose and judge
+- ``design``: what a task must have, here and in each appendix
 - ``reconstruction``: the answer that each head would give, beside the model's own (section 5.2)
 - ``nulls``: what a head has to beat: permuted labels, the last label, majorities, order alone
 - ``correlation``: weights against the similarity of query and demonstration (section 5.3)

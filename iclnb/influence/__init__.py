@@ -3,6 +3,7 @@
 What flipping one demonstration's label changes in the answer to every query: the influence matrix.
 
 - ``material``: sets of demonstrations with queries of their own, in own and arbitrary words, and flipped
+- ``design``: what a task must have
 - ``readings``: every set read with its labels as drawn, each flipped, and all flipped
 - ``matrix``: influence, in log-odds and in probability; ``levels``: what belongs to pairs, and to texts
 - ``rivals``: what might predict it without a look inside the model

@@ -149,14 +149,23 @@ def _notebook(source: Path, profile: str | None) -> str:
 
 
 def _of_profile(text: str, profile: str | None) -> str:
-    """A parameters cell in which ``by_profile(smoke, laptop, paper)`` is the default of one profile."""
+    """A parameters cell with the defaults of one profile.
+
+    ``by_profile(smoke, laptop, paper)`` is one of the three, and ``at_least(bound, default)`` the default: a bound
+    changes no result.
+    """
     tree = syntax.tree(text)
     for node in tree.body:
         if profile is None and isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "profile":
             profile = ast.literal_eval(node.value)
     for node in tree.body:
-        call = getattr(node, "value", None)
-        chooses = isinstance(call, ast.Call) and ast.unparse(call.func).endswith("by_profile")
-        if chooses and profile in PROFILES and len(call.args) == len(PROFILES):
-            node.value = call.args[PROFILES.index(profile)]
+        if _calls(node, "at_least") and len(node.value.args) == 2:
+            node.value = node.value.args[1]
+        if _calls(node, "by_profile") and profile in PROFILES and len(node.value.args) == len(PROFILES):
+            node.value = node.value.args[PROFILES.index(profile)]
     return ast.unparse(tree)
+
+
+def _calls(node: ast.stmt, name: str) -> bool:
+    call = getattr(node, "value", None)
+    return isinstance(call, ast.Call) and ast.unparse(call.func).endswith(name)

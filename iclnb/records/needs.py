@@ -11,6 +11,7 @@ from typing import NamedTuple
 from iclnb.errors import IclnbError
 from iclnb.records import records
 from iclnb.records.records import Cell
+from iclnb.run import notebooks
 
 ROOM = 2e9
 """Bytes on the device beside the weights; a batch takes what is left, and is made smaller where that is little."""
@@ -75,6 +76,40 @@ def tasks(project: Path, cells: Sequence[Cell]) -> Iterator[str]:
                         known.load(name, "validation", source)
         except IclnbError as error:
             yield str(error)
+
+
+def designs(project: Path, cells: Sequence[Cell]) -> Iterator[str]:
+    """A line for each notebook and task of some cells that cannot have their design, as far as rows are here."""
+    from iclnb.llm.data import tasks as known
+
+    asked: dict[str, None] = {}
+    for cell in cells:
+        source, run = notebooks.source(project, cell.notebook), records.settings(project, cell)
+        named = [
+            name.strip() for name in (getattr(run, "task", None) or getattr(run, "table", "")).split(",")
+        ]
+        names = [name for name in named if name in known.names()]
+        source_of = getattr(run, "source", "auto")
+        if source_of == "hub" or (source_of == "auto" and any(_on_hub(name) for name in names)):
+            continue
+        same = {key: value for key, value in vars(run).items() if key not in _OF_MODEL}
+        if (question := repr((source, same))) in asked:
+            continue
+        asked[question] = None
+        try:
+            records.designing(source)(run)
+        except IclnbError as error:
+            yield f"{source.stem}, {', '.join(named)}: {error}"
+
+
+def _on_hub(name: str) -> bool:
+    from iclnb.llm.data import tasks as known
+
+    return known.place(known.get(name)).startswith("hub")
+
+
+_OF_MODEL = {"model", "revision", "device_map", "dtype", "batch_size"}
+"""Settings that no design depends on."""
 
 
 @cache

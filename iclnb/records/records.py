@@ -98,14 +98,30 @@ def measuring(source: Path) -> Callable[[Any], Findings]:
     Raises:
         IclnbError: if it imports none.
     """
+    if found := _imported(source, "measure"):
+        return found
+    raise IclnbError(f"{source.stem} measures nothing of its own, so there is nothing to record")
+
+
+def designing(source: Path) -> Callable[[Any], None]:
+    """The function that refuses settings which a task cannot have: the ``design`` that a notebook imports.
+
+    For a notebook without one, a function that refuses nothing.
+    """
+    return _imported(source, "design") or (lambda run: None)
+
+
+def _imported(source: Path, name: str) -> Callable[[Any], Any] | None:
+    """What a notebook imports under a name, from a module of ours whose name begins with it."""
     for cell in notebooks.read(source).cells:
         if cell.cell_type != "code" or "import" not in cell.source:
             continue
         for node in ast.walk(syntax.tree(re.sub(r"^\s*[%!].*$", "", cell.source, flags=re.MULTILINE))):
-            ours = isinstance(node, ast.ImportFrom) and node.module.rpartition(".")[2].startswith("measure")
-            if ours and any(alias.name == "measure" for alias in node.names):
-                return importlib.import_module(node.module).measure
-    raise IclnbError(f"{source.stem} measures nothing of its own, so there is nothing to record")
+            if isinstance(node, ast.ImportFrom) and node.module.rpartition(".")[2].startswith(name):
+                for alias in node.names:
+                    if name == (alias.asname or alias.name):
+                        return getattr(importlib.import_module(node.module), alias.name)
+    return None
 
 
 def all_records(project: Path) -> Iterator[Record]:

@@ -147,8 +147,8 @@ def check(name: str, known: Mapping[str, Parameter], given: Iterable[tuple[str, 
         Each parameter's value, of the annotated type; a model's folder as it is named from the checkout.
 
     Raises:
-        IclnbError: for an unknown parameter (the message lists the known ones with their help), and for
-            a value that is not of the annotated type.
+        IclnbError: for an unknown parameter (the message lists the known ones with their help), for a value
+            that is not of the annotated type, and for values of which nothing could be measured.
     """
     values = {}
     for key, text in given:
@@ -161,6 +161,7 @@ def check(name: str, known: Mapping[str, Parameter], given: Iterable[tuple[str, 
             raise IclnbError(f"{error}\n  {known[key]}") from error
     if values.get("profile", PROFILES[0]) not in PROFILES:
         raise unknown("profile", values["profile"], PROFILES)
+    settings.refuse_too_little(known, values)
     return values
 
 

@@ -254,7 +254,8 @@ def test_every_notebook_checks_the_types_that_papermill_gives(name):
     cells = notebooks.read(ROOT / "notebooks" / f"{name}.py").cells
     code = [cell for cell in cells if cell.cell_type == "code"]
     place = next(i for i, cell in enumerate(code) if "parameters" in cell.metadata.get("tags", ()))
-    assert "settings.read(globals())" in code[place + 1].source
+    design = ", design" if re.search(r"import (\w+ as )?design\b", code[place + 1].source) else ""
+    assert f"run = settings.read(globals(){design})\n" in code[place + 1].source + "\n"
 
 
 def test_a_models_folder_is_looked_for_where_the_command_was_typed(project, monkeypatch, tmp_path):

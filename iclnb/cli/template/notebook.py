@@ -5,10 +5,10 @@
 # and who claims what.
 
 # %% tags=["parameters", "hide-input"]
-from iclnb.settings import by_profile
+from iclnb.settings import at_least, by_profile
 
 profile: str = "laptop"  # smoke, laptop or paper
-count: int = by_profile(20, 200, 2000)  # draws
+count: int = at_least(2, by_profile(20, 200, 2000))  # draws
 mean: float = 0.5  # of their distribution
 data_seed: int = 0  # seeds the draws
 sampling_seed: int = 1  # seeds the interval and the control
