@@ -112,12 +112,12 @@ def designing(source: Path) -> Callable[[Any], None]:
 
 
 def _imported(source: Path, name: str) -> Callable[[Any], Any] | None:
-    """What a notebook imports under a name, from a module of ours whose name begins with it."""
+    """What a notebook imports under a name."""
     for cell in notebooks.read(source).cells:
         if cell.cell_type != "code" or "import" not in cell.source:
             continue
         for node in ast.walk(syntax.tree(re.sub(r"^\s*[%!].*$", "", cell.source, flags=re.MULTILINE))):
-            if isinstance(node, ast.ImportFrom) and node.module.rpartition(".")[2].startswith(name):
+            if isinstance(node, ast.ImportFrom):
                 for alias in node.names:
                     if name == (alias.asname or alias.name):
                         return getattr(importlib.import_module(node.module), alias.name)

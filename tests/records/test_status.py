@@ -11,7 +11,6 @@ import pytest
 from jaxtyping import Float
 from throwaway import ROOT
 
-from iclnb.errors import IclnbError
 from iclnb.findings import Findings, variable
 from iclnb.keys import measurement
 from iclnb.keys.equivalence import Entry, Ledger, changed
@@ -26,18 +25,11 @@ class Anything(Findings):
     x: Float[np.ndarray, " draw"] = variable("draws", unit="1")
 
 
-def modules():
-    """The module that measures, of every notebook that has one."""
-    found = {}
-    for name in notebooks.names(ROOT):
-        try:
-            found[name] = records.measuring(notebooks.source(ROOT, name)).__module__
-        except IclnbError:
-            continue
-    return found
+MEASURING = {
+    name: records.measuring(notebooks.source(ROOT, name)).__module__ for name in notebooks.names(ROOT)
+}
+"""The module that measures, of every notebook."""
 
-
-MEASURING = modules()
 
 
 @pytest.fixture(scope="module")
