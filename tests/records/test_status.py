@@ -31,7 +31,6 @@ MEASURING = {
 """The module that measures, of every notebook."""
 
 
-
 @pytest.fixture(scope="module")
 def as_it_is(tmp_path_factory):
     """For each task a record of every notebook that measures, with its key as of now; none was run."""
