@@ -72,12 +72,18 @@ results = claims.Results(ladder)
 ladder
 
 # %% [markdown] tags=["answer"]
-# **Answer.** A head whose weights reproduce the model's answers is not yet a kernel: where one answer is frequent, rules
-# that never look at the query reproduce it as well. So this chapter asks three things. Does the best head agree with its
-# model more often than such rules, on prompts that did not choose it? Do its weights follow the similarity of query and
-# demonstration? And is the answer worse without it? A kernel machine as the paper describes it needs all three. The
-# figure shows the first by depth. Until larger models are measured in the form of this edition, it holds this machine's
-# run alone, and the claims below are judged on that.
+# **Answer.** {claim}`In the smallest model one head gives away what the model will answer, more often than any rule
+# that never looks at the question <shared-controls: supported on SmolLM2-135M; fresh-controls: supported on
+# SmolLM2-135M>`, and {claim}`such heads lie in the middle layers, as in the paper, when every question has
+# demonstrations of its own <depth-fresh: supported on SmolLM2-135M>`. Are its weights a similarity? {claim}`A little:
+# where they change with the question they follow the paper's similarity, if the model reads every text with the cue
+# behind it <similarity-cue: supported on SmolLM2-135M>`; {claim}`for the texts alone nothing is decided
+# <similarity-raw: inconclusive on SmolLM2-135M; similarity-query-dependent: inconclusive on SmolLM2-135M>`. Does the
+# answer need these heads? {claim}`What the eight best write at the end of the prompt hardly separates the labels
+# <ablation-direct: not supported on SmolLM2-135M>`, and {claim}`whether the answer is worse without them is open
+# <ablation-random: inconclusive on SmolLM2-135M>`. {claim}`It does need the labels that the middle layers read:
+# exchanging their values between the classes costs much of the answer <values-followed: supported on SmolLM2-135M;
+# values-middle: supported on SmolLM2-135M>`.
 
 # %% [markdown]
 # ## What the paper says
