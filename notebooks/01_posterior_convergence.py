@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Does Bayesian inference over a prompt become kernel regression?
+# # 01 Does Bayesian inference over a prompt become kernel regression?
 #
 # A prompt shows $n$ demonstrations $(x_i, y_i)$ of one task and asks for the label of $x_\text{test}$. If a corpus is
 # a mixture of tasks, each a hidden Markov model (HMM), the ideal reader infers the task and answers by the posterior.

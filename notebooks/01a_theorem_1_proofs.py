@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Appendix: theorem 1, proved and repaired
+# # Appendix 01a: theorem 1, proved and repaired
 #
 # [Chapter 01](01_posterior_convergence) says that the kernel of theorem 1 {cite}`han2025kernel` tends to another answer
 # than the posterior, and that two changes repair it. Why? And is the theorem's bound of use where it holds?

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Appendix: what does table 3 of paper A show?
+# # Appendix 01b: what does table 3 of paper A show?
 #
 # {cite}`han2025kernel` check theorem 1 on synthetic data (appendix C, table 3): 8 tasks, 80 states, 100 observations. The
 # distance between kernel regression and the posterior falls from 1.32 with one demonstration to 0.09 with 32, and stays

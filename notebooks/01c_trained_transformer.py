@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Appendix: does a trained transformer follow Bayes or a kernel?
+# # Appendix 01c: does a trained transformer follow Bayes or a kernel?
 #
 # [Chapter 01](01_posterior_convergence) compares formulas: Bayes wins on tasks of the corpus, and on others a kernel
 # may. What does a transformer do that was *trained* on a corpus of 2 to 256 tasks, on these tasks and on others?

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Where does the last token look?
+# # 02 Where does the last token look?
 #
 # A language model answers from one position: the last token of the prompt. Whatever is known there about the
 # demonstrations must have arrived through attention. {cite}`han2025kernel` (section 5.1) look at this row of
@@ -51,15 +51,13 @@ results = claims.Results(ladder)
 ladder
 
 # %% [markdown] tags=["answer"]
-# **Answer.** {claim}`At the three places that the paper names <first-token: supported everywhere;
-# query-end-first-layers: supported everywhere; labels-middle-layers: supported everywhere>`.
-# {claim}`The very first token of the prompt draws far more than its share <first-token: supported everywhere>`, as in
-# most language models. {claim}`The end of the question draws more in the
-# first layers than in later ones <query-end-first-layers: supported everywhere>`, although {claim}`most of what it
-# draws, summed over layers, it draws later <query-end-mostly-first-layers: not supported everywhere>`. And {claim}`in
-# the middle layers label words stand out, not the texts that they belong to <labels-middle-layers: supported
-# everywhere; labels-not-texts: supported everywhere>`, which is what a machine that averages labels needs. Does it
-# average them, and with which weights? The [next chapter](03_middle_layer_heads) asks.
+# **Answer.** {claim}`The very first token of the prompt draws far more than its share
+# <first-token: supported everywhere>`. {claim}`The last tokens, which ask for the label, draw more in the first layers
+# than in later ones <query-end-first-layers: supported everywhere>`, although {claim}`most of what they draw, summed
+# over layers, they draw later <query-end-mostly-first-layers: not supported everywhere>`. And {claim}`from the middle
+# layers on label words stand out, not the texts that they belong to <labels-middle-layers: supported everywhere;
+# labels-not-texts: supported everywhere>`, as a mechanism that averages labels would require. Does it average them, and
+# with which weights? The [next chapter](03_middle_layer_heads) asks.
 
 # %% tags=["answer", "hide-input"]
 pictures.depth_profiles(ladder, seed=seed)
@@ -72,8 +70,8 @@ pictures.depth_profiles(ladder, seed=seed)
 # first three of 28 layers; the first tokens of the prompt; and the label words $y_i$, in the middle layers. The third
 # is what kernel regression needs: a head can only average labels that it attends to.
 #
-# Its picture is below, for each model of this book: every stretch of text between two labels is rescaled to the
-# same number of positions, and each label keeps a position of its own.
+# The figure repeats the paper's picture for each model of this book. Prompts differ in length, so every stretch of text
+# between two labels is rescaled to the same number of positions, and each label keeps a position of its own.
 
 # %% tags=["hide-input"]
 pictures.averaged_maps(ladder)
@@ -89,8 +87,8 @@ pictures.averaged_maps(ladder)
 # $$
 #
 # so that 1 means no preference, however long the prompt is. "First" and "middle" layers are those at the depth that
-# the paper names, chosen before looking. The control is a model of the same architecture with random weights.
-# A claim is refuted if its interval over prompts lies on the other side of its bound.
+# the paper names: the first 3 and the layers 16 to 21 of 28. The query's end are the last five tokens of the prompt,
+# which hold the cue. The control is a model of the same architecture with random weights. Intervals are over prompts.
 
 # %% tags=["hide-input"]
 results.claim(
@@ -141,9 +139,10 @@ results.claim(
 # %% [markdown]
 # ## Is it the labels, and is it those layers?
 #
-# Labels might draw attention only because they are part of a demonstration. The stricter control on the same axes
-# is therefore as many tokens of the same demonstrations, drawn at random from their texts $x_i$. And the paper's
-# layers were found on another model: is the window of layers that attends most to labels the same here?
+# Labels might draw attention only because they are part of a demonstration. The stricter control, the grey lines of the
+# first figure, is as many tokens drawn at random from the texts $x_i$ of the same demonstrations. And the paper's layers
+# were found on another model. Of all windows of six neighbouring layers in 28, carried over by depth, is the one that
+# attends most to labels the paper's?
 
 # %% tags=["hide-input"]
 results.claim(
@@ -156,7 +155,7 @@ results.claim(
 # %% tags=["hide-input"]
 results.claim(
     "labels-at-papers-depth",
-    "Of all windows of that many layers, the one that attends most to labels overlaps the paper's by more than half.",
+    "The window of layers that attends most to labels, as wide as the paper's, overlaps it by more than half.",
     claims.above(0.5),
     lambda one: estimates.window_overlap(one, seed=seed),
     paper="A",
@@ -183,7 +182,7 @@ prompt = material.fresh_prompts(reader.tokenizer, rows, 2, seed=0)[0]
 verbatim(prompt.text)
 
 # %% [markdown]
-# The reader captures what the last token gives to every token, in every layer and head, without writing out the
+# Below, `reader` captures what the last token gives to every token, in every layer and head, without writing out the
 # attention of the other tokens. `iclnb.allocation.measure` reduces it to shares, prompt by prompt.
 
 # %%
@@ -193,11 +192,11 @@ pictures.one_prompt(attention, prompt)
 # %% [markdown]
 # ## Limits
 #
-# Attention is not use: a head may look at a label and do nothing with it. A model with random weights attends almost
-# uniformly, which makes it a weak control; other tokens of the same demonstrations are the stronger one. Four of the
-# six claims lie far from their bounds in every model, so that more prompts would change nothing; what could is
-# another task, or a larger model. The two that are read more strictly than the paper says were written after seeing
-# that the others hold by a wide margin.
+# Attention does not imply use: a head may look at a label and do nothing with it. A model with random weights attends almost
+# uniformly, which makes it a weak control; other tokens of the same demonstrations are the stronger one. The
+# claims that hold do so by so much that more prompts would change nothing; another task or a larger model might. The
+# claim that most of the attention falls into the first layers, and the one on the window of layers, were written after
+# seeing that the others hold by a wide margin.
 
 # %% tags=["hide-input"]
 saved = results.save()

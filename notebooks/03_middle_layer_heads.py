@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Are the middle-layer heads kernels?
+# # 03 Are the middle-layer heads kernels?
 #
 # If in-context learning is kernel regression, some attention head should weight demonstrations by their similarity to
 # the query and add up their labels. {cite}`han2025kernel` find heads in the middle layers of GPT-J whose weights alone

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Appendix: what keys and values at a label hold
+# # Appendix 03a: what keys and values at a label hold
 #
 # If a head is a kernel, the keys near a label $y_i$ must tell what its text $x_i$ predicts, and the values which label it
 # is. {cite}`han2025kernel` (section 5.4) read both off with linear probes, most accurately at the label itself. Is that

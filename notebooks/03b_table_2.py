@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Appendix: table 2, task by task
+# # Appendix 03b: table 2, task by task
 #
 # For six tasks {cite}`han2025kernel` (table 2) compare three things in GPT-J: how often the answers of one head, chosen on
 # other prompts, are the model's (*reconstruction*), how often they are right (*performance*), and how often kernel

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Appendix: the head explorer
+# # Appendix 03c: the head explorer
 #
 # Does an attention head give weight to the demonstrations that are similar to the query, or to those at certain
 # positions? If a head is a kernel, as {cite}`han2025kernel` propose, its weights follow similarity. This appendix of

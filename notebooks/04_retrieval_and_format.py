@@ -1,5 +1,5 @@
 # %% [markdown]
-# # What steers in-context learning, and would a kernel do the same?
+# # 04 What steers in-context learning, and would a kernel do the same?
 #
 # Which demonstrations are shown, with which labels and words, in what order, and whether the texts look like those
 # the model knows: all of this changes how well a language model learns from its prompt. {cite}`han2025kernel`

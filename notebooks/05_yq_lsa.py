@@ -1,5 +1,5 @@
 # %% [markdown]
-# # When is linear self-attention gradient descent?
+# # 05 When is linear self-attention gradient descent?
 #
 # One layer of linear self-attention (LSA) can take a step of gradient descent (GD) on the examples in its prompt, if
 # regression weights are zero on average. {cite}`xie2025initialization` ask what happens if they are not, and
@@ -59,17 +59,18 @@ results = claims.Results(ladder)
 ladder
 
 # %% [markdown] tags=["answer"]
-# **Answer.** The paper is right: {claim}`without a guess a layer of linear attention cannot be gradient descent from a
-# prior mean that is not zero <gap-persists: proved everywhere>`, {claim}`one head with a guess can <construction: proved
-# everywhere>`, and {claim}`training to convergence finds it <guess-finds-gd: supported everywhere>`, though {claim}`not
-# quite in the paper's number of steps <guess-finds-gd-by-paper: not supported everywhere>`. Does the difference matter?
-# {claim}`With ten inputs and ten examples, where the weights lie as far from their mean as that from zero, one head
-# without a guess errs 46.8 % more than gradient descent, ten heads 3.7 %; with two inputs many heads still lose 39.4 %
-# <relative-gap: proved everywhere>`. {claim}`For every number of heads, with noise or without, the least error is now
-# known exactly <head-law: proved everywhere>`. But attention is not what is missing: {claim}`the guess is a direct link
-# from the question to the answer <construction: proved everywhere>`, and gives what heads have to squeeze out of the
-# scatter of the inputs. {claim}`A head whose weights sum to one, as in a language model, has no easier way: it loses
-# more than a linear one <one-normalised-head: supported everywhere>`.
+# **Answer.** In its algebra the paper is right: {claim}`without a guess a layer of linear attention cannot be gradient
+# descent from a prior mean that is not zero <gap-persists: proved everywhere>`, and {claim}`one head with a guess can
+# <construction: proved everywhere>`. {claim}`Training to convergence finds it <guess-finds-gd: supported everywhere>`;
+# {claim}`in the paper's number of steps it comes within a few percent <guess-finds-gd-by-paper: not supported
+# everywhere>`. Does the difference matter? {claim}`With ten inputs and ten examples, and a prior mean as large as the
+# spread around it, one head without a guess errs 46.8 % more than gradient descent, ten heads 3.7 %; with two inputs
+# many heads still lose 39.4 % <relative-gap: proved everywhere>`. {claim}`For inputs of equal variance the least error
+# is now known exactly, for every number of heads, with noise or without <head-law: proved everywhere>`. But attention
+# is not the bottleneck: {claim}`the guess is a direct link from the question to the answer, and supplies what heads
+# would have to estimate through the random variation of the inputs <construction: proved everywhere>`. {claim}`A
+# trained head whose weights sum to one, as in a language model, loses more than a linear one <one-normalised-head:
+# supported everywhere>`.
 
 # %% tags=["answer", "hide-input"]
 pictures.gap_by_heads(ladder)
@@ -95,13 +96,13 @@ pictures.gap_by_heads(ladder)
 # \hat y = \Big\langle \sum_h p_h \otimes U_h, \; G \otimes x_q \Big\rangle + v^\top x_q .
 # $$
 #
-# Whatever $v$ is, the $U_h$ can be any matrices. So the guess adds the link $v^\top x_q$ and nothing else; one step of GD
+# ($\otimes$ is the outer product.) Whatever $v$ is, the $U_h$ can be any matrices. So the guess adds the link $v^\top x_q$ and nothing else; one step of GD
 # is $v = w^*$, $p = (-w^*, 1)$, $U = \eta I$ on the inputs.
 
 # %% tags=["hide-input"]
 results.proved(
     "heads-bound",
-    "20 random heads predict no more than d+1 heads can.",
+    "What 20 random heads predict, d+1 heads can predict as well.",
     lambda one: estimates.proved(
         one, "heads bound", "the best d of these heads"
     ),
@@ -138,21 +139,22 @@ results.proved(
 # %% [markdown]
 # ## Does the gap matter?
 #
-# With labels shifted by $w^{*\top}x$ the risk splits in two ([proofs](05a_lsa_proofs)): the step from $w^*$, which one
-# head takes, and the constant $w^{*\top}x_q$, which a guess gives for free. Without a guess it has to be made from $S =
-# \frac1C\sum x_i x_i^\top$, whose trace is $d$ on average and scatters. So
+# The *risk* $R$ of a predictor is its expected squared error, and the *gap* is what it has beyond that of GD. With labels shifted by $w^{*\top}x$ the risk splits in two ([proofs](05a_lsa_proofs)): the step from $w^*$, which one
+# head takes, and the part $w^{*\top}x_q$ of the answer that no example changes, which a guess gives for free. Attention
+# without a guess can reach it only through products with the inputs' covariance $S = \frac1C\sum x_i x_i^\top$: it
+# estimates $w^*$ by $w^*$ times a multiple of $S$, such as its trace, which is $d$ on average but not exactly. So
 #
 # $$
 # R_{\text{GD}} = R_{y_q} = \frac{d\,(d+1)}{C+d+1}, \qquad R_{\text{heads}} - R_{\text{GD}} = \frac{2\|w^*\|^2}{Cd+2} .
 # $$
 #
-# Both fall as $1/C$: with more examples the gap vanishes, but not beside the risk, of which it remains the share
+# Both fall as $1/C$: with more examples the gap vanishes, but so does the risk, and their ratio tends to
 # $2\|w^*\|^2 / (d^2(d+1))$. And $\|w^*\|$ has a natural unit: $w$ typically lies $\sqrt d$ from $w^*$.
 #
 # **Fewer heads** can read the scatter of $S$ in fewer directions. By a rotation, any $H$ heads can be turned into one
 # that tilts by an angle $\theta$ between the label and $w^*$, and $H-1$ that read one input each; what is left is a
 # minimum over $\theta$ (`head_law`). It holds with label noise, too, and for a large mean the gap tends to
-# $2\|w^*\|^2/(CH+2)$. One head that has many examples gains nothing from the prior: it errs like GD from zero.
+# $2\|w^*\|^2/(CH+2)$. With many examples one head gains nothing from the prior: it errs like GD from zero.
 
 # %% tags=["hide-input"]
 pictures.relative_gap()
@@ -190,8 +192,8 @@ results.proved(
 # risk: the sampling error of a batch of 2048 prompts is larger than most gaps. Three recipes, all with Adam: the
 # paper's rate, steps and batch ($5\cdot10^{-4}$, 5000, 2048); the same with the exact gradient of the risk; and one that
 # converges (a rate ten times larger that falls to zero). Rate times steps is 2.5 in the first two, about as far as Adam
-# moves a weight, and single components of $w^*$ lie nearly as far. Intervals are over seeds, of logarithms, as no layer can be
-# better than the best.
+# moves a weight; single components of $w^*$ lie nearly as far, so that the paper's training may just arrive. Intervals are
+# over seeds, of logarithms of what a layer has beyond the best, which is never negative.
 
 # %% tags=["hide-input"]
 pictures.excess(ladder)
@@ -221,7 +223,8 @@ results.claim(
 # %% tags=["hide-input"]
 results.claim(
     "any-start",
-    "With the exact gradient and any of three scales of initial weights, which the paper does not state, too.",
+    "With the paper's rate and steps and the exact gradient y_q-LSA comes within 0.1 % from any of three scales of "
+    "initial weights (the paper states none).",
     claims.below(1e-3),
     lambda one: estimates.excess_by_scale(one, seed=seed),
     section="5.2",
@@ -246,7 +249,7 @@ results.claim(
 )
 
 # %% [markdown]
-# The same risk is not yet the same function. As the paper does, we compare predictions on fresh prompts and their
+# Equal risk does not imply the same function. As the paper does, we compare predictions on fresh prompts and their
 # sensitivities $\partial\hat y/\partial x_q$ with those of GD from $w^*$. The rival to beat is not GD from zero but many
 # heads without a guess, which come close.
 
@@ -264,7 +267,7 @@ results.claim(
 # %% tags=["hide-input"]
 results.claim(
     "guess-nearer-than-heads",
-    "Its predictions are ten times nearer to GD than those of the most heads without a guess.",
+    "Its predictions are at least ten times nearer to GD's than those of the most heads without a guess (ratio).",
     claims.below(0.1),
     lambda one: estimates.prediction_distance(one, seed=seed),
     section="5.2",
@@ -273,13 +276,13 @@ results.claim(
 # %% [markdown]
 # **What is stored is one step and one mean.** The rate $\eta^*$ and $w^*$ are in the weights. On prompts of $C'$
 # examples whose mean is $w^* + \delta$ the layer has the risk $(d + \|\delta\|^2)\,(1 - 2\eta^* +
-# \eta^{*2}(1 + \tfrac{d+1}{C'}))$: more examples soon stop to help, and every unit of $\|\delta\|^2$ costs as much as one
+# \eta^{*2}(1 + \tfrac{d+1}{C'}))$: more examples soon stop helping, and every unit of $\|\delta\|^2$ costs as much as one
 # dimension.
 
 # %% tags=["hide-input"]
 results.proved(
     "elsewhere",
-    "On prompts of other lengths and means the layer has that risk.",
+    "On prompts of other lengths and means y_q-LSA has the risk of this formula.",
     lambda one: estimates.proved(
         one, "elsewhere", "the risk where it was trained"
     ),
@@ -293,11 +296,13 @@ results.proved(
 # Heads of language models are not linear: softmax gives weights $\alpha_i$ that sum to one. Is that the constant that
 # linear heads lack? No ([proposition 4](05a_lsa_proofs)): what the weights multiply are tokens, and no token holds
 # $w^{*\top}x_q$. A head can only look for examples that resemble the query, and their mean is a noisy copy of $x_q$; it
-# cannot take off the plain mean of its tokens either, for which it needs a second head ([proposition
-# 5](05a_lsa_proofs)). With one head more than linear ones they do nearly what these do.
+# cannot subtract the plain mean of its tokens either, for which it needs a second head ([proposition
+# 5](05a_lsa_proofs)). With one head more they can do what linear
+# ones do; trained, they end above that (first figure).
 #
 # One thing helps: if the query may look at its own token, a head that looks nowhere else *is* a link from the question
-# ([proposition 6](05a_lsa_proofs)). Linear heads are only disturbed by it. In training, some seeds find that head.
+# ([proposition 6](05a_lsa_proofs)). Training finds such a head from some seeds
+# and not from others. Linear heads are only disturbed by their own token.
 
 # %% tags=["hide-input"]
 results.claim(
@@ -310,7 +315,7 @@ results.claim(
 # %% tags=["hide-input"]
 results.claim(
     "one-in-sight",
-    "So it does where the query sees its own token.",
+    "Where the query sees its own token, one normalised head stays further above GD as well (ratio).",
     claims.above(1),
     lambda one: estimates.normalised(one, 1, in_sight=True, seed=seed),
 )
@@ -324,9 +329,9 @@ results.claim(
 )
 
 # %% [markdown]
-# ## Is it about attention?
+# ## Is attention the limiting factor?
 #
-# No. The gap is the price of making a constant from the inputs' own scatter. A link from the question removes it; so do
+# No. The gap is the price of having to estimate a fixed vector through the inputs' own random variation. A link from the question removes it; so do
 # a constant coordinate in every token, and inputs that all have the same length, as after normalisation
 # ([proofs](05a_lsa_proofs)). The attention term then takes the same step of GD as before.
 #
@@ -338,6 +343,7 @@ results.claim(
 # - The head law is for inputs of equal variance. With fewer than $d$ heads and other inputs the least risk is not known.
 # - Normalised heads are trained, on sampled prompts, with a few seeds: their optimum may lie lower. The proofs say what
 #   one head cannot do.
+# - How near the paper's own training comes depends on the initial weights, which the paper does not state.
 #
 # ## Prior art
 #
@@ -348,7 +354,7 @@ results.claim(
 # from a learnable point: that overlaps with {cite}`xie2025initialization`, and with the gap here. Label noise in linear
 # attention is studied by {cite}`vladymyrov2024versatile`, over layers. For softmax, {cite}`cui2025superiority` derive the
 # risk of one and of several heads as examples grow, and {cite}`he2025demystified` find that trained heads pair up with
-# opposite signs, so that the mean is taken off: our proposition 5 is that construction with one head instead of pairs. We
+# opposite signs, so that the mean is subtracted: our proposition 5 is that construction with one head instead of pairs. We
 # have not seen elsewhere the exact risk by number of heads, its limit $2\|w^*\|^2/(CH+2)$, the scale of the gap, or the
 # reading of the guess as a link; they follow from short calculations.
 

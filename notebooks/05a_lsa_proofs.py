@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Appendix: proofs for linear self-attention
+# # Appendix 05a: proofs for linear self-attention
 #
 # Proofs of what [chapter 05](05_yq_lsa) uses. Notation as there: $x_i, x_q \sim N(0, I_d)$, $w = w^* + u$ with $u
 # \sim N(0, I_d)$, labels $y_i = w^\top x_i + \varepsilon_i$ with noise of variance $\sigma^2$ (the paper has

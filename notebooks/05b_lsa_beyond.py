@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Appendix: beyond one layer and one step
+# # Appendix 05b: beyond one layer and one step
 #
 # [Chapter 05](05_yq_lsa) compares one layer with one step of gradient descent (GD). Are $L$ trained layers $L$
 # steps of GD, then? And how far is one step from the best use of a prompt?

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Does a language model use an initial guess?
+# # 06 Does a language model use an initial guess?
 #
 # Linear self-attention that is given a guess of the query's answer can do what gradient descent from that guess does
 # ([chapter 05](05_yq_lsa)). {cite}`xie2025initialization` (section 5.3) carry the idea over to language models: the

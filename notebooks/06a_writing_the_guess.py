@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Appendix: how the guess is written
+# # Appendix 06a: how the guess is written
 #
 # [Chapter 06](06_llm_initial_guess) writes a small model's guess behind every pair of sentences, with one decimal. A
 # language model reads it as text. Does it still help in plain text and in the model's chat template, with whole numbers,

@@ -24,6 +24,10 @@ PANELS = {LABELS: MIDDLE, QUERY_END: FIRST, FIRST_TOKEN: None}
 """The groups drawn in :func:`depth_profiles`, each with the depths that a claim names."""
 
 
+FLOOR = 0.02
+"""Less attention than this share of uniform is drawn outside: nothing, on a scale of its own."""
+
+
 @figures.picture
 def depth_profiles(ladder: Mapping[str, Allocation], *, seed: int) -> Picture:
     """Attention relative to uniform by depth, a line for each run, a panel for each place it goes to.
@@ -47,6 +51,7 @@ def depth_profiles(ladder: Mapping[str, Allocation], *, seed: int) -> Picture:
         if shaded is not None:
             axes.axvspan(*shaded, color="0.9", zorder=0)
         axes.set(title=group, xlabel="relative depth", yscale="log")
+        axes.set_ylim(bottom=max(FLOOR, axes.get_ylim()[0]))
     all_axes[0].set_ylabel("attention relative to uniform")
     all_axes[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     all_axes[-1].legend(fontsize=8)
@@ -58,9 +63,9 @@ def depth_profiles(ladder: Mapping[str, Allocation], *, seed: int) -> Picture:
     return Picture(
         figure,
         alt=f"Labels draw most attention around and behind the middle. {peaks}.",
-        caption="How many times its uniform share each place draws, by depth; bands are 95 % intervals over "
-        "prompts. 1 means no preference. Shaded: the depths that the paper names. Grey lines: other tokens of "
-        "the same demonstrations.",
+        caption="Attention to each place, relative to its uniform share, by depth; bands are 95 % intervals over "
+        "prompts. 1 means no preference. Shaded: the depths that the paper names. Thin grey lines: other tokens of "
+        "the same demonstrations. The broken line is the largest value of any model with random weights.",
     )
 
 
@@ -99,7 +104,7 @@ def averaged_maps(ladder: Mapping[str, Allocation]) -> Picture:
         image = _heat(axes, found.map * found.map.shape[1])
         axes.set(title=name, ylabel="layer")
         axes.set_xticks(label_positions(found.k), [f"$y_{{{i + 1}}}$" for i in range(found.k)], fontsize=7)
-    figure.colorbar(image, ax=all_axes[:, 0].tolist(), label="times the mean position", format=_PLAIN)
+    figure.colorbar(image, ax=all_axes[:, 0].tolist(), label="relative to the mean position", format=_PLAIN)
     where = "; ".join(
         f"{name}: {number(float(found.of(TRAINED, LABELS)[:, found.middle].mean()), 2)} times in the middle layers"
         for name, found in ladder.items()

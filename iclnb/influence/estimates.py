@@ -101,9 +101,10 @@ def adds_up(found: Influence, wording: str, scale: str, *, seed: int) -> Evidenc
     )
 
 
-def sum_of_weights(found: Influence, wording: str, *, seed: int) -> Estimate:
+def sum_of_weights(found: Influence, wording: str, *, seed: int) -> Evidence:
     """The sum over demonstrations of what each pulls, in probability: 1 if these are weights of an average."""
-    return stats.interval(found.of("pull", wording).sum(2).mean(1), seed=seed)
+    estimate = stats.interval(found.of("pull", wording).sum(2).mean(1), seed=seed)
+    return Evidence(estimate, 0.0, "a model that ignores the demonstrations")
 
 
 def other_over_same(found: Influence, wording: str, *, seed: int) -> Evidence:

@@ -100,7 +100,7 @@ def one_set(ladder: Ladder, wording: str = ARBITRARY) -> Picture:
         figure,
         alt=f"Influence in one set of {name}, from {number(float(influence.min()), 2)} to "
         f"{number(float(influence.max()), 2)} nats; its correlation with the weights is {number(same, 2)}.",
-        caption=f"One set of {name}, {wording}. Lines part the classes. The head is the one whose weights go best "
+        caption=f"One set of {name}, {wording}. Lines separate the classes. The head is the one whose weights go best "
         "with influence in the other sets.",
     )
 
@@ -129,7 +129,7 @@ def form(ladder: Ladder, *, seed: int) -> Picture:
             (
                 lambda one, words: estimates.negative(one, words, seed=seed).estimate,
                 lambda one, words: estimates.adds_up(one, words, PROBABILITY, seed=seed).estimate,
-                lambda one, words: estimates.sum_of_weights(one, words, seed=seed),
+                lambda one, words: estimates.sum_of_weights(one, words, seed=seed).estimate,
                 lambda one, words: estimates.other_over_same(one, words, seed=seed).estimate,
             ),
             strict=True,

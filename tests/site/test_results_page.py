@@ -63,7 +63,7 @@ def test_claims_of_appendices_are_folded_and_those_of_several_tasks_share_a_cell
     two = [run(f"{SMALL}, {task}", claim("up", YES), model=SMALL, task=task) for task in ("sst2", "mnli")]
     listed = claim_rows.rows({"01a_b": two}, {"01a_b": "Another"})
     shown = BeautifulSoup(results_page.table(listed), "html.parser")
-    assert shown.select_one("details.iclnb-appendix > summary").get_text() == "Appendix: Another (1 claim)"
+    assert shown.select_one("details.iclnb-appendix > summary").get_text() == "Another (1 claim)"
     (cell,) = shown.select(".iclnb-row summary > span")[1:]
     assert [mark["aria-label"] for mark in cell.select("b")] == [
         f"{SMALL}, sst2: supported", f"{SMALL}, mnli: supported",

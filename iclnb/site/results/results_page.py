@@ -90,7 +90,7 @@ def _chapter(chapter: str, rows: Sequence[Row], known: Sequence[Margin]) -> str:
         return f"<section {style}><h2>{link}</h2>{body}</section>"
     total = f"{len(ids)} claim{'s' * (len(ids) > 1)}"
     return (
-        f'<details class="iclnb-appendix" {style}><summary>Appendix: {html.escape(rows[0].title)} ({total})'
+        f'<details class="iclnb-appendix" {style}><summary>{html.escape(rows[0].title)} ({total})'
         f"</summary><p>{link}</p>{body}</details>"
     )
 
