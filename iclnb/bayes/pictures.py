@@ -63,9 +63,10 @@ def phase_diagram(ladder: Ladder[Learning]) -> Picture:
         figure,
         alt=f"On a task of the corpus Bayes is nearest to the right answer at {min(best)} of {len(found.ns)} "
         f"numbers of demonstrations or more, by design. On a task wholly held out, {'; '.join(ends)}.",
-        caption="Who has the least error, mean over HMMs. Left edge: a task of the corpus; right edge: one "
-        "that the corpus lacks. White: where the repaired kernel overtakes Bayes, by theory (line) and "
-        "measured (dots). Black: where a learner does that fits the start of the task.",
+        caption="Which of Bayes and the kernels has the least error, mean over HMMs. Left edge: a task of the "
+        "corpus; right edge: one that is foreign to it. Solid line: from where on theory lets the repaired "
+        "kernel (ratio) beat Bayes; circles: measured. Broken line: from where on a learner does that fits the "
+        "start of the task.",
     )
 
 
