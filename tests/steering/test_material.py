@@ -78,6 +78,7 @@ def test_what_a_task_cannot_have_is_refused(local, changes, words):
         drawn(**changes)
 
 
+@pytest.mark.wrong_arguments  # no reader: the bandwidth is chosen without any
 def test_the_bandwidth_is_chosen_on_held_out_rows(local, monkeypatch):
     """The first coordinate gives the class away, so that a narrow kernel has the least loss."""
 

@@ -4,6 +4,7 @@ from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 from scipy import optimize
 from sklearn.neighbors import NearestNeighbors
 
@@ -88,6 +89,7 @@ def test_random_rows_take_over_labels_and_their_places_and_nothing_else():
     assert (like.rows != retrieval.with_labels_of(shown, LABELS, seed=1).rows).any()
 
 
+@pytest.mark.wrong_arguments  # a reader that gives known predictions, and no more
 def test_similarities_are_by_embeddings_by_predictions_and_by_words(monkeypatch):
     """Predictions a block at a time are products of all of them at once."""
     monkeypatch.setattr(retrieval, "BLOCK", 4)
