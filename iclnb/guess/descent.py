@@ -26,7 +26,7 @@ def kernel_mean(
 def step_on_train(
     inputs: Float[np.ndarray, "train inputs"],
     residuals: Float[np.ndarray, " train"],
-    drawn: Int[np.ndarray, "prompts k+1"],
+    drawn: Int[np.ndarray, "prompts pairs"],
     shifts: Float[np.ndarray, " prompts"],
 ) -> float:
     """The rate with the least squared error of g_q + η h_q, Σ r_q h_q / Σ h_q², over prompts of train pairs.

@@ -83,6 +83,7 @@ class Linear:
         return ScoreAnswers(answer * np.arange(1, len(read) + 1)[:, None], None, None)
 
 
+@pytest.mark.wrong_arguments  # a formula in the place of a model
 def test_responses_are_the_derivatives():
     found = scoring.responses(Linear(0.7, -0.3, 0.4), WITH, np.array([4, 1, 2]), 0.5)
     expected = {"query guess": 0.7, "shown guesses": -0.3, "all guesses": 0.4, "shown scores": 0.4}
