@@ -51,9 +51,12 @@ def from_checkout(typed: str) -> str:
 
 
 def results_dir() -> Path:
-    """Where a notebook writes its claims: ``ICLNB_RESULTS``, else ``build/results`` of the checkout."""
+    """Where a notebook writes its claims: ``ICLNB_RESULTS``, else ``build/by_hand`` of the checkout.
+
+    The book's own results, in ``build/results``, are those of ``iclnb run`` and ``iclnb book`` alone.
+    """
     chosen = os.environ.get("ICLNB_RESULTS")
-    return Path(chosen).expanduser() if chosen else project_dir() / "build" / "results"
+    return Path(chosen).expanduser() if chosen else project_dir() / "build" / "by_hand"
 
 
 @contextmanager

@@ -108,7 +108,7 @@ import json, os, sys
 from pathlib import Path
 
 # %%
-if fail:
+if fail or Path("break").is_file():
     raise RuntimeError("the middle cell " + "fails")
 
 # %%

@@ -43,8 +43,8 @@ def run(
 ) -> None:
     """Run the notebook NAME; old results stay whole unless every cell succeeds.
 
-    With another model or task than the book's it is a run of your own: it is kept in a folder of its own, and
-    gets a page that shows it beside the recorded models.
+    With any parameter but the profile that is not the book's it is a run of your own: it is kept in a folder of its
+    own, and gets a page that shows it beside the recorded models.
     """
     from iclnb.records import needs, own, records
     from iclnb.run import notebooks, run_one

@@ -1,9 +1,11 @@
-"""Runs of one's own: of another model or task than the book's, each kept in a folder of its own.
+"""Runs of one's own: with any parameter but the profile that is not the book's, each kept in a folder of its own.
 
 They lie in ``build/runs/<notebook>/<model>/<task>/``, so that none takes the place of the book's own run, nor of
-another checkpoint's: the folder of a local model ends in the hash of its weights.
+another checkpoint's: the folder of a local model ends in the hash of its weights. Other parameters follow the task:
+``sst2,k=8``.
 """
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -37,17 +39,35 @@ class Own(NamedTuple):
         return run_one.outputs(self.folder, self.notebook, self.folder)
 
 
-def folder(project: Path, cell: Cell) -> Path | None:
-    """Where a run belongs that is not the book's own; ``None`` for one of the book's model and task.
+LONGEST = 120
+"""Characters of a folder's name; of a longer one the end is a hash."""
 
-    A smoke run has a folder beside the one of a larger run.
+
+def folder(project: Path, cell: Cell) -> Path | None:
+    """Where a run belongs that is not the book's own; ``None`` for one that differs from it in the profile alone.
+
+    A smoke run has a folder beside the one of a larger run, and so has a run with other parameters.
     """
     known = notebooks.parameters(notebooks.source(project, cell.notebook))
-    if not {"model", "task", "table"} & notebooks.changed(known, cell.parameters).keys():
+    changed = notebooks.changed(known, cell.parameters)
+    if not changed.keys() - {"profile"}:
         return None
     place = records.path(project, cell).relative_to(project / RECORDED).with_suffix("")
-    smoke = ",smoke" if getattr(records.settings(project, cell), "profile", "") == "smoke" else ""
-    return project / FOLDER / place.with_name(place.name + smoke)
+    smoke = ["smoke"] if getattr(records.settings(project, cell), "profile", "") == "smoke" else []
+    others = [
+        f"{name}={value}"
+        for name, value in changed.items()
+        if name not in ("profile", "model", "task") and not name.endswith("seed")
+    ]
+    return project / FOLDER / place.with_name(_short(",".join([place.name, *smoke, *others])))
+
+
+def _short(text: str) -> str:
+    """The same as a name fit for a folder; two texts never have the same."""
+    name = records.file_name(text)
+    if name == text and len(name) <= LONGEST:
+        return name
+    return f"{name[:LONGEST]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def all_runs(project: Path) -> Iterator[Own]:

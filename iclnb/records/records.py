@@ -72,9 +72,7 @@ def path(project: Path, cell: Cell) -> Path:
     known = notebooks.parameters(notebooks.source(project, cell.notebook))
     changed = notebooks.changed(known, cell.parameters)
     seeds = ",".join(f"{name}={value}" for name, value in changed.items() if name.endswith("seed"))
-    name = _file_name(str(run.get("task") or run.get("profile", PROFILES[1]))) + (
-        f"@{seeds}" if seeds else ""
-    )
+    name = file_name(str(run.get("task") or run.get("profile", PROFILES[1]))) + (f"@{seeds}" if seeds else "")
     model = [_model_folder(str(run["model"]))] if run.get("model") else []
     return project.joinpath(RECORDED, cell.notebook, *model, f"{name}{SUFFIX}")
 
@@ -209,10 +207,10 @@ def _read(file: Path, changed: int) -> Record:
 def _model_folder(name: str) -> str:
     place = Path(name).expanduser()
     local = place.is_file() or (place / "config.json").is_file()
-    return f"{_file_name(name)}-{content_hash(place)[:8]}" if local else _file_name(name)
+    return f"{file_name(name)}-{content_hash(place)[:8]}" if local else file_name(name)
 
 
-def _file_name(text: str) -> str:
+def file_name(text: str) -> str:
     """A name fit for a file: of a path its last part, of ``owner/model`` both."""
     name = Path(text).name if text.startswith((".", "/", "~")) else text
     return re.sub(r"[^\w.+@=,-]+", "--", name).strip(".") or "unnamed"

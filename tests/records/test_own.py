@@ -48,14 +48,40 @@ def test_another_model_or_task_has_a_folder_of_its_own_and_the_books_run_has_non
     def place(**given):
         return own.folder(project, Cell("00_mean", given))
 
-    assert place() is place(k=3) is place(profile="smoke") is place(model="small", task="sst2") is None
+    assert place() is place(profile="smoke") is place(model="small", task="sst2") is None
+    assert place(k=10, profile="smoke") is None, "the profile's own value"
     others = [
+        place(k=3), place(k=3, profile="smoke"), place(k=10), place(seed=2), place(k=3, scale=2.0),
         place(task="tickets"), place(task="tickets", profile="smoke"), place(task="tickets", seed=2),
         place(model="./first/checkpoint-500"), place(model="./second/checkpoint-500"), place(model="owner/name"),
     ]  # fmt: skip
     assert len({*others}) == len(others)
     assert all(other.is_relative_to(project / "build" / "runs" / "00_mean") for other in others)
-    assert others[3].parts[-2].startswith("checkpoint-500-") and others[-1].parts[-2] == "owner--name"
+    assert others[-3].parts[-2].startswith("checkpoint-500-") and others[-1].parts[-2] == "owner--name"
+    assert others[0].name == "sst2,k=3" and others[3].name == "sst2@seed=2"
+    assert others[4].name == "sst2,k=3,scale=2.0"
+
+
+def test_parameters_of_any_length_and_letters_make_folders_that_differ(project):
+    text = NOTEBOOK.replace("loud: bool = False  # say more", 'loud: str = "no"  # say more')
+    (project / "notebooks" / "00_mean.py").write_text(text)
+    given = ["a/b", "a b", "../up", "x" * 500, "x" * 501, "Größe", ".", "a--b"]
+    found = [own.folder(project, Cell("00_mean", {"loud": each})) for each in given]
+    assert len({*found}) == len(found) and all(place.parent == found[0].parent for place in found)
+    assert max(len(place.name.encode()) for place in found) < 255
+
+
+@pytest.mark.book
+def test_a_run_with_other_parameters_leaves_the_books_own_results_as_they_are(project):
+    assert iclnb(project, "run", "00", "-p", "profile", "smoke").returncode == 0
+    before = {path: path.read_bytes() for path in (project / "build").rglob("*.json")}
+    for k in ("3", "4"):
+        done = iclnb(project, "run", "00", "-p", "profile", "smoke", "-p", "k", k)
+        assert done.returncode == 0 and "its page, beside the recorded models: " in done.stdout, done.stderr
+    assert before and all(path.read_bytes() == text for path, text in before.items())
+    assert [one.folder.name for one in own.all_runs(project)] == ["sst2,smoke,k=3", "sst2,smoke,k=4"]
+    said = iclnb(project, "status").stdout
+    assert said.count("(your own)") == 2 and "sst2,smoke,k=3" in said
 
 
 def test_the_last_run_is_found_by_nothing_its_notebook_or_its_folder(project):

@@ -71,15 +71,15 @@ def test_a_folder_that_cannot_be_written_ends_in_one_message(project):
 
 
 def test_a_cell_that_never_ends_is_stopped_at_the_limit(project):
-    run_one.run(project, "02_endless", {})
-    before = (project / "build" / "results" / "02_endless.json").read_bytes()
+    assert iclnb(project, "run", "02_endless", "--output", "mine").returncode == 0
+    before = (project / "mine" / "02_endless.json").read_bytes()
     start = time.monotonic()
-    done = iclnb(project, "run", "02_endless", "-p", "fail", "true", "--time-limit", "2")
+    done = iclnb(project, "run", "02_endless", "--output", "mine", "-p", "fail", "true", "--time-limit", "2")
     assert done.returncode == 1 and "limit of 2 s" in done.stderr and time.monotonic() - start < 100
-    assert (project / "build" / "results" / "02_endless.json").read_bytes() == before
-    assert (project / "build" / "failed" / "02_endless.ipynb").is_file()
-    run_one.run(project, "02_endless", {}, time_limit=60)
-    assert not (project / "build" / "failed" / "02_endless.ipynb").exists()
+    assert (project / "mine" / "02_endless.json").read_bytes() == before
+    assert (project / "mine" / "failed" / "02_endless.ipynb").is_file()
+    assert iclnb(project, "run", "02_endless", "--output", "mine", "--time-limit", "60").returncode == 0
+    assert not (project / "mine" / "failed" / "02_endless.ipynb").exists()
 
 
 def test_two_runs_of_a_notebook_wait_for_each_other(project):
@@ -157,9 +157,9 @@ def test_any_text_is_shown_whatever_the_terminal_can_show(tmp_path, locale):
     done = said("list")
     assert done.returncode == 0, done.stderr
     assert "Is \\u03c9 > " in done.stdout or "Is ω > ü?" in done.stdout
-    done = said("run", "00_quick", "-p", "word", "ζ")
+    done = said("run", "00_quick", "--output", "mine ω", "-p", "word", "ζ")
     assert done.returncode == 0, done.stderr
-    found = json.loads((project / "build" / "results" / "00_quick.json").read_text(encoding="utf-8"))
+    found = json.loads((project / "mine ω" / "00_quick.json").read_text(encoding="utf-8"))
     assert found["values"] == {"word": "ζ"}
     done = said("run", "00_quick", "-p", "fail", "ω")
     assert (
