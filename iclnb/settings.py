@@ -80,7 +80,7 @@ class Parameter:
     @property
     def kinds(self) -> set[str]:
         """Names of the types that a value may have; ``None`` for the type of ``None``."""
-        return _kinds(ast.parse(self.annotation, mode="eval").body)
+        return _kinds(syntax.tree(self.annotation).body[0].value)
 
     def _defaults(self) -> str:
         bound = "" if self.least is None else f", at least {self.least}"

@@ -109,7 +109,7 @@ def _without_gpu(path: Path, changed: int) -> str | None:
     text = path.read_text(encoding="utf-8-sig") if path.suffix == ".py" else ""
     if ".is_cuda" not in text:
         return None
-    rest = of_tree(_OnProcessors().visit(ast.parse(text, filename=str(path))))
+    rest = of_tree(_OnProcessors().visit(syntax.tree(text, str(path))))
     return hashlib.sha256(rest.encode()).hexdigest()
 
 
