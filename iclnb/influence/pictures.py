@@ -100,8 +100,8 @@ def one_set(ladder: Ladder, wording: str = ARBITRARY) -> Picture:
         figure,
         alt=f"Influence in one set of {name}, from {number(float(influence.min()), 2)} to "
         f"{number(float(influence.max()), 2)} nats; its correlation with the weights is {number(same, 2)}.",
-        caption=f"One set of {name}, {wording}. Lines separate the classes. The head is the one whose weights go best "
-        "with influence in the other sets.",
+        caption=f"One set of {name}, {wording}. Lines separate the classes. The head is the one whose weights "
+        "go best with influence in the other sets.",
     )
 
 
