@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import nbformat
@@ -66,26 +67,41 @@ def page(
         if "answer" not in _tags(cell):
             rest.append(cell)
         if "parameters" in _tags(cell):
-            rest.append(_markdown("settings", settings(notebooks.parameters(source), results["parameters"])))
+            used = {name: run["parameters"] for name, run in recorded.items()}
+            rest.append(
+                _markdown("settings", settings(notebooks.parameters(source), results["parameters"], used))
+            )
     top = [_markdown("downloads", f"Download: {links}"), _markdown("switch", SWITCH)]
     notebook.cells = [cells[0], *answer, *top, *rest, *([_markdown("here", here)] if here else [])]
     return notebook
 
 
-def settings(known: Mapping[str, notebooks.Parameter], used: Mapping[str, Any]) -> str:
-    """A folded table of the settings that a run used, in MyST Markdown.
+def settings(
+    known: Mapping[str, notebooks.Parameter],
+    used: Mapping[str, Any],
+    recorded: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+) -> str:
+    """A folded table of the settings that this run and the recorded ones used, in MyST Markdown.
 
     Args:
         known: the notebook's parameters.
-        used: their values in the record of the run; those that it lacks are left out.
+        used: their values in this run; those that it lacks are left out.
+        recorded: of each recorded run, by its plain name.
     """
-    rows = [
-        (display.Author(f"`{name}`"), _shown(used[name]), parameter.help)
-        for name, parameter in known.items()
-        if name in used
-    ]
-    table = display.table(("setting", "value", "meaning"), rows).data
-    return f":::::{{dropdown}} Settings of this run\n\n{table}\n\n:::::"
+    rows = []
+    for name, parameter in known.items():
+        values: dict[str, list[str]] = {}
+        for run, theirs in recorded.items():
+            if name in theirs:
+                values.setdefault(_shown(theirs[name]), []).append(run)
+        told = [
+            value if len(values) == 1 else f"{value} ({', '.join(runs)})" for value, runs in values.items()
+        ]
+        if name in used:
+            cells = [", ".join(told)] if recorded else []
+            rows.append((display.Author(f"`{name}`"), *cells, _shown(used[name]), parameter.help))
+    header = ("setting", *(["recorded"] if recorded else []), "this run", "meaning")
+    return f":::::{{dropdown}} Settings\n\n{display.table(header, rows).data}\n\n:::::"
 
 
 def _insert_outputs(name: str, cells: Iterable[NotebookNode], executed: Sequence[NotebookNode]) -> None:

@@ -7,6 +7,7 @@ from runs_by_hand import NO, YES, claim
 
 from iclnb.errors import IclnbError
 from iclnb.run import notebooks
+from iclnb.settings import Parameter
 from iclnb.site import pages
 
 SOURCE = """# %% [markdown]
@@ -115,7 +116,7 @@ def test_the_settings_are_those_of_the_record_and_shown_letter_by_letter(path):
     tokens = MarkdownIt("commonmark").enable("table").parse(folded.split("\n\n")[1])
     cells = ["".join(child.content for child in token.children) for token in tokens if token.children]
     assert [tuple(cells[i : i + 3]) for i in range(0, len(cells), 3)] == [
-        ("setting", "value", "meaning"),
+        ("setting", "this run", "meaning"),
         ("k", "8", "draws | of a *coin*"),
         ("name", "x_y | <b>", "who"),
     ]
@@ -145,3 +146,17 @@ def test_a_page_of_another_notebook_or_without_a_title_is_refused(path):
     path.write_text(SOURCE.replace("# # Why so?\n#\n", ""))
     with pytest.raises(IclnbError, match="must begin with a Markdown cell"):
         pages.page(path, ran, RECORD, {})
+
+
+def test_settings_of_recorded_runs_stand_beside_those_of_this_run():
+    known = {name: Parameter(name, "int", 4, "numbers") for name in ("k", "sets")}
+    recorded = {"SmolLM2-135M": {"k": 16, "sets": 10}, "Qwen2.5-Coder-1.5B": {"k": 16, "sets": 6}}
+    text = pages.settings(known, {"k": 4, "sets": 2}, recorded)
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"
+    ]
+    assert rows[0] == ["setting", "recorded", "this run", "meaning"]
+    assert rows[2:] == [
+        ["`k`", "16", "4", "numbers"],
+        ["`sets`", "10 (SmolLM2-135M), 6 (Qwen2.5-Coder-1.5B)", "2", "numbers"],
+    ]
