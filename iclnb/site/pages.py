@@ -67,7 +67,7 @@ def page(
         if "answer" not in _tags(cell):
             rest.append(cell)
         if "parameters" in _tags(cell):
-            used = {name: run["parameters"] for name, run in recorded.items()}
+            used = {name: run.get("parameters", {}) for name, run in recorded.items()}
             rest.append(
                 _markdown("settings", settings(notebooks.parameters(source), results["parameters"], used))
             )
