@@ -29,6 +29,11 @@ class Criterion:
             return f"the whole interval lies above {self.low:.4g}"
         return f"the whole interval lies below {self.high:.4g}"
 
+    @property
+    def bounds(self) -> list[float]:
+        """Where the region ends; an end that is infinite is none."""
+        return [bound for bound in (self.low, self.high) if math.isfinite(bound)]
+
     def verdict(self, interval: tuple[float, float]) -> str:
         """Supported if the whole interval meets the criterion, not supported if none of it does.
 
@@ -58,9 +63,9 @@ class Criterion:
         Returns:
             Not a number where the estimate has no sampling error (:meth:`iclnb.stats.Estimate.p_value`).
         """
-        value, bounds = float(estimate.value), [b for b in (self.low, self.high) if math.isfinite(b)]
-        missed = [b for b in bounds if (value < b if b == self.low else value > b)]
-        return max(map(estimate.p_value, missed or bounds))
+        value = float(estimate.value)
+        missed = [b for b in self.bounds if (value < b if b == self.low else value > b)]
+        return max(map(estimate.p_value, missed or self.bounds))
 
     def more_data(self, value: float, interval: tuple[float, float]) -> float | None:
         """How many times the data an undecided claim would take, were its estimate right.

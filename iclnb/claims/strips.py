@@ -36,7 +36,7 @@ class Strips:
 def _line(claim: Claim) -> str:
     whose = "" if claim.paper == "ours" else f"paper {claim.paper}, {claim.section}"
     cells = "".join(_cell(claim, run, judgement) for run, judgement in claim.judgements.items())
-    rows = "".join(_row(run, judgement) for run, judgement in claim.judgements.items())
+    rows = "".join(_row(claim, run, judgement) for run, judgement in claim.judgements.items())
     rows += "".join(
         f'<tr><th scope="row">{html.escape(run)}</th><td colspan="3">left out: {html.escape(needs)}</td></tr>'
         for run, needs in claim.left_out.items()
@@ -63,7 +63,7 @@ def _proofs(claim: Claim) -> list[str]:
 
 def _cell(claim: Claim, run: str, judgement: Judgement) -> str:
     """A run's mark and interval, with words for those who see neither."""
-    words = f"{run}: {judgement.verdict}, {told(judgement)}"
+    words = f"{run}: {judgement.verdict}, {told(claim, judgement)}"
     mark = f'<span class="mark">{MARKS[judgement.verdict]}</span>'
     return (
         f'<span class="run" title="{html.escape(words, quote=True)}"><span class="name">{html.escape(run)}</span>'
@@ -71,16 +71,16 @@ def _cell(claim: Claim, run: str, judgement: Judgement) -> str:
     )
 
 
-def _row(run: str, judgement: Judgement) -> str:
+def _row(claim: Claim, run: str, judgement: Judgement) -> str:
     control = f"{number(judgement.control)} ({judgement.control_is})"
     verdict = judgement.verdict + (f" ({judgement.data_needed})" if judgement.data_needed else "")
-    cells = "".join(f"<td>{html.escape(text)}</td>" for text in (told(judgement), control, verdict))
+    cells = "".join(f"<td>{html.escape(text)}</td>" for text in (told(claim, judgement), control, verdict))
     return f'<tr><th scope="row">{html.escape(run)}</th>{cells}</tr>'
 
 
-def told(judgement: Judgement) -> str:
-    """An estimate and its interval as text."""
-    return interval_text(*(float(part) for part in judgement.estimate))
+def told(claim: Claim, judgement: Judgement) -> str:
+    """An estimate and its interval as text, which shows on which side of the criterion's bounds they lie."""
+    return interval_text(*(float(part) for part in judgement.estimate), claim.criterion.bounds)
 
 
 def _interval(claim: Claim, judgement: Judgement) -> str:
@@ -89,8 +89,7 @@ def _interval(claim: Claim, judgement: Judgement) -> str:
     All runs of a claim have the same scale. Where there is nothing to draw, empty.
     """
     numbers = [x for one in claim.judgements.values() for x in (*map(float, one.estimate), one.control)]
-    bounds = [bound for bound in (claim.criterion.low, claim.criterion.high) if math.isfinite(bound)]
-    finite = [x for x in (*numbers, *bounds) if math.isfinite(x)]
+    finite = [x for x in (*numbers, *claim.criterion.bounds) if math.isfinite(x)]
     low, high = (min(finite), max(finite)) if finite else (0.0, 0.0)
     value, start, end = map(float, judgement.estimate)
     if not low < high or not all(map(math.isfinite, (value, start, end))):
@@ -100,7 +99,9 @@ def _interval(claim: Claim, judgement: Judgement) -> str:
         return _EDGE + (x - low) / (high - low) * (_WIDTH - 2 * _EDGE)
 
     middle = _HEIGHT / 2
-    parts = [f'<path class="bound" d="M{at(bound):.1f} 1V{_HEIGHT - 1}"/>' for bound in bounds]
+    parts = [
+        f'<path class="bound" d="M{at(bound):.1f} 1V{_HEIGHT - 1}"/>' for bound in claim.criterion.bounds
+    ]
     if math.isfinite(judgement.control):
         x = at(judgement.control)
         cross = f"M{x - 3:.1f} {middle - 3}l6 6m0 -6l-6 6"

@@ -114,7 +114,7 @@ def lines(rows: Sequence, width: int) -> list[str]:
         for row in listed:
             verdict = click.style(f"{row.verdict:<18}", fg=marks.COLOURS[marks.CLASSES[row.verdict]])
             numbers = (float("nan") if x is None else x for x in (row.estimate, row.low, row.high))
-            found.append(f"  {verdict}{interval_text(*numbers)}")
+            found.append(f"  {verdict}{interval_text(*numbers, row.region.bounds)}")
             found += wrap(row.statement, width, initial_indent="    ", subsequent_indent="    ")
     return [*found, "", *_counts(rows)]
 

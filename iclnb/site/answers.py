@@ -150,7 +150,8 @@ def _of(recorded: Mapping[str, Any], name: str, id: str, who: str) -> Mapping[st
 
 def _estimate(claim: Mapping[str, Any]) -> str:
     numbers = [claim["estimate"], *claim["interval"]]
-    return interval_text(*(float("nan") if number is None else number for number in numbers))
+    bounds = [bound for bound in claim.get("region", ()) if bound is not None]
+    return interval_text(*(float("nan") if number is None else number for number in numbers), bounds)
 
 
 def _asks(sentence: str) -> bool:

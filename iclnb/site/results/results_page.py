@@ -120,10 +120,9 @@ def _mark(row: Row) -> str:
 
 def _numbers(row: Row, known: Sequence[Margin]) -> str:
     numbers = (float("nan") if x is None else x for x in (row.estimate, row.low, row.high))
-    bounds = [bound for bound in (row.above, row.below) if bound is not None]
     notes = [row.data_needed, *margins.notes(known, row), *(["model at chance"] if row.at_chance else [])]
     verdict = "; ".join(filter(None, [row.verdict, *notes]))
-    cells = (interval_text(*numbers, bounds), f"{number(row.control)} ({row.control_is})", verdict)
+    cells = (interval_text(*numbers, row.region.bounds), f"{number(row.control)} ({row.control_is})", verdict)
     who = row.run if row.recorded else ", ".join(filter(None, (row.run, row.model, row.task)))
     return f'<th scope="row">{html.escape(who)}</th>' + "".join(f"<td>{html.escape(x)}</td>" for x in cells)
 
