@@ -103,6 +103,18 @@ def test_a_card_names_what_was_done_left_open_and_came_out_of_its_own_section_al
     assert "supported" not in fall and "Saw" not in fall and "First \\<et al.\\>" in text
 
 
+def test_a_card_without_a_record_shows_no_verdicts_and_one_of_two_chapters_links_to_both(project):
+    (project / "book" / "papers.toml").write_text(TOML.replace("found = ", "# "))
+    one, other = run(HERE, claim("up", YES)), run(SMALL, claim("else", YES))
+    listed = [*rows(one), *(row._replace(chapter="02_b") for row in rows(other))]
+    text = reproduction_page.page(
+        project, {**TITLES, "02_b": "Why?"}, {"01_a": [one], "02_b": [other]}, listed
+    )
+    rise = re.split(r"^### ", text, flags=re.M)[1]
+    assert "Not on record yet." in rise and "supported" not in rise and "Cost" not in rise
+    assert "</notebooks/01_a>" in rise and "</notebooks/02_b>" in rise
+
+
 @pytest.mark.parametrize(
     "text", ["", "[papers", '[papers]\n[[question]]\nsay = "x"', '[papers]\n[[experiment]]\npaper = "A"']
 )

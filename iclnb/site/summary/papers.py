@@ -53,8 +53,12 @@ class Experiment(NamedTuple):
 
     def holds(self, row: Row) -> bool:
         """Whether a claim belongs to this experiment: of this section, or read strictly or carried over."""
+        return row.chapter == self.chapter and self.is_of(row)
+
+    def is_of(self, row: Row) -> bool:
+        """Whether a claim of any chapter is about this part of the paper."""
         section = row.section.partition(", ")[0] if ", " not in self.section else row.section
-        return (row.chapter, row.paper, section) == (self.chapter, self.paper, self.section)
+        return (row.paper, section) == (self.paper, self.section)
 
 
 class Papers(NamedTuple):
