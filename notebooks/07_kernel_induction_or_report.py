@@ -70,19 +70,20 @@ ladder
 # %% [markdown] tags=["answer"]
 # **Answer.** {claim}`In SmolLM2-135M a label shifts the answers to all questions by much the same amount, as if labels
 # were counted <query-decides-own: not supported on SmolLM2-135M; query-decides-arbitrary: not supported on
-# SmolLM2-135M>`; {claim}`in Qwen2.5-Coder-1.5B, which is also of another family, what a label does depends on the
-# question <query-decides-own: supported on Qwen2.5-Coder-1.5B; query-decides-arbitrary: supported on
-# Qwen2.5-Coder-1.5B>`. {claim}`There demonstrations of the other class do nothing on average, as in a kernel over
-# classes; a mapping from meanings to words would let them push the answer away <other-class-idle-own: supported on
-# Qwen2.5-Coder-1.5B; other-class-idle-arbitrary: supported on Qwen2.5-Coder-1.5B>`. {claim}`It also tells texts of one
-# class apart, if weakly <texts-count-own: supported on Qwen2.5-Coder-1.5B; texts-count-arbitrary: supported on
-# Qwen2.5-Coder-1.5B>`. {claim}`But it is no kernel regression: in both models a good part of influence is negative,
-# which weights of attention cannot be, and what the labels pull does not add up to one <never-negative-own: not
-# supported everywhere; never-negative-arbitrary: not supported everywhere; weights-sum-to-one-own: not supported
-# everywhere; weights-sum-to-one-arbitrary: not supported everywhere>`. {claim}`The weights of one head foretell which
-# demonstrations of a class count <head-within-class-own: supported everywhere; head-within-class-arbitrary: supported
-# everywhere>`; yet {claim}`in the larger model most of the influence survives when eight heads can no longer read the
-# labels <few-heads-carry-own: not supported on Qwen2.5-Coder-1.5B>`.
+# SmolLM2-135M>`; {claim}`in Qwen2.5-Coder-1.5B what a label does depends on the question <query-decides-own: supported
+# on Qwen2.5-Coder-1.5B; query-decides-arbitrary: supported on Qwen2.5-Coder-1.5B>`, and {claim}`its smaller sister lies
+# between the two <query-decides-own: inconclusive on Qwen2.5-Coder-0.5B; query-decides-arbitrary: inconclusive on
+# Qwen2.5-Coder-0.5B>`. {claim}`In the largest model demonstrations of the other class do nothing on average, as in a
+# kernel over classes; a mapping from meanings to words would let them push the answer away <other-class-idle-own:
+# supported on Qwen2.5-Coder-1.5B; other-class-idle-arbitrary: supported on Qwen2.5-Coder-1.5B>`. {claim}`Both Qwen
+# models also tell texts of one class apart, if weakly <texts-count-own: supported on Qwen2.5-Coder-0.5B,
+# Qwen2.5-Coder-1.5B; texts-count-arbitrary: supported on Qwen2.5-Coder-0.5B, Qwen2.5-Coder-1.5B>`. {claim}`But it is no
+# kernel regression: what the labels pull does not add up to one, and with arbitrary words a good part of influence is
+# negative, which weights of attention cannot be <weights-sum-to-one-own: not supported everywhere;
+# never-negative-arbitrary: not supported everywhere>`. {claim}`The weights of one head foretell which demonstrations of
+# a class count <head-within-class-own: supported everywhere; head-within-class-arbitrary: supported everywhere>`; yet
+# {claim}`in both Qwen models most of the influence survives when eight heads can no longer read the labels
+# <few-heads-carry-own: not supported on Qwen2.5-Coder-0.5B, Qwen2.5-Coder-1.5B>`.
 
 # %% tags=["answer", "hide-input"]
 pictures.shares(ladder)
@@ -369,9 +370,9 @@ verbatim(drawn[ARBITRARY].prompts[0, 0].text)
 # %% [markdown]
 # ## Limits
 #
-# The two models differ in family, tokeniser and training data as well as in size, so what differs between them need not
-# be due to size. After a correction for the number of all claims in this book most verdicts on the larger model are open
-# again ([results](../book/results)): it has six sets of demonstrations.
+# Only the two Qwen models are of one family, so what differs between them and the smallest need not be due to size.
+# After a correction for the number of all claims in this book many verdicts on the largest model are open again
+# ([results](../book/results)): it has six sets of demonstrations.
 #
 # A pilot with a few sets had been seen when these criteria were set: it suggested which questions to ask, that
 # influence would depend on the query in the largest model, and that about a third of all influences would be
