@@ -133,7 +133,7 @@ results.claim(
 # %% tags=["hide-input"]
 results.claim(
     "shared-controls",
-    "Under shared demonstrations, priors off, it does so more often than the strongest control.",
+    "Under shared demonstrations, priors off, the best head gives the model's answer more often than any control.",
     claims.above(MARGIN),
     lambda one: estimates.beyond_controls(one, SHARED, seed=seed),
     paper="A",
@@ -144,7 +144,7 @@ results.claim(
 # %% tags=["hide-input"]
 results.claim(
     "fresh-controls",
-    "Under fresh demonstrations, priors off, it does so more often than the strongest control.",
+    "Under fresh demonstrations, priors off, the best head gives the model's answer more often than any control.",
     claims.above(MARGIN),
     lambda one: estimates.beyond_controls(one, FRESH, seed=seed),
     paper="A",
@@ -155,7 +155,7 @@ results.claim(
 # %% tags=["hide-input"]
 results.claim(
     "fresh-against-last",
-    "So it does on the prompts that the model does not answer with the last label.",
+    "Where the model does not answer with the last label, the best head agrees more often than any control (fresh).",
     claims.above(MARGIN),
     lambda one: estimates.beyond_controls(
         one, FRESH, against_last=True, seed=seed
@@ -168,7 +168,7 @@ results.claim(
 # %% tags=["hide-input"]
 results.claim(
     "performance-raw",
-    "That head is right more often than the most frequent label.",
+    "Under shared demonstrations the best head is right more often than the most frequent label.",
     claims.above(MARGIN),
     lambda one: estimates.performance(one, SHARED, RAW, seed=seed),
     paper="A",
@@ -179,7 +179,7 @@ results.claim(
 # %% tags=["hide-input"]
 results.claim(
     "performance-corrected",
-    "So it is under fresh demonstrations, priors off.",
+    "Under fresh demonstrations, priors off, the best head is right more often than the most frequent label.",
     claims.above(MARGIN),
     lambda one: estimates.performance(one, FRESH, PRIOR_OFF, seed=seed),
     paper="A",
@@ -207,7 +207,7 @@ results.claim(
 # %% tags=["hide-input"]
 results.claim(
     "depth-fresh",
-    "So they do under fresh demonstrations, priors off.",
+    "Heads at the paper's depth agree with the model more than heads elsewhere (fresh demonstrations, priors off).",
     claims.above(MARGIN),
     lambda one: estimates.middle_more_than_others(one, FRESH, seed=seed),
     paper="A",
@@ -245,7 +245,7 @@ results.claim(
 # %% tags=["hide-input"]
 results.claim(
     "similarity-query-dependent",
-    "They do so in the part that changes with the query.",
+    "The best head's weights follow prediction similarity of the texts alone in the part that changes with the query.",
     claims.above(MARGIN),
     lambda one: estimates.follows_similarity(
         one, QUERY_DEPENDENT, ALONE, seed=seed
@@ -258,7 +258,7 @@ results.claim(
 # %% tags=["hide-input"]
 results.claim(
     "similarity-cue",
-    "In that part they correlate with prediction similarity that is read with the cue behind each text.",
+    "In that part the best head's weights follow prediction similarity that is read with the cue behind each text.",
     claims.above(MARGIN),
     lambda one: estimates.follows_similarity(
         one, QUERY_DEPENDENT, WITH_CUE, seed=seed
@@ -271,7 +271,7 @@ results.claim(
 # %% tags=["hide-input"]
 results.claim(
     "similarity-rivals",
-    "With the cue they do so more than with the strongest rival, embeddings or shared words.",
+    "The best head's weights follow similarity with the cue more than the strongest rival, embeddings or shared words.",
     claims.above(MARGIN),
     lambda one: estimates.follows_more_than_rivals(
         one, QUERY_DEPENDENT, WITH_CUE, seed=seed
@@ -299,7 +299,7 @@ results.claim(
 # %% tags=["hide-input"]
 results.claim(
     "map-cue",
-    "They are those whose weights follow the similarity with the cue, in the part that changes with the query.",
+    "Of the heads of a layer, those that agree are those whose weights follow similarity with the cue (query-dependent).",
     claims.above(MAP),
     lambda one: estimates.same_heads(one, QUERY_DEPENDENT, WITH_CUE, seed=seed),
     paper="A",
@@ -335,7 +335,7 @@ results.claim(
 # %% tags=["hide-input"]
 results.claim(
     "ablation-elsewhere",
-    "It costs more than ablating the best heads of other layers.",
+    "Ablating the best heads costs more separation than ablating the best heads of other layers.",
     claims.above(NATS),
     lambda one: estimates_causes.ablation_beyond(
         one, causes.ELSEWHERE, seed=seed
@@ -373,7 +373,7 @@ results.claim(
 # %% tags=["hide-input"]
 results.claim(
     "values-middle",
-    "It costs more there than in as many other layers.",
+    "Swapping label values between classes costs more in the middle layers than in as many other layers.",
     claims.above(NATS),
     lambda one: estimates_causes.swap_beyond(
         one, causes.OTHER_LAYERS, seed=seed

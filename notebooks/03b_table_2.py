@@ -99,7 +99,7 @@ results.claim(
 # %% tags=["hide-input"]
 results.claim(
     "table-raw",
-    "In more than half of the tasks it agrees more often than the model's most frequent answer does.",
+    "In more than half of the tasks the head agrees more often than the model's most frequent answer does.",
     claims.above(0.5),
     lambda one: estimates.tasks_that_hold(
         one, lambda *of: estimates.beyond_modal(*of, seed=seed), MARGIN
@@ -112,7 +112,7 @@ results.claim(
 # %% tags=["hide-input"]
 results.claim(
     "table-controls",
-    "In more than half of the tasks, priors off, it agrees more often than the strongest control.",
+    "In more than half of the tasks, priors off, the head agrees more often than the strongest control.",
     claims.above(0.5),
     lambda one: estimates.tasks_that_hold(
         one, lambda *of: estimates.beyond_controls(*of, seed=seed), MARGIN

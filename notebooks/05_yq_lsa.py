@@ -267,7 +267,7 @@ results.claim(
 # %% tags=["hide-input"]
 results.claim(
     "guess-nearer-than-heads",
-    "Its predictions are at least ten times nearer to GD's than those of the most heads without a guess (ratio).",
+    "Predictions of trained y_q-LSA are ten times nearer to GD's than those of the most heads without a guess (ratio).",
     claims.below(0.1),
     lambda one: estimates.prediction_distance(one, seed=seed),
     section="5.2",

@@ -190,7 +190,7 @@ results.claim(
 # %% tags=["hide-input"]
 results.claim(
     "trust-without-copying",
-    "It is followed more, too, beside demonstrations whose guesses are their scores plus one.",
+    "A guess is followed more beside demonstrations whose guesses are their scores plus one than beside useless ones.",
     claims.above(0),
     lambda one: estimates.learns_trust(one, SHIFTED, seed=seed),
     section="this notebook",
@@ -200,7 +200,7 @@ results.claim(
 # %% tags=["hide-input"]
 results.claim(
     "mirrored-guesses-are-turned",
-    "It is followed less beside demonstrations whose guesses are 5 minus their scores than beside useless ones.",
+    "A guess is followed less beside demonstrations whose guesses are 5 minus their scores than beside useless ones.",
     claims.below(0),
     lambda one: estimates.learns_trust(one, MIRRORED, seed=seed),
     speaks="against",

@@ -79,7 +79,7 @@ results.claim(
 # %% tags=["hide-input"]
 results.claim(
     "guess-helps-in-front",
-    "They do, too, when the guess stands in front of the sentences, away from the answer.",
+    "Answers correlate better with a guess that stands in front of the sentences, away from the answer, than with none.",
     claims.above(0),
     lambda one: estimates.helps_in(one, STYLES[4], seed=seed),
     paper="B",
