@@ -16,6 +16,7 @@ from runs_by_hand import claim, ladder
 from scipy.stats import norm, ttest_1samp
 
 from iclnb import claims, paths
+from iclnb.claims.claim import Claim
 from iclnb.findings import Findings, variable
 from iclnb.ladders import HERE, Rung
 from iclnb.stats import Estimate, exact, interval
@@ -92,6 +93,24 @@ def test_an_undecided_claim_says_what_it_wants():
     assert shown(1.0, -1.0, 3.0) == "inconclusive (4 × the data would decide)"
     assert shown(0.1, -1.0, 3.0) == "inconclusive (at the margin itself)"
     assert shown(1.0, 0.5, 3.0) == "supported"
+
+
+def test_a_wide_interval_of_this_run_does_not_squeeze_that_of_a_record():
+    def drawn(*intervals):
+        above = claims.above(0)
+        found = {
+            run: claims.Judgement(above, Estimate(v, a, b), 0.0, "chance") for run, (v, a, b) in intervals
+        }
+        made = Claim("a", "ours", "", "a", above, "neither", found, {})
+        page = BeautifulSoup(claims.Strips([made])._repr_html_(), "html.parser")
+        return [
+            [one.get("d") or one.get("cx") for one in svg.select(".interval, .value")] for svg in page("svg")
+        ]
+
+    (alone,) = drawn(("m", (1, 0.5, 2)))
+    beside, here = drawn(("m", (1, 0.5, 2)), (HERE, (50, -100, 100)))
+    assert beside == alone and len(here) == 1, "a value outside is not drawn at the edge"
+    assert here == ["M5.0 8.0H67.0"], "from edge to edge"
 
 
 def test_the_saved_bounds_of_a_criterion_are_not_rounded_like_its_words():

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from iclnb.claims.claim import Claim, Judgement
 from iclnb.display import interval_text, number
+from iclnb.ladders import HERE
 
 MARKS = {
     "supported": "✓", "not supported": "✗", "inconclusive": "?", "proved and checked": "∎",
@@ -86,9 +87,11 @@ def told(claim: Claim, judgement: Judgement) -> str:
 def _interval(claim: Claim, judgement: Judgement) -> str:
     """A small drawing: the interval, the bounds of the criterion (lines) and the control (a cross).
 
-    All runs of a claim have the same scale. Where there is nothing to draw, empty.
+    All runs of a claim have the same scale, that of the recorded ones where there are any: what reaches beyond it
+    ends at the edge. Where there is nothing to draw, empty.
     """
-    numbers = [x for one in claim.judgements.values() for x in (*map(float, one.estimate), one.control)]
+    leading = [one for run, one in claim.judgements.items() if run != HERE] or [judgement]
+    numbers = [x for one in leading for x in (*map(float, one.estimate), one.control)]
     finite = [x for x in (*numbers, *claim.criterion.bounds) if math.isfinite(x)]
     low, high = (min(finite), max(finite)) if finite else (0.0, 0.0)
     value, start, end = map(float, judgement.estimate)
@@ -96,7 +99,7 @@ def _interval(claim: Claim, judgement: Judgement) -> str:
         return ""
 
     def at(x: float) -> float:
-        return _EDGE + (x - low) / (high - low) * (_WIDTH - 2 * _EDGE)
+        return _EDGE + min(max((x - low) / (high - low), 0.0), 1.0) * (_WIDTH - 2 * _EDGE)
 
     middle = _HEIGHT / 2
     parts = [
@@ -107,7 +110,8 @@ def _interval(claim: Claim, judgement: Judgement) -> str:
         cross = f"M{x - 3:.1f} {middle - 3}l6 6m0 -6l-6 6"
         parts.append(f'<path class="control" d="{cross}"/>')
     parts.append(f'<path class="interval" d="M{at(start):.1f} {middle}H{at(end):.1f}"/>')
-    parts.append(f'<circle class="value" cx="{at(value):.1f}" cy="{middle}" r="3"/>')
+    if low <= value <= high:
+        parts.append(f'<circle class="value" cx="{at(value):.1f}" cy="{middle}" r="3"/>')
     return (
         f'<svg width="{_WIDTH}" height="{_HEIGHT}" viewBox="0 0 {_WIDTH} {_HEIGHT}" aria-hidden="true">'
         f"{''.join(parts)}</svg>"
