@@ -144,6 +144,16 @@ def test_files_and_functions_can_be_read_in_one_sitting(module):
     assert not {name: lines for name, lines in long.items() if lines > 60}
 
 
+@pytest.mark.parametrize("module", MODULES)
+def test_nothing_needs_what_only_some_systems_have(module):
+    """Windows has no ``os.sysconf``, and macOS not all of its names; psutil asks each system in its own way."""
+    used = {ast.unparse(node) for node in ast.walk(TREES[module]) if isinstance(node, ast.Attribute)}
+    assert not used & {"os.sysconf", "os.sched_getaffinity", "os.getuid", "os.geteuid", "os.uname"}
+    alone = {"fcntl", "grp", "pwd", "resource", "termios"}
+    named = [n for n in ast.walk(TREES[module]) if isinstance(n, ast.Import)]
+    assert not {alias.name for n in named for alias in n.names} & alone
+
+
 def test_no_two_modules_import_each_other():
     graphlib.TopologicalSorter({module: set(imports(module)) for module in MODULES}).prepare()
 

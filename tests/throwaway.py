@@ -107,8 +107,10 @@ fail: bool = False  # whether the middle cell fails
 import json, os, sys
 from pathlib import Path
 
+fail = fail or Path("break").is_file()
+
 # %%
-if fail or Path("break").is_file():
+if fail:
     raise RuntimeError("the middle cell " + "fails")
 
 # %%

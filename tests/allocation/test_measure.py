@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from iclnb.allocation import alignment, measure
 from iclnb.allocation.groups import GROUPS, groups
+from iclnb.errors import IclnbError
 from iclnb.llm import prompts
 from iclnb.llm.data.definitions import Format
 from iclnb.llm.models import LoadedModel
@@ -141,3 +142,29 @@ def test_batching_and_seeds(made):
     assert (same.ratio["label control"] == measured(made).ratio["label control"]).all()
     assert (same.ratio["label control"] != other.ratio["label control"]).any()
     assert (same.ratio["labels"] == other.ratio["labels"]).all()
+
+
+@pytest.mark.parametrize(("layers", "refused"), [(2, True), (6, False)])
+def test_a_model_without_middle_layers_is_refused_and_not_read(made, monkeypatch, layers, refused):
+    built, _ = made
+    loaded = []
+
+    def load(name, random_weights_seed=None, **_):
+        loaded.append("random" if random_weights_seed is not None else "trained")
+        return SimpleNamespace(tokenizer=None, origin={})
+
+    shares = np.ones((len(built), len(GROUPS), layers, 2)), np.ones((layers, 3))
+    monkeypatch.setattr(measure, "load_reader", load)
+    monkeypatch.setattr(measure, "shares", lambda *_, **__: shares)
+    monkeypatch.setattr(measure.material, "fresh_prompts", lambda *_, **__: built)
+    run = SimpleNamespace(
+        task="movie_snippets", source="packaged", model="small", revision=None, device_map=None, dtype=None,
+        k=2, prompts=5, tail=1, batch_size=1, data_seed=0, demonstration_seed=1, model_seed=2, sampling_seed=3,
+    )  # fmt: skip
+    if refused:
+        with pytest.raises(IclnbError, match="small has 2 layers"):
+            measure.measure(run)
+        assert loaded == ["random"]
+    else:
+        measure.measure(run)
+        assert loaded == ["random", "trained"]
