@@ -113,7 +113,9 @@ def other_over_same(found: Influence, wording: str, *, seed: int) -> Evidence:
     if not parts[2].sum() > 0:
         raise NothingToMeasure("demonstrations of the query's class that draw towards their label")
 
-    def relative(other: np.ndarray, n_other: np.ndarray, own: np.ndarray, n_own: np.ndarray) -> np.ndarray:
+    def relative(
+        other: np.ndarray, n_other: np.ndarray, own: np.ndarray, n_own: np.ndarray
+    ) -> np.ndarray | np.floating:
         return ratio(other, n_other) / ratio(own, n_own)
 
     return Evidence(
@@ -136,6 +138,8 @@ def above_chance(found: Influence, wording: str, *, seed: int) -> Evidence:
     return Evidence(estimate, 0.0, "answers at random")
 
 
-def ratio(up: Float[np.ndarray, "units *columns"], down: Float[np.ndarray, "units *columns"]) -> np.ndarray:
+def ratio(
+    up: Float[np.ndarray, "units *columns"], down: Float[np.ndarray, "units *#columns"]
+) -> Float[np.ndarray | np.floating, " *columns"]:
     """Of sums over units; not a number where there is nothing below."""
     return up.sum(0) / np.where(down.sum(0) != 0, down.sum(0), np.nan)

@@ -81,5 +81,7 @@ def lost_without_any(found: Influence, wording: str, *, seed: int) -> Estimate:
     return stats.interval(left, whole, statistic=_lost, seed=seed)
 
 
-def _lost(left: Float[np.ndarray, "units *columns"], whole: Float[np.ndarray, " units"]) -> np.ndarray:
+def _lost(
+    left: Float[np.ndarray, "units *columns"], whole: Float[np.ndarray, " units"]
+) -> Float[np.ndarray | np.floating, " *columns"]:
     return 1 - ratio(left, whole)

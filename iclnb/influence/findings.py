@@ -99,7 +99,7 @@ class Influence(Findings):
     )  # fmt: skip
     heads: int = variable("heads that are knocked out together", unit="heads")
 
-    def of(self, name: str, wording: str, *places: str) -> np.ndarray:
+    def of(self, name: str, wording: str, *places: str) -> np.ndarray | np.generic:
         """One of the arrays at a wording, and at places of the dimensions that follow it."""
         field = getattr(self, name)[WORDINGS.index(wording)]
         named = {place: i for places_of in self.coordinates.values() for i, place in enumerate(places_of)}

@@ -41,7 +41,10 @@ def _means(classes: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n n"]:
 
 
 def moments(
-    candidate: Matrix, influence: Matrix, truth: Int[np.ndarray, " points"], labels: Int[np.ndarray, " k"]
+    candidate: Matrix,
+    influence: Float[np.ndarray, "points k"],
+    truth: Int[np.ndarray, " points"],
+    labels: Int[np.ndarray, " k"],
 ) -> tuple[Float[np.ndarray, "levels *heads"], Float[np.ndarray, "levels *heads"]]:
     """Mean squares of a candidate, and mean products with influence, on every level of one set."""
     found = []

@@ -31,7 +31,7 @@ class Material:
 
     wording: Wording
     prompts: Prompts
-    flipped: Prompts
+    flipped: np.ndarray
     right: Int[np.ndarray, "sets points"]
     rows: Int[np.ndarray, "sets k"]
     labels: Int[np.ndarray, "sets k"]

@@ -36,7 +36,7 @@ class Readings:
     smoothed: Float[np.ndarray, "sets points depth k"]
 
 
-def read_sets(reader: Reader, prompts: Prompts, flipped: Prompts, wording: Wording) -> Readings:
+def read_sets(reader: Reader, prompts: Prompts, flipped: np.ndarray, wording: Wording) -> Readings:
     """Read every set in every context.
 
     Args:
