@@ -70,8 +70,18 @@ results = claims.Results(ladder)
 ladder
 
 # %% [markdown] tags=["answer"]
-# **Answer.** The figure shows, for the models measured so far, how far a guess that says nothing about its pair is
-# followed, by what the demonstrations beside it teach about guesses. A model that copies follows it everywhere alike.
+# **Answer.** {claim}`With the guess of a small model in the prompt SmolLM2-135M scores pairs of sentences much better
+# than without one <guess-helps-correlation: supported on SmolLM2-135M>`, though {claim}`not better than that guess
+# itself <better-than-guess: not supported on SmolLM2-135M>`. Does it copy? {claim}`Its answers follow the guess more
+# than the truth <follows-guess: supported on SmolLM2-135M>`, but {claim}`they keep something of the model's own reading
+# <follows-own-reading: supported on SmolLM2-135M>`. {claim}`How far a guess is trusted it learns from the
+# demonstrations, even where no score can be copied <trust-is-learned: supported on SmolLM2-135M; trust-without-copying:
+# supported on SmolLM2-135M>`: a copier, or a step of gradient descent from the guess, would trust every guess alike.
+# {claim}`Whether it can learn to turn guesses round is open <mirrored-guesses-are-turned: inconclusive on
+# SmolLM2-135M>`. In part it does correct as gradient descent would: {claim}`raising the guesses shown lowers the answer
+# <corrects-shown-guesses: supported on SmolLM2-135M; corrects-common-shift: supported on SmolLM2-135M>`, but
+# {claim}`the scores shown count by themselves, and not only by how far they are from their guesses
+# <only-residuals-matter: not supported on SmolLM2-135M>`.
 
 # %% tags=["answer", "hide-input"]
 pictures.lessons(ladder, seed=seed)
