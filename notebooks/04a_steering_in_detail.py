@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Appendix: retrievers, perturbed demonstrations, calibration
+# # Appendix 04a: retrievers, perturbed demonstrations, calibration
 #
 # [Chapter 04](04_retrieval_and_format) compares a language model with kernel regression on sentence embeddings. Does
 # the paper's own similarity, which asks what the model itself predicts after each text, come closer? What happens when
