@@ -32,6 +32,16 @@ ladder = ladders.measured("05b_lsa_beyond", measure, run)
 results = claims.Results(ladder)
 ladder
 
+# %% [markdown] tags=["answer"]
+# **Answer.** {claim}`A stack of layers with a guess can take as many steps of gradient descent as it has layers
+# <stack-construction: proved everywhere>`, but {claim}`training finds something better: two trained layers err clearly
+# less than two tuned steps <two-layers-stay-gd: not supported everywhere>`. What do they do? {claim}`They come near to
+# GD++, which also changes the inputs between steps, without quite reaching its best <two-layers-are-gd-plus-plus: not
+# supported everywhere>`.
+
+# %% tags=["answer", "hide-input"]
+pictures.stacks(ladder, seed=seed)
+
 # %% [markdown]
 # ## $L$ layers and $L$ steps
 #
@@ -58,10 +68,8 @@ results.proved(
 # These authors have a prior of mean zero; a guess makes no difference to the argument.
 #
 # Stacks that start as GD, slightly perturbed, and are trained on sampled prompts, all entries of all weights being
-# free, leave GD. Do they end at GD++ with the best $\eta_l$ and $\gamma_l$?
-
-# %% tags=["hide-input"]
-pictures.stacks(ladder, seed=seed)
+# free, leave GD. Do they end at GD++ with the best $\eta_l$ and $\gamma_l$? The figure at the top of the page compares
+# their risks.
 
 # %% tags=["hide-input"]
 results.claim(
