@@ -23,9 +23,9 @@ def distances(first: Weights, second: Weights, query: Weights) -> tuple[float, f
 
 
 def beside_gd(
-    layers: Float[np.ndarray, "layers d+1 d+1 d"],
-    guesses: Float[np.ndarray, "layers d"],
-    mean: Float[np.ndarray, " d"],
+    layers: Float[np.ndarray, "layers size size size-1"],
+    guesses: Float[np.ndarray, "layers size-1"],
+    mean: Float[np.ndarray, " size-1"],
     *,
     n_context: int,
     prompts: int,

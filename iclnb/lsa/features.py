@@ -32,7 +32,9 @@ def fold(tensor: Float[Array, "*batch size size d"]) -> Float[Array, "*batch pai
     return chosen.reshape(len(rows), -1) @ tensor.reshape(*tensor.shape[:-3], size * size, d)
 
 
-def factor_heads(tensor: Tensor) -> tuple[Float[Array, "heads d+1"], Float[Array, "heads d+1 d"]]:
+def factor_heads(
+    tensor: Float[Array, "size size size-1"],
+) -> tuple[Float[Array, "heads size"], Float[Array, "heads size size-1"]]:
     """At most d + 1 heads with T = Σ_h p_h ⊗ U_h, by singular value decomposition of the unfolding.
 
     Each head adds rank 1 to the (d+1) × (d+1)d unfolding of T, whose rank is at most d + 1.

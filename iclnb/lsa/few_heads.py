@@ -88,8 +88,11 @@ def _start_along(w: Float[np.ndarray, " d"], heads: int, rng: np.random.Generato
 
 
 def _projected_risk(
-    rows: Rows, moments: Moments, target: Float[np.ndarray, "d+1 d+1 d"], constant: float
-) -> tuple[float, Rows]:
+    rows: Float[np.ndarray, "size heads"],
+    moments: Moments,
+    target: Float[np.ndarray, "size size size-1"],
+    constant: float,
+) -> tuple[float, Float[np.ndarray, "size heads"]]:
     """Risk with the best U for the given output rows, and its gradient in those rows."""
     rows, triangle = np.linalg.qr(rows)
     size, heads = rows.shape

@@ -19,11 +19,11 @@ class LinearSelfAttention(eqx.Module):
     M masks the query column out of E Eᵀ.
     """
 
-    value: Float[Array, "heads d+1 d+1"]
+    value: Float[Array, "heads size size"]
     """W_PV of each head; the prediction reads its last row alone."""
-    key_query: Float[Array, "heads d+1 d+1"]
+    key_query: Float[Array, "heads size size"]
     """W_KQ of each head."""
-    guess: Float[Array, " d"]
+    guess: Float[Array, " size-1"]
     """v of the initial guess y_q = vᵀx_q; zeros for LSA without a guess."""
     train_guess: bool = eqx.field(static=True, default=False)
     """Whether gradients reach the guess (y_q-LSA) or it stays as given."""
@@ -35,7 +35,7 @@ class LinearSelfAttention(eqx.Module):
             if shape != (heads, size, size):
                 raise ValueError(f"{name} must have shape {(heads, size, size)}, got {shape}")
 
-    def __call__(self, embedding: Embedding) -> Embedding:
+    def __call__(self, embedding: Float[Array, "size tokens"]) -> Float[Array, "size tokens"]:
         """The layer on one prompt, every column of it, head by head."""
         context = embedding.shape[1] - 1
         seen = jnp.arange(context + 1) < context
@@ -58,9 +58,9 @@ def random_layer(
 
 
 def layer_from_rows(
-    rows: Float[Array, "heads d+1"],
-    key_query: Float[Array, "heads d+1 d+1"],
-    guess: Float[Array, " d"],
+    rows: Float[Array, "heads size"],
+    key_query: Float[Array, "heads size size"],
+    guess: Float[Array, " size-1"],
     *,
     train_guess: bool = False,
 ) -> LinearSelfAttention:
@@ -117,7 +117,7 @@ def predict_fast(
     return jnp.einsum("pj,pj->p", weights, query)
 
 
-def coefficient_tensor(layer: LinearSelfAttention) -> Float[Array, "d+1 d+1 d"]:
+def coefficient_tensor(layer: LinearSelfAttention) -> Float[Array, "size size size-1"]:
     """T = Σ_h p_h ⊗ U_h with ŷ = (v + T·G)ᵀ x_q: p_h the last row of W_PV^h, U_h = W_KQ^h [I; vᵀ]."""
     d, guess = layer.guess.shape[0], _guess(layer)
     blocks = layer.key_query[:, :, :d] + layer.key_query[:, :, d:] * guess

@@ -21,9 +21,9 @@ Trains = Bool[np.ndarray, " models"]
 class Parameters(NamedTuple):
     """Weights of all models of a sweep; the other rows of W_PV never reach the prediction."""
 
-    rows: Float[Array, "seeds models heads d+1"]
-    key_query: Float[Array, "seeds models heads d+1 d+1"]
-    guess: Float[Array, "seeds models d"]
+    rows: Float[Array, "seeds models heads size"]
+    key_query: Float[Array, "seeds models heads size size"]
+    guess: Float[Array, "seeds models size-1"]
 
 
 def _coefficients(

@@ -101,7 +101,7 @@ def _step_second(cov: Matrix, n_context: int, noise: float) -> Matrix:
     return (1 + 1 / n_context) * cov @ cov + (np.trace(cov) + noise) * cov / n_context
 
 
-def shifted(tensor: Tensor, prior_mean: Float[np.ndarray, " d"]) -> Tensor:
+def shifted(tensor: Float[np.ndarray, "size size size-1"], prior_mean: Float[np.ndarray, " d"]) -> Tensor:
     """The coefficient tensor T̃ with T̃·G̃ = T·G (the shift lemma)."""
     shift = np.eye(len(prior_mean) + 1)  # L with G = L G̃ Lᵀ: a token (x, y) is L (x, y - w*ᵀx)
     shift[-1, :-1] = prior_mean
@@ -109,9 +109,9 @@ def shifted(tensor: Tensor, prior_mean: Float[np.ndarray, " d"]) -> Tensor:
 
 
 def population_risk(
-    tensor: Tensor,
-    guess: Float[np.ndarray, " d"],
-    prior_mean: Float[np.ndarray, " d"],
+    tensor: Float[np.ndarray, "size size size-1"],
+    guess: Float[np.ndarray, " size-1"],
+    prior_mean: Float[np.ndarray, " size-1"],
     moments: Moments,
 ) -> float:
     """Exact E (ŷ - wᵀx_q)² of the predictor ŷ = (v + T·G)ᵀ x_q.

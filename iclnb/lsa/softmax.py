@@ -35,9 +35,9 @@ class Layer(NamedTuple):
 class Heads(NamedTuple):
     """Weights of a layer."""
 
-    rows: Float[Array, "heads d+1"]
+    rows: Float[Array, "heads size"]
     """p_h."""
-    blocks: Float[Array, "heads d+1 d"]
+    blocks: Float[Array, "heads size size-1"]
     """U_h."""
 
 

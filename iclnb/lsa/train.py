@@ -42,7 +42,7 @@ class Trained(NamedTuple):
     prior_means: Float[np.ndarray, "seeds models d"]
 
 
-def tensors(trained: Trained) -> Float[np.ndarray, "seeds models d+1 d+1 d"]:
+def tensors(trained: Trained) -> Float[np.ndarray, "seeds models size size size-1"]:
     """T = Σ_h p_h ⊗ U_h of every trained layer, in double precision."""
     rows, key_query, guess = (np.asarray(part, dtype=float) for part in trained.parameters)
     d = guess.shape[-1]
