@@ -11,7 +11,7 @@ import jaxtyping
 from beartype import BeartypeConf, beartype
 from beartype.door import is_bearable
 
-UNCHECKED = {"bayes", "heads"}
+UNCHECKED = {"heads"}
 """Parts of the package that are not checked yet."""
 
 TOWER = BeartypeConf(is_pep484_tower=True)

@@ -55,7 +55,7 @@ class ExactHMM:
         """T_x = Π_t diag(p_{x_t}) T."""
         return _operator(self, x)
 
-    def joint(self, x: tuple[int, ...], start: Vector | None = None) -> Vector:
+    def joint(self, x: tuple[int, ...], start: Sequence[Fraction | int] | None = None) -> Vector:
         """P(x, y) for every y, from a distribution of the first state (default: of the task)."""
         return matmul(matmul((start or self.start,), self.operator(x)), self.emission)[0]
 
@@ -162,7 +162,7 @@ def _inside(hmm: ExactHMM, kernel: str) -> Matrix:
     return hmm.moment({"printed": 1, "unweighted": 0, "ratio": -1}[kernel])
 
 
-def matmul(left: Matrix, right: Matrix) -> Matrix:
+def matmul(left: Sequence[Sequence[Fraction | int]], right: Matrix) -> Matrix:
     """The matrix product, exactly."""
     columns = tuple(zip(*right, strict=True))
     return tuple(tuple(sum(a * b for a, b in zip(row, c, strict=True)) for c in columns) for row in left)

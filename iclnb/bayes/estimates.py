@@ -32,7 +32,7 @@ def needed(ns: Numbers, errors: Errors, level: Float[np.ndarray, " hmm"]) -> Flo
     return np.array([_crossing(ns, *pair) for pair in zip(errors, level, strict=True)])
 
 
-def _crossing(ns: Numbers, errors: Float[np.ndarray, " n"], level: float) -> float:
+def _crossing(ns: Numbers, errors: Float[np.ndarray, " n"], level: float | np.floating) -> float:
     below = np.flatnonzero(errors <= level)
     if not len(below) or below[0] == 0:
         return float(ns[0]) if len(below) else np.inf

@@ -38,7 +38,7 @@ def kernel_list() -> Markdown:
     return display.table(["kernel", "what it is"], KERNELS.items())
 
 
-def _vector(entries: Iterable[Fraction]) -> str:
+def _vector(entries: Iterable[Fraction | int]) -> str:
     return "(" + ", ".join(map(str, entries)) + ")"
 
 

@@ -37,9 +37,9 @@ class Weights(NamedTuple):
     attend: Float[Array, "layers 3 width width"]
     """Query, key and value maps; a head is a block of columns."""
     merge: Float[Array, "layers width width"]
-    widen: Float[Array, "layers width 4width"]
-    bias: Float[Array, "layers 4width"]
-    narrow: Float[Array, "layers 4width width"]
+    widen: Float[Array, "layers width 4*width"]
+    bias: Float[Array, "layers 4*width"]
+    narrow: Float[Array, "layers 4*width width"]
     read: Float[Array, "width observations"]
 
 
@@ -57,8 +57,8 @@ def random_weights(seed: int | Sequence[int], shape: Shape, length: int, observa
 
 
 def forward(
-    weights: Weights, heads: int, x: Int[Array, "N+1 length"], y: Int[Array, " N"]
-) -> Float[Array, "N+1 observations"]:
+    weights: Weights, heads: int, x: Int[Array, "queries length"], y: Int[Array, " queries-1"]
+) -> Float[Array, "queries observations"]:
     """One prompt: log P(y | the i demonstrations before query i) for every query.
 
     Args:
