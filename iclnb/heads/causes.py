@@ -125,7 +125,7 @@ def mixed_sets(material: Material) -> list[int]:
 
 def _draw(
     hits: Bool[np.ndarray, "prompts layers heads"],
-    free: Int[np.ndarray, " prompts"],
+    free: Int[np.ndarray, " free"],
     top: int,
     rng: np.random.Generator,
 ) -> tuple[list[Head], list[Head], list[Head]]:

@@ -46,10 +46,10 @@ class Written(NamedTuple):
 
     answers: Float[np.ndarray, "*prompts words"]
     read: Float[np.ndarray, "*prompts words"]
-    scale: Float[np.ndarray, "*prompts"]
+    scale: Float[np.ndarray, " *prompts"]
     heads: Float[np.ndarray, "*prompts layers heads words"]
 
-    def row(self, row: int) -> "Written":
+    def row(self, row: int | np.integer) -> "Written":
         """One row of the first axis of the prompts."""
         return Written(*(part[row] for part in self))
 
@@ -83,7 +83,7 @@ class Path:
         bias = 0 if getattr(head, "bias", None) is None else head.bias[self.tokens].detach().float()
         self.offset = (weight @ self.norm.offset.to(weight.device) + bias).cpu().numpy()
 
-    def written(self, edit: Edit | None = None, row: int | None = None) -> Written:
+    def written(self, edit: Edit | None = None, row: int | np.integer | None = None) -> Written:
         """The prompts read, the heads' outputs replaced by an edit that has a ``key``.
 
         Args:

@@ -172,7 +172,7 @@ def _hits(found: Table2, task: str, prior: str) -> dict[str, Float[np.ndarray, "
     return {name: _known(one) for name, one in zip(METHODS, values, strict=True)}
 
 
-def _known(values: Float[np.ndarray, "set point"]) -> Float[np.ndarray, "set point"]:
+def _known(values: Float[np.ndarray, "set point"]) -> Float[np.ndarray, "set own"]:
     """Without the gaps at the end of a task that has fewer test points."""
     return values[:, ~np.isnan(values).all(0)].astype(float)
 

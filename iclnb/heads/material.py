@@ -48,7 +48,7 @@ class Material:
     rows: TaskRows
     shared: Demonstrations
     fresh: Demonstrations
-    shared_prompts: Prompts
+    shared_prompts: np.ndarray
     fresh_prompts: Prompts
     half: Half
 

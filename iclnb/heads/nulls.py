@@ -64,8 +64,11 @@ def _vote(weights: KernelWeights, factors: Float[np.ndarray, " k"]) -> Int[np.nd
     return np.einsum("...kc,k->...c", np.eye(weights.classes)[weights.labels], factors).argmax(-1)
 
 
-def _best(hits: Float[np.ndarray, "*prompts layers heads"], decisions: Decisions) -> np.ndarray:
-    """In every prompt the hit of what is best on the other half."""
+def _best(hits: np.ndarray, decisions: Decisions) -> np.ndarray:
+    """In every prompt the hit of what is best on the other half; ``hits`` are truth values.
+
+    (*prompts, layers, heads) -> (*prompts)
+    """
     return of_chosen(hits, decisions.half, best_elsewhere(hits, decisions.half, decisions.model.ndim))
 
 

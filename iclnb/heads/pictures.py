@@ -267,7 +267,7 @@ def _ticks(count: int) -> Int[np.ndarray, " ticks"]:
     return np.arange(0, count, max(1, round(count / 8)))
 
 
-def _frame(axes: Axes, head: Head, value: float) -> None:
+def _frame(axes: Axes, head: Head, value: float | np.floating) -> None:
     """A square around the cell, white on black so that it shows on any ground; name and number below."""
     layer, column = head
     for color, width in (("black", 3.2), ("white", 1.4)):

@@ -99,15 +99,15 @@ def elsewhere(values: np.ndarray, half: Half, axes: int) -> list[np.ndarray]:
 
 
 def prior(
-    scores: Float[np.ndarray, "*prompts columns classes"], half: Half, axes: int
-) -> Float[np.ndarray, "points columns classes"]:
+    scores: Float[np.ndarray, "*axes classes"], half: Half, axes: int
+) -> Float[np.ndarray, "points *columns classes"]:
     """What is answered before looking at the query: the median score over the prompts of the other half.
 
     Scores (log-probabilities, or shares of kernel weight) are centred over the classes first. With two classes,
     taking the median off puts the threshold at the median log-odds.
 
     Args:
-        scores: of every prompt.
+        scores: of every prompt; its axes are those of ``prompts``, then ``columns``.
         half: of the test points.
         axes: how many axes ``prompts`` are.
     """
@@ -117,7 +117,7 @@ def prior(
 
 
 def best_elsewhere(
-    hits: Float[np.ndarray, "*prompts layers heads"], half: Half, axes: int
+    hits: Bool[np.ndarray, "*prompts layers heads"], half: Half, axes: int
 ) -> tuple[Head, Head]:
     """For each half the head with the largest mean on the other (ties: the first)."""
     means = [part.mean(tuple(range(axes))) for part in elsewhere(hits, half, axes)]
@@ -131,8 +131,12 @@ def most_frequent_elsewhere(answers: Int[np.ndarray, " *prompts"], half: Half) -
 
 
 def of_chosen(
-    values: Float[np.ndarray, "*prompts layers heads"], half: Half, heads: tuple[Head, Head]
-) -> Float[np.ndarray, " *prompts"]:
+    values: Bool[np.ndarray, "*prompts layers heads"]
+    | Float[np.ndarray, "*prompts layers heads"]
+    | Int[np.ndarray, "*prompts layers heads"],
+    half: Bool[np.ndarray, "*#prompts"],
+    heads: tuple[Head, Head],
+) -> Bool[np.ndarray, " *prompts"] | Float[np.ndarray, " *prompts"] | Int[np.ndarray, " *prompts"]:
     """In every prompt the value of the head that was chosen for its half."""
     return np.where(half, values[..., *heads[1]], values[..., *heads[0]])
 

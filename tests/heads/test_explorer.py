@@ -38,6 +38,7 @@ def test_shares_of_variance_are_squared_rank_correlations():
     assert explorer.rank_r2(np.ones((1, 4)), np.arange(4.0)[None]).tolist() == [0], "nothing varies"
 
 
+@pytest.mark.wrong_arguments  # the part of the findings that is judged
 def test_position_is_compared_with_a_similarity():
     chosen = np.tile([[0.7], [0.2], [0.1]], (1, 30)) + 0.05 * np.random.default_rng(0).normal(size=(3, 30))
     found = SimpleNamespace(chosen=chosen, shuffled=np.full((3, 30), 0.1))

@@ -45,10 +45,14 @@ def test_what_measures_nothing_is_refused(module, changes):
         module.measure(SimpleNamespace(**RUN | changes))
 
 
-def test_ablations_need_as_many_heads_elsewhere_and_swaps_several_labels():
+def test_ablations_need_as_many_heads_elsewhere():
     hits = np.ones((8, 2, 4), dtype=bool)
     with pytest.raises(IclnbError, match="ablate fewer"):
         causes._draw(hits, np.arange(8), 3, np.random.default_rng(0))  # two of each layer: none is left
+
+
+@pytest.mark.wrong_arguments  # labels alone, no prompts
+def test_swaps_need_several_labels():
     alike = SimpleNamespace(shared=SimpleNamespace(labels=np.array([[0, 0], [1, 1], [0, 1]])))
     with pytest.raises(IclnbError, match="1 demonstration sets"):
         causes.mixed_sets(alike)
