@@ -103,7 +103,7 @@ def responses(ladder: Mapping[str, Guesses], *, seed: int) -> Picture:
         moved: {run: float(a + b * k) for run, k in kappa.items()}
         for moved, (a, b) in zip(MOVED, ((1, 0), (0, -1), (1, -1), (0, 1)), strict=True)
     }
-    copier = Mark("copier", dict(zip(MOVED, (1.0, 0.0, 1.0, 0.0), strict=True)), "s")
+    copier = Mark("copier", dict(zip(MOVED, (1.0, 0.0, 1.0, 0.0), strict=True)), "P")
     return _one_panel(
         found,
         Mark("gradient descent", by_descent),

@@ -14,8 +14,8 @@ from iclnb.site.summary.papers import Experiment
 INTRODUCTION = """# Reproduction cards
 
 One card for each experiment of the papers: what the paper did, what its text leaves open and how we chose, and
-what came out. The marks are the verdicts on the claims of that section, by recorded run. The minutes are those of the
-whole chapter."""
+what came out. The marks are the verdicts on the claims of that section, by recorded run. The minutes are those of
+the whole chapter."""
 
 
 def page(
