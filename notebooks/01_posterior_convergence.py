@@ -244,7 +244,7 @@ results.proved(
 )
 
 # %% [markdown]
-# From some $n^*$ on a kernel is therefore nearer to the right answer than Bayes, which in this design ends further from
+# From some $n^*$ on a kernel is therefore nearer to the right answer than Bayes, which in every design ends further from
 # it, on the foreign task, than if it had ignored the demonstrations. Roughly $n^*$ is where $\sqrt{\mathrm{rank}/n}$ falls below the
 # distance of the projection (left), precisely where the law above does (right): the more foreign the task, the sooner.
 

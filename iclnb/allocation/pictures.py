@@ -25,7 +25,7 @@ PANELS = {LABELS: MIDDLE, QUERY_END: FIRST, FIRST_TOKEN: None}
 
 
 FLOOR = 0.02
-"""Less attention than this share of uniform is drawn outside: nothing, on a scale of its own."""
+"""The lowest value that is shown, as a multiple of uniform attention; a few layers give almost none."""
 
 
 @figures.picture

@@ -62,7 +62,7 @@ def _code(project: Path, source: Path, stamp: str) -> dict[str, str]:
 
 @cache
 def _gpu_code(project: Path, source: Path, stamp: str) -> dict[str, str]:
-    """The same of files that have something which a GPU alone runs, and of those that it alone imports."""
+    """The same for files with code that runs on a GPU only, and for files that only such code imports."""
     without = imports.package_files(project, source)
     files = imports.package_files(project, source, gpu=True)
     whole = {path: fingerprint([path]) for path in files}
@@ -149,10 +149,10 @@ def _notebook(source: Path, profile: str | None) -> str:
 
 
 def _of_profile(text: str, profile: str | None) -> str:
-    """A parameters cell with the defaults of one profile.
+    """A parameters cell with the values that one profile uses.
 
-    ``by_profile(smoke, laptop, paper)`` is one of the three, and ``at_least(bound, default)`` the default: a bound
-    changes no result.
+    Each ``by_profile(smoke, laptop, paper)`` is replaced by the value of the profile, and each
+    ``at_least(bound, default)`` by its default, since a bound changes no result.
     """
     tree = syntax.tree(text)
     for node in tree.body:

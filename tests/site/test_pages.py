@@ -150,7 +150,8 @@ def test_a_page_of_another_notebook_or_without_a_title_is_refused(path):
 
 def test_settings_of_recorded_runs_stand_beside_those_of_this_run():
     known = {name: Parameter(name, "int", 4, "numbers") for name in ("k", "sets")}
-    recorded = {"SmolLM2-135M": {"k": 16, "sets": 10}, "Qwen2.5-Coder-1.5B": {"k": 16, "sets": 6}}
+    recorded = {"SmolLM2-135M": {"k": 16, "sets": 10}, "Qwen2.5-Coder-0.5B": {"k": 16, "sets": 10},
+                "Qwen2.5-Coder-1.5B": {"k": 16, "sets": 6}}  # fmt: skip
     text = pages.settings(known, {"k": 4, "sets": 2}, recorded)
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"
@@ -158,5 +159,5 @@ def test_settings_of_recorded_runs_stand_beside_those_of_this_run():
     assert rows[0] == ["setting", "recorded", "this run", "meaning"]
     assert rows[2:] == [
         ["`k`", "16", "4", "numbers"],
-        ["`sets`", "10 (SmolLM2-135M), 6 (Qwen2.5-Coder-1.5B)", "2", "numbers"],
+        ["`sets`", "10 (SmolLM2-135M, Qwen2.5-Coder-0.5B), 6 (Qwen2.5-Coder-1.5B)", "2", "numbers"],
     ]
