@@ -22,21 +22,21 @@ revision: Optional[str] = None  # commit of a hub model that is not pinned
 device_map: Optional[str] = None  # "auto" spreads over several GPUs
 dtype: Optional[str] = None  # of the model, such as "bfloat16"
 source: str = "auto"  # of the rows: packaged, local, hub, auto
-k: int = at_least(2, by_profile(4, 16, 16))  # demonstrations per prompt
+k: int = at_least(2, by_profile(4, 8, 16))  # demonstrations per prompt
 sets: int = at_least(
-    2, by_profile(4, 4, 10)
+    2, by_profile(4, 3, 10)
 )  # demonstration sets that test points share
-points: int = at_least(8, by_profile(8, 24, 200))  # test points
+points: int = at_least(8, by_profile(8, 16, 200))  # test points
 fresh: int = at_least(
-    8, by_profile(8, 32, 300)
+    8, by_profile(8, 16, 300)
 )  # prompts with demonstrations of their own
 cause_points: int = at_least(
-    2, by_profile(4, 8, 40)
+    2, by_profile(4, 4, 40)
 )  # test points that judge interventions
 top: int = at_least(1, 8)  # heads ablated
-redraws: int = at_least(1, by_profile(2, 20, 20))  # choices of these heads
+redraws: int = at_least(1, by_profile(2, 5, 20))  # choices of these heads
 permutations: int = at_least(
-    1, by_profile(10, 100, 200)
+    1, by_profile(10, 50, 200)
 )  # size of permutation nulls
 batch_size: int = at_least(
     1, by_profile(16, 32, 16)

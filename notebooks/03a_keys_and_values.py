@@ -21,9 +21,9 @@ revision: Optional[str] = None  # commit of a hub model that is not pinned
 device_map: Optional[str] = None  # "auto" spreads over several GPUs
 dtype: Optional[str] = None  # of the model, such as "bfloat16"
 source: str = "auto"  # of the rows: packaged, local, hub, auto
-k: int = at_least(1, by_profile(4, 16, 16))  # demonstrations per set
+k: int = at_least(1, by_profile(4, 8, 16))  # demonstrations per set
 probe_sets: int = at_least(
-    4, by_profile(4, 12, 60)
+    4, by_profile(4, 8, 60)
 )  # demonstration sets of the probes
 batch_size: int = at_least(1, by_profile(16, 32, 16))  # texts per forward pass
 data_seed: int = 0  # choice of the query behind the demonstrations

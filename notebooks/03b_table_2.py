@@ -27,11 +27,11 @@ second_encoder: Optional[str] = by_profile(
     None, None, "sentence-transformers/bert-base-nli-mean-tokens"
 )  # folder or hub id of another encoder
 source: str = "auto"  # of the rows: packaged, local, hub, auto
-k: int = at_least(2, by_profile(4, 16, 16))  # demonstrations per prompt
+k: int = at_least(2, by_profile(4, 8, 16))  # demonstrations per prompt
 sets: int = at_least(
-    2, by_profile(2, 4, 10)
+    2, by_profile(2, 2, 10)
 )  # demonstration sets that test points share
-points: int = at_least(8, by_profile(8, 20, 400))  # test points of each task
+points: int = at_least(8, by_profile(8, 12, 400))  # test points of each task
 permutations: int = at_least(
     1, by_profile(10, 50, 100)
 )  # size of permutation nulls

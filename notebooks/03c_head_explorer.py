@@ -22,9 +22,9 @@ revision: Optional[str] = None  # commit of a hub model that is not pinned
 device_map: Optional[str] = None  # "auto" spreads over several GPUs
 dtype: Optional[str] = None  # of the model, such as "bfloat16"
 source: str = "auto"  # of the rows: packaged, local, hub, auto
-k: int = at_least(3, by_profile(4, 16, 16))  # demonstrations per prompt
+k: int = at_least(3, by_profile(4, 8, 16))  # demonstrations per prompt
 prompts: int = at_least(
-    8, by_profile(8, 40, 300)
+    8, by_profile(8, 16, 300)
 )  # each with demonstrations of its own
 shown: int = at_least(1, by_profile(3, 6, 6))  # of them, on this page
 batch_size: int = at_least(1, 16)  # queries per forward pass

@@ -22,9 +22,9 @@ revision: Optional[str] = None  # commit of a hub model that is not pinned
 device_map: Optional[str] = None  # "auto" spreads over several GPUs
 dtype: Optional[str] = None  # of the model, such as "bfloat16"
 source: str = "auto"  # of the rows: packaged, local, hub, auto
-k: int = at_least(2, by_profile(2, 4, 8))  # demonstrations per prompt
+k: int = at_least(2, by_profile(2, 3, 8))  # demonstrations per prompt
 points: int = at_least(
-    2, by_profile(4, 10, 500)
+    2, by_profile(4, 8, 500)
 )  # test points, each with its own
 most: int = at_least(1, 3)  # prompts that a retrieved row may stand in
 shared_points: int = at_least(

@@ -23,7 +23,7 @@ revision: Optional[str] = None  # commit of a hub model that is not pinned
 device_map: Optional[str] = None  # "auto" spreads over several GPUs
 dtype: Optional[str] = "float32"  # half precision adds its rounding
 source: str = "auto"  # of the rows: packaged, local, hub, auto
-k: int = at_least(2, by_profile(4, 6, 16))  # demonstrations per set
+k: int = at_least(2, by_profile(4, 4, 16))  # demonstrations per set
 sets: int = at_least(4, by_profile(4, 4, 40))  # demonstration sets
 points: int = at_least(
     4, by_profile(8, 4, 12)
@@ -32,7 +32,7 @@ asked: int = at_least(
     1, by_profile(1, 1, 4)
 )  # of these, with heads knocked out
 heads: int = at_least(
-    1, by_profile(2, 8, 8)
+    1, by_profile(2, 4, 8)
 )  # heads that are knocked out together
 redraws: int = at_least(2, by_profile(2, 4, 20))  # of the sets that choose them
 words: str = "foo,bar,dog,cup,tree,ring"  # arbitrary label words

@@ -9,11 +9,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from bs4 import BeautifulSoup
+from matplotlib.markers import CARETLEFT
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter
 
 from iclnb import figures
-from iclnb.figures import legible
+from iclnb.figures import legible, rows
+from iclnb.stats import Estimate
 
 COLUMN = 342
 """Pixels: a page's column on a screen of 390."""
@@ -223,3 +225,14 @@ def test_a_legend_of_nothing_does_not_stop_a_narrow_figure():
     figure, _ = plt.subplots(1, 2, layout="constrained")
     figure.legend([], [], loc="outside lower center")
     assert len(figures.narrow(figure).axes) == 2
+
+
+def test_an_estimate_beyond_the_end_of_the_axis_is_an_arrow_there():
+    axes = plt.figure().subplots()
+    found = {"far": {"a": Estimate(-9.0, -12.0, -7.0)}, "near": {"a": Estimate(0.1, -2.0, 0.3)}}
+    rows.draw(axes, found, least=-0.5)
+    assert -0.7 < axes.get_xlim()[0] < -0.5
+    (arrows,) = [line for line in axes.lines if line.get_marker() == CARETLEFT]
+    assert arrows.get_xydata().tolist() == [[-0.5, 0]]
+    (bars,) = axes.containers[0].lines[2]
+    assert bars.get_segments()[1].tolist() == [[-0.5, 1.0], [0.3, 1.0]]

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.markers import CARETLEFT
 
 from iclnb import figures
 from iclnb.display import number
@@ -32,7 +33,9 @@ class Mark(NamedTuple):
     marker: str = "x"
 
 
-def draw(axes: Axes, found: Rows, *marks: Mark, lines: Sequence[float] = (0.0,)) -> None:
+def draw(
+    axes: Axes, found: Rows, *marks: Mark, lines: Sequence[float] = (0.0,), least: float = -np.inf
+) -> None:
     """Draw estimates in rows, the first at the top: runs below one another in a row, each in its own look.
 
     Args:
@@ -40,6 +43,7 @@ def draw(axes: Axes, found: Rows, *marks: Mark, lines: Sequence[float] = (0.0,))
         found: the estimates; of none an empty frame is drawn.
         marks: in grey beside them.
         lines: vertical lines, such as that of no effect.
+        least: where the axis ends; an estimate below it is an arrow there, and has no interval.
     """
     runs = list(dict.fromkeys(run for row in found.values() for run in row))
     steps = np.linspace(-0.27, 0.27, len(runs)) if len(runs) > 1 else [0.0] * len(runs)
@@ -58,8 +62,11 @@ def draw(axes: Axes, found: Rows, *marks: Mark, lines: Sequence[float] = (0.0,))
         here = [(place, row[run]) for place, row in enumerate(found.values()) if run in row]
         if not here:
             continue
-        value, low, high = (np.array([each[i] for _, each in here], dtype=float) for i in range(3))
+        value, low, high = np.maximum(np.array([each[:3] for _, each in here], dtype=float), least).T
         places = np.array([place for place, _ in here]) + apart[run]
+        beyond = value == least
+        axes.plot(value[beyond], places[beyond], **CROSS | {"marker": CARETLEFT, "color": look["color"]})
+        value[beyond] = np.nan
         spread = np.maximum([value - low, high - value], 0)
         style = {**look, "linestyle": "none", "markersize": 4.5, "elinewidth": 1.2}
         axes.errorbar(value, places, xerr=spread, label=run, **style)

@@ -162,7 +162,7 @@ def explained(ladder: Ladder, *, seed: int) -> Picture:
         xlabel="R² on other sets",
         alt="How much of influence each rival explains.",
         caption="What predicts influence on sets that it was not fitted on. The last two are fitted on four fifths "
-        "of the sets, the others on half.",
+        "of the sets, the others on half. Arrows: below -0.5.",
         least=-0.5,
     )
 
@@ -245,7 +245,7 @@ def _by_wording(
     xlabel: str,
     alt: str,
     caption: str,
-    least: float | None = None,
+    least: float = -np.inf,
 ) -> Picture:
     """Rows of questions, a panel for each wording, or for each of the panels given."""
     panels = panels or {wording: wording for wording in WORDINGS}
@@ -259,10 +259,8 @@ def _by_wording(
     height = max(map(rows.height, tables.values())) + 0.4
     figure, all_axes = plt.subplots(1, len(panels), figsize=(8.6, height), sharey=True, sharex=True)
     for axes, (panel, title) in zip(all_axes, panels.items(), strict=True):
-        rows.draw(axes, tables[panel], *marks)
+        rows.draw(axes, tables[panel], *marks, least=least)
         axes.set(title=title, xlabel=xlabel)
-        if least is not None:
-            axes.set_xlim(left=max(axes.get_xlim()[0], least))
     rows.legend(figure)
     told = "; ".join(f"{title}: {rows.told(tables[panel])}" for panel, title in panels.items())
     return Picture(figure, alt=f"{alt} {told}.", caption=f"{caption} {UNITS}")

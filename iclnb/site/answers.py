@@ -50,7 +50,7 @@ def resolve(text: str, recorded: Mapping[str, Mapping[str, Any]], where: str) ->
         where: the chapter, for messages.
 
     Returns:
-        Markdown; a bound sentence carries its estimates, shown on hover and focus.
+        Markdown; a bound sentence carries its claims and their estimates, shown on hover and focus.
 
     Raises:
         IclnbError: if a sentence does not hold on record, naming the sentence, the claim and the run; or if it
@@ -61,7 +61,7 @@ def resolve(text: str, recorded: Mapping[str, Mapping[str, Any]], where: str) ->
         kind, sentence, conditions = role.groups()
         check = _claim if kind == "claim" else _value
         told = check(sentence, conditions, recorded, f"{where}: the sentence {sentence!r}")
-        note = html.escape("; ".join(told), quote=True)
+        note = html.escape("\n".join(told), quote=True).replace("\n", "&#10;")
         attributes = f'role="note" tabindex="0" aria-description="{note}" data-told="{note}"'
         return f'<span class="iclnb-bound" {attributes}>{sentence}</span>'
 
@@ -98,7 +98,7 @@ def bounds(conditions: str) -> Iterator[Bound]:
 
 
 def _claim(sentence: str, conditions: str, recorded: Mapping[str, Any], who: str) -> list[str]:
-    told = []
+    told: dict[str, list[str]] = {}
     try:
         read = list(bounds(conditions))
     except ValueError as error:
@@ -111,8 +111,9 @@ def _claim(sentence: str, conditions: str, recorded: Mapping[str, Any], who: str
                     f"{who} says that {bound.id} is {bound.verdict} on {name}, and the record says "
                     f"{claim['verdict']} ({_estimate(claim)}); change the sentence"
                 )
-            told.append(f"{name}: {claim['verdict']}, {_estimate(claim)}")
-    return told
+            runs = told.setdefault(claim["statement"], [])
+            runs.append(f"{name}: {claim['verdict']}, {_estimate(claim)}")
+    return [f"{statement}\n{'; '.join(runs)}" for statement, runs in told.items()]
 
 
 def _value(sentence: str, condition: str, recorded: Mapping[str, Any], who: str) -> list[str]:

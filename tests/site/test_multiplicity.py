@@ -46,7 +46,7 @@ def test_benjamini_hochberg_by_its_definition():
 
 def rows(run, *claimed):
     """Rows of a run with claims of those ids, papers, verdicts and p-values."""
-    fields = ("claim", "paper", "verdict", "p_value")
+    fields = ("statement", "paper", "verdict", "p_value")
     empty = claim_rows.Row(**dict.fromkeys(claim_rows.Row._fields, ""))
     return [empty._replace(run=run, **dict(zip(fields, each, strict=True))) for each in claimed]
 
@@ -71,10 +71,10 @@ def test_the_section_counts_what_is_left_by_paper():
         ["this run", "A", "2", *["1 supported, 1 not"] * 3],
         ["this run", "ours", "2", "1 supported, 0 not", *["0 supported, 0 not"] * 2],
     ]
-    lines = [line for line in text.splitlines() if line.startswith("- ")]
+    lines = [line for line in text.splitlines() if line.startswith("<details>")]
     assert lines == [
-        "- *this run*: not left after Benjamini-Hochberg: lucky.",
-        "- *this run*: not left after Holm: lucky.",
+        f"<details><summary>this run: 1 not left after {name}</summary><ul><li>lucky (this run)</li></ul></details>"
+        for name in ("Benjamini-Hochberg", "Holm")
     ]
 
 

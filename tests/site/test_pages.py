@@ -103,7 +103,7 @@ def test_what_prose_says_of_claims_is_held_against_the_records(path):
     path.write_text(SOURCE.replace("What would", "{claim}`It is so <up: supported everywhere>`. What would"))
     ladder = [{"name": "m", "claims": [claim("up", YES)]}]
     page = pages.page(path, executed(path), RECORD | {"ladder": ladder}, {})
-    assert 'data-told="m: supported' in page.cells[2].source
+    assert "&#10;m: supported" in page.cells[2].source
     with pytest.raises(IclnbError, match="00_why: the sentence 'It is so'"):
         pages.page(
             path, executed(path), RECORD | {"ladder": [{"name": "m", "claims": [claim("up", NO)]}]}, {}

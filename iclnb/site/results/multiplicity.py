@@ -1,5 +1,6 @@
 """Many claims at 95 %: what is left after a correction for their number."""
 
+import html
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -46,10 +47,10 @@ def section(rows: Sequence[Row]) -> str:
             if among:
                 counts = (_count(tested, values, among) for values in adjusted.values())
                 lines.append((title, paper, len(among), *counts))
-        lost += [f"- *{title}*: {text}" for text in _lost(tested, adjusted)]
+        lost += _lost(tested, adjusted, title)
     header = ("runs", "paper", "claims tested", *CORRECTIONS)
     table = display.table(header, lines).data if lines else "No run has a claim with a p-value yet."
-    return "\n\n".join([TEXT, table, *(["\n".join(lost)] if lost else [])])
+    return "\n\n".join([TEXT, table, *lost])
 
 
 def adjust(p_values: Sequence[float]) -> dict[str, PValues]:
@@ -64,15 +65,17 @@ def _count(tested: Sequence[Row], p_values: PValues, among: Sequence[int]) -> st
     return f"{kept.count(claims.SUPPORTED)} supported, {kept.count(claims.NOT_SUPPORTED)} not"
 
 
-def _lost(tested: Sequence[Row], adjusted: Mapping[str, PValues]) -> list[str]:
-    """Which decided claims each correction leaves undecided."""
+def _lost(tested: Sequence[Row], adjusted: Mapping[str, PValues], runs: str) -> list[str]:
+    """Which decided claims each correction leaves undecided, as lists in HTML that open."""
     before, lines = adjusted["at 95 %"], []
     for name, p_values in adjusted.items():
         gone = [
-            row.claim if not row.model else f"{row.claim} ({row.run})"
+            f"{row.statement.rstrip('.')} ({row.run})"
             for row, first, then in zip(tested, before, p_values, strict=True)
             if first < LEVEL <= then
         ]
         if gone:
-            lines.append(f"not left after {name}: {display.escape(', '.join(gone))}.")
+            items = "".join(f"<li>{html.escape(one)}</li>" for one in gone)
+            title = f"{runs}: {len(gone)} not left after {name}"
+            lines.append(f"<details><summary>{title}</summary><ul>{items}</ul></details>")
     return lines
