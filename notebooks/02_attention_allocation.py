@@ -21,7 +21,7 @@ revision: Optional[str] = None  # commit of a hub model that is not pinned
 device_map: Optional[str] = None  # "auto" spreads over several GPUs
 dtype: Optional[str] = None  # of the model, such as "bfloat16"
 source: str = "auto"  # of the rows: packaged, local, hub, auto
-k: int = at_least(1, by_profile(4, 16, 16))  # demonstrations per prompt
+k: int = at_least(1, by_profile(4, 8, 16))  # demonstrations per prompt
 prompts: int = at_least(
     2, by_profile(6, 16, 700)
 )  # test points, each with fresh demonstrations

@@ -28,10 +28,10 @@ points: int = at_least(
 )  # test points, each with its own
 most: int = at_least(1, 3)  # prompts that a retrieved row may stand in
 pool: int = at_least(
-    2, by_profile(80, 200, 4000)
+    2, by_profile(80, 120, 4000)
 )  # rows to choose demonstrations from
 held_out: int = at_least(
-    1, by_profile(20, 100, 1000)
+    1, by_profile(20, 50, 1000)
 )  # rows for the kernel's bandwidth
 orders: int = at_least(
     2, by_profile(2, 3, 8)

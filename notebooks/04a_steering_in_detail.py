@@ -41,7 +41,7 @@ pool: int = at_least(
     2, by_profile(80, 100, 2500)
 )  # rows to choose demonstrations from
 held_out: int = at_least(
-    1, by_profile(20, 100, 1000)
+    1, by_profile(20, 50, 1000)
 )  # rows for the kernel's bandwidth
 batch_size: int = at_least(1, 16)  # queries per forward pass
 data_seed: int = 0  # test points, pool and held-out rows

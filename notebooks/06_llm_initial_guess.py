@@ -33,7 +33,7 @@ sets: int = at_least(
 )  # demonstration sets, shared by all pairs
 pairs: int = at_least(4, by_profile(6, 12, 1379))  # test pairs, main comparison
 subset: int = at_least(4, by_profile(4, 6, 300))  # test pairs, everything else
-train_pairs: int = by_profile(100, 500, 5749)  # the small model learns from
+train_pairs: int = by_profile(100, 150, 5749)  # the small model learns from
 grades: int = at_least(2, by_profile(2, 2, 6))  # qualities of the graded guess
 folds: int = at_least(2, 5)  # of cross-fitting
 delta: float = 1.0  # points that guesses and scores are moved by
