@@ -25,9 +25,9 @@ position: str = "after"  # of the guess: before, between or after sentences
 decimals: int = at_least(0, 1)  # of the guess
 answer_decimals: int = at_least(0, 1)  # of the demonstrations' scores
 chat: Optional[bool] = by_profile(False, None, None)  # in chat template, if any
-k: int = at_least(1, by_profile(2, 4, 10))  # demonstrations per prompt
+k: int = at_least(1, by_profile(2, 3, 10))  # demonstrations per prompt
 sets: int = at_least(
-    2, by_profile(2, 3, 5)
+    2, by_profile(2, 2, 5)
 )  # demonstration sets, shared by all pairs
 subset: int = at_least(4, by_profile(4, 6, 300))  # test pairs
 train_pairs: int = by_profile(100, 150, 5749)  # the small model learns from
