@@ -37,9 +37,6 @@ class Criterion:
     def verdict(self, interval: tuple[float, float]) -> str:
         """Supported if the whole interval meets the criterion, not supported if none of it does.
 
-        Args:
-            interval: lower and upper confidence limit of the estimate.
-
         Returns:
             ``"supported"``, ``"not supported"``, or ``"inconclusive"`` where the interval has values of
             both kinds or is not a number.

@@ -33,8 +33,6 @@ def number(value: float | np.number | None, digits: int = 3, dust: float = DUST)
     """A number with ``digits`` significant digits; ``n/a`` where there is none.
 
     Args:
-        value: to be shown.
-        digits: significant digits.
         dust: what is smaller than this is shown as 0; give 0 for numbers that are small on purpose, such as
             deviations from a proof.
     """
@@ -54,9 +52,7 @@ def interval_text(value: float, low: float, high: float, bounds: Iterable[float]
     An interval without width is shown as its value.
 
     Args:
-        value: the estimate.
         low: lower end of the interval; ``nan`` or infinite where there is none.
-        high: upper end.
         bounds: numbers that decide something, as a criterion's. Where the interval does not hold one of them,
             rounding never makes it seem to: the number keeps the digits that show its side.
     """
@@ -112,10 +108,6 @@ def cell(value: object) -> str:
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Markdown:
     """A table.
-
-    Args:
-        header: column names, in our own Markdown.
-        rows: values (:func:`cell`), as many as there are columns; :class:`Author` for Markdown of ours.
 
     Raises:
         ValueError: if a row has another number of cells.

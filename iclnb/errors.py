@@ -10,11 +10,6 @@ class IclnbError(Exception):
 def unknown(kind: str, name: object, known: Iterable[str]) -> IclnbError:
     """The error for a name that is not in a list.
 
-    Args:
-        kind: what was named, in the singular ("task", "parameter").
-        name: what the user wrote.
-        known: every name that would have been accepted.
-
     Returns:
         An :class:`IclnbError` that lists the known names, to be raised by the caller.
     """

@@ -31,32 +31,21 @@ _SCALARS = {int: "whole number", float: "number", str: "name", bool: "yes or no"
 
 
 class Variable(NamedTuple):
-    """One field of findings.
+    """One field of findings."""
 
-    Attributes:
-        name: of the field.
-        kind: ``float32``, ``float64``, ``int64``, ``bool``, or of a scalar ``whole number`` and so on.
-        dimensions: their names; empty for a scalar.
-        meaning: in words.
-        unit: ``1`` for a ratio, else a word ("nats", "layers").
-        optional: whether a run may leave it out.
-        bits: of the mantissa that are kept; ``None`` for all.
-    """
-
-    name: str
-    kind: str
-    dimensions: tuple[str, ...]
-    meaning: str
-    unit: str
-    optional: bool
-    bits: int | None
+    name: str  # of the field
+    kind: str  # `float32`, `float64`, `int64`, `bool`, or of a scalar `whole number` and so on
+    dimensions: tuple[str, ...]  # their names; empty for a scalar
+    meaning: str  # in words
+    unit: str  # `1` for a ratio, else a word ("nats", "layers")
+    optional: bool  # whether a run may leave it out
+    bits: int | None  # of the mantissa that are kept; `None` for all
 
 
 def variable(meaning: str, *, unit: str, bits: int | None = None, **default: Any) -> Any:
     """A field of findings.
 
     Args:
-        meaning: in words.
         unit: ``1`` for a ratio, else a word ("nats", "layers").
         bits: of the mantissa that are kept, of single precision's 23: 12 for a relative error of 0.0001, 8 for
             0.002. Fewer make smaller files.
@@ -72,16 +61,14 @@ F = TypeVar("F", bound="Findings")
 class Findings:
     """The base of every chapter's findings.
 
-    Attributes:
-        coordinates: for some dimensions the names, or the numbers, of their places.
-        origins: where the model and the data came from (``model``, ``data``), for the provenance.
-
     Raises:
         ValueError: if an array has not as many dimensions as its field says, or two fields disagree on the
             size of a dimension.
     """
 
+    # for some dimensions the names, or the numbers, of their places
     coordinates: ClassVar[Mapping[str, Sequence[str | float]]] = {}
+    # where the model and the data came from (`model`, `data`), for the provenance
     origins: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -121,12 +108,7 @@ class Findings:
         return xarray.Dataset(arrays, places, {"findings": type(self).__name__} | facts)
 
     def save(self, path: Path, attributes: Mapping[str, Any] | None = None) -> Path:
-        """Write the findings as netCDF, in one step.
-
-        Args:
-            path: of the file.
-            attributes: anything that JSON can hold: provenance, key, parameters.
-        """
+        """Write the findings as netCDF, in one step."""
         data = self.dataset(attributes)
         packed = {
             name: {"zlib": True, "complevel": 9, "shuffle": True}

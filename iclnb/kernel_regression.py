@@ -63,7 +63,6 @@ def regression_from_counts(
     limit of kernel regression for many demonstrations.
 
     Args:
-        similarity: K(x_test, x_i); any sign, any scale.
         counts: not negative, at least one of them positive; for several streams of demonstrations at once.
     """
     weights = _rescaled(np.asarray(similarity))
@@ -140,8 +139,6 @@ def choose_bandwidth(
         distance: of held-out rows, none of them a test point, from demonstrations of their own.
         labels: of those demonstrations.
         truths: labels of the held-out rows.
-        grid: candidate bandwidths.
-        classes: how many classes there are.
 
     Raises:
         IclnbError: if there is no held-out row.

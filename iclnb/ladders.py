@@ -30,23 +30,14 @@ F = TypeVar("F", bound=Findings)
 
 @dataclass(frozen=True)
 class Rung(Generic[F]):
-    """One run of a chapter's measurement.
+    """One run of a chapter's measurement."""
 
-    Attributes:
-        name: plain, unique in its ladder: "Qwen2.5-Coder-1.5B", with the task where tasks differ.
-        findings: what it measured.
-        settings: of that run.
-        provenance: model, data, revision, versions, machine, cost.
-        key: what it depends on (:func:`iclnb.keys.measurement.key`).
-        path: of its record; ``None`` for this run.
-    """
-
-    name: str
-    findings: F
-    settings: SimpleNamespace
-    provenance: Mapping[str, Any]
-    key: Mapping[str, Any]
-    path: Path | None
+    name: str  # plain, unique in its ladder: "Qwen2.5-Coder-1.5B", with the task where tasks differ
+    findings: F  # what it measured
+    settings: SimpleNamespace  # of that run
+    provenance: Mapping[str, Any]  # model, data, revision, versions, machine, cost
+    key: Mapping[str, Any]  # what it depends on (`iclnb.keys.measurement.key`)
+    path: Path | None  # of its record; `None` for this run
 
     @property
     def recorded(self) -> bool:
@@ -72,8 +63,6 @@ class Ladder(Mapping[str, F]):
     """Findings by their plain names, small models first, this run last.
 
     Args:
-        notebook: whose ladder it is.
-        rungs: the runs.
         unreadable: a line for each record that the present code cannot read.
     """
 
@@ -114,13 +103,7 @@ class Ladder(Mapping[str, F]):
 
 
 def measured(notebook: str, measure: Callable[[Any], F], run: SimpleNamespace) -> Ladder[F]:
-    """Measure this run's findings, and read the recorded ones beside them.
-
-    Args:
-        notebook: its name ("02_attention_allocation").
-        measure: gives the findings of a run's settings.
-        run: the settings (:func:`iclnb.settings.read`).
-    """
+    """Measure this run's findings, and read the recorded ones beside them."""
     rung = measure_one(measure, run)
     listed, unreadable = recorded(notebook, type(rung.findings))
     return Ladder(notebook, [*listed, rung], unreadable)
@@ -152,8 +135,6 @@ def recorded(notebook: str, kind: type[F], project: Path | None = None) -> tuple
     """The recorded runs of a notebook, and a line for each record that cannot be read.
 
     Args:
-        notebook: its name.
-        kind: of its findings.
         project: the checkout; ``None`` for that of the working directory.
     """
     folder = (project or paths.project_dir()) / RECORDED / notebook

@@ -98,7 +98,6 @@ def declared(cell: str, where: object = "the parameters cell", first: int = 1) -
     Read from the syntax tree, so that nothing runs; lines that only IPython understands are skipped.
 
     Args:
-        cell: its source.
         where: what it is called in messages.
         first: the number of its first line there.
 
@@ -224,9 +223,7 @@ def parse(name: str, kinds: set[str], text: str) -> Any:
     """The value that ``text`` stands for: the first kind that can read it, from the narrowest to the widest.
 
     Args:
-        name: of the setting, for the message.
         kinds: of :attr:`Parameter.kinds`: ``None``, ``bool``, ``int``, ``float`` and ``str``.
-        text: as typed on a command line.
 
     Raises:
         IclnbError: if no kind can read it, or a kind cannot be typed on a command line.

@@ -40,36 +40,24 @@ _CODES = "codes"
 
 
 class Shard(NamedTuple):
-    """A unit of work that is kept.
+    """A unit of work that is kept."""
 
-    Attributes:
-        key: what it is: of its weights, its measurement and its prompts.
-        path: of its file.
-        about: ``what`` was measured, ``model``, ``dtype``, ``code`` (digest of the state that measured),
-            ``seconds``, ``machine`` and ``checksum``.
-    """
-
-    key: str
-    path: Path
+    key: str  # what it is: of its weights, its measurement and its prompts
+    path: Path  # of its file
+    # `what` was measured, `model`, `dtype`, `code` (digest of the state that measured), `seconds`, `machine`
+    # and `checksum`
     about: Mapping[str, Any]
 
 
 @dataclass
 class Tally:
-    """How much was measured and how much found.
+    """How much was measured and how much found."""
 
-    Attributes:
-        measured, reused: shards.
-        seconds: that measuring took, of those measured now.
-        seconds_reused: that measuring had taken, of those found.
-        paths: files of all that are kept.
-    """
-
-    measured: int = 0
+    measured: int = 0  # shards
     reused: int = 0
-    seconds: float = 0.0
-    seconds_reused: float = 0.0
-    paths: list[Path] = field(default_factory=list)
+    seconds: float = 0.0  # that measuring took, of those measured now
+    seconds_reused: float = 0.0  # that measuring had taken, of those found
+    paths: list[Path] = field(default_factory=list)  # files of all that are kept
 
 
 @runtime_checkable

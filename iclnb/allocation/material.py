@@ -13,12 +13,6 @@ def fresh_prompts(
 ) -> Sequence[Prompt]:
     """One prompt for each test point, each with its own draw of demonstrations (paper A, section 5.1).
 
-    Args:
-        tokenizer: a fast tokeniser.
-        rows: pool and test points, written in the task's default format and words.
-        k: demonstrations per prompt.
-        seed: of the demonstrations.
-
     Returns:
         The prompts in the order of the test points.
 

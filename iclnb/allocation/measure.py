@@ -58,8 +58,6 @@ def shares(
     """Capture the last token's attention on every prompt and reduce it, batch by batch.
 
     Args:
-        reader: of a causal language model.
-        prompts: with the same number of demonstrations, one per test point.
         tail: how many tokens count as the query's end.
         seed: of the label control's tokens, which are the same for every model.
 

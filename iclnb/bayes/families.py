@@ -72,8 +72,6 @@ def mixture(
     Args:
         start: from :func:`block_starts` or :func:`single_starts`.
         rows: how the rows of transition and emission are drawn: :func:`dirichlet` or :func:`softmax`.
-        observations: number of observations m.
-        seed: seeds the HMM, and nothing else.
         noise: see :func:`noisy`.
         blocks: see :func:`closed_blocks`.
     """

@@ -50,14 +50,8 @@ def follow(
     Args:
         corpus: how HMM and tasks are drawn; all of its sequences are enumerated.
         tasks: in the corpus; those of a smaller one are the first of a larger.
-        shape: size of the transformer.
         prompts: fresh prompts from each of the sources.
-        steps: training steps.
-        batch: prompts a step.
-        hmm_seed: of the HMM and its tasks.
         prompt_seed: of the fresh prompts and of the tasks that are not in the corpus.
-        train_seed: of the training prompts.
-        init_seed: of the initial weights.
     """
     x = sequences.every(corpus.design.observations, corpus.design.length)
     mixture = corpus.mixture(tasks, hmm_seed)

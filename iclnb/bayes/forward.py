@@ -23,9 +23,6 @@ def filtered(
     again in logarithms. Probability zero is therefore reported (as minus infinity) only where it is true.
 
     Args:
-        start: P(first state | θ).
-        transition: P(s' | s).
-        emission: P(o | s).
         sequence: observation indices, already checked.
 
     Returns:

@@ -100,10 +100,6 @@ class HMMMixture:
     def task_posterior(self, demonstrations: Demonstrations, query: Tokens) -> Float[np.ndarray, " tasks"]:
         """P(θ | demonstrations, query), the query's own tokens included.
 
-        Args:
-            demonstrations: as in :meth:`predict`.
-            query: as in :meth:`predict`.
-
         Raises:
             ValueError, ZeroProbabilityError: as in :meth:`predict`.
         """
@@ -136,11 +132,6 @@ class HMMMixture:
         """One sequence of observations for each entry of ``tasks``, independent of the others.
 
         For demonstrations (x, y) with abs(x) = L sample ``length = L + 1`` tokens; the last one is y.
-
-        Args:
-            tasks: task of each sequence, for example from :meth:`sample_tasks`.
-            length: number of tokens.
-            rng: source of randomness.
         """
         tokens = np.empty((len(tasks), length), dtype=np.int64)
         states = _draw(self.start, np.asarray(tasks), rng)

@@ -38,7 +38,6 @@ class Kernels:
     length that p_pretrain can produce; else they miss :attr:`missing_mass`.
 
     Args:
-        mixture: the HMMs.
         x: distinct sequences of one length, each of positive probability under p_pretrain.
         bandwidth: β of the belief kernel.
     """
@@ -91,10 +90,6 @@ class Kernels:
         self, kernel: str, queries: Int[np.ndarray, " queries"] | None = None
     ) -> Float[np.ndarray, "queries sequences"]:
         """K(x, x') for x among the queries (their rows in ``x``; default: all) and every x'.
-
-        Args:
-            kernel: one of :data:`KERNELS`.
-            queries: which rows.
 
         Raises:
             ValueError: for another name.

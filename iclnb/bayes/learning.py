@@ -69,8 +69,6 @@ def learn(
         kernels: on all sequences of a length; every (x, y) must be possible under every task.
         start: distribution of the first state of the task that is shown.
         ns: increasing numbers of demonstrations.
-        streams: independent streams.
-        seed: seeds the streams.
     """
     mixture, by_task = kernels.mixture, kernels.joint
     by_state = joint(mixture, kernels.x, np.eye(mixture.states))
@@ -207,10 +205,6 @@ def sharp_variance(
     """n Var ŷ_y for many demonstrations: Σ P(x, y') K(x_test, x)² (1[y' = y] - ŷ∞_y)² / Z², Z = E K.
 
     By the central limit theorem for a ratio of means (delta method), for any fixed kernel.
-
-    Args:
-        gram: K(x_test, x).
-        pairs: of the demonstrations.
     """
     marginal = pairs.sum(axis=1)
     end = regression_from_counts(gram, pairs)

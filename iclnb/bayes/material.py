@@ -85,19 +85,15 @@ def appendix_c(**changes: object) -> Design:
 
 
 class Reading(NamedTuple):
-    """One way to read what appendix C leaves open.
+    """One way to read what appendix C leaves open."""
 
-    Attributes:
-        starts, closed, length: as in :class:`Design`.
-        rows: :func:`families.softmax` or :func:`families.dirichlet`.
-        sharpness: its scale or concentration; ``None``: what gives the table's first column, in which every
-            kernel answers alike.
-    """
-
-    starts: str
+    starts: str  # as in `Design`
     closed: bool
     length: int
+    # `families.softmax` or `families.dirichlet`
     rows: Callable[[float], families.Rows] = families.softmax
+    # its scale or concentration; `None`: what gives the table's first column, in which every kernel answers
+    # alike
     sharpness: float | None = None
 
     def design(self, sharpness: float) -> Design:
@@ -174,13 +170,10 @@ def draw_prompts(
     """Draw prompts of demonstrations (x, y) and a query, all of one task each.
 
     Args:
-        mixture: the HMMs.
-        prompts: how many.
         demonstrations: the largest n; smaller n use the first ones.
         length: tokens in each x.
         threshold: besides the drawn ones, ``known`` holds every x at least this likely under p_pretrain
             (:func:`sequences.likely`), so that second moments hardly depend on which prompts were drawn.
-        seed: seeds the prompts, and nothing else.
 
     Returns:
         The prompts, each x as its row in ``known``.

@@ -43,9 +43,6 @@ def bound(mixture: HMMMixture, task: int, length: int, lengths: Sequence[int]) -
     for sequences of l tokens from p; η the largest Frobenius norm of a T_x with as many tokens as x has.
 
     Args:
-        mixture: the HMMs.
-        task: θ.
-        length: tokens of x.
         lengths: the l that are tried; those with a singular second moment are passed over.
 
     Raises:

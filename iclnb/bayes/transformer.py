@@ -62,8 +62,6 @@ def forward(
     """One prompt: log P(y | the i demonstrations before query i) for every query.
 
     Args:
-        weights: of the transformer.
-        heads: of each layer.
         x: sequences; the first N are demonstrations as well as queries, the last is a query alone.
         y: labels of the demonstrations.
     """
@@ -127,13 +125,8 @@ def train(
     Args:
         joint: P(x, y | θ) (:func:`iclnb.bayes.sequences.joint`); tasks are equally likely, at most
             :data:`MOST_TASKS`.
-        x: the sequences.
-        shape: size of the transformer.
         steps: training steps, at least 20; the rate rises for a twentieth of them, then falls along a cosine.
         batch: prompts a step, drawn anew each time.
-        rate: largest learning rate.
-        data_seed: of the prompts.
-        init_seed: of the initial weights.
 
     Returns:
         Weights, and the training loss (nats a label, all places) of every twentieth of the steps.

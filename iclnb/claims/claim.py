@@ -21,35 +21,25 @@ class NothingToMeasure(Exception):
 
 
 class Evidence(NamedTuple):
-    """What decides a claim: the functions of a chapter's ``estimates`` give it.
+    """What decides a claim: the functions of a chapter's ``estimates`` give it."""
 
-    Attributes:
-        estimate: the measured number and its interval (:func:`iclnb.stats.exact` for exact results).
-        control: the number that a blind method, or no effect, would have given; not-a-number where the data
-            give none, as of a model that always answers the same.
-        control_is: what that control is ("random weights, same prompts").
-    """
-
-    estimate: Estimate
+    estimate: Estimate  # the measured number and its interval (`iclnb.stats.exact` for exact results)
+    # the number that a blind method, or no effect, would have given; not-a-number where the data give none,
+    # as of a model that always answers the same
     control: float
-    control_is: str
+    control_is: str  # what that control is ("random weights, same prompts")
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What one run says of a claim.
+    """What one run says of a claim."""
 
-    Attributes:
-        criterion: what the interval must satisfy.
-        estimate, control, control_is: the evidence (:class:`Evidence`).
-        proof: where the statement is proved, if it is. Then the estimate is the largest deviation that a check
-            by computer found, and the criterion the tolerance.
-    """
-
-    criterion: Criterion
-    estimate: Estimate
+    criterion: Criterion  # what the interval must satisfy
+    estimate: Estimate  # the evidence (`Evidence`)
     control: float
     control_is: str
+    # where the statement is proved, if it is. Then the estimate is the largest deviation that a check by
+    # computer found, and the criterion the tolerance
     proof: str = ""
 
     @property
@@ -88,27 +78,16 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Claim:
-    """One falsifiable claim, and what every run of the ladder says of it.
+    """One falsifiable claim, and what every run of the ladder says of it."""
 
-    Attributes:
-        id: short name, unique in its notebook ("labels-middle-layers").
-        paper: "A" (Han et al. 2025), "B" (Xie et al. 2025), or "ours" for a claim that no paper makes.
-        section: where the paper makes it.
-        statement: what is claimed, in our words.
-        criterion: what the interval must satisfy.
-        speaks: what it says of the paper if it holds: "for", "against" or "neither".
-        judgements: by the run's plain name.
-        left_out: runs whose settings leave it nothing to measure, with what it would need.
-    """
-
-    id: str
-    paper: str
-    section: str
-    statement: str
-    criterion: Criterion
-    speaks: str
-    judgements: Mapping[str, Judgement]
-    left_out: Mapping[str, str]
+    id: str  # short name, unique in its notebook ("labels-middle-layers")
+    paper: str  # "A" (Han et al. 2025), "B" (Xie et al. 2025), or "ours" for a claim that no paper makes
+    section: str  # where the paper makes it
+    statement: str  # what is claimed, in our words
+    criterion: Criterion  # what the interval must satisfy
+    speaks: str  # what it says of the paper if it holds: "for", "against" or "neither"
+    judgements: Mapping[str, Judgement]  # by the run's plain name
+    left_out: Mapping[str, str]  # runs whose settings leave it nothing to measure, with what it would need
 
     def to_json(self, run: str = HERE) -> dict[str, Any] | None:
         """The claim as it stands in the results file for one run; ``None`` where it is left out there."""

@@ -26,18 +26,11 @@ Speaks = Literal["for", "against", "neither"]
 
 @dataclass
 class Results:
-    """What a notebook found: its claims judged for every run of the ladder, values, provenance.
-
-    Args:
-        ladder: this run beside the recorded ones.
-
-    Attributes:
-        claims: judged so far.
-        values: of each run by its plain name, as :meth:`value` keeps them.
-    """
+    """What a notebook found: its claims judged for every run of the ladder, values, provenance."""
 
     ladder: Ladder
-    claims: list[Claim] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)  # judged so far
+    # of each run by its plain name, as `value` keeps them
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
@@ -57,10 +50,6 @@ class Results:
         speaks: Speaks = "neither",
     ) -> Strips:
         """Judge a claim for every run, keep it and give its strip, to be shown below the figure that it is about.
-
-        Args:
-            id, statement, criterion, paper, section, speaks: as in :class:`Claim`.
-            estimator: from findings to :class:`Evidence`.
 
         Raises:
             ValueError: if the notebook already has a claim of that id.
@@ -85,7 +74,6 @@ class Results:
         "contradicted": then the proof, the code or the precision is at fault.
 
         Args:
-            id, statement, paper, section, speaks: as in :class:`Claim`.
             estimator: from findings to the largest deviation; the control is that of a variant which the proof
                 does not cover.
             proof: where the proof stands.

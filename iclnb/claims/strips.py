@@ -18,11 +18,7 @@ _WIDTH, _HEIGHT, _EDGE = 72, 16, 5
 
 
 class Strips:
-    """Claims as HTML, a line each; a line opens to estimates, controls and verdicts.
-
-    Args:
-        claims: in order.
-    """
+    """Claims as HTML, a line each; a line opens to estimates, controls and verdicts."""
 
     def __init__(self, claims: Iterable[Claim]):
         self.claims = list(claims)

@@ -38,7 +38,6 @@ def make(project: Path, name: str) -> list[Path]:
     """Write a new chapter; nothing that exists is changed but the table of contents.
 
     Args:
-        project: the checkout.
         name: ``NN_words``: its number, and words that become the name of its folder in the package.
 
     Returns:

@@ -98,12 +98,7 @@ def report(
 
 
 def lines(rows: Sequence, width: int) -> list[str]:
-    """The report as lines of at most ``width`` characters (40 at least), with colours.
-
-    Args:
-        rows: :class:`iclnb.site.results.claim_rows.Row` of all runs.
-        width: of the terminal.
-    """
+    """The report as lines of at most ``width`` characters (40 at least), with colours."""
     from iclnb.display import interval_text
     from iclnb.site import marks
 

@@ -64,18 +64,13 @@ LEAST = 25_000
 class Picture:
     """A figure with what a reader who cannot see it needs to know.
 
-    Attributes:
-        figure: a Matplotlib figure.
-        alt: the finding in words; numbers in it come from the data.
-        caption: line below the picture.
-
     Raises:
         ValueError: if ``alt`` is empty.
     """
 
-    figure: Figure
-    alt: str
-    caption: str = ""
+    figure: Figure  # a Matplotlib figure
+    alt: str  # the finding in words; numbers in it come from the data
+    caption: str = ""  # line below the picture
 
     def __post_init__(self) -> None:
         if not self.alt.strip():
@@ -165,7 +160,6 @@ def narrow(figure: Figure, *, below: bool = False) -> Figure | None:
     """A copy for a phone: as wide as its screen, panels below one another, text at its full size.
 
     Args:
-        figure: what is copied.
         below: whether the panels' legends become one below them all, for those that do not fit inside.
 
     Returns:
@@ -249,10 +243,6 @@ def band(axes: Axes, x: Num[np.ndarray, " points"], estimate: Estimate, label: s
     """A line with its interval as a band.
 
     Args:
-        axes: where to draw.
-        x: abscissae.
-        estimate: values and limits, each of the shape of ``x``.
-        label: name in the legend.
         line: one of :data:`SERIES`, or :data:`CONTROL`.
     """
     axes.plot(x, estimate.value, label=label, markersize=3.5, linewidth=1.4, **line)

@@ -20,17 +20,12 @@ LINE = {"color": "0.4", "linewidth": 0.8}
 
 
 class Mark(NamedTuple):
-    """What else stands in rows, in grey: a control, a prediction, a paper's number.
+    """What else stands in rows, in grey: a control, a prediction, a paper's number."""
 
-    Attributes:
-        name: in the legend.
-        at: row -> the number, or run -> the number; rows without one have none.
-        marker: of Matplotlib.
-    """
-
-    name: str
+    name: str  # in the legend
+    # row -> the number, or run -> the number; rows without one have none
     at: Mapping[str, float | Mapping[str, float]]
-    marker: str = "x"
+    marker: str = "x"  # of Matplotlib
 
 
 def draw(
@@ -39,9 +34,6 @@ def draw(
     """Draw estimates in rows, the first at the top: runs below one another in a row, each in its own look.
 
     Args:
-        axes: where to draw.
-        found: the estimates; of none an empty frame is drawn.
-        marks: in grey beside them.
         lines: vertical lines, such as that of no effect.
         least: where the axis ends; an estimate below it is an arrow there, and has no interval.
     """

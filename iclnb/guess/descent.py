@@ -34,7 +34,6 @@ def step_on_train(
     The last pair of each prompt is its query; h_q is the :func:`kernel_mean` of the others' residuals.
 
     Args:
-        inputs: φ of the train pairs.
         residuals: y - g of the train pairs, each g from a model that has not seen its pair.
         drawn: for each prompt the train pairs in it.
         shifts: added to all residuals of a prompt; zeros for guesses as they are. The rate that pays depends
@@ -62,12 +61,7 @@ def tuned_rates(
     """Rates that are best on random prompts of train pairs: for guesses as they are, and for a common shift.
 
     Args:
-        train_inputs: φ of the train pairs.
-        residuals: y - g of the train pairs.
-        k: demonstrations per prompt.
         delta: standard deviation of the shift that all residuals of a prompt share.
-        seed: of prompts and shifts.
-        prompts: how many.
     """
     drawn = demonstration_sets(len(residuals), k + 1, prompts, seed=seed)
     shifts = np.random.default_rng(seed).normal(0, delta, prompts)

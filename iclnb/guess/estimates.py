@@ -42,7 +42,6 @@ def over(statistic: Callable[..., float], *tables: np.ndarray, seed: int) -> Est
     Args:
         statistic: of tables of sets x points.
         tables: one of them (sets, points); (points,) is repeated along the sets.
-        seed: of the interval's method.
     """
     tables = repeated(*tables)
     if np.isnan(statistic(*tables)):
@@ -127,11 +126,6 @@ def follows_own_reading(one: Guesses, *, permutations: int = 20, seed: int) -> E
 
     The null permutes answers without a guess among pairs of similar guess: what they owe to a nonlinear
     function of the guess stays.
-
-    Args:
-        one: the findings.
-        permutations: averaged for the null.
-        seed: of the permutations and the interval.
     """
     rng, (own, guess) = np.random.default_rng((seed, 1)), repeated(answer(one, NONE), one.guess)
     null = [regression.permuted_among_similar(own, guess[0], rng=rng) for _ in range(permutations)]

@@ -24,13 +24,7 @@ def compare(
 def encode_pairs(
     encoder: "SentenceTransformer", rows: Iterable[Mapping[str, object]], *, batch_size: int = 64
 ) -> Float[np.ndarray, "pairs features"]:
-    """:func:`compare` for rows with ``sentence1`` and ``sentence2``; a sentence met twice is encoded once.
-
-    Args:
-        encoder: as :func:`iclnb.llm.models.load_encoder` gives it.
-        rows: the pairs.
-        batch_size: sentences per forward pass.
-    """
+    """:func:`compare` for rows with ``sentence1`` and ``sentence2``; a sentence met twice is encoded once."""
     pairs = [(str(row["sentence1"]), str(row["sentence2"])) for row in rows]
     texts = sorted({text for pair in pairs for text in pair})
     vectors = encoder.encode(texts, batch_size=batch_size, show_progress_bar=False)
@@ -43,14 +37,10 @@ class Scaling:
     """Features centred, and each half divided by the root mean square of its norm.
 
     An entry of u ∘ v is some ten times smaller than one of |u - v|; scaled so, both halves learn at one rate.
-
-    Attributes:
-        mean: subtracted from each feature.
-        divisor: of each feature; the same within a half.
     """
 
-    mean: Float[np.ndarray, " features"]
-    divisor: Float[np.ndarray, " features"]
+    mean: Float[np.ndarray, " features"]  # subtracted from each feature
+    divisor: Float[np.ndarray, " features"]  # of each feature; the same within a half
 
     @classmethod
     def fit(cls, compared: Float[np.ndarray, "pairs features"]) -> "Scaling":

@@ -57,9 +57,7 @@ def graded(scores: Float[np.ndarray, " pairs"], quality: float, *, seed: int) ->
     shape of the truth, and only the pairing gets worse. The noise is the same for every ``quality``.
 
     Args:
-        scores: the truth.
         quality: q, from 0 to 1; the correlation with the truth that results lies close to it.
-        seed: seeds the noise.
 
     Raises:
         ValueError: if ``quality`` lies outside [0, 1].

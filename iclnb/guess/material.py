@@ -22,17 +22,11 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class PairRows:
-    """The pairs of sentences of the STS benchmark that a run uses.
+    """The pairs of sentences of the STS benchmark that a run uses."""
 
-    Attributes:
-        train: pairs that demonstrations come from and the small model learns from.
-        test: pairs to be scored.
-        origins: where they come from, for the provenance of a run.
-    """
-
-    train: Sequence[Row]
-    test: Sequence[Row]
-    origins: Sequence[Mapping[str, Any]] = ()
+    train: Sequence[Row]  # pairs that demonstrations come from and the small model learns from
+    test: Sequence[Row]  # pairs to be scored
+    origins: Sequence[Mapping[str, Any]] = ()  # where they come from, for the provenance of a run
 
     @cached_property
     def train_scores(self) -> Float[np.ndarray, " train"]:
@@ -46,15 +40,10 @@ class PairRows:
 
 
 class Guess(NamedTuple):
-    """A guess of every pair's score.
+    """A guess of every pair's score."""
 
-    Attributes:
-        test: written beside queries.
-        train: written beside demonstrations.
-    """
-
-    test: Float[np.ndarray, " test"]
-    train: Float[np.ndarray, " train"]
+    test: Float[np.ndarray, " test"]  # written beside queries
+    train: Float[np.ndarray, " train"]  # written beside demonstrations
 
     def rounded(self, decimals: int) -> "Guess":
         """As it is written."""
@@ -63,17 +52,11 @@ class Guess(NamedTuple):
 
 @dataclass(frozen=True)
 class Condition:
-    """What prompts say.
+    """What prompts say."""
 
-    Attributes:
-        shown: train pairs of each demonstration set, shared by all test pairs.
-        scores: that train pairs are shown with.
-        guess: beside every pair, or ``None`` for prompts without.
-    """
-
-    shown: Int[np.ndarray, "sets k"]
-    scores: Float[np.ndarray, " train"]
-    guess: Guess | None = None
+    shown: Int[np.ndarray, "sets k"]  # train pairs of each demonstration set, shared by all test pairs
+    scores: Float[np.ndarray, " train"]  # that train pairs are shown with
+    guess: Guess | None = None  # beside every pair, or `None` for prompts without
 
     def moved(self, *, query_guess: float = 0, shown_guess: float = 0, scores: float = 0) -> "Condition":
         """The same with all guesses or scores of one kind raised by a constant (points of the scale)."""
@@ -82,19 +65,12 @@ class Condition:
 
 
 class SmallModel(NamedTuple):
-    """The linear model that makes the guess.
+    """The linear model that makes the guess."""
 
-    Attributes:
-        weights: w_0.
-        inputs: φ of the test pairs.
-        train_inputs: φ of the train pairs.
-        guess: w_0ᵀφ, clipped to the scale; for a train pair by a model that was trained without it.
-    """
-
-    weights: Float[np.ndarray, " inputs"]
-    inputs: Float[np.ndarray, "test inputs"]
-    train_inputs: Float[np.ndarray, "train inputs"]
-    guess: Guess
+    weights: Float[np.ndarray, " inputs"]  # w_0
+    inputs: Float[np.ndarray, "test inputs"]  # φ of the test pairs
+    train_inputs: Float[np.ndarray, "train inputs"]  # φ of the train pairs
+    guess: Guess  # w_0ᵀφ, clipped to the scale; for a train pair by a model that was trained without it
 
 
 def load_pairs(train_pairs: int, pairs: int, *, seed: int, source: str = "auto") -> PairRows:
@@ -113,14 +89,7 @@ def load_pairs(train_pairs: int, pairs: int, *, seed: int, source: str = "auto")
 
 
 def small_model(pairs: PairRows, encoder: "SentenceTransformer", *, folds: int, seed: int) -> SmallModel:
-    """Train the small model on the train pairs (:func:`iclnb.guess.regressor.train`).
-
-    Args:
-        pairs: train pairs to learn from, test pairs to guess.
-        encoder: of sentences.
-        folds: of the cross-fitted guesses of train pairs.
-        seed: of training and folds.
-    """
+    """Train the small model on the train pairs (:func:`iclnb.guess.regressor.train`)."""
     test, train = (features.encode_pairs(encoder, rows) for rows in (pairs.test, pairs.train))
     model = regressor.train(train, pairs.train_scores, seed=seed)
     unseen = regressor.cross_fitted(train, pairs.train_scores, folds=folds, seed=seed)
@@ -129,12 +98,7 @@ def small_model(pairs: PairRows, encoder: "SentenceTransformer", *, folds: int, 
 
 
 def other_guesses(pairs: PairRows, *, seed: int) -> dict[str, Guess]:
-    """Guesses that need no model, by name: word overlap, the mean train score, a random train score.
-
-    Args:
-        pairs: the pairs.
-        seed: of the random guess.
-    """
+    """Guesses that need no model, by name: word overlap, the mean train score, a random train score."""
     scores, counts = pairs.train_scores, (len(pairs.test), len(pairs.train))
     overlap, train_overlap = (guesses.word_overlap(rows) for rows in (pairs.test, pairs.train))
     made = (
@@ -169,12 +133,6 @@ def lessons(pairs: PairRows, k: int, sets: int, *, seed: int) -> dict[str, Condi
     Demonstrations have scores from which both can be made on the scale and none is its own mirror image;
     the guesses of queries lie from 1 to 4, which all four have.
 
-    Args:
-        pairs: the pairs.
-        k: demonstrations of a set.
-        sets: demonstration sets, the same for all lessons.
-        seed: of the sets and the guesses.
-
     Raises:
         IclnbError: with fewer than ``k`` such train pairs.
     """
@@ -208,13 +166,7 @@ def movable(
     """Demonstration sets and test pairs whose guesses (and scores) can move by ``delta`` within the scale.
 
     Args:
-        pairs: the pairs.
-        guess: the guess to be moved.
-        k: demonstrations of a set.
-        sets: demonstration sets.
         points: test pairs, at most; the first that can move.
-        delta: points of the scale.
-        seed: of the sets.
 
     Returns:
         The condition, not moved yet, and the test pairs.

@@ -18,26 +18,16 @@ from iclnb.llm.loading.readers import load_reader
 
 
 class Drawn(NamedTuple):
-    """What a run draws before it loads the model.
+    """What a run draws before it loads the model."""
 
-    Attributes:
-        rows: the pairs.
-        small: the small model and its guess.
-        shown: the demonstration sets.
-        style: how guess and scores are written.
-    """
-
-    rows: PairRows
-    small: SmallModel
-    shown: Int[np.ndarray, "sets k"]
-    style: Style
+    rows: PairRows  # the pairs
+    small: SmallModel  # the small model and its guess
+    shown: Int[np.ndarray, "sets k"]  # the demonstration sets
+    style: Style  # how guess and scores are written
 
 
 def measure(run: SimpleNamespace) -> Guesses:
     """The findings of chapter 06.
-
-    Args:
-        run: its settings, those of the notebook.
 
     Raises:
         IclnbError: before the model is loaded if there are too few pairs or demonstrations.
@@ -82,10 +72,6 @@ def measure(run: SimpleNamespace) -> Guesses:
 
 def draw(run: SimpleNamespace, pairs: int) -> Drawn:
     """Pairs, small model, demonstrations and style that a run's settings ask for.
-
-    Args:
-        run: the settings.
-        pairs: test pairs.
 
     Raises:
         IclnbError: if there are too few pairs, sets or demonstrations, or the style cannot be written.

@@ -14,9 +14,6 @@ from iclnb.guess.pair_prompts import styles
 def measure(run: SimpleNamespace) -> Styles:
     """The findings of appendix 06a.
 
-    Args:
-        run: its settings, those of the notebook.
-
     Raises:
         IclnbError: before the model is loaded if there are too few pairs or demonstrations.
     """

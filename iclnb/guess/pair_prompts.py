@@ -25,26 +25,20 @@ POSITIONS = ("before", "between", "after")
 class Style:
     """How a guess and an answer are written.
 
-    Attributes:
-        template: the guess's line, with ``{guess}``.
-        position: one of :data:`POSITIONS`.
-        decimals: of the guess.
-        answer_decimals: of the demonstrations' scores; 0 rounds them to whole digits (halves go up). Written
-            otherwise than the guess, the model has to round as well as to score.
-        chat: as a conversation in the model's chat template, one turn a pair, instead of plain text.
-        instruction: text before the first pair.
-
     Raises:
         IclnbError: unknown position, a template without ``{guess}`` or over more than a line, or a negative
             number of decimals.
     """
 
-    template: str = "Initial guess: {guess}"
-    position: str = "after"
-    decimals: int = 1
+    template: str = "Initial guess: {guess}"  # the guess's line, with `{guess}`
+    position: str = "after"  # one of :data:`POSITIONS`
+    decimals: int = 1  # of the guess
+    # of the demonstrations' scores; 0 rounds them to whole digits (halves go up). Written otherwise than the
+    # guess, the model has to round as well as to score
     answer_decimals: int = 1
+    # as a conversation in the model's chat template, one turn a pair, instead of plain text
     chat: bool = False
-    instruction: str = ""
+    instruction: str = ""  # text before the first pair
 
     def __post_init__(self) -> None:
         if self.position not in POSITIONS:
@@ -78,17 +72,11 @@ def styles(style: Style, tokenizer: PreTrainedTokenizerBase) -> dict[str, Style]
 
 
 class Pairs(NamedTuple):
-    """Pairs of sentences as prompts show them.
+    """Pairs of sentences as prompts show them."""
 
-    Attributes:
-        rows: with ``sentence1`` and ``sentence2``.
-        scores: that they are shown with, as demonstrations.
-        guess: one for each, or ``None`` for prompts without guesses.
-    """
-
-    rows: Sequence[Mapping[str, object]]
-    scores: Float[np.ndarray, " rows"]
-    guess: Float[np.ndarray, " rows"] | None = None
+    rows: Sequence[Mapping[str, object]]  # with `sentence1` and `sentence2`
+    scores: Float[np.ndarray, " rows"]  # that they are shown with, as demonstrations
+    guess: Float[np.ndarray, " rows"] | None = None  # one for each, or `None` for prompts without guesses
 
 
 def guess_format(format: Format, style: Style) -> Format:
@@ -100,10 +88,6 @@ def guess_format(format: Format, style: Style) -> Format:
 
 def chat_format(tokenizer: PreTrainedTokenizerBase, format: Format) -> tuple[Format, str]:
     """The same in the model's chat template: x_i is a user's turn, the cue and y_i are the assistant's.
-
-    Args:
-        tokenizer: of an instruct model.
-        format: a plain format; the line breaks around its cue and separator go.
 
     Returns:
         The format and the text that opens a conversation (special tokens included).
@@ -132,14 +116,7 @@ def chat_format(tokenizer: PreTrainedTokenizerBase, format: Format) -> tuple[For
 def written_format(
     tokenizer: PreTrainedTokenizerBase, format: Format, style: Style, *, guess: bool
 ) -> tuple[Format, str]:
-    """The format that prompts of this style are written in, and what opens them.
-
-    Args:
-        tokenizer: needed for its chat template.
-        format: how a pair is written without a guess.
-        style: how to add one.
-        guess: whether to.
-    """
+    """The format that prompts of this style are written in, and what opens them."""
     format = guess_format(format, style) if guess else format
     format, opening = chat_format(tokenizer, format) if style.chat else (format, "")
     return format, opening + (style.instruction and style.instruction + "\n\n")
@@ -156,11 +133,8 @@ def write_pairs(
     """A prompt for each demonstration set and query, (sets, points).
 
     Args:
-        tokenizer: a fast tokeniser.
         format: how a pair is written without a guess.
-        style: how guesses and answers are written.
         pool: pairs that demonstrations are of.
-        shown: the demonstrations of each set, in order.
         queries: what is asked; their scores are not used.
 
     Raises:

@@ -64,7 +64,6 @@ def held_out_errors(
     """Squared error of each point under least squares fitted on the other folds, for each set.
 
     Args:
-        truth: what is predicted.
         predictors: tables of predictors; a constant is added.
         fold: as :func:`fold_of` gives it.
     """

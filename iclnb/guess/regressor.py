@@ -18,14 +18,10 @@ class LinearRegressor:
 
     Linear, because that is the guess that y_q-LSA makes (y_q = vᵀx_q, paper B, section 4), so that what
     gradient descent from it would answer is known exactly; and because there are few pairs per feature.
-
-    Attributes:
-        scaling: makes φ(x) of a pair's compared embeddings.
-        weights: w_0; the last one belongs to the constant.
     """
 
-    scaling: Scaling
-    weights: Float[np.ndarray, " inputs"]
+    scaling: Scaling  # makes φ(x) of a pair's compared embeddings
+    weights: Float[np.ndarray, " inputs"]  # w_0; the last one belongs to the constant
 
     def predict(self, compared: Float[np.ndarray, "pairs features"]) -> Float[np.ndarray, " pairs"]:
         """Predicted scores, not clipped to the scale."""
@@ -48,11 +44,6 @@ def train(
 
     Args:
         compared: :func:`iclnb.guess.features.compare` of the pairs.
-        scores: what is to be predicted.
-        seed: seeds the order of the batches.
-        epochs: passes over the pairs.
-        batch_size: pairs in a step.
-        learning_rate: of Adam, constant.
 
     Raises:
         IclnbError: if there are no pairs.
@@ -87,13 +78,6 @@ def cross_fitted(
     Demonstrations come from the pairs that the small model learned from. Guesses from that very model would
     be better on them than on a query, and a language model could learn from the prompt to trust them more
     than they deserve.
-
-    Args:
-        compared: as for :func:`train`.
-        scores: as for :func:`train`.
-        folds: models trained, each without one of so many parts of the pairs.
-        seed: seeds the parts and the training.
-        recipe: further arguments of :func:`train`.
 
     Raises:
         IclnbError: if there are fewer pairs than folds.

@@ -20,17 +20,12 @@ FORMAT = tasks.get("stsb").format
 
 
 class ScoreAnswers(NamedTuple):
-    """The scores that a model answered a table of prompts with.
+    """The scores that a model answered a table of prompts with."""
 
-    Attributes:
-        expected: Σ_d p(d) value(d), with p the probabilities of the six digits among themselves.
-        greedy: the value of the most probable digit.
-        mass: the probability that the next token is one of the six digits at all.
-    """
-
+    # Σ_d p(d) value(d), with p the probabilities of the six digits among themselves
     expected: Float[np.ndarray, "*shape"]
-    greedy: Float[np.ndarray, "*shape"]
-    mass: Float[np.ndarray, "*shape"]
+    greedy: Float[np.ndarray, "*shape"]  # the value of the most probable digit
+    mass: Float[np.ndarray, "*shape"]  # the probability that the next token is one of the six digits at all
 
 
 def read_off(
@@ -68,17 +63,11 @@ def digit_values(train_scores: Float[np.ndarray, " train"], decimals: int) -> Fl
 
 @dataclass(frozen=True)
 class Scorer:
-    """A language model that scores pairs of sentences.
+    """A language model that scores pairs of sentences."""
 
-    Attributes:
-        reader: the model.
-        pairs: the pairs that conditions and test points number.
-        style: how guesses and answers are written.
-    """
-
-    reader: Reader
-    pairs: PairRows
-    style: Style
+    reader: Reader  # the model
+    pairs: PairRows  # the pairs that conditions and test points number
+    style: Style  # how guesses and answers are written
 
     @property
     def values(self) -> Float[np.ndarray, " digits"]:
@@ -97,7 +86,6 @@ class Scorer:
         """The model's scores of some test pairs under every demonstration set, (sets, points).
 
         Args:
-            condition: what the prompts say.
             points: numbers of test pairs, or how many of the first.
 
         Raises:
@@ -125,10 +113,8 @@ def responses(
     (:func:`iclnb.guess.descent.kernel_weights`).
 
     Args:
-        scorer: of the pairs.
         condition: with guesses; those of the pairs shown and asked, and the scores shown, at least
             ``delta`` from the scale's ends (:func:`iclnb.guess.material.movable`).
-        points: numbers of test pairs.
         delta: how far to move, in points of the scale, up and down.
     """
     found = []

@@ -32,28 +32,23 @@ SWAPS: Final = (SWAPPED, SAME_CLASS, OTHER_LAYERS, REWRITTEN)
 
 @dataclass(frozen=True)
 class Causes:
-    """Answers of the whole model and under interventions, on test points that chose no head.
+    """Answers of the whole model and under interventions, on test points that chose no head."""
 
-    Attributes:
-        separation, right: of the whole model: :func:`separation` in nats, and where the answer is the query's
-            label. (sets, points)
-        cost: what each of :data:`ABLATIONS` takes off the separation, and the :data:`PARTS` of it; parts are not
-            numbers where they cannot be told apart. (ablations, parts, redraws, points)
-        right_without: the second under each ablation. (ablations, redraws, points)
-        sets: the demonstration set that each choice of heads is judged under. (redraws)
-        chosen: the share of choices that each head is among. (layers, heads)
-        swap: what each of :data:`SWAPS` takes off the separation. (swaps, sets, points)
-        unsplit: why there are no parts.
-    """
-
+    # of the whole model: `separation` in nats, and where the answer is the query's label. (sets,
+    # points)
     separation: Float[np.ndarray, "sets points"]
     right: Bool[np.ndarray, "sets points"]
+    # what each of `ABLATIONS` takes off the separation, and the `PARTS` of it; parts are not
+    # numbers where they cannot be told apart
     cost: Float[np.ndarray, "ablations parts redraws points"]
+    # the second under each ablation
     right_without: Bool[np.ndarray, "ablations redraws points"]
+    # the demonstration set that each choice of heads is judged under
     sets: Int[np.ndarray, " redraws"]
-    chosen: Float[np.ndarray, "layers heads"]
+    chosen: Float[np.ndarray, "layers heads"]  # the share of choices that each head is among
+    # what each of `SWAPS` takes off the separation
     swap: Float[np.ndarray, "swaps sets points"]
-    unsplit: str
+    unsplit: str  # why there are no parts
 
 
 def intervene(
@@ -73,10 +68,7 @@ def intervene(
     labels are all of one class are left out: there is nothing to swap in them.
 
     Args:
-        reader: the model.
-        material: its prompts.
         hits: where every head agrees with the model on the fresh prompts.
-        top: heads to ablate.
         points: that judge, at most half of all test points.
         redraws: choices of heads.
         seed: of these, of random heads, layers and label partners.
@@ -210,10 +202,6 @@ def separation(
 
     A model that answers every query alike has separation 0 however sure it is; one that knows the labels
     has a positive mean, one that has them the wrong way round a negative one. It is linear in the answers.
-
-    Args:
-        answers: log-probabilities of the label words, or what is added to them.
-        truth: the labels of the queries.
     """
     centred = answers - answers.mean(-1, keepdims=True)
     own = centred - centred.mean(axis=-2, keepdims=True)

@@ -34,19 +34,14 @@ PARTS: Final = (TOTAL, DIRECT, LATER, SCALE)
 
 
 class Written(NamedTuple):
-    """What was read of the label words' logits, prompt by prompt.
+    """What was read of the label words' logits, prompt by prompt."""
 
-    Attributes:
-        answers: log-probabilities of the words.
-        read: the same logits without what the final norm's offset and the unembedding's bias add, up to a
-            number that all words share.
-        scale: s of the final norm.
-        heads: what every head wrote, as the words' unembedding reads it; times s, its part in the logits.
-    """
-
-    answers: Float[np.ndarray, "*prompts words"]
+    answers: Float[np.ndarray, "*prompts words"]  # log-probabilities of the words
+    # the same logits without what the final norm's offset and the unembedding's bias add, up to a number that
+    # all words share
     read: Float[np.ndarray, "*prompts words"]
-    scale: Float[np.ndarray, " *prompts"]
+    scale: Float[np.ndarray, " *prompts"]  # s of the final norm
+    # what every head wrote, as the words' unembedding reads it; times s, its part in the logits
     heads: Float[np.ndarray, "*prompts layers heads words"]
 
     def row(self, row: int | np.integer) -> "Written":
@@ -58,8 +53,6 @@ class Path:
     """The direct path of one model to the label words of some prompts.
 
     Args:
-        reader: of the model.
-        wording: of the prompts.
         prompts: the label words must be single tokens behind them.
 
     Raises:
@@ -87,7 +80,6 @@ class Path:
         """The prompts read, the heads' outputs replaced by an edit that has a ``key``.
 
         Args:
-            edit: the edit, if any.
             row: of the first axis of the prompts; ``None`` for all.
 
         Raises:
@@ -201,8 +193,6 @@ def split(
     They add up to s u - s' u'. All are up to a number that the words share.
 
     Args:
-        whole, ablated: of the same prompts, read as they are and with the heads ablated.
-        heads: which ones.
         means: what they write when ablated (:meth:`Path.of_means`).
     """
     layers, places = np.array(list(heads), dtype=int).reshape(-1, 2).T

@@ -50,10 +50,8 @@ def beyond_controls(found: Heads, arm: str, *, against_last: bool = False, seed:
     model with random weights with that model: it, too, mixes the labels that its heads attend to.
 
     Args:
-        found: of a model.
         arm: shared or fresh demonstrations.
         against_last: whether only prompts count whose answer is not the last demonstration's label.
-        seed: of the interval.
     """
     hits = found.hits(arm)
     counts = hits[LAST] == 0 if against_last else np.ones(hits[LAST].shape, dtype=bool)
@@ -68,12 +66,6 @@ def strongest(
     seed: int,
 ) -> Evidence:
     """Hits of the chosen head less those of the control that is strongest on the other half.
-
-    Args:
-        hits: of the chosen head and of every control.
-        counts: the prompts that count.
-        half: of the test points.
-        seed: of the interval.
 
     Raises:
         NothingToMeasure: if fewer than two prompts of a half count.

@@ -20,12 +20,6 @@ REDRAWS: Final = 20
 def ablation_beyond(found: Heads, control: str, part: str = TOTAL, *, seed: int) -> Evidence:
     """What ablating the best heads takes off the separation of the labels, less what a control does, in nats.
 
-    Args:
-        found: of a model.
-        control: another of the ablations.
-        part: of the cost (:data:`iclnb.heads.direct.PARTS`).
-        seed: of the interval, over demonstration sets, each with choices of heads of its own, x test points.
-
     Raises:
         NothingToMeasure: with fewer than :data:`REDRAWS` choices of heads, or where the cost has no parts.
     """

@@ -44,8 +44,6 @@ def page(found: Explored, title: str, rows: TaskRows | None) -> dict[str, Any]:
     hundredths.
 
     Args:
-        found: what was measured.
-        title: of the run.
         rows: of its task; ``None`` where they are not at hand: then places stand for texts.
     """
     maps = {"agreement with the model": found.agreement} | dict(zip(FEATURES, found.followed, strict=True))
@@ -69,11 +67,7 @@ def page(found: Explored, title: str, rows: TaskRows | None) -> dict[str, Any]:
 
 
 def view(runs: list[Mapping[str, Any]]) -> HTML:
-    """The explorer; without scripts, and on paper, the best head's weights on the first prompt as a table.
-
-    Args:
-        runs: from :func:`pages`; the first is shown first.
-    """
+    """The explorer; without scripts, and on paper, the best head's weights on the first prompt as a table."""
     first, fields = runs[0], "".join(map(_field, FIELDS))
     data = json.dumps(runs, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")
     scripts = "".join(f'<script defer src="../_static/{file}"></script>' for file in SCRIPTS)

@@ -23,7 +23,6 @@ def ablate(heads: Iterable[Head], means: Float[np.ndarray, "layers heads dim"]) 
     everything that depends on the prompt. Zero ablation (means of zero) takes the offset away too.
 
     Args:
-        heads: the layer and head of each.
         means: of :meth:`iclnb.llm.reader.Reader.mean_head_outputs`, or zeros.
 
     Returns:
@@ -78,11 +77,6 @@ def label_partners(labels: Sequence[int], *, seed: int, within: bool = False) ->
     drawn independently from those of other classes. Within classes they are a permutation that leaves only
     the sole member of a class in its place.
 
-    Args:
-        labels: the classes of y_1 ... y_k.
-        seed: seeds the draw.
-        within: whether partners are of the same class.
-
     Returns:
         The index of each demonstration's partner.
 
@@ -122,8 +116,6 @@ def swap_label_values(
     from the values as they were.
 
     Args:
-        prefix: the demonstrations as the model remembers them.
-        y: spans of the label words y_1 ... y_k.
         partners: whose values each of them gets (:func:`label_partners`).
         layers: where to swap; ``None`` for everywhere.
 

@@ -34,22 +34,14 @@ AT_LEAST: Final = 8
 
 @dataclass(frozen=True)
 class Material:
-    """Prompts of one task, and the demonstrations that they show.
+    """Prompts of one task, and the demonstrations that they show."""
 
-    Attributes:
-        rows: the pool that demonstrations come from, and the queries.
-        shared: demonstration sets, each shown with every test point. (sets, k)
-        fresh: a set drawn anew for each fresh prompt. (prompts, k)
-        shared_prompts: of the first queries. (sets, points)
-        fresh_prompts: of the first queries, too. (prompts,)
-        half: which half of the queries each belongs to: what is chosen on one is judged on the other. (queries)
-    """
-
-    rows: TaskRows
-    shared: Demonstrations
-    fresh: Demonstrations
-    shared_prompts: np.ndarray
-    fresh_prompts: Prompts
+    rows: TaskRows  # the pool that demonstrations come from, and the queries
+    shared: Demonstrations  # demonstration sets, each shown with every test point. (sets, k)
+    fresh: Demonstrations  # a set drawn anew for each fresh prompt. (prompts, k)
+    shared_prompts: np.ndarray  # of the first queries. (sets, points)
+    fresh_prompts: Prompts  # of the first queries, too. (prompts,)
+    # which half of the queries each belongs to: what is chosen on one is judged on the other. (queries)
     half: Half
 
     @property
@@ -66,10 +58,6 @@ class Material:
         """The shared prompts, in each set every label replaced by that of its partner of another class.
 
         Sets whose labels are all of one class stay as they are.
-
-        Args:
-            tokenizer: that the prompts were written for.
-            seed: of :func:`iclnb.heads.interventions.label_partners`.
         """
         labels = np.array([_swapped(row, seed) for row in self.shared.labels])
         shown = self.shared.relabelled(labels).for_every(self.points)
@@ -109,15 +97,11 @@ def draw_material(
     """Draw queries and demonstrations, and write the prompts.
 
     Args:
-        tokenizer: a fast tokeniser.
-        task: its name.
-        k: demonstrations per prompt.
         sets: demonstration sets that all test points share.
         points: test points that share them, or as many as the task has.
         fresh: prompts with demonstrations of their own.
         data_seed: choice of queries and of their halves.
         demonstration_seed: choice of demonstrations.
-        source: as in :func:`iclnb.llm.data.tasks.load`.
 
     Raises:
         IclnbError: unknown task or source, data out of reach, a pool smaller than ``k``, or a task with fewer
@@ -162,10 +146,6 @@ def probe_prompts(
     """Demonstration sets for probes (section 5.4), each in front of the first query.
 
     Args:
-        tokenizer: a fast tokeniser.
-        rows: of the task.
-        k: demonstrations per set.
-        sets: how many.
         seed: of the demonstrations, which are others than :func:`draw_material` draws.
 
     Returns:

@@ -40,11 +40,8 @@ def controls(
     What a control needs to choose it chooses on the other half of the test points, as heads are chosen.
 
     Args:
-        weights: that the heads decide by.
         decisions: of the model and the heads.
         permutations: over which :data:`PERMUTED` is averaged.
-        seed: of these.
-        variant: which kernel weights.
     """
     k, (model, half) = weights.labels.shape[-1], (decisions.model, decisions.half)
     later = 0.5 ** np.arange(k + 1, 1, -1)  # less than a vote in all; breaks ties for the last label

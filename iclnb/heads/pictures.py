@@ -200,8 +200,6 @@ def head_maps(
 
     Args:
         panels: title -> a number for every head; panels may differ in layers and heads.
-        label: what the numbers are, beside the colour scale.
-        low: where the scale begins; ``None`` for the smallest number.
     """
     low = min(np.nanmin(v) for v in panels.values()) if low is None else low
     high = max(np.nanmax(v) for v in panels.values())
@@ -232,9 +230,7 @@ def dots(axes: Axes, rows: Mapping[str, Mapping[str, Estimate]], names: Iterable
     """Estimates with their intervals, a row for each name and in it a line for each run, this one hollow.
 
     Args:
-        axes: where to draw.
         rows: name of a row -> run -> estimate; a run may lack some.
-        names: of the runs.
     """
     styles = figures.rung_styles(names)
     places = dict(zip(styles, _offsets(len(styles)), strict=True))

@@ -93,22 +93,16 @@ def measure(run: SimpleNamespace) -> KeysAndValues:
 
 @dataclass(frozen=True)
 class Features:
-    """Keys and values around the labels of all demonstrations of several demonstration sets.
+    """Keys and values around the labels of all demonstrations of several demonstration sets."""
 
-    Attributes:
-        keys, values: at each of :data:`OFFSETS`; zero where not ``present``.
-        present: whether the prefix reaches as far as the position (behind the last label it may not).
-        sets: demonstration set of each demonstration, from 0.
-        texts: a number for each different text x_i.
-        labels: y_i.
-    """
-
+    # at each of `OFFSETS`; zero where not `present`
     keys: Float[np.ndarray, "layers kv_heads positions demonstrations dim"]
     values: Float[np.ndarray, "layers kv_heads positions demonstrations dim"]
+    # whether the prefix reaches as far as the position (behind the last label it may not)
     present: Bool[np.ndarray, "positions demonstrations"]
-    sets: Int[np.ndarray, " demonstrations"]
-    texts: Int[np.ndarray, " demonstrations"]
-    labels: Int[np.ndarray, " demonstrations"]
+    sets: Int[np.ndarray, " demonstrations"]  # demonstration set of each demonstration, from 0
+    texts: Int[np.ndarray, " demonstrations"]  # a number for each different text x_i
+    labels: Int[np.ndarray, " demonstrations"]  # y_i
 
 
 def cut(prefixes: Iterable[tuple[SharedPrefix, Prompt]]) -> Features:
@@ -152,16 +146,13 @@ def cut(prefixes: Iterable[tuple[SharedPrefix, Prompt]]) -> Features:
 
 @dataclass(frozen=True)
 class Probed:
-    """How often probes are right about the demonstrations of sets that they were not trained on.
+    """How often probes are right about the demonstrations of sets that they were not trained on."""
 
-    Attributes:
-        accuracy: of the probe at each layer, key-value head and one of :data:`OFFSETS`, by set.
-        control: of probes trained and tested on shuffled labels, for each shuffle.
-        majority: of always saying the most frequent class of the training sets.
-    """
-
+    # of the probe at each layer, key-value head and one of `OFFSETS`, by set
     accuracy: Float[np.ndarray, "sets layers kv_heads positions"]
+    # of probes trained and tested on shuffled labels, for each shuffle
     control: Float[np.ndarray, "shuffles sets layers kv_heads positions"]
+    # of always saying the most frequent class of the training sets
     majority: Float[np.ndarray, "sets positions"]
 
 

@@ -36,20 +36,13 @@ def reconstruct(
 
 @dataclass(frozen=True)
 class Decisions:
-    """The answers of a model and of all its heads to the same prompts.
+    """The answers of a model and of all its heads to the same prompts."""
 
-    Attributes:
-        heads: ỹ of every head. (*prompts, layers, heads)
-        model: ŷ. (*prompts)
-        truth: the label of x_test. (*prompts)
-        half: of the test points, the last axis of ``prompts``.
-        off: the prior that was taken off the heads' shares; 0 for none.
-    """
-
-    heads: Int[np.ndarray, "*prompts layers heads"]
-    model: Int[np.ndarray, " *prompts"]
-    truth: Int[np.ndarray, " *prompts"]
-    half: Half
+    heads: Int[np.ndarray, "*prompts layers heads"]  # ỹ of every head. (*prompts, layers, heads)
+    model: Int[np.ndarray, " *prompts"]  # ŷ. (*prompts)
+    truth: Int[np.ndarray, " *prompts"]  # the label of x_test. (*prompts)
+    half: Half  # of the test points, the last axis of `prompts`
+    # the prior that was taken off the heads' shares; 0 for none
     off: Float[np.ndarray, "points layers heads classes"] | float
 
     @property
@@ -81,10 +74,7 @@ def decide(
     """The answers of a model and of its heads.
 
     Args:
-        weights: of prompts (points, or sets x points).
-        half: of the test points.
         prior_off: whether model and heads decide after their prior (:func:`prior`) is taken off.
-        variant: which kernel weights.
     """
     shares = reconstruct(weights.weights[variant], weights.labels, weights.classes)
     scores, axes = (weights.answers, shares), weights.truth.ndim
@@ -108,7 +98,6 @@ def prior(
 
     Args:
         scores: of every prompt; its axes are those of ``prompts``, then ``columns``.
-        half: of the test points.
         axes: how many axes ``prompts`` are.
     """
     parts = elsewhere(scores - scores.mean(-1, keepdims=True), half, axes)

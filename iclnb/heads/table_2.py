@@ -117,11 +117,6 @@ def _task(
 def encoder_answers(weights: KernelWeights, material: Material, encoder: str) -> np.ndarray:
     """Answers of kernel regression with the cosine, and with a Gaussian whose bandwidth the other half chose.
 
-    Args:
-        weights: gives the labels.
-        material: the texts.
-        encoder: name of a sentence encoder.
-
     Returns:
         A class for each of :data:`KERNELS` and every prompt, whole numbers. (kernels, sets, points)
     """

@@ -32,15 +32,10 @@ REDRAWS = 40
 
 
 class Family(NamedTuple):
-    """Sums of the members of a family.
-
-    Attributes:
-        mean: (members, sets)
-        square, product: of centred values. (levels, members, sets)
-    """
+    """Sums of the members of a family."""
 
     mean: Float[np.ndarray, "members sets"]
-    square: Float[np.ndarray, "levels members sets"]
+    square: Float[np.ndarray, "levels members sets"]  # of centred values
     product: Float[np.ndarray, "levels members sets"]
 
 
@@ -78,16 +73,12 @@ def halves(sets: int, *, seed: int) -> Bool[np.ndarray, "redraws sets"]:
 
 
 class Judged(NamedTuple):
-    """A family's chosen members on the sets that did not choose, averaged over redraws.
+    """A family's chosen members on the sets that did not choose, averaged over redraws."""
 
-    Attributes:
-        square, product: of the chosen member, scaled to unit variance on the sets that chose. (sets,)
-        influence: mean square of influence. (sets,)
-    """
-
+    # of the chosen member, scaled to unit variance on the sets that chose. (sets,)
     square: Float[np.ndarray, " sets"]
     product: Float[np.ndarray, " sets"]
-    influence: Float[np.ndarray, " sets"]
+    influence: Float[np.ndarray, " sets"]  # mean square of influence
 
 
 def judged(

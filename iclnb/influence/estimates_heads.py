@@ -63,10 +63,7 @@ def lost_by_window(found: Influence, wording: str, hidden: str, *, seed: int) ->
     """The share of the labels' influence that is lost when all heads of some neighbouring layers cannot see them.
 
     Args:
-        found: the findings.
-        wording: of the labels.
         hidden: what these heads cannot see, one of :data:`iclnb.influence.findings.HIDDEN`.
-        seed: of the interval.
 
     Returns:
         An estimate for each window, from the first layers to the last.

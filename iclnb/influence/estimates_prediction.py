@@ -47,8 +47,6 @@ def explained(found: Influence, wording: str, name: str, *, seed: int) -> Estima
     has a negative share.
 
     Args:
-        found: the findings.
-        wording: of the labels.
         name: of a family, of :data:`iclnb.influence.candidates.BLIND`, or of
             :data:`iclnb.influence.findings.COMBINED`.
         seed: of the halves, and of the interval.

@@ -23,7 +23,6 @@ def centred(
     Args:
         matrix: of queries and demonstrations; further axes in front.
         level: one of :data:`LEVELS`.
-        truth, labels: classes of the queries, and of the demonstrations.
     """
     matrix = np.asarray(matrix, dtype=float)
     if level == "whole":

@@ -16,27 +16,19 @@ OWN, ARBITRARY = "own words", "arbitrary words"
 
 @dataclass(frozen=True)
 class Material:
-    """Demonstration sets under one wording.
+    """Demonstration sets under one wording."""
 
-    Attributes:
-        wording: format and label words.
-        prompts: every query of a set under its demonstrations. (sets, points)
-        flipped: the first query of a set again: with the label of demonstration 1, 2, ..., k flipped, and
-            with all of them flipped. (sets, k + 1)
-        right: the word, by index, that the demonstrations call right. (sets, points)
-        rows, labels: of the demonstrations: rows of the pool and true labels. (sets, k)
-        queries: rows of the test points. (sets, points)
-        truth: their labels. (sets, points)
-    """
-
-    wording: Wording
-    prompts: Prompts
+    wording: Wording  # format and label words
+    prompts: Prompts  # every query of a set under its demonstrations. (sets, points)
+    # the first query of a set again: with the label of demonstration 1, 2, ..., k flipped, and with all of
+    # them flipped. (sets, k + 1)
     flipped: np.ndarray
+    # the word, by index, that the demonstrations call right
     right: Int[np.ndarray, "sets points"]
-    rows: Int[np.ndarray, "sets k"]
+    rows: Int[np.ndarray, "sets k"]  # of the demonstrations: rows of the pool and true labels
     labels: Int[np.ndarray, "sets k"]
-    queries: Int[np.ndarray, "sets points"]
-    truth: Int[np.ndarray, "sets points"]
+    queries: Int[np.ndarray, "sets points"]  # rows of the test points
+    truth: Int[np.ndarray, "sets points"]  # their labels
 
     @property
     def words_shown(self) -> Int[np.ndarray, "sets k"]:
@@ -60,12 +52,7 @@ def draw_material(
     which word stands for which label, so that no model can know it.
 
     Args:
-        tokenizer: a fast tokeniser.
         rows: pool and at least ``sets * points`` test points.
-        k: demonstrations per set.
-        sets: demonstration sets.
-        points: queries of each set.
-        seed: of demonstrations and mappings.
         arbitrary: words without a meaning for the task, at least one for each label.
 
     Raises:

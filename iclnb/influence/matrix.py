@@ -24,7 +24,6 @@ def influence(
     A demonstration that draws an answer towards its own label has J > 0.
 
     Args:
-        answers: log-probabilities in every context.
         shown: the word of each demonstration, by index.
     """
     return _change(answers, shown, log_odds)
@@ -57,7 +56,6 @@ def changes(
     """What all single flips change in sum, and what all flips at once change.
 
     Args:
-        answers: log-probabilities in every context.
         scale: ``"log-odds"`` (of a word, its log-probability minus the mean of all), or ``"probability"``.
     """
     probability = scale == "probability"

@@ -165,12 +165,8 @@ def combined(
     """Influence predicted by ridge regression that was fitted on other sets.
 
     Args:
-        influence: J.
-        shown: the word of each demonstration.
         alike: what the rivals of the heads say.
-        weights: of every head.
         carried: ``left`` and ``whole``, what is left without every head by itself.
-        folds: of sets.
 
     Returns:
         From position, word, how many share it, and rivals; and from these and the weights of all heads. A
@@ -245,9 +241,6 @@ def choices(
 
     Args:
         left, whole: of every head by itself (:func:`iclnb.llm.knockouts.influence_left`).
-        count: heads to choose.
-        redraws: of the half that chooses.
-        seed: of the draws.
 
     Returns:
         Which sets chose; the heads of most loss there, and as many others of the same layers.

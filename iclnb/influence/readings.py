@@ -21,18 +21,14 @@ RIDGE = 0.1
 
 @dataclass(frozen=True)
 class Readings:
-    """What was read of all sets of a material.
+    """What was read of all sets of a material."""
 
-    Attributes:
-        answers: log-probabilities of the label words, in every context. (sets, k + 2, points, words)
-        weights: kernel weight of each head on each demonstration, as drawn (paper A, section 5.2).
-            (sets, points, layers, heads, k)
-        smoothed: weight of each demonstration in a ridge regression on the states of each layer
-            (:func:`ridge_weights`). (sets, points, depth, k)
-    """
-
+    # log-probabilities of the label words, in every context. (sets, k + 2, points, words)
     answers: Float[np.ndarray, "sets contexts points words"]
+    # kernel weight of each head on each demonstration, as drawn (paper A, section 5.2). (sets, points,
+    # layers, heads, k)
     weights: Float[np.ndarray, "sets points layers heads k"]
+    # weight of each demonstration in a ridge regression on the states of each layer (`ridge_weights`).
     smoothed: Float[np.ndarray, "sets points depth k"]
 
 
@@ -40,11 +36,9 @@ def read_sets(reader: Reader, prompts: Prompts, flipped: np.ndarray, wording: Wo
     """Read every set in every context.
 
     Args:
-        reader: of the model.
         prompts: every query of a set under its demonstrations. (sets, points)
         flipped: the first query of a set again, with each label flipped in turn and with all flipped.
             (sets, k + 1)
-        wording: that all are written in.
 
     Raises:
         IclnbError: if the architecture cannot be followed.

@@ -25,7 +25,6 @@ def rivals(reader: Reader, rows: TaskRows, material: Material) -> Float[np.ndarr
 
     Args:
         reader: of the model, for its zero-shot answers.
-        rows: that the material was drawn from.
         material: in the task's own words.
     """
     sets, points, k = *material.queries.shape, material.rows.shape[1]

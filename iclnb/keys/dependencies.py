@@ -31,8 +31,6 @@ def key(project: Path, source: Path, parameters: Mapping[str, Any]) -> dict[str,
     """What one run depends on, except its data and models, which :func:`inputs` adds.
 
     Args:
-        project: the checkout.
-        source: the notebook's ``.py`` file.
         parameters: those that differ from the notebook's defaults.
 
     Returns:

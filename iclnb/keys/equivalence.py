@@ -22,17 +22,12 @@ Code = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Entry:
-    """One proof.
+    """One proof."""
 
-    Attributes:
-        before: files with their fingerprints in the state that had measured; a file that is new is missing.
-        after: the same files in the state that measures the same; one that is gone is missing.
-        about: revision, machine, shards sampled of how many, mismatches, largest difference.
-    """
-
+    # files with their fingerprints in the state that had measured; a file that is new is missing
     before: Code
-    after: Code
-    about: Mapping[str, Any]
+    after: Code  # the same files in the state that measures the same; one that is gone is missing
+    about: Mapping[str, Any]  # revision, machine, shards sampled of how many, mismatches, largest difference
 
     def carry(self, code: Code) -> dict[str, str] | None:
         """The state after, of a state that agrees with ``before``; ``None`` for any other.
@@ -48,11 +43,7 @@ class Entry:
 
 
 class Ledger:
-    """Entries in the order in which they were made.
-
-    Args:
-        entries: of the ledger.
-    """
+    """Entries in the order in which they were made."""
 
     def __init__(self, entries: Sequence[Entry] = ()):
         self.entries = list(entries)

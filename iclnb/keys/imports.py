@@ -27,8 +27,6 @@ def package_files(
     unless ``gpu``. A package folder brings the files in it that are not Python (tables, lists of hashes).
 
     Args:
-        project: the folder that holds the package.
-        sources: notebooks or modules.
         gpu: whether what a GPU alone runs counts.
         without: modules and packages that are not followed.
     """

@@ -15,9 +15,6 @@ from iclnb import paths
 def inputs(provenance: Mapping[str, Any]) -> dict[str, str]:
     """What a run read from outside the repository, by what pins it: a hash, or a commit of the hub.
 
-    Args:
-        provenance: of the run's results.
-
     Returns:
         ``source of <task>``: where its rows came from; ``definition of <task>``: the hash of its file;
         ``data <file>`` and ``model``: of local ones the hash; ``packaged data <file>``, ``hub model`` and so

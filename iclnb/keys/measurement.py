@@ -46,7 +46,6 @@ def code(*modules: str, project: Path | None = None, gpu: bool = False) -> dict[
 
     Args:
         modules: dotted names of the modules that measure; what they import, directly or not, counts.
-        project: the folder that holds the package; ``None`` for the running one.
         gpu: whether it ran on a GPU: then what a GPU alone runs counts too.
     """
     project = project or root()
@@ -66,13 +65,7 @@ def libraries(*modules: str, project: Path | None = None) -> dict[str, str]:
 
 
 def key(module: str, parameters: Mapping[str, Any], provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """What findings were made from.
-
-    Args:
-        module: that measured them.
-        parameters: of the run, all of them.
-        provenance: where its model and data came from.
-    """
+    """What findings were made from."""
     gpu = on_gpu(provenance)
     return {
         "module": module,
@@ -110,9 +103,7 @@ def stale(
 
     Args:
         stored: their :func:`key`.
-        project: the checkout.
         parameters: that they should have; ``None`` for those that they have.
-        ledger: of proofs; ``None`` for that of the checkout.
     """
     if not _file(project, stored["module"]).is_file():
         return Freshness([f"there is no module {stored['module']} any more"])

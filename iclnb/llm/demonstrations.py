@@ -26,19 +26,12 @@ Seed = int | tuple[int, ...]
 
 @dataclass(frozen=True)
 class TaskRows:
-    """The rows of one task that a study uses.
+    """The rows of one task that a study uses."""
 
-    Attributes:
-        task: the task.
-        pool: rows that demonstrations are drawn from.
-        queries: the test points.
-        origins: where the rows come from, for the provenance of a run.
-    """
-
-    task: tasks.Task
-    pool: Sequence[Row]
-    queries: Sequence[Row]
-    origins: Sequence[Mapping[str, Any]]
+    task: tasks.Task  # the task
+    pool: Sequence[Row]  # rows that demonstrations are drawn from
+    queries: Sequence[Row]  # the test points
+    origins: Sequence[Mapping[str, Any]]  # where the rows come from, for the provenance of a run
 
     @cached_property
     def labels(self) -> Int[np.ndarray, " pool"]:
@@ -61,15 +54,10 @@ class TaskRows:
 
 @dataclass(frozen=True)
 class Demonstrations:
-    """Demonstrations of a table of prompts, in order.
+    """Demonstrations of a table of prompts, in order."""
 
-    Attributes:
-        rows: rows of the pool. (*prompts, k)
-        labels: the labels they are shown with, right or wrong. (*prompts, k)
-    """
-
-    rows: Int[np.ndarray, "*prompts k"]
-    labels: Int[np.ndarray, "*prompts k"]
+    rows: Int[np.ndarray, "*prompts k"]  # rows of the pool. (*prompts, k)
+    labels: Int[np.ndarray, "*prompts k"]  # the labels they are shown with, right or wrong. (*prompts, k)
 
     @property
     def k(self) -> int:
@@ -108,10 +96,6 @@ def task_rows(name: str, points: int, *, seed: Seed, source: str = "auto", at_mo
     where a source has none, from the rest of the validation split.
 
     Args:
-        name: a task.
-        points: number of test points.
-        seed: of the choice of test points.
-        source: as in :func:`iclnb.llm.data.tasks.load`.
         at_most: take all test points of a split that has fewer, instead of refusing.
 
     Returns:
@@ -138,10 +122,6 @@ def task_rows(name: str, points: int, *, seed: Seed, source: str = "auto", at_mo
 def alternating(labels: Sequence[int], count: int) -> list[int]:
     """Rows of all classes in turn, each class in its given order: balanced, and so is every first part.
 
-    Args:
-        labels: the label of every row.
-        count: rows to take.
-
     Raises:
         IclnbError: if a class runs out of rows.
     """
@@ -162,9 +142,6 @@ def draw(
 
     Args:
         labels: of the rows of the pool (:attr:`TaskRows.labels`).
-        k: demonstrations per prompt.
-        shape: prompts, or sets.
-        seed: of the draw.
 
     Raises:
         IclnbError: if the pool has fewer than ``k`` rows.
@@ -189,9 +166,6 @@ def write(
     """Prompts with the demonstrations that a table gives them.
 
     Args:
-        tokenizer: a fast tokeniser.
-        wording: how a demonstration is written, and the word of each label.
-        pool: rows that the demonstrations are of.
         shown: their table, (*sets, points, k); k may be 0.
         queries: the test points, as many as the last axis before k.
         opening: ``opening`` and ``special_tokens`` of :func:`iclnb.llm.prompts.build`.

@@ -22,20 +22,14 @@ Ids = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Contexts:
-    """Tokens of a demonstration set in several contexts, and of its queries.
+    """Tokens of a demonstration set in several contexts, and of its queries."""
 
-    Attributes:
-        words: how the label words are scored behind the queries, in any of the contexts.
-        demonstrations: for each context the tokens that all queries share; first those of the prompts as
-            they are.
-        queries: the tokens behind these: of every text whose next token counts, then of the prompts.
-        prompts: where among them the prompts themselves stand.
-    """
-
-    words: Continuations
+    words: Continuations  # how the label words are scored behind the queries, in any of the contexts
+    # for each context the tokens that all queries share; first those of the prompts as they are
     demonstrations: tuple[Ids, ...]
+    # the tokens behind these: of every text whose next token counts, then of the prompts
     queries: tuple[Ids, ...]
-    prompts: tuple[int, ...]
+    prompts: tuple[int, ...]  # where among them the prompts themselves stand
 
     def answers(self, row: Packed) -> Float[np.ndarray, "prompts words"]:
         """Log-probabilities of the label words, from a row that :func:`rows` gave."""
@@ -47,12 +41,6 @@ def contexts(
     tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt], others: Sequence[Prompt], wording: Wording
 ) -> Contexts:
     """The tokens of prompts, and of the same queries in other contexts.
-
-    Args:
-        tokenizer: that they were written for.
-        prompts: queries under the same demonstrations.
-        others: the first query under other demonstrations.
-        wording: that all are written in.
 
     Raises:
         IclnbError: if the tokeniser merges demonstrations and query in another way in one of the contexts.
@@ -81,8 +69,6 @@ def rows(
     """Every context with all queries behind it, read one after the other.
 
     Args:
-        model: a causal language model.
-        read_in: what is read.
         attention: whether to keep the last tokens' attention in the first context.
         states: tokens of the demonstrations whose residual streams are kept in the first context, with those
             of all last tokens.

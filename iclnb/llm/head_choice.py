@@ -16,11 +16,6 @@ def best_heads(
 ) -> list[Head]:
     """The heads with the highest scores, at most half of a layer's, so that others are left as its control.
 
-    Args:
-        scores: of every head, such as its agreement with the model.
-        count: how many.
-        without: layers to leave out.
-
     Returns:
         Best first (ties: the first layer, the first head); fewer than ``count`` where the model has no more.
     """
@@ -48,11 +43,6 @@ def random_halves(units: int, redraws: int, rng: np.random.Generator) -> Bool[np
 
 def random_heads_like(heads: Iterable[Head], per_layer: int, rng: np.random.Generator) -> list[Head]:
     """As many other heads of the same layers, drawn at random: the control of an ablation.
-
-    Args:
-        heads: the heads that are ablated.
-        per_layer: heads in each layer of the model (n).
-        rng: draws them, without replacement within a layer.
 
     Raises:
         IclnbError: if a layer has fewer other heads than are ablated in it.

@@ -29,14 +29,10 @@ _AT_ONCE = 96
 
 
 class KnockOut(NamedTuple):
-    """Heads that cannot attend to some tokens; without any the model is as it is.
+    """Heads that cannot attend to some tokens; without any the model is as it is."""
 
-    Attributes:
-        heads: pairs of layer and head.
-        hidden: what they cannot attend to: the label words of the demonstrations, or all of these.
-    """
-
-    heads: Collection[Head] = ()
+    heads: Collection[Head] = ()  # pairs of layer and head
+    # what they cannot attend to: the label words of the demonstrations, or all of these
     hidden: Hidden = "labels"
 
 
@@ -59,11 +55,7 @@ def knocked_out(
     scored by their first token. What is measured is kept.
 
     Args:
-        reader: of the model.
-        prompts: queries under the same demonstrations.
         flipped: the first of them with all labels flipped.
-        wording: that they are written in.
-        knock_outs: at the last token.
 
     Returns:
         Log-probabilities of the label words' first tokens.
@@ -148,9 +140,6 @@ def influence_left(
     With D the change of the words' log-odds when all labels are flipped, and D' that under a knock-out, Σ D'·D
     over the prompts. Summed over sets and divided by that of the first knock-out, which should be of no heads,
     it is a slope: 1 where nothing is lost, 0 where nothing is left.
-
-    Args:
-        answers: from :func:`knocked_out`.
     """
     odds = answers - answers.mean(-1, keepdims=True)
     change = odds[..., 0, :, :, :] - odds[..., 1, :, :, :]
@@ -160,10 +149,5 @@ def influence_left(
 def loss(
     left: Float[np.ndarray, "sets layers heads"], whole: Float[np.ndarray, " sets"]
 ) -> Float[np.ndarray, "layers heads"]:
-    """The share of the labels' influence that is lost without a head.
-
-    Args:
-        left: from :func:`influence_left`, for every head by itself.
-        whole: from there, without a knock-out.
-    """
+    """The share of the labels' influence that is lost without a head."""
     return 1 - left.sum(0) / whole.sum()

@@ -16,14 +16,11 @@ Term = tuple[int, int]
 
 
 class Continuations(NamedTuple):
-    """What must be read to score whole label words behind prompts.
+    """What must be read to score whole label words behind prompts."""
 
-    Attributes:
-        contexts: texts whose next token counts. Where every word is one token they are the prompts.
-        terms: for each prompt and word, the tokens whose log-probabilities add up to the word's.
-    """
-
+    # texts whose next token counts. Where every word is one token they are the prompts
     contexts: list[Prompt]
+    # for each prompt and word, the tokens whose log-probabilities add up to the word's
     terms: list[list[list[Term]]]
 
     @property
@@ -52,11 +49,6 @@ def continuations(tokenizer: PreTrainedTokenizerBase, prompts: Prompts, wording:
     A word may be several tokens, share its first ones with another, or merge with the end of the prompt.
     Then the prompt is shortened to the tokens that it has in common with all words behind it, and every word
     is scored from there.
-
-    Args:
-        tokenizer: that the prompts were written for.
-        prompts: that end where the label word begins.
-        wording: that they are written in.
 
     Raises:
         IclnbError: if two label words give the same tokens.

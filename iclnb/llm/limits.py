@@ -28,10 +28,6 @@ def context_length(config: PretrainedConfig) -> int | None:
 def check_readable(model: PreTrainedModel, rows: Sequence[Sequence[int]]) -> None:
     """Refuse texts that a model cannot read, before anything is computed.
 
-    Args:
-        model: a causal language model.
-        rows: token ids of texts.
-
     Raises:
         IclnbError: if a text is longer than the model's context, or has a token that the model lacks.
     """

@@ -12,9 +12,6 @@ def queries_at_once(model: PreTrainedModel, *, prefix: int, suffix: int, most: i
     """Queries that one pass on top of a shared prefix may hold: ``most``, or fewer where memory is short.
 
     Args:
-        model: a causal language model.
-        prefix: tokens that the queries share.
-        suffix: tokens of the longest query.
         most: the largest number asked for.
     """
     if model.device.type == "cuda":

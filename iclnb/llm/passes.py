@@ -29,25 +29,19 @@ _REMEMBERED = 32
 
 
 class Reading(NamedTuple):
-    """One prompt, read.
+    """One prompt, read."""
 
-    Attributes:
-        index: place of the prompt among those given.
-        attention: the last token's attention over the prompt's own tokens, or ``None`` if not asked for.
-            (layers, heads, tokens)
-        log_probabilities: of every token as the next one. (vocabulary,)
-    """
-
-    index: int
+    index: int  # place of the prompt among those given
+    # the last token's attention over the prompt's own tokens, or `None` if not asked for. (layers, heads,
+    # tokens)
     attention: Float[np.ndarray, "layers heads tokens"] | None
-    log_probabilities: Float[np.ndarray, " vocabulary"]
+    log_probabilities: Float[np.ndarray, " vocabulary"]  # of every token as the next one
 
 
 class Passes:
     """A loaded model with its batch size and the demonstrations that it has read already.
 
     Args:
-        loaded: a model and its tokeniser.
         batch_size: queries per forward pass, or fewer where memory is short.
     """
 

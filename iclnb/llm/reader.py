@@ -208,7 +208,6 @@ class Reader:
         Args:
             prompts: in any order; a prompt that shares nothing is its own prefix but for its last token.
             attention: whether to capture attention.
-            edit, alter: as in :meth:`answers`.
 
         Raises:
             CaptureError: if the architecture cannot be captured exactly.
@@ -223,7 +222,6 @@ class Reader:
         """What each batch of prompts is reduced to: from the store, or measured and kept there.
 
         Args:
-            prompts: in any order.
             reduce: from the readings of a batch (:attr:`Reading.index` is the place among ``prompts``) to the
                 arrays to keep.
             what: a name of the measurement, then all that ``reduce`` depends on besides the readings.
@@ -248,14 +246,7 @@ class Reader:
     def kept(
         self, label: str, prompts: Sequence[Prompt], content: Sequence[Any], measure: Callable[[], Arrays]
     ) -> Arrays:
-        """What is measured on some prompts together: from the store, or measured and kept there.
-
-        Args:
-            label: a name of the measurement.
-            prompts: that it reads.
-            content: all else that it depends on, in plain values.
-            measure: gives the arrays.
-        """
+        """What is measured on some prompts together: from the store, or measured and kept there."""
         if self.store is None:
             return measure()
         content_of = [*content, *map(_content, prompts)]

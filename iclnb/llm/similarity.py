@@ -50,14 +50,7 @@ def embedding_similarity(encoder: str = ENCODER) -> Compare:
 def to_demonstrations(
     compare: Compare, queries: Sequence[str], pool: Sequence[str], shown: Demonstrations
 ) -> Float[np.ndarray, "*sets points k"]:
-    """The similarity of every test point with each of its demonstrations.
-
-    Args:
-        compare: one of the similarities of this module.
-        queries: texts of the test points, the last axis of ``shown`` before k.
-        pool: texts of the pool.
-        shown: which rows are demonstrations. (*sets, points, k)
-    """
+    """The similarity of every test point with each of its demonstrations."""
     used, where = np.unique(shown.rows, return_inverse=True)
     table = compare(queries, [pool[row] for row in used])
     points = np.arange(len(queries))[:, None]
@@ -73,8 +66,6 @@ def bm25(
     as often as it stands there.
 
     Args:
-        queries: texts.
-        pool: the documents.
         k1: how soon further occurrences of a word stop counting.
         b: how much a document's length counts.
     """

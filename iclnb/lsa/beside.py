@@ -35,11 +35,6 @@ def beside_gd(
 
     Args:
         layers: coefficient tensors of layers trained with this w*.
-        guesses: v of each.
-        mean: w*.
-        n_context: C.
-        prompts: fresh ones.
-        seed: of the prompts.
     """
     d, rate = len(mean), best_rate(len(mean), n_context)
     drawn = noisy_prompts(prompts, d=d, n_context=n_context, prior_mean=mean, seed=seed)

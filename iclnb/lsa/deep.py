@@ -43,8 +43,6 @@ def risk_of_steps(
     Args:
         rates: η_l.
         shrinkage: γ_l; the last one has no effect.
-        values: :func:`eigenvalues`.
-        d: number of inputs.
     """
     left, inputs = np.ones_like(values), np.ones_like(values)
     for eta, gamma in zip(rates, shrinkage, strict=True):
@@ -79,8 +77,6 @@ def train_stack(
 
     Args:
         layers: L.
-        prior_mean: w*.
-        n_context: C.
         updates: of Adam; gradients are clipped to norm 1.
         seed: of perturbation, data and test prompts, and the repetition.
 

@@ -56,9 +56,6 @@ def excess(found: TrainedLayers, recipe: str, *, seed: int, guess: bool | None =
     """Risk of the worst model above its own optimum, as a share of it; one head without a guess beside GD.
 
     Args:
-        found: the findings.
-        recipe: how they were trained.
-        seed: of the interval.
         guess: ``True`` for y_q-LSA at the largest norm alone.
     """
     risks = found.risks(recipe)

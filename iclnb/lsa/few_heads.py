@@ -31,10 +31,7 @@ def few_heads_risk(
     """Smallest risk found of multi-head LSA with y_q = 0 and ``heads`` heads.
 
     Args:
-        moments: of the prompts, from :func:`iclnb.lsa.moments.prompt_moments`.
-        prior_mean: w*.
         heads: H, fewer than d + 1.
-        seed: of the random starts.
         restarts: number of random starts, beside one along w*.
 
     Returns:

@@ -28,7 +28,6 @@ def head_law_risk(d: int, n_context: int, norm: float, heads: int, noise_std: fl
     """The least risk over the angle θ.
 
     Args:
-        d: number of inputs.
         n_context: C.
         norm: m = ‖w*‖.
         heads: H, from 1 to d.

@@ -31,13 +31,7 @@ def dimensions(text: str) -> list[tuple[int, int]]:
 
 
 def sweep_models(heads: str, scales: str, d: int) -> list[Configuration]:
-    """LSA without a guess for every number of heads (1, d and d + 1 always) and norm; then y_q-LSA.
-
-    Args:
-        heads: numbers of heads, as a setting.
-        scales: ‖w*‖ in multiples of √d, as a setting.
-        d: number of inputs.
-    """
+    """LSA without a guess for every number of heads (1, d and d + 1 always) and norm; then y_q-LSA."""
     counts, norms = sorted({1, d, d + 1} | {int(h) for h in numbers(heads)}), norms_of(scales, d)
     models = [Configuration(h, m) for h in counts for m in norms]
     return models + [Configuration(1, m, train_guess=True) for m in norms]

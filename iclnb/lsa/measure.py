@@ -29,9 +29,6 @@ SCALES = (0.03, 0.1, 0.3)
 def measure(run: SimpleNamespace) -> TrainedLayers:
     """The findings of chapter 05.
 
-    Args:
-        run: the settings of the notebook.
-
     Raises:
         IclnbError: for fewer than two seeds, which carry no interval.
     """

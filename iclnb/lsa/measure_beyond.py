@@ -21,9 +21,6 @@ FRESH = 20_000
 def measure(run: SimpleNamespace) -> Beyond:
     """The findings of appendix 05b.
 
-    Args:
-        run: the settings of the notebook.
-
     Raises:
         IclnbError: for fewer than two seeds, which carry no interval, or no stack of two layers.
     """

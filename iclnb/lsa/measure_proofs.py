@@ -7,11 +7,7 @@ from iclnb.lsa.findings import PROOF_CHECKS, ProofChecks
 
 
 def measure(run: SimpleNamespace) -> ProofChecks:
-    """The findings of appendix 05a.
-
-    Args:
-        run: ``d``, ``n_context`` and ``evaluation_seed``, of the prompts on which identities are checked.
-    """
+    """The findings of appendix 05a."""
     size = (run.d, run.n_context)
     found = {
         "constant coordinate": identities.constant_coordinate(*size, run.evaluation_seed),

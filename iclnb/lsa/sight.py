@@ -23,11 +23,7 @@ def gap_to_gd(
 
     Args:
         in_sight: whether the query's token (x_q, 0) is seen, too.
-        d: number of inputs.
-        n_context: C.
-        prior_mean: w*.
         prompts: half of them fit both predictors by least squares, the other half measures.
-        seed: of the prompts.
 
     Returns:
         Mean differences of the squared errors of as many batches.

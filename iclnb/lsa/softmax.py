@@ -74,13 +74,7 @@ def train(
     """Train layers with Adam on one stream of prompts; their risks above that of the best GD step from w*.
 
     Args:
-        layers: what to train.
-        d: number of inputs.
-        n_context: C.
-        steps: of Adam.
-        batch: fresh prompts a step.
         data_seed: of prompts and of the direction of w*.
-        init_seed: of the initial weights.
         repetition: its number; another one is independent.
 
     Returns:

@@ -51,12 +51,7 @@ def tensors(trained: Trained) -> Float[np.ndarray, "seeds models size size size-
 
 
 def exact_risks(trained: Trained, moments: Moments) -> Float[np.ndarray, "seeds models"]:
-    """Exact population risk of every trained layer, in double precision.
-
-    Args:
-        trained: the sweep.
-        moments: of the prompts to judge on (:func:`iclnb.lsa.moments.prompt_moments`).
-    """
+    """Exact population risk of every trained layer, in double precision."""
     every, guess = tensors(trained), np.asarray(trained.parameters.guess, dtype=float)
     risks = [
         population_risk(every[index], guess[index], trained.prior_means[index], moments)
@@ -78,14 +73,8 @@ def train(
     """Train every configuration for every seed, with Adam on the squared error.
 
     Args:
-        configurations: the models.
-        recipe: learning rate, steps, batch.
-        d: number of inputs.
-        n_context: C, examples in a prompt.
         seeds: numbers of independent repetitions: initial weights, direction of w* and data. A repetition is the
             same beside whichever others it is trained.
-        data_seed: of prompts and directions of w*.
-        init_seed: of the initial weights.
 
     Returns:
         Trained weights; judge them by :func:`exact_risks`.

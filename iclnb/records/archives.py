@@ -18,11 +18,6 @@ def write(project: Path, folder: Path, *, report: Callable[[str], None] = lambda
 
     An archive holds the shards that the records are made from, and the states of the code that measured them.
 
-    Args:
-        project: the checkout.
-        folder: where archives go.
-        report: called with lines of progress.
-
     Raises:
         IclnbError: if shards of a record are not on this machine.
     """

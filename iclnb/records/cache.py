@@ -10,19 +10,12 @@ MEASUREMENTS, MODEL, TEXT = "measurements", "model", "text"
 
 
 class Kept(NamedTuple):
-    """A folder of the cache.
+    """A folder of the cache."""
 
-    Attributes:
-        kind: ``measurements``, ``model`` (it has weights) or ``text`` (any other).
-        name: of the measurements the model's, else the folder's.
-        files: how many.
-        size: in bytes.
-    """
-
-    kind: str
-    name: str
-    files: int
-    size: int
+    kind: str  # `measurements`, `model` (it has weights) or `text` (any other)
+    name: str  # of the measurements the model's, else the folder's
+    files: int  # how many
+    size: int  # in bytes
 
     def __str__(self) -> str:
         return f"{self.kind:<13}{megabytes(self.size):>12}{self.files:>8} files  {self.name}"

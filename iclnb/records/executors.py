@@ -45,11 +45,6 @@ def run(
 
     Args:
         project: the checkout; on a cluster, in a folder that all nodes share.
-        cells: to run.
-        executor: one of :data:`EXECUTORS`.
-        allow_changes: record in spite of uncommitted changes.
-        report: called with lines of progress.
-        jobs: at once.
         resources: of a job, for the other executors than ``here``: ``partition``, ``gpus``, ``cpus``,
             ``minutes`` and ``requeue``, how often a job goes on that reached its time limit.
 

@@ -18,21 +18,13 @@ ROOM = 2e9
 
 
 class Need(NamedTuple):
-    """What one model of a sweep needs.
+    """What one model of a sweep needs."""
 
-    Attributes:
-        name: that ``model`` takes.
-        parameters: number of its weights; ``None`` where that is not known.
-        download: bytes that are still to be fetched.
-        memory: bytes on the device, weights and :data:`ROOM`.
-        problem: why it cannot be loaded; empty if it can, as far as can be seen.
-    """
-
-    name: str
-    parameters: int | None
-    download: int
-    memory: float
-    problem: str
+    name: str  # that `model` takes
+    parameters: int | None  # number of its weights; `None` where that is not known
+    download: int  # bytes that are still to be fetched
+    memory: float  # bytes on the device, weights and `ROOM`
+    problem: str  # why it cannot be loaded; empty if it can, as far as can be seen
 
     def __str__(self) -> str:
         size = f"{self.parameters / 1e9:.1f} B parameters, " if self.parameters else ""

@@ -21,17 +21,11 @@ FOLDER = Path("build") / "runs"
 
 
 class Own(NamedTuple):
-    """A run of one's own that is kept.
+    """A run of one's own that is kept."""
 
-    Attributes:
-        notebook: its name.
-        label: notebook, model and task.
-        folder: of all its files.
-    """
-
-    notebook: str
-    label: str
-    folder: Path
+    notebook: str  # its name
+    label: str  # notebook, model and task
+    folder: Path  # of all its files
 
     @property
     def outputs(self) -> Outputs:
@@ -82,7 +76,6 @@ def latest(project: Path, name: str = "") -> Own:
     """The run of a notebook that ended last, or the one in a folder.
 
     Args:
-        project: the checkout.
         name: a notebook, its number, or the folder of a run; empty for all notebooks.
 
     Raises:

@@ -32,16 +32,11 @@ TOLERANCE = 1e-5
 
 @dataclass
 class Change:
-    """One state of the code that had measured, and the present one.
+    """One state of the code that had measured, and the present one."""
 
-    Attributes:
-        then, now: what is known of both states: files with their fingerprints.
-        before, after: the files in which a measurement of that state and the present one differ.
-    """
-
-    then: dict[str, str]
+    then: dict[str, str]  # what is known of both states: files with their fingerprints
     now: dict[str, str]
-    before: dict[str, str]
+    before: dict[str, str]  # the files in which a measurement of that state and the present one differ
     after: dict[str, str]
 
     def joins(self, other: "Change") -> bool:
@@ -56,18 +51,14 @@ class Change:
 
 @dataclass
 class Proving:
-    """Accepts shards of other code, and measures those of a sample again.
+    """Accepts shards of other code, and measures those of a sample again."""
 
-    Attributes:
-        sample: keys of the shards to measure again.
-        met: every shard of other code that was asked for, by its key.
-        differences: of the shards measured again, the largest relative difference.
-        changes: for each state of the code that had measured, what changed.
-    """
-
-    sample: frozenset[str] = frozenset()
+    sample: frozenset[str] = frozenset()  # keys of the shards to measure again
+    # every shard of other code that was asked for, by its key
     met: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    # of the shards measured again, the largest relative difference
     differences: dict[str, float] = field(default_factory=dict)
+    # for each state of the code that had measured, what changed
     changes: list[Change] = field(default_factory=list)
 
     def accepts(self, shard: Shard, then: Code, now: Code, measure: Callable[[], Arrays]) -> bool:
@@ -92,9 +83,7 @@ def prove(
     """Show that the present code measures the same as that of the stale records, and enter it in the ledger.
 
     Args:
-        project: the checkout, everything committed.
         share: of the shards to measure again; at least one of each kind.
-        report: called with lines of progress.
 
     Returns:
         The new entries of the ledger.
@@ -141,8 +130,6 @@ def choose(kinds: Mapping[str, Sequence[str]], commit: str, share: float) -> lis
 
     Args:
         kinds: of each shard, by its key.
-        commit: the revision that is proved.
-        share: of each kind's shards; at least one.
     """
     of_kind: dict[Sequence[str], list[str]] = {}
     for key, kind in kinds.items():

@@ -23,31 +23,19 @@ NEVER = "never run"
 
 
 class Cell(NamedTuple):
-    """A run to record.
+    """A run to record."""
 
-    Attributes:
-        notebook: its name.
-        parameters: those given, by name; the others have the notebook's defaults.
-    """
-
-    notebook: str
-    parameters: Mapping[str, Any]
+    notebook: str  # its name
+    parameters: Mapping[str, Any]  # those given, by name; the others have the notebook's defaults
 
 
 class Record(NamedTuple):
-    """A record of the repository.
+    """A record of the repository."""
 
-    Attributes:
-        path: of its file.
-        parameters: of the run, all of them.
-        provenance: model, data, revision, versions, machine, cost.
-        key: what its findings depend on (:func:`iclnb.keys.measurement.key`).
-    """
-
-    path: Path
-    parameters: Mapping[str, Any]
-    provenance: Mapping[str, Any]
-    key: Mapping[str, Any]
+    path: Path  # of its file
+    parameters: Mapping[str, Any]  # of the run, all of them
+    provenance: Mapping[str, Any]  # model, data, revision, versions, machine, cost
+    key: Mapping[str, Any]  # what its findings depend on (`iclnb.keys.measurement.key`)
 
     @property
     def notebook(self) -> str:
@@ -188,8 +176,6 @@ def stale(project: Path, record: Record, wanted: Mapping[str, Any] | None = None
     """Why a record is not what a run would give now; empty where it is.
 
     Args:
-        project: the checkout.
-        record: the record.
         wanted: the parameters that it should have; ``None`` for its own.
     """
     return measurement.stale(record.key, project, parameters=wanted)

@@ -12,19 +12,12 @@ FRESH, STALE, FAILED, NEVER = "fresh", "stale", "failed", records.NEVER
 
 
 class Status(NamedTuple):
-    """One notebook's results on this machine, or one record.
+    """One notebook's results on this machine, or one record."""
 
-    Attributes:
-        name: of the notebook, or the record's notebook, model and task.
-        state: one of ``fresh``, ``stale``, ``failed``, ``never run``.
-        reasons: why it is stale, or that a proof carries it.
-        seconds: how long the run took; ``None`` where that is not known.
-    """
-
-    name: str
-    state: str
-    reasons: list[str]
-    seconds: float | None
+    name: str  # of the notebook, or the record's notebook, model and task
+    state: str  # one of `fresh`, `stale`, `failed`, `never run`
+    reasons: list[str]  # why it is stale, or that a proof carries it
+    seconds: float | None  # how long the run took; `None` where that is not known
 
     def __str__(self) -> str:
         took = "" if self.seconds is None else f"{self.seconds:.0f} s"

@@ -18,16 +18,11 @@ _KNOWN = {*_LISTS, "parameters", "for_model"}
 
 
 class Planned(NamedTuple):
-    """A cell that is to run.
+    """A cell that is to run."""
 
-    Attributes:
-        cell: what runs.
-        reasons: why.
-        seconds: about how long, on the machine of the records of this notebook; ``None`` without any.
-    """
-
-    cell: Cell
-    reasons: list[str]
+    cell: Cell  # what runs
+    reasons: list[str]  # why
+    # about how long, on the machine of the records of this notebook; `None` without any
     seconds: float | None
 
 
@@ -44,10 +39,6 @@ def read(project: Path, file: Path) -> list[Cell]:
     The file is TOML: tables ``[[sweep]]``, each with ``notebooks`` and, where they apply, ``models`` (the
     smallest first), ``tasks`` and ``seeds`` (tables of seed parameters). Every combination is a cell;
     ``[sweep.parameters]`` hold for all of its cells, ``[sweep.for_model.NAME]`` for one model's.
-
-    Args:
-        project: the checkout.
-        file: the sweep.
 
     Returns:
         The cells, those of one model together, models in the order of the file.
@@ -103,12 +94,6 @@ def run_cells(
 
     Models that were used last stay loaded. After an edit of the package the process has the old code loaded, and
     stops: what is measured is kept.
-
-    Args:
-        project: the checkout.
-        cells: as a rule, all of one model.
-        allow_changes: record in spite of uncommitted changes.
-        report: called with a line for each cell.
 
     Returns:
         The failures.

@@ -30,7 +30,6 @@ def source(project: Path, name: str) -> Path:
     """The ``.py`` source of a notebook.
 
     Args:
-        project: the checkout.
         name: the notebook's name, its number alone ("03a"), or the path of either of its files.
 
     Raises:
@@ -137,11 +136,6 @@ def parameters(path: Path) -> dict[str, Parameter]:
 
 def check(name: str, known: Mapping[str, Parameter], given: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """The values of the parameters given on the command line.
-
-    Args:
-        name: the notebook, for messages.
-        known: its parameters.
-        given: name and value of each parameter, as typed.
 
     Returns:
         Each parameter's value, of the annotated type; a model's folder as it is named from the checkout.

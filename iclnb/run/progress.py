@@ -23,9 +23,6 @@ def described(name: str, cell: int, cells: int, last: Sequence[float]) -> str:
     """What stands in front of the bar while a cell runs.
 
     Args:
-        name: of the notebook.
-        cell: its index.
-        cells: how many there are.
         last: seconds of each cell in the last run; empty where there was none like it.
     """
     left = f", about {spoken(sum(last[cell:]))} left" if last else ""

@@ -22,18 +22,13 @@ MOST = 2
 
 
 class Task(NamedTuple):
-    """A notebook to run.
+    """A notebook to run."""
 
-    Attributes:
-        name: the notebook.
-        parameters: values for its parameters, as :func:`iclnb.run.notebooks.check` gives them.
-        why: words for the line that says that it runs.
-        seconds: how long it may take, at least in comparison; only the order of chapters goes by it.
-    """
-
-    name: str
+    name: str  # the notebook
+    # values for its parameters, as `iclnb.run.notebooks.check` gives them
     parameters: Mapping[str, Any]
-    why: str = ""
+    why: str = ""  # words for the line that says that it runs
+    # how long it may take, at least in comparison; only the order of chapters goes by it
     seconds: float = 0.0
 
 
@@ -64,7 +59,6 @@ def run_all(
     Each line of progress is about one notebook.
 
     Args:
-        project: the checkout.
         tasks: notebooks and parameters; no notebook twice.
         jobs: how many at a time; ``None`` for :func:`at_a_time`.
         report: called with lines of progress, from one thread at a time.

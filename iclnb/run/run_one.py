@@ -23,19 +23,12 @@ from iclnb.run.worker import Worker
 
 
 class Outputs(NamedTuple):
-    """The files that a run writes.
+    """The files that a run writes."""
 
-    Attributes:
-        results: the claims and values, as JSON.
-        executed: the notebook with outputs.
-        failed: the notebook up to the cell that failed; removed by the next run that succeeds.
-        lock: held while a run to these files is at work.
-    """
-
-    results: Path
-    executed: Path
-    failed: Path
-    lock: Path
+    results: Path  # the claims and values, as JSON
+    executed: Path  # the notebook with outputs
+    failed: Path  # the notebook up to the cell that failed; removed by the next run that succeeds
+    lock: Path  # held while a run to these files is at work
 
 
 def outputs(project: Path, name: str, folder: Path | None = None) -> Outputs:
@@ -68,12 +61,9 @@ def run(
     A second run to the same files waits for the first; what a killed run left is removed.
 
     Args:
-        project: the checkout; the notebook's working directory.
-        name: the notebook.
         parameters: values for its parameters, as :func:`iclnb.run.notebooks.check` gives them.
         to: files to write; ``None`` for those of :func:`outputs`.
         time_limit: seconds that a cell may take; ``None`` for no limit.
-        worker: the process to run in; ``None`` for a new one.
 
     Returns:
         The path of the executed notebook.

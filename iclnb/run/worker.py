@@ -36,9 +36,7 @@ class Worker:
     not even a loopback network is needed. (A socket's path must be short, so this is a temporary folder.)
 
     Args:
-        project: the working directory.
         keep_models: how many loaded models stay in memory from one notebook to the next.
-        env: variables of its environment that differ from this process's.
     """
 
     def __init__(
@@ -59,9 +57,6 @@ class Worker:
 
         After an error in the block, the next notebook gets a new process: a cell that was broken off may
         have left anything behind, as hooks on a model.
-
-        Args:
-            results: folder that the notebook writes its results to.
         """
         package = fingerprint(sorted((self.project / "iclnb").rglob("*.py")))
         if package != self._package or not self._emptied(results):

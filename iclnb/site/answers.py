@@ -28,26 +28,18 @@ _NUMBER = re.compile(r"-?\d+(?:[ ,]\d{3})*(?:\.\d+)?")
 
 
 class Bound(NamedTuple):
-    """A condition of a sentence: what a run has to say.
+    """A condition of a sentence: what a run has to say."""
 
-    Attributes:
-        id: of the claim.
-        verdict: that is stated.
-        runs: plain names of the recorded runs; empty for all.
-    """
-
-    id: str
-    verdict: str
-    runs: tuple[str, ...]
+    id: str  # of the claim
+    verdict: str  # that is stated
+    runs: tuple[str, ...]  # plain names of the recorded runs; empty for all
 
 
 def resolve(text: str, recorded: Mapping[str, Mapping[str, Any]], where: str) -> str:
     """A cell's Markdown with its roles replaced by what a reader sees.
 
     Args:
-        text: Markdown with roles.
         recorded: what each recorded run of the chapter found, by its plain name.
-        where: the chapter, for messages.
 
     Returns:
         Markdown; a bound sentence carries its claims and their estimates, shown on hover and focus.

@@ -25,11 +25,7 @@ there it is compared with eager attention in float32, layer by layer."""
 
 
 def page(project: Path) -> str:
-    """The page in MyST Markdown.
-
-    Args:
-        project: the checkout, with the record of the sweep.
-    """
+    """The page in MyST Markdown."""
     record = json.loads(recorded(project).read_text(encoding="utf-8"))
     outcomes = record["architectures"]
     found = counts(outcomes)

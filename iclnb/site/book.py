@@ -51,11 +51,7 @@ def build(
     second build of the same checkout waits for the first.
 
     Args:
-        project: the checkout.
-        profile: one of :data:`iclnb.settings.PROFILES`.
-        force: run every notebook, changed or not.
         jobs: notebooks that run at a time; ``None`` for what the machine allows.
-        report: called with each line of progress.
 
     Returns:
         The path of the book's first page.
@@ -157,10 +153,6 @@ def listed_pages(project: Path) -> list[str]:
 
 def stage(project: Path, target: Path) -> Path:
     """Lay out a folder for Jupyter Book: pages, executed notebooks, downloads, results, configuration.
-
-    Args:
-        project: the checkout, its notebooks executed.
-        target: the folder; what was there before goes.
 
     Returns:
         ``target``.

@@ -20,11 +20,7 @@ def write(
     """Write every page that is computed and the downloads, and fill in the front page.
 
     Args:
-        project: the checkout, its notebooks executed.
         folder: the book's sources, with a copy of ``book/`` and the folder ``downloads``.
-        titles: of the book's notebooks, in its order.
-        runs: of each notebook.
-        rows: the claims of all runs.
 
     Raises:
         IclnbError: if ``book/papers.toml`` or ``book/margins.toml`` cannot be read, or a sentence does not hold.

@@ -25,12 +25,7 @@ cost) and `key` (the code that measured, by file).
 
 
 def page(project: Path, titles: Mapping[str, str]) -> str:
-    """The page in Markdown.
-
-    Args:
-        project: the checkout, its notebooks executed.
-        titles: of the book's notebooks, in its order.
-    """
+    """The page in Markdown."""
     parts = [INTRODUCTION]
     for name, title in titles.items():
         path = project / "build" / "results" / f"{name}{SUFFIX}"

@@ -10,13 +10,7 @@ AGREE, OPEN, OTHER, UNKNOWN = "as on record", "undecided here", "other than on r
 
 
 def section(rows: Sequence[Row], results: Mapping[str, Any], state: str) -> str:
-    """The section in MyST Markdown: a line, a small table, and the claims whose verdicts differ.
-
-    Args:
-        rows: the claims of all runs of the chapter.
-        results: of this run.
-        state: fresh or stale.
-    """
+    """The section in MyST Markdown: a line, a small table, and the claims whose verdicts differ."""
     found: dict[str, list[Row]] = {kind: [] for kind in (AGREE, OPEN, OTHER, UNKNOWN)}
     for row in rows:
         if not row.recorded:

@@ -20,9 +20,7 @@ def mark(verdict: str, label: str, /, **data: str) -> str:
     """A verdict's mark as HTML.
 
     Args:
-        verdict: one of :data:`iclnb.claims.VERDICTS`.
         label: what readers hear who do not see it, such as "Qwen2.5-Coder-1.5B: supported".
-        data: ``data-`` attributes.
     """
     more = "".join(f' data-{name}="{_quoted(value)}"' for name, value in data.items())
     name = f'role="img" aria-label="{_quoted(label)}" class="iclnb-{CLASSES[verdict]}"'

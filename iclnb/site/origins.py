@@ -11,13 +11,7 @@ from iclnb.site import repository
 
 
 def mark(page: NotebookNode, project: Path, name: str) -> NotebookNode:
-    """The page with a line below each cell that shows a figure or a table: links to its source and its data.
-
-    Args:
-        page: of the chapter (:func:`iclnb.site.pages.page`).
-        project: the checkout.
-        name: of the notebook.
-    """
+    """The page with a line below each cell that shows a figure or a table: links to its source and its data."""
     source = notebooks.source(project, name)
     lines = dict(_lines(source))
     address = repository.read(project).file(f"notebooks/{name}.py")

@@ -38,7 +38,6 @@ def page(
     Args:
         source: the notebook's ``.py`` file.
         executed: the notebook with outputs, as papermill left it.
-        results: the results JSON of the same run.
         downloads: the files to link to, from the page's folder, and what each is.
         here: the section about the run (:mod:`iclnb.site.here`).
 
@@ -84,9 +83,7 @@ def settings(
     """A folded table of the settings that this run and the recorded ones used, in MyST Markdown.
 
     Args:
-        known: the notebook's parameters.
         used: their values in this run; those that it lacks are left out.
-        recorded: of each recorded run, by its plain name.
     """
     rows = []
     for name, parameter in known.items():

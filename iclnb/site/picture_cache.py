@@ -23,9 +23,7 @@ def html(draw: Callable[[Any], Picture], shown: Any, place: Path) -> str:
     """The picture as it stands in a page.
 
     Args:
-        draw: a function of the package.
         shown: its argument: what it shows, as a value whose ``repr`` tells all of it.
-        place: the folder where pictures are kept.
     """
     file = place / f"{draw.__name__}-{_key(draw, shown)}.html"
     if not file.is_file():

@@ -22,15 +22,10 @@ LAUNCH = {"binderhub_url": "https://mybinder.org", "colab_url": "https://colab.r
 
 
 class Repository(NamedTuple):
-    """Where the sources are published.
+    """Where the sources are published."""
 
-    Attributes:
-        url: without a slash at the end; empty where there is none yet.
-        branch: that is read.
-    """
-
-    url: str
-    branch: str
+    url: str  # without a slash at the end; empty where there is none yet
+    branch: str  # that is read
 
     def file(self, place: str) -> str:
         """The address of a file, given by its path in the checkout; empty where there is no repository."""

@@ -80,13 +80,10 @@ class _Limits(NamedTuple):
 
 
 class Estimate(_Limits):
-    """A number (or an array of numbers) with its 95 % confidence interval.
+    """A number (or an array of numbers) with its 95 % confidence interval."""
 
-    Attributes:
-        degrees: degrees of freedom of the t distribution that the method of the interval rests on;
-            infinite for a normal one, and where nothing else is known.
-    """
-
+    # degrees of freedom of the t distribution that the method of the interval rests on; infinite for a normal
+    # one, and where nothing else is known
     degrees: Numbers = np.inf
 
     def at(self, *index: int) -> "Estimate":

@@ -21,9 +21,7 @@ def scaled(range: Range, value: Column, error: Column, quantile: Column, units: 
     """Limits on the scale of a rate, a difference or a correlation.
 
     Args:
-        range: which one.
         value, error: the estimate and its standard error.
-        quantile: of the t distribution that belongs to the error.
         units: how many answers a rate stands for that is 0 or 1, where the error says nothing.
     """
     (value,) = clipped(range, value)

@@ -17,10 +17,8 @@ def pseudo_values(
     """The statistic on everything, and what each unit, or each cell of a crossed table, adds to it.
 
     Args:
-        rows: arrays that share their first axis, or their first two.
         statistic: reduces those axes.
         most: for each of those axes the most parts that are left out; more units are left out in groups.
-        rng: makes the groups.
 
     Returns:
         The statistic (*columns) and Tukey's pseudo-values (parts, *columns) or (parts, parts, *columns),

@@ -38,8 +38,6 @@ def domain_rows(task: Task, rows: Sequence[Row], count: int, *, seed: Seed) -> l
     """Inputs of random words, drawn from all words of some rows; as long as these are on average.
 
     Args:
-        task: gives the text columns.
-        rows: unlabelled texts of the task.
         count: how many inputs (Fei et al. take 20).
         seed: of the words.
     """
@@ -55,13 +53,7 @@ def domain_rows(task: Task, rows: Sequence[Row], count: int, *, seed: Seed) -> l
 def measure(
     study: Study, shown: Demonstrations, domain: Sequence[Row]
 ) -> tuple[Float[np.ndarray, "sets orders points words"], Float[np.ndarray, "methods sets orders words"]]:
-    """The model's answers behind each set in each order, and the prior of every prompt by :data:`METHODS`.
-
-    Args:
-        study: the model and the test points.
-        shown: the sets in their orders. (sets, orders, k)
-        domain: :func:`domain_rows`.
-    """
+    """The model's answers behind each set in each order, and the prior of every prompt by :data:`METHODS`."""
     neutral = [dict.fromkeys(study.task.inputs, text) for text in CONTENT_FREE]
     asked = [*study.queries.rows, *neutral, *domain]
     texts = Texts(asked, np.zeros((len(asked), 0)))

@@ -23,10 +23,7 @@ def chapter(
     """Every condition of :data:`iclnb.steering.findings.CONDITIONS` that the task has.
 
     Args:
-        study: the pool and the test points.
-        k: demonstrations of each test point.
         most: prompts that a retrieved row may stand in.
-        lexicon: for perturbed texts.
         demonstration_seed: of choice and order.
         noise_seed: of random labels and perturbations.
     """

@@ -41,13 +41,7 @@ def answers(one: Findings, condition: str) -> Answers:
 
 
 def kernel(one: Steering, condition: str, bandwidth: float | None = None) -> Answers:
-    """Those of kernel regression on the same demonstrations; minus infinity for a class that none shows.
-
-    Args:
-        one: distances and labels.
-        condition: whose demonstrations.
-        bandwidth: in place of that which was chosen on held-out rows.
-    """
+    """Those of kernel regression on the same demonstrations; minus infinity for a class that none shows."""
     at = CONDITIONS.index(condition)
     weights = gaussian_weights(one.distance[at].astype(float), bandwidth or one.bandwidth)
     with np.errstate(divide="ignore"):

@@ -63,8 +63,6 @@ def flips_after(one: Details, method: str | None, *, elsewhere: bool = False) ->
     """How often two orders of a set get different answers after calibration. (sets, points)
 
     Args:
-        one: answers and priors.
-        method: of calibration; ``None`` for none.
         elsewhere: whether every set's answers are divided by the priors of the next set: the null, which
             corrects what all prompts prefer and not what this one does.
     """

@@ -12,14 +12,11 @@ from iclnb.llm.data import packaged
 
 @dataclass(frozen=True)
 class Lexicon:
-    """Two word lists.
+    """Two word lists."""
 
-    Attributes:
-        counts: word -> how often it occurs in a large corpus; a word that is missing counts as 0.
-        synonyms: word -> other members of its commonest sense, some of several words.
-    """
-
+    # word -> how often it occurs in a large corpus; a word that is missing counts as 0
     counts: Mapping[str, int]
+    # word -> other members of its commonest sense, some of several words
     synonyms: Mapping[str, Sequence[str]]
 
     def rarer(self, word: str) -> str | None:

@@ -24,15 +24,10 @@ CLASSES = range(2, 11)
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of a task, disjoint.
+    """Rows of a task, disjoint."""
 
-    Attributes:
-        task_rows: the pool, and test points balanced between the classes.
-        held_out: used for nothing but the kernel's bandwidth.
-    """
-
-    task_rows: TaskRows
-    held_out: Sequence[Row]
+    task_rows: TaskRows  # the pool, and test points balanced between the classes
+    held_out: Sequence[Row]  # used for nothing but the kernel's bandwidth
 
 
 def draw_rows(run: SimpleNamespace) -> Rows:
@@ -99,12 +94,6 @@ def _check_pool(run: SimpleNamespace, rows: Rows) -> None:
 
 def prepare(reader: Reader, rows: Rows, k: int, *, seed: Seed) -> Study:
     """Embed the rows and choose the kernel's bandwidth on the held-out ones, each with random demonstrations.
-
-    Args:
-        reader: the model.
-        rows: what was drawn.
-        k: demonstrations of each held-out row.
-        seed: of their choice.
 
     Raises:
         IclnbError: if no row is held out, or the pool has fewer than ``k``.

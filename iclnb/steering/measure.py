@@ -14,9 +14,6 @@ from iclnb.steering.study import Condition, Study
 def measure(run: SimpleNamespace) -> Steering:
     """The findings of chapter 04.
 
-    Args:
-        run: its settings, those of the notebook.
-
     Raises:
         IclnbError: before the model is loaded if the task cannot have this design.
     """

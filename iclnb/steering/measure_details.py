@@ -16,9 +16,6 @@ from iclnb.steering.study import Condition
 def measure(run: SimpleNamespace) -> Details:
     """The findings of appendix 04a.
 
-    Args:
-        run: its settings, those of the notebook.
-
     Raises:
         IclnbError: before the model is loaded if the task cannot have this design.
     """

@@ -30,7 +30,6 @@ def perturb(text: str, kind: str, *, seed: int, lexicon: Lexicon) -> str:
     """A text with every word changed that can be; the draws depend on the seed, the kind and the text.
 
     Args:
-        text: any text.
         kind: one of :data:`KINDS`:
 
             - typos: one slip in every word of four letters or more, behind its first letter: two letters

@@ -27,10 +27,7 @@ def nearest(
 
     Args:
         similarity: of each query with each row; its negative chooses the farthest.
-        labels: of the pool.
-        k: demonstrations per prompt.
         most: queries that a row may be chosen for; the pool must have at least queries * k / most rows.
-        seed: of all orders.
     """
     (queries, pool), rng = similarity.shape, np.random.default_rng(seed)
     used, chosen = np.zeros(pool, dtype=int), np.empty((queries, k), dtype=int)
@@ -52,9 +49,7 @@ def with_labels_of(shown: Demonstrations, labels: Int[np.ndarray, " pool"], *, s
     here too; only which texts carry them is another matter.
 
     Args:
-        shown: the demonstrations whose labels are taken. (points, k)
         labels: of the pool, which has at least ``k`` rows of every class.
-        seed: of the choice.
     """
     rng, rows = np.random.default_rng(seed), np.empty_like(shown.rows)
     for row, wanted in zip(rows, shown.labels, strict=True):

@@ -16,55 +16,33 @@ from iclnb.llm.reader import Reader
 
 
 class Texts(NamedTuple):
-    """Rows of a task with their embeddings, which are all that the kernel sees of them.
+    """Rows of a task with their embeddings, which are all that the kernel sees of them."""
 
-    Attributes:
-        rows: for the model.
-        vectors: for kernel regression.
-    """
-
-    rows: Sequence[Row]
-    vectors: Float[np.ndarray, "texts dim"]
+    rows: Sequence[Row]  # for the model
+    vectors: Float[np.ndarray, "texts dim"]  # for kernel regression
 
 
 @dataclass(frozen=True)
 class Condition:
-    """What is shown to the model. What is ``None`` is as the study has it.
+    """What is shown to the model. What is ``None`` is as the study has it."""
 
-    Attributes:
-        shown: the demonstrations. (*sets, points, k)
-        wording: format and label words.
-        pool: the texts of the pool, perturbed perhaps.
-        queries: the texts of the test points.
-    """
-
-    shown: Demonstrations
-    wording: Wording | None = None
-    pool: Texts | None = None
-    queries: Texts | None = None
+    shown: Demonstrations  # the demonstrations. (*sets, points, k)
+    wording: Wording | None = None  # format and label words
+    pool: Texts | None = None  # the texts of the pool, perturbed perhaps
+    queries: Texts | None = None  # the texts of the test points
 
 
 @dataclass(frozen=True)
 class Study:
-    """What every condition is measured with.
+    """What every condition is measured with."""
 
-    Attributes:
-        reader: the model.
-        task: gives the wording.
-        pool: where demonstrations come from.
-        labels: of the pool.
-        queries: the test points.
-        truth: their labels.
-        bandwidth: of the Gaussian kernel, with its log-loss on held-out rows.
-    """
-
-    reader: Reader
-    task: Task
-    pool: Texts
-    labels: Int[np.ndarray, " pool"]
-    queries: Texts
-    truth: Int[np.ndarray, " points"]
-    bandwidth: Bandwidth
+    reader: Reader  # the model
+    task: Task  # gives the wording
+    pool: Texts  # where demonstrations come from
+    labels: Int[np.ndarray, " pool"]  # of the pool
+    queries: Texts  # the test points
+    truth: Int[np.ndarray, " points"]  # their labels
+    bandwidth: Bandwidth  # of the Gaussian kernel, with its log-loss on held-out rows
 
     @property
     def wording(self) -> Wording:

@@ -78,12 +78,9 @@ class BlockMask:
 
 @runtime_checkable
 class Pass(Protocol):
-    """What an attention function knows of the forward pass it is part of.
+    """What an attention function knows of the forward pass it is part of."""
 
-    Attributes:
-        rows: for each layer that was reached what is kept of it, such as the last tokens' attention.
-    """
-
+    # for each layer that was reached what is kept of it, such as the last tokens' attention
     rows: dict[int, object]
 
 

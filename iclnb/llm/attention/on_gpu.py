@@ -104,7 +104,6 @@ def results(
     """Checked rows (``None`` for those of no layers) and log-probabilities, on the device of ``order``.
 
     Args:
-        model: that gave them; errors name it.
         rows, order, before: as in :func:`placed`.
         logits: of the last token.
     """

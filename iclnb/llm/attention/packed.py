@@ -34,19 +34,16 @@ class Packed(Batch):
 
     Attributes:
         prefix: tokens that had been read before.
-        shared: tokens behind them that all continuations share; may be none.
-        continuations: tokens behind those.
-        hidden: what some heads cannot see.
-        log_probabilities: of every token as the next one behind each continuation; from logits in float32, also
-            where the model is in half precision.
-        states: the residual stream at the tokens asked for and at the last token of each continuation: what
-            each layer receives, and what comes out of the last, normalised.
     """
 
-    shared: tuple[int, ...]
-    continuations: tuple[tuple[int, ...], ...]
-    hidden: Hidden = field(default_factory=dict)
+    shared: tuple[int, ...]  # tokens behind them that all continuations share; may be none
+    continuations: tuple[tuple[int, ...], ...]  # tokens behind those
+    hidden: Hidden = field(default_factory=dict)  # what some heads cannot see
+    # of every token as the next one behind each continuation; from logits in float32, also where the model is
+    # in half precision
     log_probabilities: Float[Tensor, "continuations vocabulary"] | None = None
+    # the residual stream at the tokens asked for and at the last token of each continuation: what each layer
+    # receives, and what comes out of the last, normalised
     states: Float[Tensor, "tokens depth width"] | None = None
     own: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
@@ -137,7 +134,6 @@ def read(
     """Read a packed row.
 
     Args:
-        model: a causal language model; without any change afterwards.
         prefix: tokens read before, by the same model.
         shared: tokens that follow in all texts; may be none.
         continuations: how each text goes on, one token at least.

@@ -122,7 +122,6 @@ def attend(
     Args:
         model, suffix_ids, suffix_mask: as in :func:`shared_prefix_attention`.
         prefix: from :func:`prepare`, of the same model.
-        attention: whether to return attention (``None`` otherwise).
         edit: sees, and returns in its place, what the heads of a layer put out at the last tokens
             (:func:`iclnb.llm.attention.head_hooks.head_outputs`).
         layers: whose attention to return, in this order; all of them for ``None``.

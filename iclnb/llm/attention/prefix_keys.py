@@ -33,17 +33,13 @@ _ENTRY = "iclnb_prefix"
 
 @dataclass(frozen=True)
 class SharedPrefix:
-    """The first tokens of many prompts, with what every layer remembers of them.
+    """The first tokens of many prompts, with what every layer remembers of them."""
 
-    Attributes:
-        input_ids: the tokens.
-        keys: for each layer the keys that its attention receives, rotary embedding applied; where attention
-            is out of reach, those of the cache. (kv_heads, prefix, dim)
-        values: for each layer its values, likewise. (kv_heads, prefix, value_dim)
-    """
-
-    input_ids: tuple[int, ...]
+    input_ids: tuple[int, ...]  # the tokens
+    # for each layer the keys that its attention receives, rotary embedding applied; where attention is out of
+    # reach, those of the cache. (kv_heads, prefix, dim)
     keys: tuple[Float[Tensor, "kv_heads prefix dim"], ...]
+    # for each layer its values, likewise. (kv_heads, prefix, value_dim)
     values: tuple[Float[Tensor, "kv_heads prefix value_dim"], ...]
 
     def first(self, tokens: int) -> "SharedPrefix":

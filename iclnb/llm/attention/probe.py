@@ -37,17 +37,11 @@ _known: WeakKeyDictionary[PreTrainedModel, dict] = WeakKeyDictionary()
 
 
 class PrefixWay(NamedTuple):
-    """How prompts run on top of a shared prefix.
+    """How prompts run on top of a shared prefix."""
 
-    Attributes:
-        through: ``"interface"`` or ``"cache"``.
-        together: whether suffixes of several lengths may share a pass, padded on the left.
-        first: the number that the model gives the first position; ``None`` if it takes no positions.
-    """
-
-    through: str
-    together: bool
-    first: int | None
+    through: str  # `"interface"` or `"cache"`
+    together: bool  # whether suffixes of several lengths may share a pass, padded on the left
+    first: int | None  # the number that the model gives the first position; `None` if it takes no positions
 
 
 def way_to_last_tokens(
@@ -56,7 +50,6 @@ def way_to_last_tokens(
     """The first of the ways that is exact for this model.
 
     Args:
-        model: a causal language model.
         ways: names of ways, as ``capture`` knows them.
         capture: called with model, way, tokens, mask and layers; returns the last tokens' attention.
         left: whether there may be padding on the left, which fused causal attention would see.
@@ -83,7 +76,6 @@ def way_with_prefix(
     """The first way to share a prefix that is exact for this model.
 
     Args:
-        model: a causal language model.
         ways: names of ways, as ``run`` knows them.
         run: called with model, way, prefix, suffixes and their mask; returns attention and log-probabilities.
         question: under which the outcome is kept.

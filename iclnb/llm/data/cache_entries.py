@@ -28,7 +28,6 @@ def keep(
         entry: where it lies.
         fill: fills an empty folder, which then takes the entry's place.
         holds: what it holds, in words, for the message.
-        room: what is free enough on the disk, for the message.
         hash_all: check large files by hash too.
 
     Raises:

@@ -55,56 +55,37 @@ class Format:
 
 @dataclass(frozen=True)
 class Hub:
-    """A dataset on the hub, pinned to a commit.
+    """A dataset on the hub, pinned to a commit."""
 
-    Attributes:
-        repository: its id.
-        revision: 40 hexadecimal digits.
-        config: its configuration, if it has several.
-        splits: our name of a split -> the hub's, where they differ.
-    """
-
-    repository: str
-    revision: str
-    config: str | None = None
+    repository: str  # its id
+    revision: str  # 40 hexadecimal digits
+    config: str | None = None  # its configuration, if it has several
+    # our name of a split -> the hub's, where they differ
     splits: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
 class Task:
-    """One task, as its file says (:mod:`iclnb.llm.data.task_files`).
+    """One task, as its file says (:mod:`iclnb.llm.data.task_files`)."""
 
-    Attributes:
-        name: as given to :func:`iclnb.llm.data.tasks.load`.
-        inputs: its text columns (what the formats fill in).
-        classes: names of the classes; none for a task with a score.
-        label_words: y, one word a class (a whole score from 0 on, for a task with a score).
-        formats: ways to write a prompt, by name; the first is the default.
-        other_label_words: further sets of label words, by name.
-        numbers: further columns, of numbers.
-        columns: what rows call a column, where that differs: names of which the first that is there is read.
-        splits: the splits that have labels.
-        packaged: the packaged default that carries the task, if one does.
-        hub: where the task lies on the hub, if it does.
-        description, licence, source: of the data, in words.
-        digest: of all in the file that a number can depend on.
-    """
-
-    name: str
-    inputs: tuple[str, ...]
-    classes: tuple[str, ...]
-    label_words: tuple[str, ...]
+    name: str  # as given to `iclnb.llm.data.tasks.load`
+    inputs: tuple[str, ...]  # its text columns (what the formats fill in)
+    classes: tuple[str, ...]  # names of the classes; none for a task with a score
+    label_words: tuple[str, ...]  # y, one word a class (a whole score from 0 on, for a task with a score)
+    # ways to write a prompt, by name; the first is the default
     formats: Mapping[str, Format] = field(hash=False)
+    # further sets of label words, by name
     other_label_words: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
-    numbers: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()  # further columns, of numbers
+    # what rows call a column, where that differs: names of which the first that is there is read
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
-    splits: tuple[str, ...] = ("train", "validation", "test")
-    packaged: str | None = None
-    hub: Hub | None = None
-    description: str = ""
+    splits: tuple[str, ...] = ("train", "validation", "test")  # the splits that have labels
+    packaged: str | None = None  # the packaged default that carries the task, if one does
+    hub: Hub | None = None  # where the task lies on the hub, if it does
+    description: str = ""  # of the data, in words
     licence: str = ""
     source: str = ""
-    digest: str = ""
+    digest: str = ""  # of all in the file that a number can depend on
 
     @property
     def target(self) -> str:

@@ -18,21 +18,13 @@ class NotThere(IclnbError):
 
 @dataclass(frozen=True)
 class Distribution:
-    """What to download.
+    """What to download."""
 
-    Attributes:
-        name: name on the index.
-        version: pinned version.
-        sha256: of the file.
-        size: of the file in bytes, for the progress bar.
-        source: whether to take the sdist instead of the wheel.
-    """
-
-    name: str
-    version: str
-    sha256: str
-    size: int
-    source: bool = False
+    name: str  # name on the index
+    version: str  # pinned version
+    sha256: str  # of the file
+    size: int  # of the file in bytes, for the progress bar
+    source: bool = False  # whether to take the sdist instead of the wheel
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"

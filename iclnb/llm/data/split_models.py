@@ -24,33 +24,19 @@ _BLOCK = 1 << 22
 
 @dataclass(frozen=True)
 class SplitModel:
-    """A model in parts.
+    """A model in parts."""
 
-    Attributes:
-        parts: the wheels, in order; each holds one ``<package>/data/part<NN>.bin``.
-        repository: the publisher's, on the hub.
-        revision: commit of ``repository``.
-        file: name of the GGUF file in ``repository``.
-        sha256: of the whole file, as the publisher states it.
-        size: of the whole file in bytes.
-        licence: of the model.
-    """
-
-    parts: tuple[Distribution, ...]
-    repository: str
-    revision: str
-    file: str
-    sha256: str
-    size: int
-    licence: str = "apache-2.0"
+    parts: tuple[Distribution, ...]  # the wheels, in order; each holds one `<package>/data/part<NN>.bin`
+    repository: str  # the publisher's, on the hub
+    revision: str  # commit of `repository`
+    file: str  # name of the GGUF file in `repository`
+    sha256: str  # of the whole file, as the publisher states it
+    size: int  # of the whole file in bytes
+    licence: str = "apache-2.0"  # of the model
 
 
 def folder(name: str, *, hash_all: bool = False) -> Path:
     """The converted model, fetched and converted first if it is not in the cache or is damaged.
-
-    Args:
-        name: a key of :data:`SPLIT`.
-        hash_all: check the cached weights by hash, not by size alone.
 
     Raises:
         IclnbError: unknown name, no source that can be reached, a part or the whole with a wrong hash, or a

@@ -8,25 +8,15 @@ from iclnb.llm.data import packaged, split_models
 
 
 class Card(NamedTuple):
-    """What there is to know of a packaged language model before it is fetched.
+    """What there is to know of a packaged language model before it is fetched."""
 
-    Attributes:
-        name: that ``model`` takes.
-        parameters: number of weights, the embedding matrix counted once.
-        layers: number of transformer layers.
-        heads: attention heads of a layer.
-        key_value_heads: heads of keys and values of a layer.
-        licence: SPDX id.
-        download: bytes.
-    """
-
-    name: str
-    parameters: int
-    layers: int
-    heads: int
-    key_value_heads: int
-    licence: str
-    download: int
+    name: str  # that `model` takes
+    parameters: int  # number of weights, the embedding matrix counted once
+    layers: int  # number of transformer layers
+    heads: int  # attention heads of a layer
+    key_value_heads: int  # heads of keys and values of a layer
+    licence: str  # SPDX id
+    download: int  # bytes
 
 
 def _download(name: str) -> int:

@@ -28,7 +28,6 @@ def choose(name: str, revision: str) -> Found | None:
 
     Args:
         name: ``owner/repository`` or ``owner/repository:file.gguf``.
-        revision: commit, branch or tag.
 
     Returns:
         ``None`` for a repository with a configuration, which is read as safetensors, and for one that cannot

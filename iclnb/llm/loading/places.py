@@ -23,16 +23,12 @@ PINNED: dict[str, str] = packaged.pins("hub") | {
 
 @dataclass(frozen=True)
 class Place:
-    """Where a model lies and what it is.
+    """Where a model lies and what it is."""
 
-    Attributes:
-        arguments: that let 🤗 transformers find it.
-        origin: what pins it (:attr:`iclnb.llm.loaded.LoadedModel.origin`), as far as it is known by now.
-        dtype: its own precision, where it is kept in one that a load should not change by itself.
-    """
-
-    arguments: dict[str, Any]
+    arguments: dict[str, Any]  # that let 🤗 transformers find it
+    # what pins it (`iclnb.llm.loaded.LoadedModel.origin`), as far as it is known by now
     origin: dict[str, Any]
+    # its own precision, where it is kept in one that a load should not change by itself
     dtype: str | None = None
 
 

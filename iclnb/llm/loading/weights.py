@@ -23,8 +23,6 @@ def check_configuration(name: str, config: PretrainedConfig, folder: Path | None
     """Refuse quantised weights, and configurations that no model can have, before anything is built.
 
     Args:
-        name: of the model, for the message.
-        config: as transformers reads it.
         folder: of a model on this machine, whose files must hold about as many weights as are asked for.
 
     Raises:
@@ -61,8 +59,6 @@ def check_weights(name: str, model: PreTrainedModel, info: Mapping[str, Iterable
     unread.
 
     Args:
-        name: of the model, for the message.
-        model: just loaded.
         info: what transformers says of the loading (``output_loading_info``).
 
     Raises:

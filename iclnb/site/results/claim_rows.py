@@ -15,67 +15,36 @@ from iclnb.site.results.runs import Run
 
 
 class Row(NamedTuple):
-    """One claim as one run judged it; the columns of the CSV file.
+    """One claim as one run judged it; the columns of the CSV file."""
 
-    Attributes:
-        chapter: name of the notebook.
-        title: of the chapter.
-        claim: its id.
-        paper: "A", "B" or "ours".
-        section: where the paper makes it.
-        statement: what is claimed.
-        speaks: what it says of the paper if it holds: "for", "against" or "neither".
-        criterion: in words.
-        above: lower bound of the region in which the claim holds; ``None`` for none.
-        below: upper bound of it.
-        estimate: the measured number; ``None`` where there is none.
-        low: lower limit of its interval.
-        high: upper limit of its interval.
-        control: what a blind method, or no effect, gives.
-        control_is: what that control is.
-        verdict: as the criterion computes it.
-        p_value: of the estimate against the criterion; ``None`` where the run gives none.
-        proof: where the statement is proved; empty for what is measured.
-        run: plain name of the run.
-        model: that was asked; empty where none was.
-        task: of its rows.
-        profile: of the run.
-        machine: it ran on.
-        seconds: that it took.
-        revision: of the code.
-        time: when it ended.
-        stale: why a record is not what the code would give now; empty where it is.
-        at_chance: whether the model does no better than naming the most frequent label.
-    """
-
-    chapter: str
-    title: str
-    claim: str
-    paper: str
-    section: str
-    statement: str
-    speaks: str
-    criterion: str
-    above: float | None
-    below: float | None
-    estimate: float | None
-    low: float | None
-    high: float | None
-    control: float | None
-    control_is: str
-    verdict: str
-    p_value: float | None
-    proof: str
-    run: str
-    model: str
-    task: str
-    profile: str
-    machine: str
-    seconds: float | None
-    revision: str
-    time: str
-    stale: str
-    at_chance: bool
+    chapter: str  # name of the notebook
+    title: str  # of the chapter
+    claim: str  # its id
+    paper: str  # "A", "B" or "ours"
+    section: str  # where the paper makes it
+    statement: str  # what is claimed
+    speaks: str  # what it says of the paper if it holds: "for", "against" or "neither"
+    criterion: str  # in words
+    above: float | None  # lower bound of the region in which the claim holds; `None` for none
+    below: float | None  # upper bound of it
+    estimate: float | None  # the measured number; `None` where there is none
+    low: float | None  # lower limit of its interval
+    high: float | None  # upper limit of its interval
+    control: float | None  # what a blind method, or no effect, gives
+    control_is: str  # what that control is
+    verdict: str  # as the criterion computes it
+    p_value: float | None  # of the estimate against the criterion; `None` where the run gives none
+    proof: str  # where the statement is proved; empty for what is measured
+    run: str  # plain name of the run
+    model: str  # that was asked; empty where none was
+    task: str  # of its rows
+    profile: str  # of the run
+    machine: str  # it ran on
+    seconds: float | None  # that it took
+    revision: str  # of the code
+    time: str  # when it ended
+    stale: str  # why a record is not what the code would give now; empty where it is
+    at_chance: bool  # whether the model does no better than naming the most frequent label
 
     @property
     def recorded(self) -> bool:
@@ -104,12 +73,7 @@ class Row(NamedTuple):
 
 
 def rows(runs: Mapping[str, Sequence[Run]], titles: Mapping[str, str]) -> list[Row]:
-    """The claims of all runs, chapter by chapter, run by run.
-
-    Args:
-        runs: of each notebook (:func:`iclnb.site.results.runs.runs`).
-        titles: of each notebook, in the book's order.
-    """
+    """The claims of all runs, chapter by chapter, run by run."""
     return [row for name, title in titles.items() for run in runs[name] for row in _of(name, title, run)]
 
 

@@ -26,23 +26,15 @@ bound, have no margin."""
 
 
 class Margin(NamedTuple):
-    """One entry of the file.
+    """One entry of the file."""
 
-    Attributes:
-        name: size and unit, in words.
-        claims: patterns of "chapter/id".
-        why: what the margin is derived from.
-        around: value of no effect; ``None`` if the bound itself is what a claim compares with.
-        size: distance of the bounds from it; ``None`` for any.
-        odds: whether it is a share, whose odds are halved and doubled.
-    """
-
-    name: str
-    claims: Sequence[str]
-    why: str
+    name: str  # size and unit, in words
+    claims: Sequence[str]  # patterns of "chapter/id"
+    why: str  # what the margin is derived from
+    # value of no effect; `None` if the bound itself is what a claim compares with
     around: float | None = None
-    size: float | None = None
-    odds: bool = False
+    size: float | None = None  # distance of the bounds from it; `None` for any
+    odds: bool = False  # whether it is a share, whose odds are halved and doubled
 
     def fits(self, place: str, criterion: Criterion) -> bool:
         """Whether the margin is that of the claim at ``place`` ("chapter/id")."""
@@ -118,12 +110,7 @@ def notes(margins: Sequence[Margin], row: Row) -> list[str]:
 
 
 def section(margins: Sequence[Margin], rows: Sequence[Row]) -> str:
-    """The section of the results page (Markdown).
-
-    Args:
-        margins: of the book.
-        rows: the claims of all its runs.
-    """
+    """The section of the results page (Markdown)."""
     counts: dict[int, Counter[str]] = {i: Counter() for i in range(len(margins))}
     without = {f"{row.claim} ({row.chapter})" for row in rows if unexplained(margins, row)}
     for row in rows:

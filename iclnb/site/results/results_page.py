@@ -27,14 +27,7 @@ def page(
     rows: Sequence[Row],
     known: Sequence[Margin] = (),
 ) -> str:
-    """The page in MyST Markdown.
-
-    Args:
-        titles: of each notebook of the book, in its order.
-        runs: of each notebook.
-        rows: the claims of all runs (:func:`iclnb.site.results.claim_rows.rows`).
-        known: the margins of the book.
-    """
+    """The page in MyST Markdown."""
     folded = {
         "How many verdicts are left after a correction for their number": multiplicity.section(rows),
         "The margins of the criteria, and verdicts across them": margins.section(known, rows),

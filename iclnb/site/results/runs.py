@@ -12,23 +12,14 @@ from iclnb.records.own import Own
 
 
 class Run(NamedTuple):
-    """A run of one notebook, judged when the notebook last ran here.
+    """A run of one notebook, judged when the notebook last ran here."""
 
-    Attributes:
-        name: plain: "Qwen2.5-Coder-1.5B", or :data:`iclnb.ladders.HERE`.
-        model: plain name of the model that was asked; empty where none was.
-        task: of its rows; empty where the notebook has no choice of one.
-        results: claims, values, parameters and provenance, as in the results file.
-        stale: why a record is not what the code would give now.
-        at_chance: whether the model does no better there than naming the most frequent label.
-    """
-
-    name: str
-    model: str
-    task: str
-    results: Mapping[str, Any]
-    stale: Sequence[str]
-    at_chance: bool
+    name: str  # plain: "Qwen2.5-Coder-1.5B", or `iclnb.ladders.HERE`
+    model: str  # plain name of the model that was asked; empty where none was
+    task: str  # of its rows; empty where the notebook has no choice of one
+    results: Mapping[str, Any]  # claims, values, parameters and provenance, as in the results file
+    stale: Sequence[str]  # why a record is not what the code would give now
+    at_chance: bool  # whether the model does no better there than naming the most frequent label
 
     @property
     def recorded(self) -> bool:
@@ -44,8 +35,6 @@ def runs(
     Whether a model is at chance on a task is a property of the two, whichever chapter found it.
 
     Args:
-        project: the checkout.
-        names: of the notebooks.
         instead: a run of one's own that takes the place of the book's.
         also: runs of one's own that follow the book's, named after model and task.
 

@@ -24,13 +24,6 @@ def fill(
 ) -> str:
     """The front page with the table where :data:`PLACE` stands.
 
-    Args:
-        text: of ``book/introduction.md``.
-        project: the checkout, its notebooks executed.
-        titles: of the book's notebooks.
-        runs: of each notebook.
-        rows: the claims of all runs.
-
     Raises:
         IclnbError: if ``book/papers.toml`` cannot be read, or an answer does not hold on record.
     """

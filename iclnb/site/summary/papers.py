@@ -18,38 +18,25 @@ FAILS = {claims.NOT_SUPPORTED, claims.CONTRADICTED}
 
 
 class Question(NamedTuple):
-    """A row of the front page.
+    """A row of the front page."""
 
-    Attributes:
-        chapter: name of the notebook that asks it.
-        answer: one sentence of Markdown, bound to claims of the chapter (:mod:`iclnb.site.answers`); empty
-            while its records are missing.
-    """
-
-    chapter: str
+    chapter: str  # name of the notebook that asks it
+    # one sentence of Markdown, bound to claims of the chapter (`iclnb.site.answers`); empty while its
+    # records are missing
     answer: str = ""
 
 
 class Experiment(NamedTuple):
-    """A line of a paper's reproduction card.
+    """A line of a paper's reproduction card."""
 
-    Attributes:
-        paper: "A" or "B".
-        section: where it stands; claims of this section and of its stricter readings belong to it.
-        chapter: name of the notebook that repeats it.
-        what: is measured.
-        open: settings that the paper leaves open, each with our choice; settings of the chapter in braces.
-        did: what the paper did and says, in a sentence or two.
-        found: what came out, in Markdown that is bound to claims of the chapter; may be empty.
-    """
-
-    paper: str
-    section: str
-    chapter: str
-    what: str
+    paper: str  # "A" or "B"
+    section: str  # where it stands; claims of this section and of its stricter readings belong to it
+    chapter: str  # name of the notebook that repeats it
+    what: str  # is measured
+    # settings that the paper leaves open, each with our choice; settings of the chapter in braces
     open: Sequence[tuple[str, str]]
-    did: str = ""
-    found: str = ""
+    did: str = ""  # what the paper did and says, in a sentence or two
+    found: str = ""  # what came out, in Markdown that is bound to claims of the chapter; may be empty
 
     def holds(self, row: Row) -> bool:
         """Whether a claim belongs to this experiment: of this section, or read strictly or carried over."""
@@ -62,17 +49,11 @@ class Experiment(NamedTuple):
 
 
 class Papers(NamedTuple):
-    """The whole file.
+    """The whole file."""
 
-    Attributes:
-        names: of the papers, by letter.
-        questions: of the front page, in order.
-        experiments: of the reproduction cards, in order.
-    """
-
-    names: Mapping[str, str]
-    questions: Sequence[Question]
-    experiments: Sequence[Experiment]
+    names: Mapping[str, str]  # of the papers, by letter
+    questions: Sequence[Question]  # of the front page, in order
+    experiments: Sequence[Experiment]  # of the reproduction cards, in order
 
 
 def read(project: Path) -> Papers:

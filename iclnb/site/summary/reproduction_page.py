@@ -23,12 +23,6 @@ def page(
 ) -> str:
     """The page in MyST Markdown.
 
-    Args:
-        project: the checkout.
-        titles: of the book's notebooks.
-        runs: of each notebook.
-        rows: the claims of all runs.
-
     Raises:
         IclnbError: if ``book/papers.toml`` cannot be read, or a sentence does not hold on record.
     """
