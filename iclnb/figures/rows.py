@@ -1,8 +1,10 @@
 """Rows of estimates, a mark with its interval for each run of a ladder."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,6 +12,7 @@ from matplotlib.markers import CARETLEFT
 
 from iclnb import figures
 from iclnb.display import number
+from iclnb.figures import Picture
 from iclnb.stats import Estimate
 
 Rows = Mapping[str, Mapping[str, Estimate]]
@@ -62,7 +65,7 @@ def draw(
         spread = np.maximum([value - low, high - value], 0)
         style = {**look, "linestyle": "none", "markersize": 4.5, "elinewidth": 1.2}
         axes.errorbar(value, places, xerr=spread, label=run, **style)
-    axes.set_yticks(range(len(found)), list(found))
+    axes.set_yticks(range(len(found)), [textwrap.fill(row, 40) for row in found])
     axes.set_ylim(max(len(found), 1) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
 
@@ -88,6 +91,17 @@ def told(found: Rows) -> str:
         f"{row}: " + ", ".join(f"{run} {number(float(each.value), 2)}" for run, each in runs.items())
         for row, runs in found.items()
     )
+
+
+def one_panel(
+    found: Rows, *marks: Mark, lines: Sequence[float] = (0.0,), xlabel: str, alt: str, caption: str
+) -> Picture:
+    """A picture of nothing else; its alternative text ends in the estimates."""
+    figure, axes = plt.subplots(figsize=(7.4, height(found)))
+    draw(axes, found, *marks, lines=lines)
+    axes.set(xlabel=xlabel)
+    legend(figure)
+    return Picture(figure, alt=f"{alt} {told(found)}.", caption=caption)
 
 
 def legend(figure: Figure, columns: int = 4) -> None:

@@ -81,7 +81,7 @@ def lessons(ladder: Mapping[str, Guesses], *, seed: int) -> Picture:
         for lesson, title in names.items()
     }
     learner = Mark("what they teach", dict(zip(names.values(), (1.0, 1.0, 0.0, -1.0), strict=True)), "*")
-    return _one_panel(
+    return rows.one_panel(
         found,
         learner,
         lines=(0.0, 1.0),
@@ -104,7 +104,7 @@ def responses(ladder: Mapping[str, Guesses], *, seed: int) -> Picture:
         for moved, (a, b) in zip(MOVED, ((1, 0), (0, -1), (1, -1), (0, 1)), strict=True)
     }
     copier = Mark("copier", dict(zip(MOVED, (1.0, 0.0, 1.0, 0.0), strict=True)), "P")
-    return _one_panel(
+    return rows.one_panel(
         found,
         Mark("gradient descent", by_descent),
         copier,
@@ -172,13 +172,3 @@ def styles(ladder: Mapping[str, Styles], *, seed: int) -> Picture:
 
 def _stacked(found: list[Estimate]) -> Estimate:
     return Estimate(*np.array(found, dtype=float).T)
-
-
-def _one_panel(
-    found: Rows, *marks: Mark, lines: tuple[float, ...] = (0.0,), xlabel: str, alt: str, caption: str
-) -> Picture:
-    figure, axes = plt.subplots(figsize=(7.4, rows.height(found)))
-    rows.draw(axes, found, *marks, lines=lines)
-    axes.set(xlabel=xlabel)
-    rows.legend(figure)
-    return Picture(figure, alt=f"{alt} {rows.told(found)}.", caption=caption)

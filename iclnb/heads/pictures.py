@@ -1,7 +1,6 @@
 """Pictures of chapter 03: agreement by depth and beside its controls, similarity, what interventions cost."""
 
-import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,7 +12,8 @@ from matplotlib.patches import Rectangle
 
 from iclnb import display, figures
 from iclnb.display import cell, number
-from iclnb.figures import Picture
+from iclnb.figures import Picture, rows
+from iclnb.figures.rows import Mark
 from iclnb.heads import estimates, estimates_causes
 from iclnb.heads.causes import ABLATIONS, BEST
 from iclnb.heads.correlation import WAYS
@@ -23,7 +23,6 @@ from iclnb.heads.nulls import CONTROLS, MODAL, RANDOM
 from iclnb.heads.reconstruction import CHOSEN, PRIOR_OFF, RAW
 from iclnb.llm.depth import MIDDLE, layers_within
 from iclnb.llm.head_choice import Head
-from iclnb.stats import Estimate
 
 Ladder = Mapping[str, Heads]
 PANELS = {SHARED: "shared demonstrations, as measured", FRESH: "fresh demonstrations, priors off"}
@@ -54,7 +53,7 @@ def agreement_by_depth(ladder: Ladder, *, seed: int) -> Picture:
         axes.axhline(max(controls.values()), **figures.CONTROL | {"marker": ""}, label="any control, at most")
         axes.set(title=PANELS[arm], xlabel="relative depth")
     all_axes[0].set_ylabel("agreement with the model")
-    common_legend(figure, all_axes[:1])
+    rows.legend(figure)
     return Picture(
         figure,
         alt=f"The layer whose best head agrees most with its model is one of the paper's in {sum(inside)} of "
@@ -73,7 +72,6 @@ def _strongest(found: Heads, arm: str) -> float:
 @figures.picture
 def controls(ladder: Ladder, *, seed: int) -> Picture:
     """How often the chosen head gives its model's answer, and how often rules and heads do that are no kernels."""
-    rows = (CHOSEN, *CONTROLS, RANDOM)
     figure, all_axes = plt.subplots(1, 2, figsize=(8.6, 4.2), sharey=True)
     for axes, arm in zip(all_axes, ARMS, strict=True):
         reached = {
@@ -82,11 +80,11 @@ def controls(ladder: Ladder, *, seed: int) -> Picture:
                 for name, found in ladder.items()
                 if row in found.hits(arm)
             }
-            for row in rows
+            for row in (CHOSEN, *CONTROLS, RANDOM)
         }
-        dots(axes, reached, ladder)
+        rows.draw(axes, reached, lines=())
         axes.set(title=f"{arm.split(',')[0]}, priors off", xlabel="agreement with the model")
-    common_legend(figure, all_axes[:1])
+    rows.legend(figure)
     told = "; ".join(
         f"{name}: {cell(estimates.agreement(found, FRESH, seed=seed))}, {MODAL} "
         f"{number(float(found.hits(FRESH)[MODAL].mean()), 2)}, {RANDOM} "
@@ -107,29 +105,27 @@ def similarity(ladder: Ladder, *, seed: int) -> Picture:
     figure, all_axes = plt.subplots(1, 2, figsize=(8.6, 2.9), sharey=True)
     told = []
     for axes, way in zip(all_axes, WAYS, strict=True):
-        rows = {
+        found = {
             reading: {
-                name: estimates.correlation(found, way, reading, seed=seed) for name, found in ladder.items()
+                name: estimates.correlation(one, way, reading, seed=seed) for name, one in ladder.items()
             }
             for reading in READINGS
         }
-        dots(axes, rows, ladder)
-        places = dict(zip(ladder, _offsets(len(ladder)), strict=True))
-        for y, reading in enumerate(READINGS):
-            chance = [
-                one.permuted[WAYS.index(way), READINGS.index(reading)].mean() for one in ladder.values()
-            ]
-            heights = [y + places[name] for name in ladder]
-            mark = figures.CONTROL | {"linestyle": ""}
-            axes.plot(chance, heights, **mark, label="similarities of other test points" if y == 0 else None)
-        axes.axvline(0, color="0.4", linewidth=0.8, zorder=0)
+        chance = {
+            reading: {
+                name: float(one.permuted[WAYS.index(way), READINGS.index(reading)].mean())
+                for name, one in ladder.items()
+            }
+            for reading in READINGS
+        }
+        rows.draw(axes, found, Mark("similarities of other test points", chance))
         axes.set(title=way, xlabel="Pearson's correlation")
         told += [
             f"{way}, {reading}, {name}: {cell(one)}"
-            for reading in rows
-            for name, one in rows[reading].items()
+            for reading in READINGS
+            for name, one in found[reading].items()
         ]
-    common_legend(figure, all_axes[:1])
+    rows.legend(figure)
     return Picture(
         figure,
         alt=f"Correlations of weights with prediction similarity. {'; '.join(told)}.",
@@ -143,22 +139,25 @@ def interventions(ladder: Ladder, *, seed: int) -> Picture:
     """What ablating heads and swapping label values take off the separation of the labels, parts below."""
     costs = {name: estimates_causes.ablation_costs(found, seed=seed) for name, found in ladder.items()}
     swaps = {name: estimates_causes.swap_costs(found, seed=seed) for name, found in ladder.items()}
-    rows = {name: {run: cost[name][TOTAL] for run, cost in costs.items()} for name in ABLATIONS}
+    ablated = {name: {run: cost[name][TOTAL] for run, cost in costs.items()} for name in ABLATIONS}
     parts = dict.fromkeys(part for cost in costs.values() for part in cost[BEST] if part != TOTAL)
-    rows |= {
+    ablated |= {
         f"of the best heads, {part}": {
             run: cost[BEST][part] for run, cost in costs.items() if part in cost[BEST]
         }
         for part in parts
     }
     swapped = {name: {run: cost[name] for run, cost in swaps.items()} for name in next(iter(swaps.values()))}
-    figure, all_axes = plt.subplots(2, 1, figsize=(8.2, 1.6 + 0.5 * (len(rows) + len(swapped))), sharex=True)
-    for axes, part, title in zip(all_axes, (rows, swapped), ("heads ablated", "labels swapped"), strict=True):
-        dots(axes, part, ladder)
-        axes.axvline(0, color="0.4", linewidth=0.8, zorder=0)
+    figure, all_axes = plt.subplots(
+        2, 1, figsize=(8.2, 1.6 + 0.5 * (len(ablated) + len(swapped))), sharex=True
+    )
+    for axes, part, title in zip(
+        all_axes, (ablated, swapped), ("heads ablated", "labels swapped"), strict=True
+    ):
+        rows.draw(axes, part)
         axes.set_title(title)
     all_axes[1].set_xlabel("separation of the labels lost, in nats")
-    common_legend(figure, all_axes[:1])
+    rows.legend(figure)
     told = "; ".join(
         f"{run}: {cell(cost[BEST][TOTAL])} of {cell(estimates_causes.separation(ladder[run], seed=seed))} nats"
         for run, cost in costs.items()
@@ -173,8 +172,8 @@ def interventions(ladder: Ladder, *, seed: int) -> Picture:
 
 def variants(ladder: Ladder) -> Markdown:
     """Agreement of the chosen head, by what makes attention a demonstration's weight; a row for each run."""
-    rows = [(display.escape(name), *map(float, one.by_variant.mean((1, 2)))) for name, one in ladder.items()]
-    return display.table(("run", *Heads.coordinates["variant"]), rows)
+    lines = [(display.escape(name), *map(float, one.by_variant.mean((1, 2)))) for name, one in ladder.items()]
+    return display.table(("run", *Heads.coordinates["variant"]), lines)
 
 
 @figures.picture
@@ -224,39 +223,6 @@ def best_head(values: Float[np.ndarray, "layers heads"]) -> Head:
     """The layer and head with the largest number (the first of equals); not-a-number never wins."""
     layer, head = np.unravel_index(np.nanargmax(values), values.shape)
     return int(layer), int(head)
-
-
-def dots(axes: Axes, rows: Mapping[str, Mapping[str, Estimate]], names: Iterable[str]) -> None:
-    """Estimates with their intervals, a row for each name and in it a line for each run, this one hollow.
-
-    Args:
-        rows: name of a row -> run -> estimate; a run may lack some.
-    """
-    styles = figures.rung_styles(names)
-    places = dict(zip(styles, _offsets(len(styles)), strict=True))
-    labelled: set[str] = set()
-    for y, row in enumerate(rows.values()):
-        for name, one in row.items():
-            line, height = styles[name] | {"linestyle": ""}, y + places[name]
-            axes.plot([one.low, one.high], [height] * 2, color=line["color"], linewidth=1.4)
-            label = None if name in labelled else name
-            axes.plot(one.value, height, label=label, markersize=5, **line)
-            labelled.add(name)
-    axes.set_yticks(range(len(rows)), [textwrap.fill(row, 18) for row in rows])  # room on a phone
-    axes.set_ylim(len(rows) - 0.5, -0.5)
-
-
-def common_legend(figure: Figure, all_axes: Iterable[Axes]) -> None:
-    """One legend below all panels, each entry once."""
-    named = [axes.get_legend_handles_labels() for axes in all_axes]
-    entries = {
-        label: handle for handles, labels in named for handle, label in zip(handles, labels, strict=True)
-    }
-    figure.legend(entries.values(), entries, fontsize=8, loc="outside lower center", ncols=3)
-
-
-def _offsets(count: int) -> Float[np.ndarray, " runs"]:
-    return np.linspace(-0.3, 0.3, count) if count > 1 else np.zeros(1)
 
 
 def _ticks(count: int) -> Int[np.ndarray, " ticks"]:

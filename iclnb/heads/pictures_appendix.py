@@ -8,11 +8,12 @@ from IPython.display import Markdown
 
 from iclnb import display, figures
 from iclnb.display import cell, number
-from iclnb.figures import Picture
+from iclnb.figures import Picture, rows
+from iclnb.figures.rows import Mark
 from iclnb.heads import estimates_appendix
 from iclnb.heads.estimates_appendix import AT_LABEL, PAPER
 from iclnb.heads.explorer import FEATURES, Explored
-from iclnb.heads.pictures import common_legend, dots, head_maps
+from iclnb.heads.pictures import head_maps
 from iclnb.heads.probes import OFFSETS, PARTS, KeysAndValues
 from iclnb.heads.table_2 import ENCODERS, Table2
 from iclnb.ladders import task_name
@@ -38,7 +39,7 @@ def probe_positions(ladder: Mapping[str, KeysAndValues]) -> Picture:
                   label="shuffled targets, at most")  # fmt: skip
         axes.set(title=TITLES[part], xlabel="position relative to the label", xticks=OFFSETS)
     all_axes[0].set_ylabel("accuracy on held-out sets")
-    common_legend(figure, all_axes[:1])
+    rows.legend(figure)
     return Picture(
         figure,
         alt=f"At the label the best head's probe is right in: {'; '.join(told)}.",
@@ -50,33 +51,27 @@ def probe_positions(ladder: Mapping[str, KeysAndValues]) -> Picture:
 @figures.picture
 def table_2(ladder: Mapping[str, Table2], *, seed: int) -> Picture:
     """Agreement by task beside the paper's, and how often the head is right beside encoder and model."""
-    rows = {name: estimates_appendix.task_rows(found, seed=seed) for name, found in ladder.items()}
-    tasks = list(dict.fromkeys(task for one in rows.values() for task in one))
+    found = {name: estimates_appendix.task_rows(one, seed=seed) for name, one in ladder.items()}
+    tasks = {task: task_name(task) for one in found.values() for task in one}
     figure, all_axes = plt.subplots(1, 2, figsize=(8.6, 1.4 + 0.6 * len(tasks)), sharey=True)
-    for axes, method in zip(all_axes, ("agreement", "performance"), strict=True):
+    encoder = {
+        title: float(np.mean([one[task][ENCODERS[0]].value for one in found.values() if task in one]))
+        for task, title in tasks.items()
+    }
+    labels = {"agreement": "agreement with the model", "performance": "right"}
+    marks = {"agreement": [], "performance": [Mark("MiniLM's kernel", encoder)]}
+    for axes, (method, label) in zip(all_axes, labels.items(), strict=True):
         by_task = {
-            task_name(task): {name: one[task][method] for name, one in rows.items() if task in one}
-            for task in tasks
+            title: {name: one[task][method] for name, one in found.items() if task in one}
+            for task, title in tasks.items()
         }
-        dots(axes, by_task, ladder)
-        known = [(PAPER[task][method], y) for y, task in enumerate(tasks) if task in PAPER]
-        axes.plot(
-            *zip(*known, strict=True) if known else ([], []), "k*", markersize=9, label="the paper, GPT-J-6B"
-        )
-        axes.set(
-            xlim=(0, 1), xlabel={"agreement": "agreement with the model", "performance": "right"}[method]
-        )
-    encoders = [
-        (float(np.mean([one[task][ENCODERS[0]].value for one in rows.values() if task in one])), y)
-        for y, task in enumerate(tasks)
-    ]
-    all_axes[1].plot(
-        *zip(*encoders, strict=True), **figures.CONTROL | {"linestyle": ""}, label="MiniLM's kernel"
-    )
-    common_legend(figure, all_axes)
+        paper = {title: PAPER[task][method] for task, title in tasks.items() if task in PAPER}
+        rows.draw(axes, by_task, Mark("the paper, GPT-J-6B", paper, "*"), *marks[method], lines=())
+        axes.set(xlim=(0, 1), xlabel=label)
+    rows.legend(figure)
     told = "; ".join(
         f"{name}, {task_name(task)}: {cell(one[task]['agreement'])}"
-        for name, one in rows.items()
+        for name, one in found.items()
         for task in one
     )
     return Picture(
@@ -89,14 +84,14 @@ def table_2(ladder: Mapping[str, Table2], *, seed: int) -> Picture:
 
 def table(ladder: Mapping[str, Table2], method: str, *, seed: int) -> Markdown:
     """One method of table 2, a row for each task, a column for each run, the paper's numbers last."""
-    rows = {name: estimates_appendix.task_rows(found, seed=seed) for name, found in ladder.items()}
+    found = {name: estimates_appendix.task_rows(one, seed=seed) for name, one in ladder.items()}
     lines = [
         (
             task_name(task),
-            *(one[task][method] if method in one.get(task, {}) else "" for one in rows.values()),
+            *(one[task][method] if method in one.get(task, {}) else "" for one in found.values()),
             PAPER.get(task, {}).get(method, ""),
         )
-        for task in dict.fromkeys(task for one in rows.values() for task in one)
+        for task in dict.fromkeys(task for one in found.values() for task in one)
     ]
     return display.table(("task", *map(display.escape, ladder), "the paper"), lines)
 

@@ -54,7 +54,7 @@ def effects(ladder: Mapping[str, Steering], *, seed: int) -> Picture:
         ),
         "random labels: kept - half": lambda one: estimates.kept_without_labels(one, seed=seed),
     })  # fmt: skip
-    return _one_panel(
+    return rows.one_panel(
         found,
         Mark(KERNEL, kernel),
         xlabel="difference of probability",
@@ -98,7 +98,7 @@ def _probabilities(
         for name, title in names.items()
     }
     chance = sorted({1 / one.answers.shape[-1] for one in ladder.values()})
-    return _one_panel(
+    return rows.one_panel(
         found,
         Mark(KERNEL, kernel),
         *marks,
@@ -141,7 +141,7 @@ def perturbed(ladder: Mapping[str, Steering], *, seed: int) -> Picture:
     published = Mark(
         "GPT-J 6B (paper A, table 1)", {names[name]: value for name, value in TABLE_1.items()}, "*"
     )
-    return _one_panel(
+    return rows.one_panel(
         found,
         published,
         lines=sorted({1 / one.answers.shape[-1] for one in ladder.values()}),
@@ -184,7 +184,7 @@ def demonstrations(ladder: Mapping[str, Details], *, seed: int) -> Picture:
         name: lambda one, name=name: estimates_details.demonstrations_count(one, name, seed=seed)
         for name in PERTURBED
     })  # fmt: skip
-    return _one_panel(
+    return rows.one_panel(
         found,
         xlabel=f"change of the {RIGHT}",
         alt="Perturbed demonstrations.",
@@ -206,7 +206,7 @@ def calibration(ladder: Mapping[str, Details], *, seed: int) -> Picture:
                  for run, one in ladder.items()}
         for method in METHODS
     }  # fmt: skip
-    return _one_panel(
+    return rows.one_panel(
         found,
         Mark("priors of another set", elsewhere),
         xlabel="pairs of orders answered differently",
@@ -229,13 +229,3 @@ def _evidence(
                 continue
             found[row][run], controls[row][run] = evidence.estimate, evidence.control
     return found, controls
-
-
-def _one_panel(
-    found: Rows, *marks: Mark, lines: Sequence[float] = (0.0,), xlabel: str, alt: str, caption: str
-) -> Picture:
-    figure, axes = plt.subplots(figsize=(7.4, rows.height(found)))
-    rows.draw(axes, found, *marks, lines=lines)
-    axes.set(xlabel=xlabel)
-    rows.legend(figure)
-    return Picture(figure, alt=f"{alt} {rows.told(found)}.", caption=caption)

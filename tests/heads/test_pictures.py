@@ -7,6 +7,7 @@ from matplotlib.colors import to_rgba
 
 from iclnb import figures
 from iclnb.display import number
+from iclnb.figures import rows
 from iclnb.heads import pictures, pictures_appendix
 from iclnb.heads.probes import OFFSETS, KeysAndValues
 from iclnb.heads.table_2 import Table2
@@ -43,20 +44,21 @@ def test_not_a_number_is_never_best():
 def test_estimates_stand_in_their_row_in_the_look_of_their_run():
     import matplotlib.pyplot as plt
 
-    rows = {
+    found = {
         "first": {"1B": Estimate(0.5, 0.4, 0.7), HERE: Estimate(0.2, 0.1, 0.3)},
         "second": {HERE: Estimate(0.9, 0.8, 1.0)},
     }
     figure, axes = plt.subplots()
-    pictures.dots(axes, rows, ("1B", HERE))
-    points = [line for line in axes.lines if len(line.get_xdata()) == 1]
-    assert [round(line.get_ydata()[0]) for line in points] == [0, 0, 1]
-    assert [line.get_xdata()[0] for line in points] == [0.5, 0.2, 0.9]
-    assert [line.get_label() for line in points if not line.get_label().startswith("_")] == ["1B", HERE]
-    hollow = [to_rgba(line.get_markerfacecolor()) == to_rgba("white") for line in points]
-    assert hollow == [False, True, True]
-    spans = [sorted(line.get_xdata()) for line in axes.lines if len(line.get_xdata()) == 2]
-    assert spans == [[0.4, 0.7], [0.1, 0.3], [0.8, 1.0]]
+    rows.draw(axes, found)
+    for container, name, values, places in zip(
+        axes.containers, ("1B", HERE), ([0.5], [0.2, 0.9]), ([0], [0, 1]), strict=True
+    ):
+        points, _, (spans,) = container
+        assert container.get_label() == name
+        assert list(points.get_xdata()) == values and list(np.round(points.get_ydata())) == places
+        assert (to_rgba(points.get_markerfacecolor()) == to_rgba("white")) == (name == HERE)
+        limits = [(row[name].low, row[name].high) for row in found.values() if name in row]
+        np.testing.assert_allclose([segment[:, 0] for segment in spans.get_segments()], limits)
     assert [text.get_text() for text in axes.get_yticklabels()] == [
         "first",
         "second",
@@ -97,7 +99,7 @@ def test_table_2_stands_beside_the_papers_numbers():
     first, second = made.figure.axes[:2]
     stars = [line for axes in (first, second) for line in axes.lines if line.get_marker() == "*"]
     assert [(*line.get_xdata(), *line.get_ydata()) for line in stars] == [(0.797, 0), (0.750, 0)]
-    points = [line.get_xdata()[0] for line in first.lines if line.get_marker() == "o"]
+    (points,) = (line.get_xdata() for line in first.lines if line.get_marker() == "o")
     np.testing.assert_allclose(points, [found.hits[task, 0, 0].mean() for task in (0, 1)])
     encoder = next(line for line in second.lines if line.get_marker() == figures.CONTROL["marker"])
     np.testing.assert_allclose(
