@@ -44,7 +44,9 @@ def number(value: float | np.number | None, digits: int = 3, dust: float = DUST)
     return f"{float(text):.0f}" if "e+" in text and abs(float(text)) < 1e6 else text
 
 
-def interval_text(value: float, low: float, high: float, bounds: Iterable[float] = (0,)) -> str:
+def interval_text(
+    value: float | None, low: float | None, high: float | None, bounds: Iterable[float] = (0,)
+) -> str:
     """An estimate and its interval with as many digits as the interval resolves: ``0.31 [0.19, 0.41]``.
 
     Half the interval's width is taken for the uncertainty and rounded as the Particle Data Group does: two
@@ -52,11 +54,13 @@ def interval_text(value: float, low: float, high: float, bounds: Iterable[float]
     An interval without width is shown as its value.
 
     Args:
-        low: lower end of the interval; ``nan`` or infinite where there is none.
+        low: lower end of the interval; ``None``, ``nan`` or infinite where there is none.
         bounds: numbers that decide something, as a criterion's. Where the interval does not hold one of them,
             rounding never makes it seem to: the number keeps the digits that show its side.
     """
-    value, low, high = numbers = [0.0 if abs(x) < DUST else float(x) for x in (value, low, high)]
+    value, low, high = numbers = [
+        math.nan if x is None else 0.0 if abs(x) < DUST else float(x) for x in (value, low, high)
+    ]
     known = [x for x in numbers if math.isfinite(x)]
     half = (max(known, default=0) - min(known, default=0)) / (2 if len(known) == 3 else 1)
     if len(known) == 3 and half <= DUST * max(map(abs, known)):

@@ -92,19 +92,15 @@ class Findings:
         """The findings with named dimensions; attributes are kept as JSON."""
         import xarray
 
-        arrays, facts = {}, {}
+        arrays = {}
         for field in variables(type(self)):
             value = getattr(self, field.name)
             if value is None:
                 continue
-            about = {"long_name": field.meaning, "units": field.unit}
-            if field.dimensions:
-                arrays[field.name] = (field.dimensions, value, about)
-            else:
-                arrays[field.name] = ((), value, about)
+            arrays[field.name] = (field.dimensions, value, {"long_name": field.meaning, "units": field.unit})
         used = {name for dims, *_ in arrays.values() for name in dims}
         places = {name: list(named) for name, named in self.coordinates.items() if name in used}
-        facts |= {name: json.dumps(value, default=str) for name, value in (attributes or {}).items()}
+        facts = {name: json.dumps(value, default=str) for name, value in (attributes or {}).items()}
         return xarray.Dataset(arrays, places, {"findings": type(self).__name__} | facts)
 
     def save(self, path: Path, attributes: Mapping[str, Any] | None = None) -> Path:
@@ -176,10 +172,9 @@ def same(one: Findings, other: Findings) -> float:
     for field in variables(type(one)):
         a, b = getattr(one, field.name), getattr(other, field.name)
         if a is None or b is None or isinstance(a, str):
-            alike = a is b or (isinstance(a, str) and a == b)
-            largest = max(largest, 0.0 if alike else np.inf)
-            continue
-        largest = max(largest, difference(np.asarray(a), np.asarray(b)))
+            largest = max(largest, 0.0 if a is b or (isinstance(a, str) and a == b) else np.inf)
+        else:
+            largest = max(largest, difference(np.asarray(a), np.asarray(b)))
     return largest
 
 

@@ -76,6 +76,12 @@ def replacing(target: Path) -> Iterator[Path]:
         temporary.replace(target)
 
 
+def write(target: Path, text: str) -> None:
+    """Put a text in the place of ``target``, in one step."""
+    with replacing(target) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 def _as_others_may_read(written: Path) -> None:
     """Give files the permissions of any new file: some libraries write for their own user alone."""
     usual = written.with_name("usual")

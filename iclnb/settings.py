@@ -16,7 +16,6 @@ hold the names of IPython's startup files, too.
 """
 
 import ast
-import difflib
 import io
 import re
 import tokenize
@@ -27,7 +26,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from iclnb import syntax
-from iclnb.errors import IclnbError, unknown
+from iclnb.errors import IclnbError, did_you_mean, unknown
 
 PROFILES = ("smoke", "laptop", "paper")
 """Seconds to see that everything runs; minutes on two cores; the paper's own sizes and models."""
@@ -186,10 +185,10 @@ def refuse_too_little(known: Mapping[str, Parameter], values: Mapping[str, Any])
 
 def unknown_parameter(name: str, known: Mapping[str, Parameter]) -> IclnbError:
     """The error for a parameter that a notebook does not have: it lists those that it has."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    guess = f" (did you mean {close[0]!r}?)" if close else ""
     listed = "\n".join(f"  {each}" for each in known.values()) or "  (none)"
-    return IclnbError(f"unknown parameter {name!r}{guess}; this notebook's parameters are:\n{listed}")
+    return IclnbError(
+        f"unknown parameter {name!r}{did_you_mean(name, known)}; this notebook's parameters are:\n{listed}"
+    )
 
 
 def checked(name: str, kinds: set[str], value: Any) -> Any:

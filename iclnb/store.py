@@ -188,8 +188,7 @@ class Store:
         try:
             listing = self.root / _CODES / f"{facts['code']}.json"
             if not listing.is_file():
-                with paths.replacing(listing) as temporary:
-                    temporary.write_text(json.dumps(code, indent=0), encoding="utf-8")
+                paths.write(listing, json.dumps(code, indent=0))
             with paths.replacing(path) as temporary:
                 save_file(dict(arrays), temporary, {"about": json.dumps(facts, sort_keys=True)})
         except (OSError, SafetensorError) as error:

@@ -82,10 +82,8 @@ def by_layer(found: Allocation, reader: str, group: str, *, seed: int) -> Estima
 
 def _ratio(above: PerPrompt, below: PerPrompt, seed: int) -> Evidence:
     """A ratio of geometric means over prompts, so that its interval stays positive; random weights beside."""
-    logarithms = {reader: np.log(above(reader) / below(reader)) for reader in (TRAINED, RANDOM)}
-    estimate = stats.interval(logarithms[TRAINED], seed=seed)
-    ratio = Estimate(*(float(np.exp(part)) for part in estimate)).with_degrees(estimate.degrees)
-    return Evidence(ratio, float(np.exp(logarithms[RANDOM].mean())), CONTROL)
+    trained, random = (above(reader) / below(reader) for reader in (TRAINED, RANDOM))
+    return Evidence(stats.geometric_mean(trained, seed=seed), float(np.exp(np.log(random).mean())), CONTROL)
 
 
 def _against_random(number: PerPrompt, seed: int) -> Evidence:

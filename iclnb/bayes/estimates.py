@@ -9,7 +9,7 @@ from iclnb.bayes.findings import DESIGNS, Learning
 from iclnb.bayes.learning import BAYES, FITTED, FOLLOWED, IGNORING, TUNED
 from iclnb.bayes.material import SHARES, learning_designs
 from iclnb.claims import Evidence, NothingToMeasure
-from iclnb.stats import Estimate, exact, interval
+from iclnb.stats import Estimate, exact, geometric_mean, interval
 
 REPAIRED = "ratio"
 """The repaired kernel that is followed."""
@@ -117,7 +117,7 @@ def law(found: Learning, learner: str, *, seed: int) -> Evidence:
         else:
             level = found.end(design, IGNORING) / 2
             rival, named = found.rank[design] / level**2, "rank / error² as the law"
-        ratio = _geometric(measured / halving(found, design, learner, theory=True), seed=seed)
+        ratio = geometric_mean(measured / halving(found, design, learner, theory=True), seed=seed)
         return Evidence(ratio, float(np.exp(np.log(measured / rival).mean())), named)
 
     return every_design(of_design, _far_from_one)
@@ -142,7 +142,7 @@ def crossing_as_predicted(found: Learning, learner: str = REPAIRED, *, seed: int
             rivals.append(np.where(known, np.log(measured / rank_law), np.nan))
         if np.isnan(logs).all(axis=0).any():
             raise NothingToMeasure("demonstrations enough for the kernel to overtake Bayes in every HMM")
-        ratio = _geometric(np.exp(np.nanmean(logs, axis=0)), seed=seed)
+        ratio = geometric_mean(np.exp(np.nanmean(logs, axis=0)), seed=seed)
         return Evidence(ratio, float(np.exp(np.nanmean(rivals))), "rank / distance² as the law")
 
     return every_design(of_design, _far_from_one)
@@ -194,9 +194,3 @@ def winners(found: Learning, design: int, learners: Sequence[str]) -> np.ndarray
     """Which learner has the least error, mean over HMMs, by share and n: places in ``learners``."""
     errors = [[found.of(design, name, share).mean(0) for share in range(len(SHARES))] for name in learners]
     return np.argmin(errors, axis=0)
-
-
-def _geometric(ratios: Float[np.ndarray, " hmm"], *, seed: int) -> Estimate:
-    """The geometric mean over HMMs."""
-    logs = interval(np.log(ratios), seed=seed)
-    return Estimate(*(float(np.exp(part)) for part in logs)).with_degrees(logs.degrees)

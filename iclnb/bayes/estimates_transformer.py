@@ -9,7 +9,7 @@ from iclnb.bayes.following import ANSWERERS, EVERY_TASK, KERNELS, SOURCES
 from iclnb.bayes.learning import BAYES, IGNORING
 from iclnb.bayes.measure_transformer import Following
 from iclnb.claims import Evidence
-from iclnb.stats import Estimate, interval
+from iclnb.stats import geometric_mean
 
 TRAINED, RANDOM = ANSWERERS[:2]
 CORPUS, OTHERS = SOURCES
@@ -55,18 +55,12 @@ def generality(found: Following, corpus: int, *, seed: int) -> Evidence:
         return (found.of(who, OTHERS, EVERY_TASK) / found.of(who, OTHERS, BAYES))[corpus, :, -1]
 
     control = f"{BLIND}; {found.tasks[corpus]} tasks"
-    return Evidence(_ratio(ratio(TRAINED), seed), float(ratio(RANDOM).mean()), control)
+    return Evidence(geometric_mean(ratio(TRAINED), seed=seed), float(ratio(RANDOM).mean()), control)
 
 
 def _worst(found: Following, ratio: ByTraining, seed: int) -> Evidence:
     """The ratio of the corpus that speaks most against being small."""
-    estimates = [_ratio(values, seed) for values in ratio(TRAINED)]
+    estimates = [geometric_mean(values, seed=seed) for values in ratio(TRAINED)]
     place = int(np.argmax([float(each.high) for each in estimates]))
     control = f"{BLIND}; {found.tasks[place]} tasks"
     return Evidence(estimates[place], float(ratio(RANDOM)[place].mean()), control)
-
-
-def _ratio(values: Float[np.ndarray, " training"], seed: int) -> Estimate:
-    """Geometric mean over trainings."""
-    logs = interval(np.log(values), seed=seed)
-    return Estimate(*(float(np.exp(part)) for part in logs)).with_degrees(logs.degrees)

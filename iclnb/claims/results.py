@@ -156,8 +156,7 @@ class Results:
         rung = self.ladder.rung()
         rung.findings.save(path.with_suffix(SUFFIX), rung.attributes())
         text = json.dumps(self.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
-        with paths.replacing(path) as temporary:
-            temporary.write_text(text + "\n", encoding="utf-8")
+        paths.write(path, text + "\n")
         if folder is None and not os.environ.get("ICLNB_RESULTS"):
             display(Author(f"Results: `{path}`"))
         return path

@@ -38,7 +38,9 @@ def _line(claim: Claim) -> str:
         f'<tr><th scope="row">{html.escape(run)}</th><td colspan="3">left out: {html.escape(needs)}</td></tr>'
         for run, needs in claim.left_out.items()
     )
-    about = "; ".join(filter(None, [whose, _criterion(claim), *_proofs(claim)]))
+    places = dict.fromkeys(judgement.proof for judgement in claim.judgements.values() if judgement.proof)
+    decided = [f"proof: {place}" for place in places] or [f"holds if {claim.criterion}"]
+    about = "; ".join(filter(None, [whose, *decided]))
     header = "".join(f'<th scope="col">{name}</th>' for name in ("run", "estimate", "control", "verdict"))
     return (
         f'<details class="iclnb-claim" id="claim-{html.escape(claim.id)}"><summary>'
@@ -48,22 +50,12 @@ def _line(claim: Claim) -> str:
     )
 
 
-def _criterion(claim: Claim) -> str:
-    proved = any(judgement.proof for judgement in claim.judgements.values())
-    return "" if proved else f"holds if {claim.criterion}"
-
-
-def _proofs(claim: Claim) -> list[str]:
-    places = dict.fromkeys(judgement.proof for judgement in claim.judgements.values() if judgement.proof)
-    return [f"proof: {place}" for place in places]
-
-
 def _cell(claim: Claim, run: str, judgement: Judgement) -> str:
     """A run's mark and interval, with words for those who see neither."""
     words = f"{run}: {judgement.verdict}, {told(claim, judgement)}"
     mark = f'<span class="mark">{MARKS[judgement.verdict]}</span>'
     return (
-        f'<span class="run" title="{html.escape(words, quote=True)}"><span class="name">{html.escape(run)}</span>'
+        f'<span class="run" title="{html.escape(words)}"><span class="name">{html.escape(run)}</span>'
         f'{mark}{_interval(claim, judgement)}<span class="sr-only">{html.escape(words)}</span></span>'
     )
 

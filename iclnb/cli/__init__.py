@@ -11,16 +11,14 @@ from iclnb.cli import model_commands, new_chapter, record_commands, report_comma
 from iclnb.errors import IclnbError
 from iclnb.settings import PROFILES
 
-OPTIONS = {"context_settings": {"help_option_names": ["-h", "--help"]}}
 
-
-@click.group(**OPTIONS)
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="iclnb", prog_name="iclnb")
 def commands() -> None:
     """How in-context learning works, as a book that runs."""
 
 
-@commands.command(**OPTIONS)
+@commands.command()
 @click.argument("name")
 @click.option(
     "-p", "--parameter", "given", nargs=2, multiple=True, metavar="KEY VALUE",
@@ -73,7 +71,7 @@ def run(
         report_commands.show(project, own.latest(project, str(folder)), opened=False)
 
 
-@commands.command(**OPTIONS)
+@commands.command()
 @click.option("--profile", type=click.Choice(PROFILES), default="laptop", show_default=True)
 @click.option("--force", is_flag=True, help="Run every notebook, changed or not.")
 @click.option(
@@ -94,7 +92,7 @@ def book(profile: str, force: bool, jobs: int | None, first: bool) -> None:
     click.echo(f"the book: {index}")
 
 
-@commands.command("list", **OPTIONS)
+@commands.command("list")
 def list_() -> None:
     """Show the notebooks with their titles and parameters."""
     from iclnb.run import notebooks
@@ -107,7 +105,7 @@ def list_() -> None:
             click.echo(f"    {parameter}")
 
 
-@commands.command(**OPTIONS)
+@commands.command()
 @click.argument("names", nargs=-1)
 def pair(names: tuple[str, ...]) -> None:
     """Bring notebooks/NAME.py and NAME.ipynb to the content of the newer (default: of all notebooks).
@@ -121,18 +119,12 @@ def pair(names: tuple[str, ...]) -> None:
         click.echo(path)
 
 
-commands.add_command(model_commands.fetch)
-commands.add_command(model_commands.models)
-commands.add_command(task_commands.tasks)
-
-
-commands.add_command(record_commands.cache)
-commands.add_command(record_commands.prove)
-commands.add_command(record_commands.status)
-commands.add_command(record_commands.sweep)
-commands.add_command(report_commands.page)
-commands.add_command(report_commands.report)
-commands.add_command(new_chapter.new)
+for command in (
+    model_commands.fetch, model_commands.models, new_chapter.new, record_commands.cache, record_commands.prove,
+    record_commands.status, record_commands.sweep, report_commands.page, report_commands.report,
+    task_commands.tasks,
+):  # fmt: skip
+    commands.add_command(command)
 
 
 def main() -> None:

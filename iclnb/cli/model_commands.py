@@ -7,10 +7,8 @@ import click
 
 from iclnb import paths
 
-HELP = {"context_settings": {"help_option_names": ["-h", "--help"]}}
 
-
-@click.command(**HELP)
+@click.command()
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option("--revision", help="Commit, branch or tag of a model on the hub that is not pinned.")
 def fetch(names: tuple[str, ...], revision: str | None) -> None:
@@ -48,7 +46,7 @@ def _parts(name: str) -> Iterator[tuple[str, str | None]]:
         yield from ((task.strip(), None) for task in tasks if task.strip())
 
 
-@click.command(**HELP)
+@click.command()
 def models() -> None:
     """List the packaged models, and those of the hub that are pinned to a commit.
 

@@ -14,10 +14,8 @@ from iclnb.cli.task_commands import new_task
 from iclnb.errors import IclnbError
 from iclnb.run import notebooks
 
-HELP = {"context_settings": {"help_option_names": ["-h", "--help"]}}
 
-
-@click.command(**HELP)
+@click.command()
 @click.argument("name")
 @click.option("--task", is_flag=True, help="Make a task of your own instead: NAME/task.toml in ICLNB_DATA.")
 def new(name: str, task: bool) -> None:
@@ -66,8 +64,7 @@ def make(project: Path, name: str) -> list[Path]:
     }
     filled["_toc.yml"] = _entered((project / "_toc.yml").read_text(encoding="utf-8"), name)
     for place, text in filled.items():
-        with paths.replacing(project / place) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        paths.write(project / place, text)
     python = [str(project / place) for place in files]
     ruff = [sys.executable, "-m", "ruff", "check", "--quiet", "--select", "I", "--fix", *python]
     subprocess.run(ruff, cwd=project, check=False)  # imports in the order that the new names ask for

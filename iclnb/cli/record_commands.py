@@ -9,10 +9,8 @@ import click
 from iclnb import paths
 from iclnb.errors import IclnbError
 
-OPTIONS = {"context_settings": {"help_option_names": ["-h", "--help"]}}
 
-
-@click.command(**OPTIONS)
+@click.command()
 @click.option("--check", is_flag=True, help="Exit with an error unless everything is fresh.")
 def status(check: bool) -> None:
     """Say of every notebook and every record whether it is fresh, or why it is not."""
@@ -26,7 +24,7 @@ def status(check: bool) -> None:
         raise IclnbError(f"{other} of {len(found)} are not fresh")
 
 
-@click.command(**OPTIONS)
+@click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @click.option("--dry-run", is_flag=True, help="Say what would run, what it needs, and about how long.")
 @click.option(
@@ -83,7 +81,7 @@ def sweep(file: Path, dry_run: bool, executor: str, allow_changes: bool, **resou
         raise IclnbError(f"{len(failures)} of {len(planned)} cells failed:\n\n{listed}")
 
 
-@click.command(**OPTIONS)
+@click.command()
 @click.option(
     "--share",
     type=click.FloatRange(0, 1),
@@ -108,7 +106,7 @@ def prove(share: float) -> None:
     )
 
 
-@click.command(**OPTIONS)
+@click.command()
 @click.option("--clear", is_flag=True, help="Remove all measurements; models and texts stay.")
 @click.option(
     "--export", "folder", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",

@@ -17,11 +17,10 @@ from iclnb.errors import IclnbError
 if TYPE_CHECKING:
     from iclnb.records.own import Own
 
-HELP = {"context_settings": {"help_option_names": ["-h", "--help"]}}
 VERDICTS = ("supported", "not supported", "inconclusive", "proved and checked", "contradicted")
 
 
-@click.command(**HELP)
+@click.command()
 @click.argument("name", default="")
 @click.option("--open", "opened", is_flag=True, help="Open it in the browser.")
 def page(name: str, opened: bool) -> None:
@@ -46,7 +45,7 @@ def show(project: Path, one: "Own", *, opened: bool) -> None:
         webbrowser.open(made.as_uri())
 
 
-@click.command(**HELP)
+@click.command()
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option("--chapter", "chapters", multiple=True, metavar="NAME", help="The same as NAME.")
 @click.option("--model", "models", multiple=True, metavar="PART", help="Models with this in their name.")
@@ -108,8 +107,7 @@ def lines(rows: Sequence, width: int) -> list[str]:
         found += ["", *(click.style(line, bold=True) for line in wrap(_heading(listed[0]), width))]
         for row in listed:
             verdict = click.style(f"{row.verdict:<18}", fg=marks.COLOURS[marks.CLASSES[row.verdict]])
-            numbers = (float("nan") if x is None else x for x in (row.estimate, row.low, row.high))
-            found.append(f"  {verdict}{interval_text(*numbers, row.region.bounds)}")
+            found.append(f"  {verdict}{interval_text(row.estimate, row.low, row.high, row.region.bounds)}")
             found += wrap(row.statement, width, initial_indent="    ", subsequent_indent="    ")
     return [*found, "", *_counts(rows)]
 

@@ -8,10 +8,8 @@ import click
 from iclnb import paths
 from iclnb.errors import IclnbError
 
-HELP = {"context_settings": {"help_option_names": ["-h", "--help"]}}
 
-
-@click.command(**HELP)
+@click.command()
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 def tasks(names: tuple[str, ...]) -> None:
     """List the tasks, built in and of your own: columns, classes, words, formats, licence, source.

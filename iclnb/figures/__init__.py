@@ -82,8 +82,8 @@ class Picture:
         phone = _phone(self.figure)
         source = f'<source media="({PHONE})" {phone.attributes("srcset")}>' if phone else ""
         caption = f"<figcaption>{html.escape(self.caption)}</figcaption>" if self.caption else ""
-        alt = html.escape(self.alt, quote=True)
-        alike = html.escape("; ".join(legible.alike(self.figure)), quote=True)
+        alt = html.escape(self.alt)
+        alike = html.escape("; ".join(legible.alike(self.figure)))
         told = f' data-alike="{alike}"' if alike else ""  # for the tests of the pages
         return (
             f'<figure class="iclnb-picture"{told}><picture>{source}<img {wide.attributes("src")} alt="{alt}" '

@@ -134,8 +134,7 @@ def above_chance(found: Influence, wording: str, *, seed: int) -> Evidence:
     """How often the answer is the word that the demonstrations call right, minus one over the number of words."""
     right, classes = found.of("right", wording).astype(float), found.summed.shape[-1]
     rate = stats.interval(right.mean(1), range="rate", seed=seed)
-    estimate = Estimate(*(part - 1 / classes for part in rate)).with_degrees(rate.degrees)
-    return Evidence(estimate, 0.0, "answers at random")
+    return Evidence(rate.minus(1 / classes), 0.0, "answers at random")
 
 
 def ratio(

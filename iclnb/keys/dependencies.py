@@ -2,11 +2,10 @@
 
 import ast
 import hashlib
-import importlib.metadata
 import os
 import platform
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,9 @@ from iclnb import syntax
 from iclnb.keys import imports
 from iclnb.keys.fingerprint import fingerprint, of_source
 from iclnb.keys.imports import PACKAGE
-from iclnb.keys.inputs import input_now, inputs
+from iclnb.keys.inputs import inputs
+from iclnb.keys.measurement import COMPUTES, differing, inputs_changed, on_gpu, version
 from iclnb.settings import PROFILES
-
-PINS = (
-    "bm25s", "datasets", "equinox", "gguf", "jax", "numpy", "optax", "scikit-learn", "scipy",
-    "sentence-transformers", "tokenizers", "torch", "transformers",
-)  # fmt: skip
-"""Libraries whose version may change a number."""
 
 Key = Mapping[str, Mapping[str, Any]]
 
@@ -47,7 +41,7 @@ def key(project: Path, source: Path, parameters: Mapping[str, Any]) -> dict[str,
         "gpu": _gpu_code(project, source, stamp),
         "parameters": dict(parameters),
         "records": _recorded(project, source),
-        "versions": {"python": python} | {name: _version(importlib.metadata.version, name) for name in PINS},
+        "versions": {"python": python} | {name: version(name) for name in sorted(COMPUTES.values())},
     }
 
 
@@ -83,16 +77,9 @@ def _facts(folder: str | Path) -> Iterator[tuple[str, int, int]]:
             yield entry.path, entry.stat().st_size, entry.stat().st_mtime_ns
 
 
-@cache
-def _version(find: Callable[[str], str], name: str) -> str:
-    """Of an installed library, without the part that names a build."""
-    return find(name).split("+")[0]
-
-
 def complete(key: Key, provenance: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """A key with what is known after the run: its :func:`inputs`, and whether a GPU's code counts."""
-    used = str(provenance.get("model", {}).get("device", "")).startswith("cuda")
-    parts = {part: value for part, value in key.items() if part != "gpu" or used}
+    parts = {part: value for part, value in key.items() if part != "gpu" or on_gpu(provenance)}
     return {**parts, "inputs": inputs(provenance)}
 
 
@@ -111,15 +98,8 @@ def stale(key: Key, stored: Mapping[str, Any]) -> list[str]:
     if stored.get("gpu"):
         changes["gpu"] = "changed"
     for part, change in changes.items():
-        then, now = stored.get(part, {}), key[part]
-        names = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
-        if names:
-            reasons.append(f"{part} {change}: {', '.join(names)}")
-    for name, digest in stored.get("inputs", {}).items():
-        now = input_now(name, key["parameters"])
-        if now is not None and now != digest:
-            reasons.append(f"changed: {name}")
-    return reasons
+        reasons += differing(f"{part} {change}", stored.get(part, {}), key[part])
+    return reasons + inputs_changed(stored.get("inputs", {}), key["parameters"])
 
 
 def _recorded(project: Path, source: Path) -> dict[str, str]:

@@ -84,8 +84,7 @@ class Ledger:
         for entry in self.entries:
             text += f"\n[[proof]]\n{_lines(entry.about)}"
             text += f"[proof.before]\n{_lines(entry.before)}[proof.after]\n{_lines(entry.after)}"
-        with paths.replacing(file) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        paths.write(file, text)
         return file
 
 

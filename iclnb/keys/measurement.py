@@ -4,7 +4,7 @@ Words, criteria, estimators and figures are not among them: they are made anew f
 """
 
 import importlib.metadata
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,7 @@ def libraries(*modules: str, project: Path | None = None) -> dict[str, str]:
     sources = [_file(project, module) for module in modules]
     files = {*sources, *imports.package_files(project, *sources, gpu=True, without=PLUMBING)}
     names = imports.libraries(project, files) & COMPUTES.keys()
-    return {COMPUTES[name]: _version(COMPUTES[name]) for name in sorted(names)}
+    return {COMPUTES[name]: version(COMPUTES[name]) for name in sorted(names)}
 
 
 def key(module: str, parameters: Mapping[str, Any], provenance: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,27 +111,30 @@ def stale(
     now = code(stored["module"], project=project, gpu=stored["device"] == "cuda")
     carried = ledger.carry(stored["code"], now)
     reasons = [
-        *_differing("code changed", stored["code"] if carried is None else carried, now),
-        *_differing("versions differ", stored["versions"], libraries(stored["module"], project=project)),
+        *differing("code changed", stored["code"] if carried is None else carried, now),
+        *differing("versions differ", stored["versions"], libraries(stored["module"], project=project)),
     ]
     if parameters is not None:
         both = stored["parameters"].keys() & parameters.keys()
         then, wanted = (
             {name: values[name] for name in both} for values in (stored["parameters"], parameters)
         )
-        reasons += _differing("parameters differ", then, wanted)
-    for name, digest in stored["inputs"].items():
-        found = input_now(name, stored["parameters"])
-        if found is not None and found != digest:
-            reasons.append(f"changed: {name}")
-    freshness = Freshness(reasons)
-    freshness.carried = not reasons and stored["code"] != now
+        reasons += differing("parameters differ", then, wanted)
+    freshness = Freshness([*reasons, *inputs_changed(stored["inputs"], stored["parameters"])])
+    freshness.carried = not freshness and stored["code"] != now
     return freshness
 
 
-def _differing(what: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> Sequence[str]:
-    names: Collection[str] = sorted(n for n in {*then, *now} if then.get(n) != now.get(n))
+def differing(what: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """A line with the names that two states do not agree in; none where they agree."""
+    names = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
     return [f"{what}: {', '.join(names)}"] if names else []
+
+
+def inputs_changed(stored: Mapping[str, str], parameters: Mapping[str, Any]) -> list[str]:
+    """A line for each input that is at hand and is another one now."""
+    now = {name: input_now(name, parameters) for name in stored}
+    return [f"changed: {name}" for name, then in stored.items() if now[name] not in (None, then)]
 
 
 def _file(project: Path, module: str) -> Path:
@@ -140,5 +143,6 @@ def _file(project: Path, module: str) -> Path:
 
 
 @cache
-def _version(name: str) -> str:
+def version(name: str) -> str:
+    """Of an installed library, without the part that names a build."""
     return importlib.metadata.version(name).split("+")[0]

@@ -16,7 +16,7 @@ from iclnb.lsa.findings import (
     TrainedLayers,
 )
 from iclnb.lsa.optima import gap_law, gap_share, risk_at_norm
-from iclnb.stats import Estimate, exact, interval
+from iclnb.stats import Estimate, exact, geometric_mean, interval
 
 DUST = 1e-12
 """What double precision leaves of a relative excess of zero."""
@@ -141,5 +141,4 @@ def stacked_steps(found: Beyond) -> Evidence:
 
 def positive(values: Float[np.ndarray, " seeds"], seed: int) -> Estimate:
     """Geometric mean over seeds of what cannot be negative; its interval stays above zero."""
-    logarithms = interval(np.log(np.maximum(values, DUST)), seed=seed)
-    return Estimate(*(float(np.exp(part)) for part in logarithms)).with_degrees(logarithms.degrees)
+    return geometric_mean(np.maximum(values, DUST), seed=seed)

@@ -76,9 +76,7 @@ def _archive(folder: Path, model: str, files: list[Path]) -> Path:
             member.mtime, member.uid, member.gid, member.uname, member.gname = 0, 0, 0, "", ""
             with file.open("rb") as stream:
                 tar.addfile(member, stream)
-    line = f"{_sha256(target)}  {target.name}\n"
-    with paths.replacing(folder / f"{target.name}.sha256") as temporary:
-        temporary.write_text(line, encoding="utf-8")
+    paths.write(folder / f"{target.name}.sha256", f"{_sha256(target)}  {target.name}\n")
     return target
 
 

@@ -5,7 +5,6 @@ beside it. Runs read the source; :func:`edited_pair` says where the other file h
 """
 
 import copy
-import difflib
 import hashlib
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -15,7 +14,7 @@ from typing import Any
 from nbformat import NotebookNode
 
 from iclnb import paths, settings
-from iclnb.errors import IclnbError, unknown
+from iclnb.errors import IclnbError, did_you_mean, unknown
 from iclnb.settings import PROFILES, Parameter
 
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -40,7 +39,7 @@ def source(project: Path, name: str) -> Path:
     stem = next((each for each in known if each.partition("_")[0] == stem), stem)
     if stem not in known:
         listed = "\n".join(f"  {each}" for each in known) or "  (none)"
-        raise IclnbError(f"unknown notebook {name!r}{_guess(stem, known)}; known notebooks:\n{listed}")
+        raise IclnbError(f"unknown notebook {name!r}{did_you_mean(stem, known)}; known notebooks:\n{listed}")
     return project / "notebooks" / f"{stem}.py"
 
 
@@ -163,8 +162,3 @@ def changed(known: Mapping[str, Parameter], values: Mapping[str, Any]) -> dict[s
     """Those of the values that differ from the notebook's defaults under the chosen profile."""
     profile = values.get("profile", known["profile"].default if "profile" in known else PROFILES[0])
     return {key: value for key, value in values.items() if repr(value) != repr(known[key].under(profile))}
-
-
-def _guess(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" (did you mean {close[0]!r}?)" if close else ""

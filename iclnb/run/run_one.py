@@ -91,12 +91,12 @@ def run(
             done = _execute(project, name, notebook, parameters, scratch, time_limit, process, last)
             text = _results(name, scratch, key, done.metadata.papermill.duration)
             _keep(scratch / "results" / f"{name}{SUFFIX}", to.results.with_suffix(SUFFIX))
-            _write(to.results, text)
+            paths.write(to.results, text)
             done.metadata = {
                 **{part: done.metadata[part] for part in ("kernelspec", "language_info")},
                 "iclnb": {"results": hashlib.sha256(text.encode()).hexdigest()},
             }
-            _write(to.executed, json.dumps(done, indent=1, ensure_ascii=False) + "\n")
+            paths.write(to.executed, json.dumps(done, indent=1, ensure_ascii=False) + "\n")
     except OSError as error:
         raise IclnbError(
             f"{name}: a file could not be written ({error}); free some space or choose a folder that can be "
@@ -191,17 +191,17 @@ def _failures(name: str, scratch: Path, failed: Path, time_limit: float | None) 
     try:
         yield
     except papermill.PapermillExecutionError as error:
-        where = _keep_failed(executed, failed)
-        raise IclnbError(f"{name} {_failure(error)}\n\nThe notebook up to there: {where}") from error
+        _keep(executed, failed)
+        raise IclnbError(f"{name} {_failure(error)}\n\nThe notebook up to there: {failed}") from error
     except CellTimeoutError as error:
-        where = _keep_failed(executed, failed)
+        _keep(executed, failed)
         raise IclnbError(
             f"{name}: a cell took longer than the limit of {time_limit:g} s; raise --time-limit or choose "
-            f"smaller sizes. The notebook up to there: {where}"
+            f"smaller sizes. The notebook up to there: {failed}"
         ) from error
     except DeadKernelError as error:
-        where = _keep_failed(executed, failed)
-        raise IclnbError(f"{name}: Python died, perhaps for lack of memory; see {where}") from error
+        _keep(executed, failed)
+        raise IclnbError(f"{name}: Python died, perhaps for lack of memory; see {failed}") from error
 
 
 def _results(name: str, scratch: Path, key: keys.Key, seconds: float) -> str:
@@ -218,23 +218,11 @@ def _results(name: str, scratch: Path, key: keys.Key, seconds: float) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _keep_failed(executed: Path, failed: Path) -> Path:
-    if executed.is_file():
-        with paths.replacing(failed) as temporary:
-            shutil.copyfile(executed, temporary)
-    return failed
-
-
-def _keep(findings: Path, path: Path) -> None:
-    """Put a run's findings, if it has any, in the place of earlier ones."""
-    if findings.is_file():
+def _keep(file: Path, path: Path) -> None:
+    """Put a file, if there is one, in the place of an earlier one."""
+    if file.is_file():
         with paths.replacing(path) as temporary:
-            shutil.copyfile(findings, temporary)
-
-
-def _write(path: Path, text: str) -> None:
-    with paths.replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+            shutil.copyfile(file, temporary)
 
 
 def _failure(error: Any) -> str:

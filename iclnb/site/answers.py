@@ -53,7 +53,7 @@ def resolve(text: str, recorded: Mapping[str, Mapping[str, Any]], where: str) ->
         kind, sentence, conditions = role.groups()
         check = _claim if kind == "claim" else _value
         told = check(sentence, conditions, recorded, f"{where}: the sentence {sentence!r}")
-        note = html.escape("\n".join(told), quote=True).replace("\n", "&#10;")
+        note = html.escape("\n".join(told)).replace("\n", "&#10;")
         attributes = f'role="note" tabindex="0" aria-description="{note}" data-told="{note}"'
         return f'<span class="iclnb-bound" {attributes}>{sentence}</span>'
 
@@ -142,9 +142,8 @@ def _of(recorded: Mapping[str, Any], name: str, id: str, who: str) -> Mapping[st
 
 
 def _estimate(claim: Mapping[str, Any]) -> str:
-    numbers = [claim["estimate"], *claim["interval"]]
     bounds = [bound for bound in claim.get("region", ()) if bound is not None]
-    return interval_text(*(float("nan") if number is None else number for number in numbers), bounds)
+    return interval_text(claim["estimate"], *claim["interval"], bounds)
 
 
 def _asks(sentence: str) -> bool:

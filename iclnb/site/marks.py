@@ -22,8 +22,8 @@ def mark(verdict: str, label: str, /, **data: str) -> str:
     Args:
         label: what readers hear who do not see it, such as "Qwen2.5-Coder-1.5B: supported".
     """
-    more = "".join(f' data-{name}="{_quoted(value)}"' for name, value in data.items())
-    name = f'role="img" aria-label="{_quoted(label)}" class="iclnb-{CLASSES[verdict]}"'
+    more = "".join(f' data-{name}="{html.escape(value)}"' for name, value in data.items())
+    name = f'role="img" aria-label="{html.escape(label)}" class="iclnb-{CLASSES[verdict]}"'
     return f"<b {name}{more}>{MARKS[verdict]}</b>"
 
 
@@ -40,7 +40,3 @@ def legend(verdicts: Iterable[str]) -> str:
 def badge(text: str) -> str:
     """A word in a frame, as HTML."""
     return f'<span class="iclnb-badge">{html.escape(text)}</span>'
-
-
-def _quoted(text: str) -> str:
-    return html.escape(text, quote=True)

@@ -27,8 +27,7 @@ def html(draw: Callable[[Any], Picture], shown: Any, place: Path) -> str:
     """
     file = place / f"{draw.__name__}-{_key(draw, shown)}.html"
     if not file.is_file():
-        with paths.replacing(file) as made:
-            made.write_text(draw(shown)._repr_html_(), encoding="utf-8")
+        paths.write(file, draw(shown)._repr_html_())
     return file.read_text(encoding="utf-8")
 
 

@@ -1,7 +1,7 @@
 """Estimates with their intervals, over what was drawn independently."""
 
-from iclnb.stats.design import Design, Estimate, exact, interval, median
+from iclnb.stats.design import Design, Estimate, exact, geometric_mean, interval, median
 from iclnb.stats.multiple import holm
 from iclnb.stats.ranges import Range
 
-__all__ = ["Design", "Estimate", "Range", "exact", "holm", "interval", "median"]
+__all__ = ["Design", "Estimate", "Range", "exact", "geometric_mean", "holm", "interval", "median"]

@@ -131,6 +131,12 @@ def exact(value: float) -> Estimate:
     return Estimate(value, value, value)
 
 
+def geometric_mean(values: Float[np.ndarray, " units"], *, seed: int) -> Estimate:
+    """The geometric mean over units, whose interval stays above zero: :func:`interval` of the logarithms."""
+    logarithms = interval(np.log(values), seed=seed)
+    return Estimate(*(float(np.exp(part)) for part in logarithms)).with_degrees(logarithms.degrees)
+
+
 def median(values: Float[np.ndarray, "units *columns"]) -> Float[np.ndarray | np.floating, " *columns"]:
     """The median over units; as ``statistic`` of :func:`interval` it gets limits from order statistics."""
     return np.nanmedian(values, axis=0)

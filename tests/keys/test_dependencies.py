@@ -143,7 +143,7 @@ def test_parameters_and_versions_are_named(project, monkeypatch):
     before = key(project, k=8)
     assert reasons(project, before, k=8) == []
     assert reasons(project, before, k="8") == reasons(project, before) == ["parameters differ: k"]
-    monkeypatch.setattr(keys.importlib.metadata, "version", lambda name: "9" if name == "torch" else "1")
+    monkeypatch.setattr(keys, "version", lambda name: "9" if name == "torch" else "1")
     assert any("torch" in reason and "jax" in reason for reason in reasons(project, before, k=8))
 
 

@@ -82,7 +82,7 @@ def _of(name: str, title: str, run: Run) -> Iterator[Row]:
     about = {
         "chapter": name, "title": title, "run": run.name, "model": run.model, "task": run.task,
         "profile": str(parameters.get("profile") or ""), "machine": str(source.get("machine") or ""),
-        "seconds": (source.get("cost") or source).get("seconds"),
+        "seconds": run.seconds,
         "revision": str(source.get("revision") or ""), "time": str(source.get("time") or ""),
         "stale": "; ".join(run.stale), "at_chance": run.at_chance,
     }  # fmt: skip

@@ -41,7 +41,7 @@ class Margin(NamedTuple):
         named = any(fnmatchcase(place, pattern) for pattern in self.claims)
         if not named or self.around is None or self.size is None:
             return named
-        return all(math.isclose(abs(b - self.around), self.size, rel_tol=1e-3) for b in _bounds(criterion))
+        return all(math.isclose(abs(b - self.around), self.size, rel_tol=1e-3) for b in criterion.bounds)
 
     def moved(self, criterion: Criterion, factor: float) -> Criterion:
         """The criterion with its bounds ``factor`` times as far from no effect."""
@@ -83,7 +83,7 @@ def margin_for(margins: Sequence[Margin], row: Row) -> Margin | None:
 
 def unexplained(margins: Sequence[Margin], row: Row) -> bool:
     """Whether a claim has a bound other than zero or one for which no reason is given."""
-    if row.proof or all(bound in DIRECTIONS for bound in _bounds(row.region)):
+    if row.proof or all(bound in DIRECTIONS for bound in row.region.bounds):
         return False
     return margin_for(margins, row) is None
 
@@ -125,7 +125,3 @@ def section(margins: Sequence[Margin], rows: Sequence[Row]) -> str:
     said = display.table(header, table).data if table else "This book gives no reasons for margins."
     missing = f"No reason is given for the margins of {display.escape(', '.join(sorted(without)))}."
     return "\n\n".join([TEXT, said, *([missing] if without else [])])
-
-
-def _bounds(criterion: Criterion) -> list[float]:
-    return [bound for bound in (criterion.low, criterion.high) if math.isfinite(bound)]

@@ -60,7 +60,7 @@ def _filters(rows: Sequence[Row]) -> str:
     }
     fields = "".join(
         f'<label>{name} <select name="{name}"><option value="*">all</option>'
-        + "".join(f'<option value="{_quoted(v)}">{html.escape(t)}</option>' for v, t in known.items())
+        + "".join(f'<option value="{html.escape(v)}">{html.escape(t)}</option>' for v, t in known.items())
         + "</select></label>"
         for name, known in choices.items()
     )
@@ -100,7 +100,7 @@ def _claim(rows: Sequence[Row], columns: Sequence[str], known: Sequence[Margin])
         facts.append(f"speaks {first.speaks} the paper if it holds")
     lines = "".join(f"<tr>{_numbers(row, known)}</tr>" for row in rows)
     return (
-        f'<details class="iclnb-row" data-paper="{_quoted(first.paper)}"><summary>'
+        f'<details class="iclnb-row" data-paper="{html.escape(first.paper)}"><summary>'
         f"<span>{html.escape(first.statement)}</span>{cells}</summary><p>{html.escape('; '.join(facts))}.</p>"
         f"<table><thead><tr><th>run</th><th>estimate</th><th>control</th><th>verdict</th></tr></thead>"
         f"<tbody>{lines}</tbody></table></details>"
@@ -112,10 +112,10 @@ def _mark(row: Row) -> str:
 
 
 def _numbers(row: Row, known: Sequence[Margin]) -> str:
-    numbers = (float("nan") if x is None else x for x in (row.estimate, row.low, row.high))
     notes = [row.data_needed, *margins.notes(known, row), *(["model at chance"] if row.at_chance else [])]
     verdict = "; ".join(filter(None, [row.verdict, *notes]))
-    cells = (interval_text(*numbers, row.region.bounds), f"{number(row.control)} ({row.control_is})", verdict)
+    estimate = interval_text(row.estimate, row.low, row.high, row.region.bounds)
+    cells = (estimate, f"{number(row.control)} ({row.control_is})", verdict)
     who = row.run if row.recorded else ", ".join(filter(None, (row.run, row.model, row.task)))
     return f'<th scope="row">{html.escape(who)}</th>' + "".join(f"<td>{html.escape(x)}</td>" for x in cells)
 
@@ -141,15 +141,10 @@ def _runs(titles: Mapping[str, str], runs: Mapping[str, Sequence[Run]]) -> str:
 
 def _run(title: str, run: Run) -> Iterator[tuple[object, ...]]:
     source = run.results["provenance"]
-    seconds = (source.get("cost") or source).get("seconds")
     made = f"{source['machine']}, {source['time'][:10]}, {str(source.get('revision') or 'not known')[:7]}"
     profile = run.results["parameters"].get("profile", "")
-    took = "" if seconds is None else round(seconds)
+    took = "" if run.seconds is None else round(run.seconds)
     stale = ", ".join(
         dict.fromkeys(reason.partition(":")[0] for reason in run.stale)
     )  # `iclnb status` has the rest
     yield display.Author(title), run.name, profile, made, took, stale
-
-
-def _quoted(text: str) -> str:
-    return html.escape(text, quote=True)

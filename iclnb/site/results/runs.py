@@ -22,6 +22,12 @@ class Run(NamedTuple):
     at_chance: bool  # whether the model does no better there than naming the most frequent label
 
     @property
+    def seconds(self) -> float | None:
+        """What it took; ``None`` where that is not known."""
+        source = self.results["provenance"]
+        return (source.get("cost") or source).get("seconds")
+
+    @property
     def recorded(self) -> bool:
         """Whether it is a record, and not the run of this machine."""
         return not self.name.startswith(HERE)

@@ -85,8 +85,7 @@ def _found(name: str, rows: Sequence[Row]) -> str:
 def _costs(runs: Iterable[Run]) -> Iterator[str]:
     for run in runs:
         source = run.results["provenance"]
-        seconds = (source.get("cost") or source).get("seconds")
-        took = "time not known" if seconds is None else f"{display.number(seconds / 60, 2)} min"
+        took = "time not known" if run.seconds is None else f"{display.number(run.seconds / 60, 2)} min"
         device = (source.get("model") or {}).get("device")
         machine = ", ".join(filter(None, (str(source.get("machine") or ""), device)))
         yield display.escape(f"{run.name}: {took} on {machine}")
