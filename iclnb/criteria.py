@@ -35,12 +35,7 @@ class Criterion:
         return [bound for bound in (self.low, self.high) if math.isfinite(bound)]
 
     def verdict(self, interval: tuple[float, float]) -> str:
-        """Supported if the whole interval meets the criterion, not supported if none of it does.
-
-        Returns:
-            ``"supported"``, ``"not supported"``, or ``"inconclusive"`` where the interval has values of
-            both kinds or is not a number.
-        """
+        """Supported if the whole interval meets the criterion, not supported if none does, else inconclusive."""
         low, high = interval
         if math.isnan(low) or math.isnan(high):
             return INCONCLUSIVE

@@ -111,11 +111,7 @@ def cell(value: object) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Markdown:
-    """A table.
-
-    Raises:
-        ValueError: if a row has another number of cells.
-    """
+    """A table. Raises ValueError if a row has another number of cells."""
     lines = [list(header), ["---"] * len(header)]
     for row in rows:
         if len(row) != len(header):

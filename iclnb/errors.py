@@ -15,9 +15,5 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> IclnbError:
-    """The error for a name that is not in a list.
-
-    Returns:
-        An :class:`IclnbError` that lists the known names, to be raised by the caller.
-    """
+    """The error, to be raised, for a name that is not in a list."""
     return IclnbError(f"unknown {kind} {name!r}; known: {', '.join(sorted(known))}")

@@ -143,11 +143,7 @@ class Findings:
 
 
 def attributes(path: Path) -> dict[str, Any]:
-    """The attributes of a file of findings.
-
-    Raises:
-        IclnbError: if it is not one.
-    """
+    """The attributes of a file of findings. Raises IclnbError if it is not one."""
     return attributes_of(_open(path))
 
 

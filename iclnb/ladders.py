@@ -132,11 +132,7 @@ def measure_one(measure: Callable[[Any], F], run: SimpleNamespace) -> Rung[F]:
 
 
 def recorded(notebook: str, kind: type[F], project: Path | None = None) -> tuple[list[Rung[F]], list[str]]:
-    """The recorded runs of a notebook, and a line for each record that cannot be read.
-
-    Args:
-        project: the checkout; ``None`` for that of the working directory.
-    """
+    """The recorded runs of a notebook, and a line for each record that cannot be read."""
     folder = (project or paths.project_dir()) / RECORDED / notebook
     listed, unreadable = [], []
     for path in sorted(folder.rglob(f"*{SUFFIX}")):

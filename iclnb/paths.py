@@ -27,11 +27,7 @@ def project_dir(start: Path | None = None) -> Path:
 
 
 def checkout() -> Path:
-    """The checkout of the working directory.
-
-    Raises:
-        IclnbError: if it lies in none.
-    """
+    """The checkout of the working directory. Raises IclnbError if it lies in none."""
     project = project_dir()
     if not (project / "notebooks").is_dir():
         raise IclnbError(f"{project} lies in no checkout of this project; change into one first")

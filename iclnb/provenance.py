@@ -47,11 +47,7 @@ def revision(project: Path) -> str:
 
 
 def changes(project: Path) -> str:
-    """What computes and differs from the commit, as git lists it; empty where nothing does.
-
-    Raises:
-        IclnbError: as :func:`revision`.
-    """
+    """What computes and differs from the commit, as git lists it, or nothing. Raises as :func:`revision`."""
     if not _git(project, "ls-files", "--", *COMPUTES):
         raise IclnbError(f"{project} lies in a git repository that does not have its files")
     _git(project, "rev-parse", "HEAD")

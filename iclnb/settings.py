@@ -169,11 +169,7 @@ def read(
 
 
 def refuse_too_little(known: Mapping[str, Parameter], values: Mapping[str, Any]) -> None:
-    """Refuse values of which nothing could be measured.
-
-    Raises:
-        IclnbError: with a line for each value that is below its parameter's least.
-    """
+    """Raise IclnbError with a line for each value below its parameter's least: nothing could be measured."""
     below = [
         f"{name} = {value}: take {known[name].least} or more\n  {known[name]}"
         for name, value in values.items()

@@ -42,11 +42,7 @@ def aligned(
 def rescale(
     values: Float[np.ndarray, "*rows tokens"], positions: int
 ) -> Float[np.ndarray, "*rows positions"]:
-    """Linear interpolation of each row to ``positions`` equally spaced points, both ends kept.
-
-    Raises:
-        ValueError: if there are no tokens to interpolate.
-    """
+    """Each row interpolated linearly at equally spaced positions, ends kept. Raises ValueError without tokens."""
     tokens = values.shape[-1]
     if tokens == 0:
         raise ValueError("a segment without tokens cannot be rescaled")

@@ -11,10 +11,7 @@ from iclnb.llm.prompts import Prompt, Wording
 def fresh_prompts(
     tokenizer: PreTrainedTokenizerBase, rows: TaskRows, k: int, *, seed: Seed
 ) -> Sequence[Prompt]:
-    """One prompt for each test point, each with its own draw of demonstrations (paper A, section 5.1).
-
-    Returns:
-        The prompts in the order of the test points.
+    """One prompt for each test point, in their order, each with its own demonstrations (paper A, section 5.1).
 
     Raises:
         IclnbError: if the pool is smaller than ``k``.

@@ -23,10 +23,6 @@ from iclnb.store import Arrays
 def measure(run: SimpleNamespace) -> Allocation:
     """The findings of chapter 02.
 
-    Args:
-        run: ``task``, ``source``, ``model`` with ``revision``, ``device_map`` and ``dtype``, ``k``, ``prompts``,
-            ``tail``, ``batch_size``, and seeds of data, demonstrations, random weights and control tokens.
-
     Raises:
         IclnbError: if there is nothing to measure: fewer than one demonstration or two prompts, or a model
             without middle layers.

@@ -18,22 +18,17 @@ class ExactHMM:
     Demonstrations come from one task θ, and the posterior tends to P(y | x_test, θ) if the tasks can be told
     apart. With a single task p_pretrain = s_θ, and so ε_θ = 0.
 
-    Args:
-        start: P(first state | θ), for the task that the demonstrations come from.
-        transition: P(s' | s), rows.
-        emission: P(o | s), rows.
-        length: l = abs(x).
-        pretrain: p_pretrain, the distribution of the first state over all tasks; ``None``: θ is the only one.
-
     Raises:
         ValueError: if a row does not sum to exactly one or has a negative entry.
     """
 
-    start: Vector
-    transition: Matrix
-    emission: Matrix
-    length: int
-    pretrain: Vector | None = None
+    start: Vector  # P(first state | θ), for the task that the demonstrations come from
+    transition: Matrix  # P(s' | s), rows
+    emission: Matrix  # P(o | s), rows
+    length: int  # l = abs(x)
+    pretrain: Vector | None = (
+        None  # distribution of the first state over all tasks; `None`: θ is the only one
+    )
 
     def __post_init__(self) -> None:
         for name, rows in (
@@ -169,11 +164,7 @@ def matmul(left: Sequence[Sequence[Fraction | int]], right: Matrix) -> Matrix:
 
 
 def solve(matrix: Matrix, right: Vector) -> Vector:
-    """The solution of a regular linear system by Gauss-Jordan elimination, exactly.
-
-    Raises:
-        ZeroDivisionError: if the matrix is singular.
-    """
+    """The solution of a regular system, exactly (Gauss-Jordan). Raises ZeroDivisionError if it is singular."""
     size = len(matrix)
     rows = [[*row, b] for row, b in zip(matrix, right, strict=True)]
     for i in range(size):

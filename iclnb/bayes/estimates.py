@@ -74,12 +74,7 @@ def crossings(
 
 
 def every_design(of_design: Callable[[int], Evidence], worst: Callable[[Estimate], float]) -> Evidence:
-    """The evidence of the design that says most against a claim.
-
-    Args:
-        of_design: evidence by the number of the design.
-        worst: of an interval, how much it says against the claim.
-    """
+    """The evidence of the design that says most against a claim, as ``worst`` tells of each interval."""
     found = [of_design(design) for design in range(len(DESIGNS))]
     place = int(np.argmax([worst(each.estimate) for each in found]))
     return found[place]._replace(control_is=f"{found[place].control_is}; design: {DESIGNS[place]}")

@@ -35,9 +35,6 @@ def best(
     """The reading whose interval on half of the HMMs says most for a claim, and the estimate on the others.
 
     Args:
-        found: findings.
-        statistic: values by reading, for some of the HMMs.
-        judge: the estimate from such values.
         most: whether a claim asks for much; else the reading with the least upper limit is best.
     """
     if len(found.without[0]) < 4:

@@ -25,11 +25,7 @@ def softmax(scale: float) -> Rows:
 
 
 def block_starts(tasks: int, states: int) -> Float[np.ndarray, "tasks states"]:
-    """Task i starts uniformly in the i-th of ``tasks`` consecutive blocks of states.
-
-    Raises:
-        ValueError: if the states do not divide into that many blocks.
-    """
+    """Task i starts uniformly in the i-th block of states. Raises ValueError if they do not divide so."""
     if states % tasks:
         raise ValueError(f"{states} states do not divide into {tasks} blocks of equal size")
     return np.repeat(np.eye(tasks), states // tasks, axis=1) * tasks / states
@@ -72,8 +68,6 @@ def mixture(
     Args:
         start: from :func:`block_starts` or :func:`single_starts`.
         rows: how the rows of transition and emission are drawn: :func:`dirichlet` or :func:`softmax`.
-        noise: see :func:`noisy`.
-        blocks: see :func:`closed_blocks`.
     """
     tasks, states = start.shape
     rng = np.random.default_rng(seed)

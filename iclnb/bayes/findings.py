@@ -52,13 +52,7 @@ class Learning(Findings):
 def stacked(
     units: Sequence[Mapping[str, np.ndarray]], shape: tuple[int, ...], numbers: Sequence[str] = ()
 ) -> dict[str, np.ndarray]:
-    """Arrays of units of work in one array each, with ``shape`` in front.
-
-    Args:
-        units: from a store, in order.
-        shape: how many there are along each axis.
-        numbers: names of what is one number in each unit.
-    """
+    """Arrays of units of work in one array each, ``shape`` in front; ``numbers`` are one number in each unit."""
     return {
         name: np.reshape([unit[name] for unit in units], shape + (() if name in numbers else array.shape))
         for name, array in units[0].items()

@@ -22,9 +22,6 @@ def filtered(
     :data:`SAFE`, since all that was lost sums to at most tokens x states² x 2e-308. Other tasks are done
     again in logarithms. Probability zero is therefore reported (as minus infinity) only where it is true.
 
-    Args:
-        sequence: observation indices, already checked.
-
     Returns:
         Log-probabilities, and state distributions (rows of zeros for tasks of probability zero).
     """

@@ -98,11 +98,7 @@ class HMMMixture:
         return self._filtered(self._indices("sequence", sequence))[0]
 
     def task_posterior(self, demonstrations: Demonstrations, query: Tokens) -> Float[np.ndarray, " tasks"]:
-        """P(θ | demonstrations, query), the query's own tokens included.
-
-        Raises:
-            ValueError, ZeroProbabilityError: as in :meth:`predict`.
-        """
+        """P(θ | demonstrations, query), the query's own tokens included; raises as :meth:`predict`."""
         return self._infer(demonstrations, query)[0]
 
     def predict(self, demonstrations: Demonstrations, query: Tokens) -> Float[np.ndarray, " observations"]:

@@ -89,11 +89,7 @@ class Kernels:
     def gram(
         self, kernel: str, queries: Int[np.ndarray, " queries"] | None = None
     ) -> Float[np.ndarray, "queries sequences"]:
-        """K(x, x') for x among the queries (their rows in ``x``; default: all) and every x'.
-
-        Raises:
-            ValueError: for another name.
-        """
+        """K(x, x') for queries (rows of ``x``; default: all) and every x'. Raises ValueError for another name."""
         if kernel not in KERNELS:
             raise ValueError(f"unknown kernel {kernel!r}; known: {', '.join(KERNELS)}")
         rows = slice(None) if queries is None else queries

@@ -125,8 +125,6 @@ def fitted(by_state: Joint, counts: Counts, steps: int = 100) -> Answers:
     """P(y | x_test) under the start of largest likelihood, transition and emission given.
 
     Args:
-        by_state: P(x, y | first state), states in the place of tasks.
-        counts: of demonstrations.
         steps: of expectation maximisation, from the uniform start; the likelihood is concave in the start.
     """
     states = by_state.shape[1]

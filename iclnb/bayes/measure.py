@@ -17,12 +17,7 @@ ONE_THREAD = {"limits": 1, "user_api": "blas"}
 
 
 def measure(run: SimpleNamespace) -> Learning:
-    """Every learner on HMMs of three designs, for tasks of the corpus and tasks mixed with a held-out one.
-
-    Args:
-        run: ``hmms`` of each design, ``streams`` of demonstrations for each task, ``doublings`` between
-            neighbouring numbers of demonstrations, ``hmm_seed``, ``prompt_seed``. Designs share no seed.
-    """
+    """Every learner on HMMs of three designs, no seed in common; tasks of the corpus, a held-out one mixed in."""
     ns, store = [2**i for i in range(0, 21, run.doublings)], Store.of_code("iclnb.bayes")
     units = [(design, i) for design in range(len(DESIGNS)) for i in range(run.hmms)]
     found = [

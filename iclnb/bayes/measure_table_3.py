@@ -50,12 +50,7 @@ class Table3(Findings):
 
 
 def measure(run: SimpleNamespace) -> Table3:
-    """Every reading, or the first ``readings`` of them, on HMMs of its own.
-
-    Args:
-        run: ``readings``, ``hmms``, ``prompts``; ``search_hmms`` and ``search_prompts`` for the search of the
-            sharpness; ``hmm_seed``, ``prompt_seed``.
-    """
+    """Every reading, or the first ``readings`` of them, on HMMs of its own."""
     store, found, sharpness = Store.of_code("iclnb.bayes"), [], np.full(len(READINGS), np.nan)
     for place, (name, reading) in enumerate(tqdm(list(readings().items())[: run.readings], disable=None)):
         search = run.search_hmms, run.search_prompts, (run.hmm_seed, place, 1)

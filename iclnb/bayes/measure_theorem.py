@@ -35,11 +35,7 @@ class Limits(Findings):
 
 
 def measure(run: SimpleNamespace) -> Limits:
-    """Limits and bound for demonstrations of the first task.
-
-    Args:
-        run: ``small_hmms``, ``hmm_seed``.
-    """
+    """Limits and bound for demonstrations of the first task."""
     floors, bounds = [], []
     for i in tqdm(range(run.small_hmms), desc="small HMMs", disable=None):
         mixture = SMALL.mixture((run.hmm_seed, i))

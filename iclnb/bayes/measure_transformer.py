@@ -37,13 +37,7 @@ class Following(Findings):
 
 
 def measure(run: SimpleNamespace) -> Following:
-    """Train and read a transformer for every size of corpus and every training seed, which draws all anew.
-
-    Args:
-        run: ``tasks``, the sizes of the corpora, as words ("2 16 256"); ``trainings``; ``layers``, ``heads``,
-            ``width``, ``demonstrations``; ``steps``, ``batch``, ``prompts``; ``hmm_seed``, ``prompt_seed``,
-            ``train_seed``, ``init_seed``.
-    """
+    """Train and read a transformer for every size of corpus and every training seed, which draws all anew."""
     tasks, store = [int(word) for word in run.tasks.split()], Store.of_code("iclnb.bayes")
     shape = [run.layers, run.heads, run.width, run.demonstrations]
     size = {"prompts": run.prompts, "steps": run.steps, "batch": run.batch}

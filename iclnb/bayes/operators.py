@@ -55,13 +55,8 @@ def whiten(
     never inverted.
 
     Args:
-        features: φ(x), one row for each sequence, or :func:`coordinates` of them.
-        weights: w(x), all positive.
         cutoff: singular values below this fraction of the largest are dropped; default: machine epsilon
             times the larger side, the usual numerical rank.
-
-    Returns:
-        Basis, singular values, rank and cut-off used.
 
     Raises:
         ValueError: if a weight is not positive.

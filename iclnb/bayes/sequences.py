@@ -12,11 +12,7 @@ Sequences = Int[np.ndarray, "sequences length"]
 
 
 def every(observations: int, length: int) -> Sequences:
-    """All observations^length sequences, in lexicographic order.
-
-    Raises:
-        ValueError: if there are more than :data:`MAX_SEQUENCES`.
-    """
+    """All observations^length sequences, in lexicographic order; ValueError if more than :data:`MAX_SEQUENCES`."""
     count = observations**length
     if count > MAX_SEQUENCES:
         raise ValueError(f"{observations}^{length} = {count} sequences, expected at most {MAX_SEQUENCES}")
@@ -51,11 +47,7 @@ def merge(*sets: Int[np.ndarray, "_ length"]) -> Sequences:
 
 
 def find(sequences: Sequences, known: Int[np.ndarray, "known length"]) -> Int[np.ndarray, " sequences"]:
-    """The row of ``known`` (distinct, in lexicographic order) that equals each sequence.
-
-    Raises:
-        ValueError: if a sequence is not among the known ones.
-    """
+    """The row of ``known`` (distinct, in lexicographic order) that equals each sequence; ValueError without one."""
     distinct, place = np.unique(np.concatenate([known, sequences]), axis=0, return_inverse=True)
     if len(distinct) != len(known):
         raise ValueError(
@@ -71,11 +63,6 @@ def joint(
 
     Unscaled, for short sequences: what lies below the smallest float (2e-308) becomes zero. For sequences
     of any length there is :meth:`iclnb.bayes.HMMMixture.log_likelihood`.
-
-    Args:
-        mixture: the HMMs.
-        x: sequences of one length.
-        start: distributions of the first state; default: those of the mixture's tasks.
     """
     return reached(mixture, x, start) @ mixture.emission
 

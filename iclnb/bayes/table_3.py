@@ -133,10 +133,6 @@ def sharpness(reading: Reading, hmms: int, prompts: int, seed: Sequence[int]) ->
 
     No kernel has a say in it, since with one demonstration all answer alike. Where no value of
     :data:`SHARPNESS` gives the column, the nearest end.
-
-    Args:
-        reading: what is searched.
-        hmms, prompts, seed: of HMMs that are used for nothing else, the same for every value tried.
     """
     if reading.sharpness is not None:
         return reading.sharpness

@@ -76,7 +76,6 @@ class Results:
         Args:
             estimator: from findings to the largest deviation; the control is that of a variant which the proof
                 does not cover.
-            proof: where the proof stands.
             tolerance: the largest deviation that rounding explains.
 
         Raises:

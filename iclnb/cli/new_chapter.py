@@ -33,13 +33,10 @@ def new(name: str, task: bool) -> None:
 
 
 def make(project: Path, name: str) -> list[Path]:
-    """Write a new chapter; nothing that exists is changed but the table of contents.
+    """Write a new chapter, and name its files; nothing that exists is changed but the table of contents.
 
     Args:
         name: ``NN_words``: its number, and words that become the name of its folder in the package.
-
-    Returns:
-        The files written, relative to the checkout.
 
     Raises:
         IclnbError: if the name is not of that form, the number or the folder is taken, or the table of

@@ -62,11 +62,7 @@ LEAST = 25_000
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure with what a reader who cannot see it needs to know.
-
-    Raises:
-        ValueError: if ``alt`` is empty.
-    """
+    """A figure with what a reader who cannot see it needs to know. Raises ValueError without alternative text."""
 
     figure: Figure  # a Matplotlib figure
     alt: str  # the finding in words; numbers in it come from the data

@@ -74,11 +74,7 @@ class SmallModel(NamedTuple):
 
 
 def load_pairs(train_pairs: int, pairs: int, *, seed: int, source: str = "auto") -> PairRows:
-    """Random pairs of the train and test splits; all of a split that has fewer.
-
-    Raises:
-        IclnbError: as :func:`iclnb.llm.data.tasks.load`.
-    """
+    """Random pairs of the train and test splits (all of a smaller one); raises as ``tasks.load``."""
     splits = [tasks.load("stsb", split, source) for split in ("train", "test")]
     shuffled = [rows.shuffle(seed=seed) for rows in splits]
     chosen = [
@@ -152,11 +148,7 @@ def lessons(pairs: PairRows, k: int, sets: int, *, seed: int) -> dict[str, Condi
 def demonstration_sets(
     train: int, k: int, sets: int, *, seed: demonstrations.Seed
 ) -> Int[np.ndarray, "sets k"]:
-    """For each set ``k`` different train pairs.
-
-    Raises:
-        IclnbError: with fewer than ``k`` train pairs.
-    """
+    """For each set ``k`` different train pairs. Raises IclnbError with fewer than ``k`` train pairs."""
     return demonstrations.draw(np.zeros(train, dtype=int), k, sets, seed=seed).rows
 
 

@@ -27,11 +27,7 @@ class Drawn(NamedTuple):
 
 
 def measure(run: SimpleNamespace) -> Guesses:
-    """The findings of chapter 06.
-
-    Raises:
-        IclnbError: before the model is loaded if there are too few pairs or demonstrations.
-    """
+    """The findings of chapter 06. Raises IclnbError, before a model is loaded, for too few pairs."""
     if run.grades < 2:
         raise IclnbError(f"grades = {run.grades}: the lowest and the highest are compared; take 2 or more")
     few, seed = min(run.subset, run.pairs), run.guess_seed

@@ -12,11 +12,7 @@ from iclnb.guess.pair_prompts import styles
 
 
 def measure(run: SimpleNamespace) -> Styles:
-    """The findings of appendix 06a.
-
-    Raises:
-        IclnbError: before the model is loaded if there are too few pairs or demonstrations.
-    """
+    """The findings of appendix 06a. Raises IclnbError, before a model is loaded, for too few pairs."""
     rows, small, shown, _ = drawn = draw(run, run.subset)
     scorer = load(run, drawn)
     ways = styles(scorer.style, scorer.reader.tokenizer)

@@ -61,12 +61,7 @@ def fold_of(points: int, folds: int, *, seed: int) -> Int[np.ndarray, " points"]
 def held_out_errors(
     truth: Float[np.ndarray, " points"], predictors: Sequence[Table], fold: Int[np.ndarray, " points"]
 ) -> Table:
-    """Squared error of each point under least squares fitted on the other folds, for each set.
-
-    Args:
-        predictors: tables of predictors; a constant is added.
-        fold: as :func:`fold_of` gives it.
-    """
+    """Squared error of each point under least squares, with a constant, on the other folds; for each set."""
     errors = np.empty_like(predictors[0], dtype=float)
     for s in range(len(errors)):
         design = np.stack([np.ones(len(truth)), *(table[s] for table in predictors)], axis=1)

@@ -42,9 +42,6 @@ def train(
     The weights start at zero and the constant at the mean score, so that ``seed`` decides the order of the
     batches alone. Same arguments, same weights.
 
-    Args:
-        compared: :func:`iclnb.guess.features.compare` of the pairs.
-
     Raises:
         IclnbError: if there are no pairs.
     """

@@ -31,12 +31,7 @@ class ScoreAnswers(NamedTuple):
 def read_off(
     log_probabilities: Float[np.ndarray, "*shape digits"], values: Float[np.ndarray, " digits"]
 ) -> ScoreAnswers:
-    """Scores from the log-probabilities of the digits 0 to 5 as the next token.
-
-    Args:
-        log_probabilities: over the whole vocabulary, of the six digits.
-        values: the score that each digit stands for, see :func:`digit_values`.
-    """
+    """Scores from log-probabilities of the digits 0 to 5, which stand for :func:`digit_values`."""
     among_themselves = softmax(log_probabilities, axis=-1)
     return ScoreAnswers(
         expected=among_themselves @ values,

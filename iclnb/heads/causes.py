@@ -104,11 +104,7 @@ def intervene(
 
 
 def mixed_sets(material: Material) -> list[int]:
-    """The shared demonstration sets that show labels of several classes.
-
-    Raises:
-        IclnbError: if these are fewer than two.
-    """
+    """The shared demonstration sets that show labels of several classes. Raises IclnbError if fewer than two do."""
     mixed = [row for row, labels in enumerate(material.shared.labels) if len(set(labels)) > 1]
     if len(mixed) < 2:
         raise IclnbError(f"{len(mixed)} demonstration sets show several labels, 2 are needed; draw more sets")
@@ -137,12 +133,7 @@ def _ablations(
     choices: Sequence[Sequence[list[Head]]],
     means: Float[np.ndarray, "layers heads dim"],
 ) -> tuple[np.ndarray, dict[str, np.ndarray], Int[np.ndarray, " redraws"], str]:
-    """Answers of the whole model (sets, points, classes), and what each ablation takes off them, by part.
-
-    Returns:
-        The answers; part -> what is taken off (ablations, redraws, points, classes); each redraw's set; why the
-        parts cannot be told apart.
-    """
+    """Answers of the whole model (sets, points, classes), and what each ablation takes off them, by part."""
     sets = np.arange(len(choices)) % len(given)
     try:
         path = direct.Path(reader, material.wording, given)

@@ -13,11 +13,7 @@ MOST = 1000
 
 
 def design(run: SimpleNamespace) -> None:
-    """Refuse a run of chapter 03 whose task has too few rows, or whose sets show labels of one class.
-
-    Raises:
-        IclnbError: with the settings that would do.
-    """
+    """Refuse a run of chapter 03 with too few rows, or sets of one class: IclnbError says what would do."""
     rows = _halved(run, run.task, max(run.points, run.fresh))
     _several_labels(rows, run.k, run.sets, seed=run.demonstration_seed, needed=2)
 

@@ -191,9 +191,6 @@ def split(
     - scale (s - s') u'.
 
     They add up to s u - s' u'. All are up to a number that the words share.
-
-    Args:
-        means: what they write when ablated (:meth:`Path.of_means`).
     """
     layers, places = np.array(list(heads), dtype=int).reshape(-1, 2).T
     lost = (whole.heads - means)[..., layers, places, :].sum(-2)

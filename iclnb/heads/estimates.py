@@ -50,7 +50,6 @@ def beyond_controls(found: Heads, arm: str, *, against_last: bool = False, seed:
     model with random weights with that model: it, too, mixes the labels that its heads attend to.
 
     Args:
-        arm: shared or fresh demonstrations.
         against_last: whether only prompts count whose answer is not the last demonstration's label.
     """
     hits = found.hits(arm)

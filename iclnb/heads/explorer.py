@@ -71,10 +71,6 @@ class Explored(Findings):
 def measure(run: SimpleNamespace) -> Explored:
     """The findings of appendix 03c.
 
-    Args:
-        run: ``task``, ``source``, ``model`` with ``revision``, ``device_map``, ``dtype`` and ``batch_size``, ``k``,
-            ``prompts``, ``shown``, and seeds of data, demonstrations and sampling.
-
     Raises:
         IclnbError: if there are too few prompts to choose a head on half of them, or demonstrations to rank.
     """

@@ -17,16 +17,11 @@ from iclnb.llm.prompts import Prompt, Span
 
 
 def ablate(heads: Iterable[Head], means: Float[np.ndarray, "layers heads dim"]) -> Edit:
-    """Mean ablation: each given head puts out, whatever the prompt, what it puts out on average.
+    """Mean ablation, an edit: each given head puts out, whatever the prompt, what it puts out on average.
 
     A head so treated still gives the residual stream the offset that later layers rely on; what it loses is
     everything that depends on the prompt. Zero ablation (means of zero) takes the offset away too.
 
-    Args:
-        means: of :meth:`iclnb.llm.reader.Reader.mean_head_outputs`, or zeros.
-
-    Returns:
-        An edit for :meth:`iclnb.llm.reader.Reader.answers`.
 
     Raises:
         ValueError: if the model of ``means`` has no such head.
@@ -76,9 +71,6 @@ def label_partners(labels: Sequence[int], *, seed: int, within: bool = False) ->
     two classes of equal size the demonstrations are paired and swapped. Otherwise each demonstration's partner is
     drawn independently from those of other classes. Within classes they are a permutation that leaves only
     the sole member of a class in its place.
-
-    Returns:
-        The index of each demonstration's partner.
 
     Raises:
         IclnbError: if all demonstrations are of one class and partners are to be of another.

@@ -67,7 +67,6 @@ class Material:
         """How alike every test point is to every demonstration of the shared sets.
 
         Args:
-            compare: from texts to similarities.
             behind: what to put behind every text, as the cue that the prompts have there.
         """
         return self._compared(compare, self.shared.for_every(self.points), behind)

@@ -25,11 +25,6 @@ BLOCKS = 10
 def measure(run: SimpleNamespace) -> Heads:
     """The findings of chapter 03.
 
-    Args:
-        run: ``task``, ``source``, ``model`` with ``revision``, ``device_map``, ``dtype`` and ``batch_size``, ``k``,
-            ``sets``, ``points``, ``fresh``, ``cause_points``, ``top``, ``redraws``, ``permutations``, and seeds of
-            data, demonstrations, random weights and sampling.
-
     Raises:
         IclnbError: if there is too little to choose on one half and judge on the other.
     """

@@ -59,10 +59,6 @@ class KeysAndValues(Findings):
 def measure(run: SimpleNamespace) -> KeysAndValues:
     """The findings of appendix 03a.
 
-    Args:
-        run: ``task``, ``source``, ``model`` with ``revision``, ``device_map``, ``dtype`` and ``batch_size``, ``k``,
-            ``probe_sets``, and seeds of data, demonstrations, random weights and sampling.
-
     Raises:
         IclnbError: if there are too few sets to choose on one half and judge on the other, or all labels are alike.
     """
@@ -109,9 +105,7 @@ def cut(prefixes: Iterable[tuple[SharedPrefix, Prompt]]) -> Features:
     """Cut keys and values around the labels out of demonstration sets, one set in memory at a time.
 
     Args:
-        prefixes: for each demonstration set what the model remembers of it
-            (:meth:`iclnb.llm.reader.Reader.remember`), and a prompt that begins with it; a generator
-            will do.
+            prefixes: for each set what the model remembers of it, and a prompt that begins with it.
 
     Raises:
         ValueError: without demonstrations, or if a label lies outside its prefix.
@@ -177,7 +171,6 @@ def probe(
         features: says which demonstrations there are.
         folds: parts; at most the number of sets.
         shuffles: controls, each with the targets permuted over all demonstrations.
-        seed: seeds the permutations.
 
     Raises:
         IclnbError: with fewer than two demonstration sets, or if nothing is left to train on.

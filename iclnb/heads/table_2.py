@@ -60,11 +60,6 @@ class Table2(Findings):
 def measure(run: SimpleNamespace) -> Table2:
     """The findings of appendix 03b.
 
-    Args:
-        run: ``table`` (tasks, separated by commas), ``source``, ``model`` with ``revision``, ``device_map``,
-            ``dtype`` and ``batch_size``, ``second_encoder``, ``k``, ``sets``, ``points``, ``permutations``, and
-            seeds of data, demonstrations and sampling.
-
     Raises:
         IclnbError: if there is too little to choose on one half and judge on the other, or a task is unknown.
     """
@@ -115,11 +110,7 @@ def _task(
 
 
 def encoder_answers(weights: KernelWeights, material: Material, encoder: str) -> np.ndarray:
-    """Answers of kernel regression with the cosine, and with a Gaussian whose bandwidth the other half chose.
-
-    Returns:
-        A class for each of :data:`KERNELS` and every prompt, whole numbers. (kernels, sets, points)
-    """
+    """By cosine, and by a Gaussian whose bandwidth the other half chose: a class each. (kernels, sets, points)"""
     cosine, half = material.similarity(embedding_similarity(encoder)), material.half
     distance, classes = np.sqrt(np.maximum(2 - 2 * cosine, 0)), weights.classes
     gaussian = np.zeros(cosine.shape)

@@ -8,11 +8,7 @@ from iclnb.llm.demonstrations import task_rows
 
 
 def design(run: SimpleNamespace) -> None:
-    """Refuse a run of chapter 07 that asks for too few queries of a class, or for more than the task has.
-
-    Raises:
-        IclnbError: with the settings that would do.
-    """
+    """Refuse a run of chapter 07 with too few queries of a class, or too many: IclnbError says what would do."""
     if run.asked > run.points:
         raise IclnbError(f"asked = {run.asked} of {run.points} points; ask for fewer, or for more points")
     rows = task_rows(run.task, 3 * run.sets * run.points, seed=run.data_seed, source=run.source, at_most=True)

@@ -17,11 +17,7 @@ PARTS = ("demonstration", "query", "pair")
 
 
 def checked(found: Influence, wording: str) -> Float[np.ndarray, "set point demonstration"]:
-    """The influence matrices, if there is influence at all.
-
-    Raises:
-        NothingToMeasure: if labels change less than :data:`NOTHING`.
-    """
+    """The influence matrices. Raises NothingToMeasure if labels change less than :data:`NOTHING`."""
     influence = found.of("influence", wording)
     size = float(np.sqrt(np.square(influence).mean()))
     if size < NOTHING:

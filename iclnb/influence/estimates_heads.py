@@ -60,14 +60,7 @@ def following_heads_carry(found: Influence, wording: str, *, seed: int) -> Evide
 
 
 def lost_by_window(found: Influence, wording: str, hidden: str, *, seed: int) -> Estimate:
-    """The share of the labels' influence that is lost when all heads of some neighbouring layers cannot see them.
-
-    Args:
-        hidden: what these heads cannot see, one of :data:`iclnb.influence.findings.HIDDEN`.
-
-    Returns:
-        An estimate for each window, from the first layers to the last.
-    """
+    """The share of the labels' influence lost, for each window of layers that cannot see ``hidden``."""
     whole = _whole(found, wording)
     return stats.interval(found.of("left_window", wording, hidden), whole, statistic=_lost, seed=seed)
 

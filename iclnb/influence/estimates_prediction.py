@@ -49,7 +49,6 @@ def explained(found: Influence, wording: str, name: str, *, seed: int) -> Estima
     Args:
         name: of a family, of :data:`iclnb.influence.candidates.BLIND`, or of
             :data:`iclnb.influence.findings.COMBINED`.
-        seed: of the halves, and of the interval.
     """
     influence = checked(found, wording).astype(float)
     if name in COMBINED:

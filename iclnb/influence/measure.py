@@ -36,11 +36,6 @@ PENALTIES = np.logspace(0, 6, 13)
 def measure(run: SimpleNamespace) -> Influence:
     """The findings of chapter 07.
 
-    Args:
-        run: ``task``, ``source``, ``model`` with ``revision``, ``device_map`` and ``dtype``, ``k``, ``sets``,
-            ``points``, ``asked``, ``heads``, ``redraws``, ``words``, ``batch_size``, seeds of data,
-            demonstrations and sampling.
-
     Raises:
         IclnbError: if there is too little to measure, or the architecture cannot be followed.
     """
@@ -238,9 +233,6 @@ def choices(
     seed: int,
 ) -> tuple[Bool[np.ndarray, "redraws sets"], list[tuple[list[Head], list[Head]]]]:
     """Halves of the sets drawn at random, and the heads that each half chooses.
-
-    Args:
-        left, whole: of every head by itself (:func:`iclnb.llm.knockouts.influence_left`).
 
     Returns:
         Which sets chose; the heads of most loss there, and as many others of the same layers.

@@ -22,10 +22,6 @@ def rivals(reader: Reader, rows: TaskRows, material: Material) -> Float[np.ndarr
       ⟨z_i, z_q⟩, with z the zero-shot log-odds of the labels minus their mean over texts: of rank one where
       there are two, and negative where two texts mean the opposite.
     - *zero-shot classes*: the same with 1 for the likeliest label in the place of its log-odds.
-
-    Args:
-        reader: of the model, for its zero-shot answers.
-        material: in the task's own words.
     """
     sets, points, k = *material.queries.shape, material.rows.shape[1]
     asked = [rows.queries[i] for i in material.queries.ravel()]

@@ -84,15 +84,7 @@ def complete(key: Key, provenance: Mapping[str, Any]) -> dict[str, dict[str, Any
 
 
 def stale(key: Key, stored: Mapping[str, Any]) -> list[str]:
-    """Why a stored result is not what a run would give now; nothing where it is.
-
-    Args:
-        key: of :func:`key`, now.
-        stored: the same at the time of the run, with ``inputs``.
-
-    Returns:
-        A line for each reason: files, parameters, versions, data, models.
-    """
+    """Why a stored result, with ``inputs``, is not what a run would give now: a line for each reason."""
     reasons = []
     changes = {"code": "changed", "parameters": "differ", "records": "changed", "versions": "differ"}
     if stored.get("gpu"):

@@ -50,11 +50,7 @@ class Ledger:
 
     @classmethod
     def of(cls, project: Path) -> "Ledger":
-        """The ledger of a checkout; an empty one where there is none.
-
-        Raises:
-            IclnbError: if it cannot be read.
-        """
+        """The ledger of a checkout; an empty one where there is none. Raises IclnbError if it cannot be read."""
         file = project / PLACE
         if not file.is_file():
             return cls()

@@ -102,7 +102,6 @@ def stale(
     """Why findings are not what a run would give now.
 
     Args:
-        stored: their :func:`key`.
         parameters: that they should have; ``None`` for those that they have.
     """
     if not _file(project, stored["module"]).is_file():

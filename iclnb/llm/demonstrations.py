@@ -98,9 +98,6 @@ def task_rows(name: str, points: int, *, seed: Seed, source: str = "auto", at_mo
     Args:
         at_most: take all test points of a split that has fewer, instead of refusing.
 
-    Returns:
-        Pool and test points, disjoint.
-
     Raises:
         IclnbError: if the rows cannot be had, or the split has fewer than ``points``.
     """
@@ -120,11 +117,7 @@ def task_rows(name: str, points: int, *, seed: Seed, source: str = "auto", at_mo
 
 
 def alternating(labels: Sequence[int], count: int) -> list[int]:
-    """Rows of all classes in turn, each class in its given order: balanced, and so is every first part.
-
-    Raises:
-        IclnbError: if a class runs out of rows.
-    """
+    """Rows of all classes in turn, each in its order: balanced, as is every first part. IclnbError for too few."""
     classes = sorted(set(labels))
     rows = {name: [i for i, label in enumerate(labels) if label == name] for name in classes}
     each = -(-count // len(classes))
@@ -139,9 +132,6 @@ def draw(
     """For each prompt, or demonstration set, ``k`` different rows of a pool, rightly labelled.
 
     Rows are drawn uniformly without replacement, independently of the other prompts.
-
-    Args:
-        labels: of the rows of the pool (:attr:`TaskRows.labels`).
 
     Raises:
         IclnbError: if the pool has fewer than ``k`` rows.
@@ -163,15 +153,12 @@ def write(
     queries: Sequence[Row],
     **opening: Any,
 ) -> Shaped[np.ndarray, "*prompts"]:
-    """Prompts with the demonstrations that a table gives them.
+    """Prompts (*sets, points) with the demonstrations that a table gives them.
 
     Args:
         shown: their table, (*sets, points, k); k may be 0.
         queries: the test points, as many as the last axis before k.
         opening: ``opening`` and ``special_tokens`` of :func:`iclnb.llm.prompts.build`.
-
-    Returns:
-        An array of prompts, (*sets, points).
 
     Raises:
         ValueError: if there is not one test point for each prompt of a set.

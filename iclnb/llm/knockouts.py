@@ -57,9 +57,6 @@ def knocked_out(
     Args:
         flipped: the first of them with all labels flipped.
 
-    Returns:
-        Log-probabilities of the label words' first tokens.
-
     Raises:
         IclnbError: if two label words begin with the same token, or the architecture cannot be followed.
     """
@@ -79,11 +76,7 @@ def knocked_out(
 
 
 def first_tokens(read_in: flips.Contexts, wording: Wording) -> tuple[list[int], list[list[int]]]:
-    """The text behind which the words of each prompt begin, and the first token of each word.
-
-    Raises:
-        IclnbError: if two label words begin with the same token.
-    """
+    """The text behind which each prompt's words begin, and their first tokens; IclnbError if two are alike."""
     terms = read_in.words.terms
     tokens = [[word[0][1] for word in words] for words in terms]
     if any(len({*each}) < len(each) for each in tokens):

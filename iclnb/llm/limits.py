@@ -26,11 +26,7 @@ def context_length(config: PretrainedConfig) -> int | None:
 
 
 def check_readable(model: PreTrainedModel, rows: Sequence[Sequence[int]]) -> None:
-    """Refuse texts that a model cannot read, before anything is computed.
-
-    Raises:
-        IclnbError: if a text is longer than the model's context, or has a token that the model lacks.
-    """
+    """Raise IclnbError, before anything is computed, for texts that are too long or have tokens of no model."""
     longest, most = max(map(len, rows), default=0), context_length(model.config)
     if most is not None and longest > most:
         raise IclnbError(

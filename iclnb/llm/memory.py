@@ -9,11 +9,7 @@ _SHARE = 0.5
 
 
 def queries_at_once(model: PreTrainedModel, *, prefix: int, suffix: int, most: int) -> int:
-    """Queries that one pass on top of a shared prefix may hold: ``most``, or fewer where memory is short.
-
-    Args:
-        most: the largest number asked for.
-    """
+    """Queries that one pass on top of a shared prefix may hold: ``most``, or fewer where memory is short."""
     if model.device.type == "cuda":
         free = torch.cuda.mem_get_info(model.device)[0]
     else:

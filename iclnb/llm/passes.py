@@ -39,11 +39,7 @@ class Reading(NamedTuple):
 
 
 class Passes:
-    """A loaded model with its batch size and the demonstrations that it has read already.
-
-    Args:
-        batch_size: queries per forward pass, or fewer where memory is short.
-    """
+    """A loaded model with its batch size and the demonstrations that it has read already."""
 
     def __init__(self, loaded: LoadedModel, batch_size: int):
         self.loaded, self.batch_size = loaded, batch_size
@@ -57,20 +53,11 @@ class Passes:
         edit: Edit | None = None,
         alter: Alter | None = None,
     ) -> Iterator[tuple[list[int], Callable[[], Iterator[Reading]]]]:
-        """Batches of prompts, each with a function that reads it.
+        """Batches of prompts: the places of each, and a function that gives their readings.
 
         A batch holds up to :data:`TOGETHER` prompts that share demonstrations, in the order given: what is
         together depends on the prompts alone, and not on memory or the size of a pass. Demonstrations are
         read when the first batch that shares them is.
-
-        Args:
-            prompts: in any order; a prompt that shares nothing is its own prefix but for its last token.
-            attention: whether to capture attention.
-            edit: replaces what heads put out at the last token (:data:`iclnb.llm.attention.Edit`).
-            alter: changes keys and values of the demonstrations before the queries are read.
-
-        Returns:
-            For each batch the places of its prompts, and a function that gives their readings.
 
         Raises:
             IclnbError: if the model cannot read a prompt, before any is read.

@@ -207,7 +207,6 @@ class Reader:
 
         Args:
             prompts: in any order; a prompt that shares nothing is its own prefix but for its last token.
-            attention: whether to capture attention.
 
         Raises:
             CaptureError: if the architecture cannot be captured exactly.

@@ -31,11 +31,7 @@ def beside_gd(
     prompts: int,
     seed: tuple[int, int],
 ) -> Float[np.ndarray, "predictors distances"]:
-    """:func:`distances` from the best step of GD from w*: of layers, and of the same step from 0.
-
-    Args:
-        layers: coefficient tensors of layers trained with this w*.
-    """
+    """:func:`distances` from the best step of GD from w*: of layers trained with it, and of the step from 0."""
     d, rate = len(mean), best_rate(len(mean), n_context)
     drawn = noisy_prompts(prompts, d=d, n_context=n_context, prior_mean=mean, seed=seed)
     query = np.random.default_rng((*seed, 1)).normal(size=(prompts, d))

@@ -41,7 +41,6 @@ def risk_of_steps(
     of w is Π_l (I - η_l S Π_k<l (I - γ_k S)²) u; all γ = 0 is GD.
 
     Args:
-        rates: η_l.
         shrinkage: γ_l; the last one has no effect.
     """
     left, inputs = np.ones_like(values), np.ones_like(values)
@@ -76,7 +75,6 @@ def train_stack(
     """Train a stack that starts as the GD construction, slightly perturbed.
 
     Args:
-        layers: L.
         updates: of Adam; gradients are clipped to norm 1.
         seed: of perturbation, data and test prompts, and the repetition.
 

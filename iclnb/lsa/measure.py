@@ -27,11 +27,7 @@ SCALES = (0.03, 0.1, 0.3)
 
 
 def measure(run: SimpleNamespace) -> TrainedLayers:
-    """The findings of chapter 05.
-
-    Raises:
-        IclnbError: for fewer than two seeds, which carry no interval.
-    """
+    """The findings of chapter 05. Raises IclnbError for fewer than two seeds, which carry no interval."""
     if min(run.seeds, run.soft_seeds) < 2:
         raise IclnbError("intervals are over training seeds: set seeds and soft_seeds to 2 or more")
     models = sweep_models(run.heads, run.scales, run.d)

@@ -31,11 +31,7 @@ class Moments(NamedTuple):
 
 
 def as_covariance(d: int, covariance: Matrix | None) -> Matrix:
-    """Λ as an array, the identity where ``None``.
-
-    Raises:
-        ValueError: if it is not a symmetric positive definite d × d matrix.
-    """
+    """Λ as an array (``None``: identity). Raises ValueError if not symmetric, positive definite and d × d."""
     if covariance is None:
         return np.eye(d)
     matrix = np.asarray(covariance, dtype=float)

@@ -41,15 +41,12 @@ def run(
     jobs: int = 1,
     **resources: Any,
 ) -> list[Failure]:
-    """Run cells, those of a model in one process.
+    """Run cells, those of a model in one process; gives those that failed.
 
     Args:
         project: the checkout; on a cluster, in a folder that all nodes share.
         resources: of a job, for the other executors than ``here``: ``partition``, ``gpus``, ``cpus``,
             ``minutes`` and ``requeue``, how often a job goes on that reached its time limit.
-
-    Returns:
-        The cells that failed.
 
     Raises:
         IclnbError: if the executor is not there.

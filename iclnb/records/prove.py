@@ -80,13 +80,10 @@ class Proving:
 def prove(
     project: Path, *, share: float = 0.05, report: Callable[[str], None] = lambda line: None
 ) -> list[Entry]:
-    """Show that the present code measures the same as that of the stale records, and enter it in the ledger.
+    """Show that the present code measures the same as that of the stale records; gives the ledger's new entries.
 
     Args:
         share: of the shards to measure again; at least one of each kind.
-
-    Returns:
-        The new entries of the ledger.
 
     Raises:
         IclnbError: if nothing is stale by its code alone, if shards are missing, or if the present code measures
@@ -126,11 +123,7 @@ def prove(
 
 
 def choose(kinds: Mapping[str, Sequence[str]], commit: str, share: float) -> list[str]:
-    """Keys of the shards to measure again: of every kind those whose hash with the commit is smallest.
-
-    Args:
-        kinds: of each shard, by its key.
-    """
+    """Keys of the shards to measure again: of every kind those whose hash with the commit is smallest."""
     of_kind: dict[Sequence[str], list[str]] = {}
     for key, kind in kinds.items():
         of_kind.setdefault(kind, []).append(key)

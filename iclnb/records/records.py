@@ -79,11 +79,7 @@ def model(project: Path, cell: Cell) -> str | None:
 
 
 def measuring(source: Path) -> Callable[[Any], Findings]:
-    """The function that measures a notebook's findings: the ``measure`` that it imports.
-
-    Raises:
-        IclnbError: if it imports none.
-    """
+    """The ``measure`` that a notebook imports, which makes its findings. Raises IclnbError if it imports none."""
     if found := _imported(source, "measure"):
         return found
     raise IclnbError(f"{source.stem} measures nothing of its own, so there is nothing to record")
@@ -111,11 +107,7 @@ def _imported(source: Path, name: str) -> Callable[[Any], Any] | None:
 
 
 def all_records(project: Path) -> Iterator[Record]:
-    """The records of a checkout, by notebook, model and task.
-
-    Raises:
-        IclnbError: if a file is no record.
-    """
+    """The records of a checkout, by notebook, model and task. Raises IclnbError if a file is no record."""
     for file in sorted((project / RECORDED).rglob(f"*{SUFFIX}")):
         yield _read(file, file.stat().st_mtime_ns)
 
@@ -147,11 +139,7 @@ def make(project: Path, cell: Cell, *, allow_changes: bool = False) -> Path:
 
 
 def check_committed(project: Path) -> None:
-    """Refuse to record what no revision names.
-
-    Raises:
-        IclnbError: if ``iclnb/`` or ``notebooks/`` differ from the last commit, or there is none.
-    """
+    """Raise IclnbError if ``iclnb/`` or ``notebooks/`` differ from the last commit, or there is none."""
     try:
         differing = changes(project)
     except IclnbError as error:
@@ -173,11 +161,7 @@ def why_stale(project: Path, cell: Cell) -> Freshness:
 
 
 def stale(project: Path, record: Record, wanted: Mapping[str, Any] | None = None) -> Freshness:
-    """Why a record is not what a run would give now; empty where it is.
-
-    Args:
-        wanted: the parameters that it should have; ``None`` for its own.
-    """
+    """Why a record is not what a run with the wanted parameters (default: its own) would give, if so."""
     return measurement.stale(record.key, project, parameters=wanted)
 
 

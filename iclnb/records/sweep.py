@@ -34,14 +34,11 @@ class Failure(NamedTuple):
 
 
 def read(project: Path, file: Path) -> list[Cell]:
-    """The cells of a sweep.
+    """The cells of a sweep: those of one model together, models in the order of the file.
 
     The file is TOML: tables ``[[sweep]]``, each with ``notebooks`` and, where they apply, ``models`` (the
     smallest first), ``tasks`` and ``seeds`` (tables of seed parameters). Every combination is a cell;
     ``[sweep.parameters]`` hold for all of its cells, ``[sweep.for_model.NAME]`` for one model's.
-
-    Returns:
-        The cells, those of one model together, models in the order of the file.
 
     Raises:
         IclnbError: with everything that is wrong: a file that cannot be read, unknown keys and notebooks, models of
@@ -90,13 +87,10 @@ def run_cells(
     allow_changes: bool = False,
     report: Callable[[str], None] = lambda line: None,
 ) -> list[Failure]:
-    """Measure cells one after another in this process; one that fails, fails alone.
+    """Measure cells one after another in this process; one that fails, fails alone, and is given back.
 
     Models that were used last stay loaded. After an edit of the package the process has the old code loaded, and
     stops: what is measured is kept.
-
-    Returns:
-        The failures.
     """
     os.environ.setdefault("ICLNB_KEEP_MODELS", "2")
     failures, loaded = [], _package(project)

@@ -89,11 +89,7 @@ def same_cells(*paths: Path) -> bool:
 
 
 def pair(project: Path, names: Iterable[str]) -> list[Path]:
-    """`jupytext --sync`: of each notebook's two files the newer one decides; outputs are left out.
-
-    Returns:
-        The ``.ipynb`` files.
-    """
+    """`jupytext --sync`: of each notebook's files the newer decides, without outputs; gives the ``.ipynb`` ones."""
     import nbformat
     from jupytext.cli import jupytext
 

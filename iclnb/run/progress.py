@@ -20,11 +20,7 @@ def durations(executed: Path) -> list[float]:
 
 
 def described(name: str, cell: int, cells: int, last: Sequence[float]) -> str:
-    """What stands in front of the bar while a cell runs.
-
-    Args:
-        last: seconds of each cell in the last run; empty where there was none like it.
-    """
+    """What stands in front of the bar; ``last``: seconds of the last such run by cell, empty without one."""
     left = f", about {spoken(sum(last[cell:]))} left" if last else ""
     return f"{name}, cell {cell + 1} of {cells}{left}"
 

@@ -52,19 +52,11 @@ def cores() -> int:
 def run_all(
     project: Path, tasks: Sequence[Task], *, jobs: int | None = None, report: Callable[[str], None]
 ) -> list[Failure]:
-    """Run notebooks, side by side in one process for each; one that fails, fails alone.
+    """Run notebooks, side by side in one process for each; one that fails, fails alone. Gives the failures.
 
     Those of a chapter (the same two digits in front) run one after another, since an appendix reads what its
     chapter measured. The chapter that may take longest starts first, so that none is left alone at the end.
     Each line of progress is about one notebook.
-
-    Args:
-        tasks: notebooks and parameters; no notebook twice.
-        jobs: how many at a time; ``None`` for :func:`at_a_time`.
-        report: called with lines of progress, from one thread at a time.
-
-    Returns:
-        The failures, in the order of the tasks.
     """
     chapters: dict[str, list[Task]] = {}
     for task in tasks:

@@ -56,17 +56,13 @@ def run(
     time_limit: float | None = None,
     worker: Worker | None = None,
 ) -> Path:
-    """Run a notebook and keep what it made, if every cell succeeds.
+    """Run a notebook and keep what it made, if every cell succeeds; gives the executed notebook.
 
     A second run to the same files waits for the first; what a killed run left is removed.
 
     Args:
-        parameters: values for its parameters, as :func:`iclnb.run.notebooks.check` gives them.
         to: files to write; ``None`` for those of :func:`outputs`.
         time_limit: seconds that a cell may take; ``None`` for no limit.
-
-    Returns:
-        The path of the executed notebook.
 
     Raises:
         IclnbError: if a cell fails (the message shows the cell and the error, and where the notebook

@@ -73,11 +73,7 @@ def unbound(text: str) -> list[str]:
 
 
 def bounds(conditions: str) -> Iterator[Bound]:
-    """The conditions of a role, one by one.
-
-    Raises:
-        ValueError: if one cannot be read.
-    """
+    """The conditions of a role, one by one. Raises ValueError if one cannot be read."""
     id = ""
     for condition in map(str.strip, " ".join(conditions.split()).split(";")):
         found = _CLAIM.match(condition if ":" in condition else f"{id}: {condition}")

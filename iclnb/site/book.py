@@ -44,7 +44,7 @@ def build(
     jobs: int | None = None,
     report: Callable[[str], None],
 ) -> Path:
-    """Run every notebook of the table of contents that changed, and build the book from all of them.
+    """Run every notebook of the table of contents that changed, and build the book from all; gives its first page.
 
     A notebook that fails stops no other; those that finished, before the process was killed too, are not run
     again. The built pages take the place of the old ones only if the build succeeds without a warning. A
@@ -52,9 +52,6 @@ def build(
 
     Args:
         jobs: notebooks that run at a time; ``None`` for what the machine allows.
-
-    Returns:
-        The path of the book's first page.
 
     Raises:
         IclnbError: if the profile is unknown, a notebook fails, or Jupyter Book warns of anything.
@@ -152,11 +149,7 @@ def listed_pages(project: Path) -> list[str]:
 
 
 def stage(project: Path, target: Path) -> Path:
-    """Lay out a folder for Jupyter Book: pages, executed notebooks, downloads, results, configuration.
-
-    Returns:
-        ``target``.
-    """
+    """Lay out a folder for Jupyter Book: pages, executed notebooks, downloads, results, configuration."""
     with paths.replacing(target) as folder:
         _stage_frame(project, folder)
         shutil.copyfile(project / "_toc.yml", folder / "_toc.yml")
@@ -174,10 +167,7 @@ def stage(project: Path, target: Path) -> Path:
 
 
 def own_page(project: Path, one: Own) -> Path:
-    """The page of a chapter with a run of one's own in the place of the book's, beside the recorded runs.
-
-    Returns:
-        The page, in the folder of the run; links to other pages of the book are left out.
+    """The page of a chapter with a run of one's own in the place of the book's, in the folder of the run.
 
     Raises:
         IclnbError: if the files of the run are damaged, or Jupyter Book fails.
@@ -210,11 +200,7 @@ def _stage_frame(project: Path, folder: Path) -> None:
 
 
 def _stage_page(project: Path, page: str, folder: Path) -> None:
-    """Put a page in place that lies neither in ``book/`` nor in ``notebooks/``, with the folder it lies in.
-
-    Raises:
-        IclnbError: if there is no such page.
-    """
+    """Put a page in place that lies neither in ``book/`` nor in ``notebooks/``, with the folder it lies in."""
     top = Path(page).parts[0]
     if top not in {"book", "notebooks"} and (project / top).is_dir():
         shutil.copytree(project / top, folder / top, dirs_exist_ok=True)

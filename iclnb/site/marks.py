@@ -17,11 +17,7 @@ COLOURS = {"yes": "green", "other": "cyan", "no": "red", "open": "yellow"}
 
 
 def mark(verdict: str, label: str, /, **data: str) -> str:
-    """A verdict's mark as HTML.
-
-    Args:
-        label: what readers hear who do not see it, such as "Qwen2.5-Coder-1.5B: supported".
-    """
+    """A verdict's mark as HTML; ``label`` is what readers hear who do not see it."""
     more = "".join(f' data-{name}="{html.escape(value)}"' for name, value in data.items())
     name = f'role="img" aria-label="{html.escape(label)}" class="iclnb-{CLASSES[verdict]}"'
     return f"<b {name}{more}>{MARKS[verdict]}</b>"

@@ -36,8 +36,6 @@ def page(
     in their order; downloads and the switch for code follow them. What this machine found stands before limits.
 
     Args:
-        source: the notebook's ``.py`` file.
-        executed: the notebook with outputs, as papermill left it.
         downloads: the files to link to, from the page's folder, and what each is.
         here: the section about the run (:mod:`iclnb.site.here`).
 
@@ -80,11 +78,7 @@ def settings(
     used: Mapping[str, Any],
     recorded: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> str:
-    """A folded table of the settings that this run and the recorded ones used, in MyST Markdown.
-
-    Args:
-        used: their values in this run; those that it lacks are left out.
-    """
+    """A folded table of the settings that this run and the recorded ones used, in MyST Markdown."""
     rows = []
     for name, parameter in known.items():
         values: dict[str, list[str]] = {}

@@ -20,11 +20,7 @@ def folder(project: Path) -> Path:
 
 
 def html(draw: Callable[[Any], Picture], shown: Any, place: Path) -> str:
-    """The picture as it stands in a page.
-
-    Args:
-        shown: its argument: what it shows, as a value whose ``repr`` tells all of it.
-    """
+    """The picture as it stands in a page; the ``repr`` of what is shown must tell all of it."""
     file = place / f"{draw.__name__}-{_key(draw, shown)}.html"
     if not file.is_file():
         paths.write(file, draw(shown)._repr_html_())

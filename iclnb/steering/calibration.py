@@ -39,7 +39,6 @@ def domain_rows(task: Task, rows: Sequence[Row], count: int, *, seed: Seed) -> l
 
     Args:
         count: how many inputs (Fei et al. take 20).
-        seed: of the words.
     """
     rng, made = np.random.default_rng(seed), [{} for _ in range(count)]
     for column in task.inputs:

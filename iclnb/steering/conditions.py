@@ -24,8 +24,6 @@ def chapter(
 
     Args:
         most: prompts that a retrieved row may stand in.
-        demonstration_seed: of choice and order.
-        noise_seed: of random labels and perturbations.
     """
     shown = draw(study.labels, k, study.points, seed=demonstration_seed)
     found = {findings.RANDOM: Condition(shown)}
@@ -79,11 +77,7 @@ def formats(study: Study) -> dict[str, Wording]:
 
 
 def stratified(labels: Int[np.ndarray, " pool"], k: int, shape: int, *, seed: Seed) -> Demonstrations:
-    """For each prompt, or set, rows of all classes in turn from a random class on, in random order. (shape, k)
-
-    Raises:
-        IclnbError: if a class has too few rows.
-    """
+    """Rows of all classes in turn, from a random one on, shuffled (shape, k); IclnbError if a class has too few."""
     rng, classes = np.random.default_rng(seed), int(labels.max()) + 1
     of = [np.flatnonzero(labels == label) for label in range(classes)]
     rows = np.empty((shape, k), dtype=int)
@@ -99,11 +93,7 @@ def stratified(labels: Int[np.ndarray, " pool"], k: int, shape: int, *, seed: Se
 
 
 def in_orders(shown: Demonstrations, count: int, *, seed: Seed) -> Demonstrations:
-    """Each prompt's demonstrations in ``count`` different random orders, or in all k! where these are fewer.
-
-    Returns:
-        (prompts, k) becomes (prompts, orders, k).
-    """
+    """Each prompt's demonstrations in ``count`` random orders, or all k!: (prompts, orders, k)."""
     rng = np.random.default_rng(seed)
     orders = np.stack([_orders(shown.k, count, rng) for _ in shown.rows])
     return shown.take((slice(None), None)).reordered(orders)

@@ -6,9 +6,5 @@ from iclnb.steering.material import draw_rows
 
 
 def design(run: SimpleNamespace) -> None:
-    """Refuse a run whose task has too few classes or rows for the ways in which demonstrations are chosen.
-
-    Raises:
-        IclnbError: with the settings that would do.
-    """
+    """Refuse a run whose task has too few classes or rows: IclnbError says what would do."""
     draw_rows(run)

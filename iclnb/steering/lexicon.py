@@ -43,11 +43,7 @@ class Lexicon:
 
 @cache
 def load() -> Lexicon:
-    """The packaged word lists (WordNet 3.0, and counts of Google's books corpus), fetched if need be.
-
-    Raises:
-        IclnbError: as :func:`iclnb.llm.data.packaged.folder`.
-    """
+    """The packaged word lists (WordNet 3.0, counts of Google's books); raises as ``packaged.folder``."""
     with (packaged.folder("word-counts") / "counts.txt").open(encoding="utf-8") as file:
         counts = {word: int(count) for word, count in map(str.split, file)}
     with (packaged.folder("wordnet") / "synonyms.jsonl").open(encoding="utf-8") as file:

@@ -33,9 +33,6 @@ class Rows:
 def draw_rows(run: SimpleNamespace) -> Rows:
     """The rows that a run's settings ask for, as many test points of one class as of another.
 
-    Args:
-        run: with ``task``, ``source``, ``points``, ``pool``, ``held_out``, ``k``, ``most`` and ``data_seed``.
-
     Raises:
         IclnbError: if the design cannot be had: fewer than two demonstrations or test points, a task without
             2 to 10 classes, too few rows for the strategies of retrieval.

@@ -12,11 +12,7 @@ from iclnb.steering.study import Condition, Study
 
 
 def measure(run: SimpleNamespace) -> Steering:
-    """The findings of chapter 04.
-
-    Raises:
-        IclnbError: before the model is loaded if the task cannot have this design.
-    """
+    """The findings of chapter 04. Raises IclnbError, before a model is loaded, for a task that cannot do."""
     study, origins = prepared(run)
     asked = conditions.chapter(
         study, run.k, most=run.most, lexicon=lexicon.load(), demonstration_seed=run.demonstration_seed,

@@ -14,11 +14,7 @@ from iclnb.steering.study import Condition
 
 
 def measure(run: SimpleNamespace) -> Details:
-    """The findings of appendix 04a.
-
-    Raises:
-        IclnbError: before the model is loaded if the task cannot have this design.
-    """
+    """The findings of appendix 04a. Raises IclnbError, before a model is loaded, for a task that cannot do."""
     study, origins = prepared(run)
     seed = run.demonstration_seed
     shown = draw(study.labels, run.k, study.points, seed=seed)

@@ -40,8 +40,6 @@ def perturb(text: str, kind: str, *, seed: int, lexicon: Lexicon) -> str:
               (:data:`FRAMES`) wrapped around the text. This is a rule that lengthens and nests sentences; it
               is no paraphrase by a person or a model, as the paper's may be;
             - punctuation: a mark behind the word, which leaves all words as they are: the control.
-        seed: of the changes.
-        lexicon: synonyms and counts.
 
     Raises:
         IclnbError: if the kind is unknown.

@@ -47,9 +47,6 @@ def with_labels_of(shown: Demonstrations, labels: Int[np.ndarray, " pool"], *, s
 
     What a model does with the labels of its prompt, such as counting them or repeating the last, it does
     here too; only which texts carry them is another matter.
-
-    Args:
-        labels: of the pool, which has at least ``k`` rows of every class.
     """
     rng, rows = np.random.default_rng(seed), np.empty_like(shown.rows)
     for row, wanted in zip(rows, shown.labels, strict=True):

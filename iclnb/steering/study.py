@@ -55,11 +55,7 @@ class Study:
         return len(self.truth)
 
     def answers(self, condition: Condition) -> Float[np.ndarray, "*sets points words"]:
-        """Log-probabilities of the label words, among the label words.
-
-        Raises:
-            IclnbError: if two label words give the same tokens.
-        """
+        """Log-probabilities of the label words among themselves. Raises IclnbError if two give the same tokens."""
         pool, queries = condition.pool or self.pool, condition.queries or self.queries
         wording = condition.wording or self.wording
         prompts = write(self.reader.tokenizer, wording, pool.rows, condition.shown, queries.rows)

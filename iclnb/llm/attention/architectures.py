@@ -93,15 +93,7 @@ def attending(
     current: ContextVar,
     state: Pass,
 ) -> Iterator[None]:
-    """In the one forward pass inside the block every layer's attention is ``attend``.
-
-    Args:
-        model: whose architecture looks its attention up in ``AttentionInterface``.
-        name: under which ``attend`` and ``mask`` are looked up.
-        attend: an attention function that leaves its last rows in ``state``.
-        mask: what it is given as its mask.
-        current: where it finds ``state``.
-        state: of this pass.
+    """In the block's one forward pass every layer's attention is ``attend``, which leaves rows in ``state``.
 
     Raises:
         CaptureError: if the model treats attention or masks in its own way, or not every layer was reached.

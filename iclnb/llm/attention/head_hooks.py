@@ -83,11 +83,7 @@ def _hook(
 
 
 def _projections(model: PreTrainedModel) -> list[tuple[torch.nn.Module, int]]:
-    """The output projection of every layer and its number of heads, first layer first.
-
-    A layer's attention module is one that knows its index and has a projection of a known name whose input is
-    as wide as all heads together.
-    """
+    """The output projection of every layer, first layer first, and its number of heads."""
     config = model.config.get_text_config(decoder=True)
     heads = getattr(config, "num_attention_heads", None)
     layers = getattr(config, "num_hidden_layers", None)

@@ -25,10 +25,6 @@ def fused(
 
     Flash attention (Dao 2023) in half precision, memory-efficient attention (Rabe and Staats 2021) otherwise.
 
-    Args:
-        query, key, value: on one GPU, in one dtype.
-        scaling: factor of the scores.
-
     Returns:
         Output in the dtype of ``query`` and log-sum-exp in float32; ``None`` where neither kernel can do it.
     """
@@ -52,9 +48,7 @@ def last_rows(
     """The attention of each prompt's last token under a causal mask, in float32, in few kernels.
 
     Args:
-        query, key: of all tokens.
         last: the place of each prompt's last token; what comes later is padding.
-        scaling: factor of the scores.
     """
     tokens = key.shape[2]
     if all(index == tokens - 1 for index in last):
@@ -101,12 +95,7 @@ def results(
     order: Int[Tensor, "batch suffix"],
     before: int,
 ) -> tuple[Float[Tensor, "layers batch heads keys"] | None, Float[Tensor, "batch vocabulary"]]:
-    """Checked rows (``None`` for those of no layers) and log-probabilities, on the device of ``order``.
-
-    Args:
-        rows, order, before: as in :func:`placed`.
-        logits: of the last token.
-    """
+    """Checked rows (``None`` for those of no layers) and log-probabilities, on the device of ``order``."""
     said = _fetched(torch.log_softmax(logits[:, -1].float(), dim=-1), order.device)
     if not rows:
         return None, said

@@ -30,11 +30,7 @@ Hidden = Mapping[int, Bool[Tensor, "continuations heads prefix"]]
 
 @dataclass(kw_only=True)
 class Packed(Batch):
-    """A packed row, and what was read of it.
-
-    Attributes:
-        prefix: tokens that had been read before.
-    """
+    """A packed row behind tokens that had been read before (``prefix``), and what was read of it."""
 
     shared: tuple[int, ...]  # tokens behind them that all continuations share; may be none
     continuations: tuple[tuple[int, ...], ...]  # tokens behind those

@@ -117,7 +117,7 @@ def attend(
     edit: Edit | None = None,
     layers: Sequence[int] | None = None,
 ) -> tuple[Float[Tensor, "layers batch heads tokens"] | None, Float[Tensor, "batch vocabulary"]]:
-    """One batch of queries on top of a prepared prefix.
+    """One batch of queries on top of a prepared prefix; gives what :func:`shared_prefix_attention` gives.
 
     Args:
         model, suffix_ids, suffix_mask: as in :func:`shared_prefix_attention`.
@@ -125,9 +125,6 @@ def attend(
         edit: sees, and returns in its place, what the heads of a layer put out at the last tokens
             (:func:`iclnb.llm.attention.head_hooks.head_outputs`).
         layers: whose attention to return, in this order; all of them for ``None``.
-
-    Returns:
-        As :func:`shared_prefix_attention`.
     """
     mask = checked_mask(suffix_ids, suffix_mask)
     with architectures.ONE_AT_A_TIME:

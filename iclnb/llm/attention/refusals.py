@@ -45,11 +45,7 @@ def refusing(model: PreTrainedModel) -> Iterator[None]:
 
 
 def layers(model: PreTrainedModel) -> int:
-    """How many layers the model's configuration says it has.
-
-    Raises:
-        CaptureError: if it does not say.
-    """
+    """How many layers the model's configuration says it has. Raises CaptureError if it does not say."""
     found = getattr(_text_config(model), "num_hidden_layers", None)
     if found is None:
         raise CaptureError(model, "its configuration does not say how many layers it has")
@@ -57,11 +53,7 @@ def layers(model: PreTrainedModel) -> int:
 
 
 def chosen_layers(model: PreTrainedModel, wanted: Sequence[int] | None) -> list[int]:
-    """The layers asked for, all of them for ``None``; a negative one counts from the last.
-
-    Raises:
-        ValueError: if there is no such layer.
-    """
+    """The layers asked for (``None``: all; a negative one counts from the last). Raises ValueError without such."""
     number = layers(model)
     if wanted is None:
         return list(range(number))

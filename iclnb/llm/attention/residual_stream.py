@@ -7,11 +7,7 @@ from iclnb.llm.attention.refusals import CaptureError
 
 
 def final_norm(model: PreTrainedModel) -> torch.nn.Module:
-    """The normalisation between the last layer and the unembedding.
-
-    Raises:
-        CaptureError: if it cannot be found.
-    """
+    """The normalisation between the last layer and the unembedding. Raises CaptureError if none is found."""
     inner = getattr(model.base_model, "decoder", model.base_model)
     for name in ("norm", "ln_f", "final_layer_norm", "final_layernorm"):
         if isinstance(norm := getattr(inner, name, None), torch.nn.Module):

@@ -25,9 +25,7 @@ def keep(
     It appears whole or not at all, and a second process waits for the first and then finds it done.
 
     Args:
-        entry: where it lies.
         fill: fills an empty folder, which then takes the entry's place.
-        holds: what it holds, in words, for the message.
         hash_all: check large files by hash too.
 
     Raises:

@@ -31,13 +31,10 @@ class Distribution:
 
 
 def download(wanted: Distribution, scratch: Path) -> Path:
-    """Download one file into ``scratch``, an empty folder, where pip also keeps its temporary files.
+    """Download one file into an empty folder, where pip also keeps its temporary files; returns its path.
 
     pip is silent; on a terminal a bar counts the bytes. pip installs nothing; of an sdist it runs the pinned
     ``setup.py`` to read the metadata.
-
-    Returns:
-        The path of the wheel or sdist.
 
     Raises:
         NotThere: pip did not get the file; with what to do about it.

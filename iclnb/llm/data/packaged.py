@@ -65,32 +65,17 @@ def folder(name: str, *, hash_all: bool = False) -> Path:
 
 
 def is_here(name: str) -> bool:
-    """Whether a packaged default lies in the cache.
-
-    Raises:
-        IclnbError: unknown name.
-    """
+    """Whether a packaged default lies in the cache. Raises IclnbError for an unknown name."""
     return cache_entries.intact(_entry(_packaged(name)))
 
 
 def prefetch() -> dict[str, Path]:
-    """Fetch what is not cached yet and check by hash all that is; safe to call again.
-
-    Returns:
-        The folder of each packaged default.
-
-    Raises:
-        IclnbError: as :func:`folder`.
-    """
+    """Fetch what is not cached yet, and check by hash all that is; raises as :func:`folder`."""
     return {name: folder(name, hash_all=True) for name in PACKAGED}
 
 
 def revision(name: str) -> dict[str, str]:
-    """Distribution, version and SHA-256 that a packaged default comes from.
-
-    Raises:
-        IclnbError: unknown name.
-    """
+    """Distribution, version and SHA-256 of a packaged default. Raises IclnbError for an unknown name."""
     source = _packaged(name).distribution
     return {"distribution": source.name, "version": source.version, "sha256": source.sha256}
 

@@ -89,11 +89,7 @@ def summary(origins: Iterable[Mapping[str, Any]]) -> str:
 
 
 def local_root() -> Path | None:
-    """The folder of data of one's own that ``ICLNB_DATA`` names.
-
-    Raises:
-        IclnbError: if it names no folder.
-    """
+    """The folder of one's own data that ``ICLNB_DATA`` names. Raises IclnbError if that is no folder."""
     named = os.environ.get("ICLNB_DATA")
     if named and not Path(named).expanduser().is_dir():
         raise IclnbError(f"ICLNB_DATA names {named}, which is no folder; correct or unset it")

@@ -54,20 +54,12 @@ def folder(name: str, *, hash_all: bool = False) -> Path:
 
 
 def is_here(name: str) -> bool:
-    """Whether the model lies in the cache.
-
-    Raises:
-        IclnbError: unknown name.
-    """
+    """Whether the model lies in the cache. Raises IclnbError for an unknown name."""
     return cache_entries.intact(gguf.entry(_split(name).sha256))
 
 
 def origin(name: str) -> dict[str, Any]:
-    """What pins the model: its name, the SHA-256 of its file, the file's name and the licence.
-
-    Raises:
-        IclnbError: unknown name.
-    """
+    """What pins the model: name, SHA-256 and name of its file, licence. Raises IclnbError for an unknown name."""
     wanted = _split(name)
     return {"name": name, "sha256": wanted.sha256, "file": wanted.file, "licence": wanted.licence}
 

@@ -49,11 +49,7 @@ def names(root: Path | None) -> dict[str, Path]:
 
 
 def read(path: Path, name: str) -> Task:
-    """The task that a file describes.
-
-    Raises:
-        IclnbError: for a file that cannot be read, or says what no task can be.
-    """
+    """The task that a file describes. Raises IclnbError if it cannot be read, or says what no task can be."""
     return _read(path, name, path.stat().st_mtime_ns)
 
 

@@ -20,11 +20,7 @@ def names() -> list[str]:
 
 
 def get(name: str) -> Task:
-    """The task of that name.
-
-    Raises:
-        IclnbError: unknown name, with the known ones; a file that says what no task can be, with its line.
-    """
+    """The task of that name. Raises IclnbError for an unknown one, or a file that says what no task can be."""
     root = sources.local_root()
     known = task_files.names(root)
     if name in known:
@@ -46,11 +42,7 @@ def place(task: Task) -> str:
 
 
 def check(name: str, source: str = "auto") -> Task:
-    """The task of that name, if all its rows on this machine can be read; asks no network.
-
-    Raises:
-        IclnbError: as :func:`load`.
-    """
+    """The task of that name, if all its rows on this machine can be read, by no network; raises as :func:`load`."""
     task = get(name)
     if source in ("auto", "local") and sources.choose(task) == "local":
         load(name, "validation", "local")

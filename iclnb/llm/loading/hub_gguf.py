@@ -54,11 +54,7 @@ def choose(name: str, revision: str) -> Found | None:
 
 
 def fetch(found: Found) -> tuple[Path, str]:
-    """The file on this machine, checked against the hash that the hub states, and its commit.
-
-    Raises:
-        IclnbError: if it is damaged; it is deleted then.
-    """
+    """The file on this machine, checked by hash, and its commit. A damaged one is deleted: IclnbError."""
     path = Path(hf_hub_download(found.repository, found.file, revision=found.revision))
     commit = path.parts[len(path.parts) - len(Path(found.file).parts) - 1]  # snapshots/<commit>/<file>
     hub_files.verify(found.repository, commit, found.file)

@@ -134,11 +134,7 @@ def _check_size(name: str, config: PretrainedConfig, folder: Path | None) -> Non
 
 
 def _stored(name: str, folder: Path) -> int | None:
-    """How many weights the safetensors files of a folder hold; ``None`` if it has none.
-
-    Raises:
-        IclnbError: if they are of a type that is no floating-point number.
-    """
+    """How many weights the safetensors files of a folder hold; ``None`` if it has none."""
     files, count = sorted(folder.glob("*.safetensors")), 0
     for path in files:
         with safe_open(path, framework="pt") as file:

@@ -60,11 +60,7 @@ class Margin(NamedTuple):
 
 
 def read(project: Path) -> list[Margin]:
-    """The margins of a checkout; none where it has no such file.
-
-    Raises:
-        IclnbError: if the file is not TOML, or an entry lacks something or has something unknown.
-    """
+    """The margins of a checkout; none without the file. Raises IclnbError if it cannot be read as such."""
     path = project / FILE
     if not path.is_file():
         return []
@@ -89,11 +85,7 @@ def unexplained(margins: Sequence[Margin], row: Row) -> bool:
 
 
 def across(margins: Sequence[Margin], row: Row) -> dict[str, str]:
-    """The verdicts of a claim at half and at twice its margin.
-
-    Returns:
-        Empty for a claim that is proved, has no margin, no interval, or no control.
-    """
+    """The verdicts of a claim at half and at twice its margin; empty where one of the two cannot be had."""
     margin = None if row.proof else margin_for(margins, row)
     if margin is None or margin.around is None or None in (row.low, row.high, row.control):
         return {}

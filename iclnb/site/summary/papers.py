@@ -57,11 +57,7 @@ class Papers(NamedTuple):
 
 
 def read(project: Path) -> Papers:
-    """The file of a checkout.
-
-    Raises:
-        IclnbError: if it is not TOML, or an entry lacks something or has something unknown.
-    """
+    """The file of a checkout. Raises IclnbError if it is not TOML, or an entry lacks or has something unknown."""
     path = project / FILE
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
