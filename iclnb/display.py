@@ -13,8 +13,7 @@ from iclnb.stats import Estimate
 _SPECIAL = re.compile(r"^[#+:%(=-]|[\\`*_{}\[\]<>|$~&]")
 _NUMBERED = re.compile(r"^(\d{1,9})([.)])(?=\s|$)")
 
-DUST = 1e-12
-"""What is left of rounding in numbers of ordinary size: shown as 0."""
+DUST = 1e-12  # What is left of rounding in numbers of ordinary size: shown as 0
 
 
 class Author(str):

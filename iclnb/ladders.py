@@ -131,9 +131,9 @@ def measure_one(measure: Callable[[Any], F], run: SimpleNamespace) -> Rung[F]:
     return Rung(HERE, found, run, facts, measurement.key(module, vars(run), facts), None)
 
 
-def recorded(notebook: str, kind: type[F], project: Path | None = None) -> tuple[list[Rung[F]], list[str]]:
+def recorded(notebook: str, kind: type[F]) -> tuple[list[Rung[F]], list[str]]:
     """The recorded runs of a notebook, and a line for each record that cannot be read."""
-    folder = (project or paths.project_dir()) / RECORDED / notebook
+    folder = paths.project_dir() / RECORDED / notebook
     listed, unreadable = [], []
     for path in sorted(folder.rglob(f"*{SUFFIX}")):
         try:

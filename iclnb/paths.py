@@ -17,9 +17,9 @@ def cache_dir() -> Path:
     return Path(os.environ.get("ICLNB_CACHE") or platformdirs.user_cache_dir("iclnb")).expanduser()
 
 
-def project_dir(start: Path | None = None) -> Path:
-    """The checkout that ``start`` (default: the working directory) lies in, else the working directory."""
-    here = (start or Path.cwd()).resolve()
+def project_dir() -> Path:
+    """The checkout that the working directory lies in, else the working directory."""
+    here = Path.cwd().resolve()
     for folder in (here, *here.parents):
         if (folder / "_toc.yml").is_file() and (folder / "notebooks").is_dir():
             return folder

@@ -35,8 +35,7 @@ Arrays = Mapping[str, np.ndarray]
 _IDENTITY = ("source", "sha256", "revision", "dtype", "random_weights_seed", "device")
 """What pins weights (:attr:`iclnb.llm.loading.models.LoadedModel.origin`)."""
 
-_CODES = "codes"
-"""The folder of a store that lists the files of each state of the code."""
+_CODES = "codes"  # The folder of a store that lists the files of each state of the code
 
 
 class Shard(NamedTuple):
@@ -100,22 +99,20 @@ class Store:
     Args:
         origin: of the loaded model; one that nothing pins has no store. For work without a model,
             :meth:`of_code`.
-        folder: where stores lie; ``None``: ``measurements`` in the cache folder.
     """
 
-    def __init__(self, origin: Mapping[str, Any], folder: Path | None = None):
+    def __init__(self, origin: Mapping[str, Any]):
         identity = {name: origin.get(name) for name in _IDENTITY}
         self.usable = bool(identity["sha256"] or identity["revision"])
         self.model, self.dtype = str(origin.get("name", "")), str(origin.get("dtype", ""))
         self._gpu = str(origin.get("device", "")).startswith("cuda")
         self._identity = _digest(identity)
-        self.root = folder or root()
-        self.folder = self.root / self._identity[:32]
+        self.folder = root() / self._identity[:32]
 
     @classmethod
-    def of_code(cls, name: str, folder: Path | None = None) -> "Store":
+    def of_code(cls, name: str) -> "Store":
         """A store of work that asks no model: its units are pinned by their parameters alone."""
-        return cls({"sha256": name, "name": ""}, folder)
+        return cls({"sha256": name, "name": ""})
 
     def kept(
         self, what: str, content: Sequence[Any], measure: Callable[[], Arrays], *, modules: Sequence[str]
@@ -178,7 +175,7 @@ class Store:
     def _files(self, digest: str) -> dict[str, str] | None:
         """The files of a state of the code, by its digest."""
         try:
-            return json.loads((self.root / _CODES / f"{digest}.json").read_text(encoding="utf-8"))
+            return json.loads((root() / _CODES / f"{digest}.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
 
@@ -186,7 +183,7 @@ class Store:
         """Keep the arrays of a shard, whole or not at all; a full or read-only disk is reported once."""
         facts = {**about, "code": _digest(code), "machine": _machine(), "checksum": checksum(arrays)}
         try:
-            listing = self.root / _CODES / f"{facts['code']}.json"
+            listing = root() / _CODES / f"{facts['code']}.json"
             if not listing.is_file():
                 paths.write(listing, json.dumps(code, indent=0))
             with paths.replacing(path) as temporary:
@@ -204,9 +201,9 @@ def root() -> Path:
     return paths.cache_dir() / "measurements"
 
 
-def shards(folder: Path | None = None) -> Iterator[Shard]:
+def shards() -> Iterator[Shard]:
     """Every shard that is kept, in the order of keys; damaged ones are left out."""
-    for path in sorted((folder or root()).glob("*/*/*.safetensors")):
+    for path in sorted(root().glob("*/*/*.safetensors")):
         if about := about_shard(path):
             yield Shard(path.stem.partition("-")[0], path, about)
 

@@ -6,8 +6,7 @@ from jaxtyping import Float
 
 from iclnb.llm.prompts import Prompt, Span
 
-SEGMENT = 30
-"""Positions that every text between two labels is rescaled to (paper A, section 5.1)."""
+SEGMENT = 30  # Positions that every text between two labels is rescaled to (paper A, section 5.1)
 
 
 def segments(prompt: Prompt) -> list[Span]:

@@ -6,8 +6,7 @@ from iclnb.llm.prompts import Prompt
 
 LABELS, LABEL_CONTROL, QUERY_END, FIRST_TOKEN = "labels", "label control", "query end", "first token"
 
-GROUPS = (LABELS, LABEL_CONTROL, QUERY_END, FIRST_TOKEN)
-"""Names of the groups of :func:`groups`."""
+GROUPS = (LABELS, LABEL_CONTROL, QUERY_END, FIRST_TOKEN)  # Names of the groups of `groups`
 
 
 def groups(prompt: Prompt, tail: int, rng: np.random.Generator) -> dict[str, list[int]]:

@@ -11,14 +11,9 @@ from iclnb.bayes.material import SHARES, learning_designs
 from iclnb.claims import Evidence, NothingToMeasure
 from iclnb.stats import Estimate, exact, geometric_mean, interval
 
-REPAIRED = "ratio"
-"""The repaired kernel that is followed."""
-
-OUTSIDE = len(SHARES) - 1
-"""The share of a task that is wholly held out."""
-
-TINY = 1e-12
-"""Errors below this are alike: rounding."""
+REPAIRED = "ratio"  # The repaired kernel that is followed
+OUTSIDE = len(SHARES) - 1  # The share of a task that is wholly held out
+TINY = 1e-12  # Errors below this are alike: rounding
 
 Numbers = Int[np.ndarray, " n"]
 Errors = Float[np.ndarray, "hmm n"]
@@ -118,10 +113,10 @@ def law(found: Learning, learner: str, *, seed: int) -> Evidence:
     return every_design(of_design, _far_from_one)
 
 
-def crossing_as_predicted(found: Learning, learner: str = REPAIRED, *, seed: int) -> Evidence:
-    """n* measured over predicted, geometric mean over the shares and then over HMMs.
+def crossing_as_predicted(found: Learning, *, seed: int) -> Evidence:
+    """n* of the repaired kernel, measured over predicted, geometric mean over the shares and then over HMMs.
 
-    Where theory says that the learner never overtakes Bayes within the largest n, and so it is, there is
+    Where theory says that it never overtakes Bayes within the largest n, and so it is, there is
     nothing to divide; where only one of both says so the largest n stands in for it.
     """
     most = float(found.ns[-1])
@@ -129,7 +124,7 @@ def crossing_as_predicted(found: Learning, learner: str = REPAIRED, *, seed: int
     def of_design(design: int) -> Evidence:
         logs, rivals = [], []
         for share in range(1, len(SHARES)):
-            pair = [crossings(found, design, learner, share, theory=theory) for theory in (False, True)]
+            pair = [crossings(found, design, REPAIRED, share, theory=theory) for theory in (False, True)]
             measured, predicted = (np.minimum(each, most) for each in pair)
             known = np.isfinite(pair).any(axis=0)
             rank_law = np.minimum(found.rank[design] / found.end(design, BAYES, share) ** 2, most)

@@ -14,8 +14,7 @@ Curve = Float[np.ndarray, "hmm n"]
 
 BLIND = "labels only"
 
-PLATEAU = max(DISTANCE[-3:])
-"""The largest of the table's last three distances, which differ by chance."""
+PLATEAU = max(DISTANCE[-3:])  # The largest of the table's last three distances, which differ by chance
 
 
 def of(found: Table3, key: str, reading: int, kernel: str) -> Curve:

@@ -10,11 +10,8 @@ from iclnb.bayes.measure_theorem import Limits
 from iclnb.claims import Evidence
 from iclnb.stats import exact, interval, median
 
-REPAIRS = ("unweighted", "ratio")
-"""The repaired kernels: Σ_0 in the place of Σ_p, and ψ = vec(T_x) / P(x)."""
-
-PRINTED = ("printed", "centred")
-"""Theorem 1's kernel: with the second moment about zero, or about the mean."""
+REPAIRS = ("unweighted", "ratio")  # The repaired kernels: Σ_0 in the place of Σ_p, and ψ = vec(T_x) / P(x)
+PRINTED = ("printed", "centred")  # Theorem 1's kernel: with the second moment about zero, or about the mean
 
 
 @cache

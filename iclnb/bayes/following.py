@@ -22,8 +22,7 @@ others come from, without demonstrations; regression by kernel; P(y | x_test, θ
 
 ANSWERERS = ("trained", "random weights", BAYES)
 SOURCES = ("tasks of the corpus", "other tasks")
-DRAWN_TASKS = 2000
-"""So many tasks stand for their distribution in :data:`EVERY_TASK`."""
+DRAWN_TASKS = 2000  # So many tasks stand for their distribution in `EVERY_TASK`
 
 
 class Followed(NamedTuple):

@@ -14,8 +14,7 @@ ROW_SUM_TOLERANCE = 1e-6
 """How far from one a row of probabilities may sum (rows that went through single precision still pass)."""
 
 Token = int | np.integer
-Tokens = Sequence[Token] | Int[np.ndarray, " _"]
-"""Observation indices."""
+Tokens = Sequence[Token] | Int[np.ndarray, " _"]  # Observation indices
 
 Demonstrations = Sequence[tuple[Tokens, Token]]
 """``[(x, y), ...]``: observation indices, and the index of the observation that follows them."""

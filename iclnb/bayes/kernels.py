@@ -23,11 +23,8 @@ KERNELS: Mapping[str, str] = {
 }
 """Every kernel, and what it measures."""
 
-WHITENED = ("printed", "centred", "unweighted", "ratio")
-"""Kernels that whiten; their values may be negative."""
-
-BANDWIDTH = 20.0
-"""β of the belief kernel where nothing else is said."""
+WHITENED = ("printed", "centred", "unweighted", "ratio")  # Kernels that whiten; their values may be negative
+BANDWIDTH = 20.0  # β of the belief kernel where nothing else is said
 
 
 @dataclass(frozen=True, eq=False)

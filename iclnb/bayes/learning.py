@@ -18,8 +18,7 @@ from iclnb.kernel_regression import regression_from_counts
 BAYES, IGNORING = "Bayes", "demonstrations ignored"
 FITTED, TUNED = "start fitted", "best kernel, tuned"
 
-FOLLOWED = ("printed", "ratio", "belief", "operator cosine")
-"""Kernels that are followed one by one."""
+FOLLOWED = ("printed", "ratio", "belief", "operator cosine")  # Kernels that are followed one by one
 
 LEARNERS = (BAYES, IGNORING, FITTED, *FOLLOWED, TUNED)
 """Bayes over the tasks of the corpus; the same without demonstrations; the start of the task fitted by maximum
@@ -27,14 +26,12 @@ likelihood, T and B given; kernels; and at every n the best of many kernels (:fu
 
 BANDWIDTHS, PSEUDO_COUNTS = (5.0, 10.0, 20.0, 40.0, 80.0), (0.0, 0.5, 2.0, 8.0)
 
-Pairs = Float[np.ndarray, "sequences labels"]
-"""P(x, y) of demonstrations."""
+Pairs = Float[np.ndarray, "sequences labels"]  # P(x, y) of demonstrations
 
 Counts = Float[np.ndarray, "streams sequences labels"]
 """How often each (x, y) was shown, in several independent streams."""
 
-Answers = Float[np.ndarray, "streams sequences labels"]
-"""ŷ for every x_test."""
+Answers = Float[np.ndarray, "streams sequences labels"]  # ŷ for every x_test
 
 Joint = Float[np.ndarray, "sequences tasks labels"]
 

@@ -5,8 +5,7 @@ from jaxtyping import Float, Int
 
 from iclnb.bayes.hmm import HMMMixture
 
-MAX_SEQUENCES = 200_000
-"""More sequences than this are refused: their kernel matrix would not fit in memory."""
+MAX_SEQUENCES = 200_000  # More sequences than this are refused: their kernel matrix would not fit in memory
 
 Sequences = Int[np.ndarray, "sequences length"]
 

@@ -18,8 +18,7 @@ from iclnb.criteria import Criterion, within
 from iclnb.display import Author
 from iclnb.ladders import HERE, SUFFIX, Ladder, Rung
 
-Estimator = Callable[[Any], Evidence]
-"""From findings to what decides a claim."""
+Estimator = Callable[[Any], Evidence]  # From findings to what decides a claim
 
 Speaks = Literal["for", "against", "neither"]
 

@@ -42,8 +42,7 @@ def _parts(name: str) -> Iterator[tuple[str, str | None]]:
         values = vars(records.settings(project, cell))
         if model := values.get("model"):
             yield model, values.get("revision")
-        tasks = f"{values.get('task') or ''},{values.get('table') or ''}".split(",")
-        yield from ((task.strip(), None) for task in tasks if task.strip())
+        yield from ((task, None) for task in records.tasks(values))
 
 
 @click.command()

@@ -47,17 +47,10 @@ CONTROL = {"color": "#8a8a8a", "linestyle": (0, (1, 1)), "marker": "x"}
 """How a control is drawn, everywhere."""
 
 PHONE = "max-width: 600px"
-NARROW = 3.0
-"""Inches: at 120 dots per inch about as wide as a phone's screen, so that nothing is scaled down."""
-
-LETTERS = 30
-"""In a line of text of a narrow figure."""
-
-NAMES = 44
-"""Letters in a line of its legend, whose text is smaller."""
-
-LEAST = 25_000
-"""Bytes of a PNG that no SVG of ours is smaller than: its letters alone take more."""
+NARROW = 3.0  # Inches: at 120 dots per inch about as wide as a phone's screen, so that nothing is scaled down
+LETTERS = 30  # In a line of text of a narrow figure
+NAMES = 44  # Letters in a line of its legend, whose text is smaller
+LEAST = 25_000  # Bytes of a PNG that no SVG of ours is smaller than: its letters alone take more
 
 
 @dataclass(frozen=True)

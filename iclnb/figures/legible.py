@@ -15,23 +15,15 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.text import Text
 
-DPI = 120
-"""Dots per inch of a figure, and so pixels of a page."""
+DPI = 120  # Dots per inch of a figure, and so pixels of a page
 
 COLUMN = 768 / DPI
 """Inches: the width of a page's column on a screen of 1400 pixels. Wider figures are scaled down to it."""
 
-WIDEST = 9.0
-"""Inches: wider figures are drawn narrower, so that their text need not be larger than others'."""
-
-SMALLEST = 7.0
-"""Points of text as a page shows it: 11.7 pixels."""
-
-PHONE = 7.5
-"""Points of text for a phone, where a column is 342 pixels wide and figures are a little wider."""
-
-TELLING = 15.0
-"""Difference of lightness (CIE L*, 0 to 100) by which two series are told apart in grey."""
+WIDEST = 9.0  # Inches: wider figures are drawn narrower, so that their text need not be larger than others'
+SMALLEST = 7.0  # Points of text as a page shows it: 11.7 pixels
+PHONE = 7.5  # Points of text for a phone, where a column is 342 pixels wide and figures are a little wider
+TELLING = 15.0  # Difference of lightness (CIE L*, 0 to 100) by which two series are told apart in grey
 
 
 def wide(figure: Figure) -> None:

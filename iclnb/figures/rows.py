@@ -15,8 +15,7 @@ from iclnb.display import number
 from iclnb.figures import Picture
 from iclnb.stats import Estimate
 
-Rows = Mapping[str, Mapping[str, Estimate]]
-"""Name of a row -> run -> its estimate."""
+Rows = Mapping[str, Mapping[str, Estimate]]  # Name of a row -> run -> its estimate
 
 CROSS = {"color": figures.CONTROL["color"], "marker": "x", "linestyle": "none"}
 LINE = {"color": "0.4", "linewidth": 0.8}

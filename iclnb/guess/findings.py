@@ -9,11 +9,8 @@ from jaxtyping import Float
 from iclnb.findings import Findings, variable
 
 NONE, SMALL = "none", "small model"
-GIVEN = (NONE, SMALL)
-"""No guess, or that of the small model."""
-
-OTHERS = ("word overlap", "train mean", "random")
-"""Other guesses (:func:`iclnb.guess.material.other_guesses`)."""
+GIVEN = (NONE, SMALL)  # No guess, or that of the small model
+OTHERS = ("word overlap", "train mean", "random")  # Other guesses (`iclnb.guess.material.other_guesses`)
 
 PERFECT, USELESS, MIRRORED, SHIFTED = "perfect", "useless", "mirrored", "shifted"
 LESSONS = (PERFECT, USELESS, MIRRORED, SHIFTED)
@@ -23,8 +20,7 @@ MOVED = ("query guess", "shown guesses", "all guesses", "shown scores")
 """What is raised in a prompt to see how the answer moves (:func:`iclnb.guess.scoring.responses`)."""
 
 AS_THEY_ARE, COMMON_SHIFT = "rate for guesses as they are", "rate for a common shift"
-RATES = (AS_THEY_ARE, COMMON_SHIFT)
-"""Rates of gradient descent (:func:`iclnb.guess.descent.tuned_rates`)."""
+RATES = (AS_THEY_ARE, COMMON_SHIFT)  # Rates of gradient descent (`iclnb.guess.descent.tuned_rates`)
 
 STYLES = (
     "plain text", "chat template", "both whole", "guess with a decimal, scores whole", "guess before the sentences",

@@ -7,8 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import norm, rankdata
 
-LOWEST, HIGHEST = 0.0, 5.0
-"""The ends of the STS benchmark's scale."""
+LOWEST, HIGHEST = 0.0, 5.0  # The ends of the STS benchmark's scale
 
 
 def clipped(guess: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:

@@ -15,8 +15,7 @@ from iclnb.llm.demonstrations import Prompts
 from iclnb.llm.prompts import Wording
 from iclnb.llm.reader import Reader
 
-FORMAT = tasks.get("stsb").format
-"""How a pair is written without a guess."""
+FORMAT = tasks.get("stsb").format  # How a pair is written without a guess
 
 
 class ScoreAnswers(NamedTuple):

@@ -8,8 +8,7 @@ from iclnb.errors import IclnbError
 from iclnb.heads.material import AT_LEAST
 from iclnb.llm.demonstrations import TaskRows, draw, task_rows
 
-MOST = 1000
-"""Demonstration sets that are tried before a task is said to have too few labels."""
+MOST = 1000  # Demonstration sets that are tried before a task is said to have too few labels
 
 
 def design(run: SimpleNamespace) -> None:

@@ -12,7 +12,7 @@ from iclnb.display import number
 from iclnb.heads.correlation import WAYS
 from iclnb.heads.findings import COMPARED, FRESH, OWN, READINGS, SHARED, Heads
 from iclnb.heads.nulls import LAST, MODAL
-from iclnb.heads.reconstruction import CHOSEN, FREQUENT, MODEL, PRIOR_OFF, PRIORS, RAW
+from iclnb.heads.reconstruction import CHOSEN, FREQUENT, MODEL, PRIORS, RAW
 from iclnb.llm.depth import MIDDLE, contrast, layers_within
 from iclnb.stats import Estimate, Range
 
@@ -113,9 +113,9 @@ def best_depth(found: Heads, *, top: int, seed: int) -> Estimate:
     return stats.interval(found.fresh_hits, statistic=depth, smooth=False, range="rate", seed=seed)
 
 
-def agreement(found: Heads, arm: str, name: str = CHOSEN, *, prior: str = PRIOR_OFF, seed: int) -> Estimate:
-    """How often the chosen head, or a control, gives the model's answer."""
-    return over(found.hits(arm, prior)[name], range="rate", seed=seed)
+def agreement(found: Heads, arm: str, name: str = CHOSEN, *, seed: int) -> Estimate:
+    """How often the chosen head, or a control, gives the model's answer, priors off."""
+    return over(found.hits(arm)[name], range="rate", seed=seed)
 
 
 def best_by_layer(found: Heads, arm: str, *, seed: int) -> Estimate:

@@ -37,8 +37,7 @@ PAPER: Final[Mapping[str, Mapping[str, float]]] = {
 
 AT_LABEL: Final = OFFSETS.index(0)
 
-Tests = Callable[[Table2, str], Evidence]
-"""From a table and the name of a task to what decides the task."""
+Tests = Callable[[Table2, str], Evidence]  # From a table and the name of a task to what decides the task
 
 
 def probe_beyond_controls(found: KeysAndValues, part: str, *, seed: int) -> Evidence:
@@ -147,11 +146,9 @@ def right(found: Table2, task: str, who: str, prior: str = RAW) -> Float[np.ndar
     return _known(found.right[found.names.index(task), PRIORS.index(prior), WHO.index(who)])
 
 
-def encoder_right(
-    found: Table2, task: str, encoder: str, kernel: str = GAUSSIAN
-) -> Float[np.ndarray, "set point"]:
-    """Where kernel regression on an encoder is right, in one task; not a number where it was not run."""
-    values = found.encoder_right[found.names.index(task), ENCODERS.index(encoder), KERNELS.index(kernel)]
+def encoder_right(found: Table2, task: str, encoder: str) -> Float[np.ndarray, "set point"]:
+    """Where kernel regression with a Gaussian on an encoder is right, in one task; not a number where not run."""
+    values = found.encoder_right[found.names.index(task), ENCODERS.index(encoder), KERNELS.index(GAUSSIAN)]
     return values[:, : right(found, task, MODEL).shape[1]]
 
 

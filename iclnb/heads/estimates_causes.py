@@ -13,8 +13,7 @@ from iclnb.heads.estimates import over
 from iclnb.heads.findings import Heads
 from iclnb.stats import Estimate
 
-REDRAWS: Final = 20
-"""Choices of heads that an interval has to include."""
+REDRAWS: Final = 20  # Choices of heads that an interval has to include
 
 
 def ablation_beyond(found: Heads, control: str, part: str = TOTAL, *, seed: int) -> Evidence:

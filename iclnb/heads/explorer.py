@@ -19,11 +19,8 @@ POSITION: Final = "position"
 PREDICTION: Final = "prediction similarity"
 EMBEDDING: Final = "embedding similarity"
 SIMILARITIES: Final = (PREDICTION, EMBEDDING)
-FEATURES: Final = (POSITION, *SIMILARITIES)
-"""What the weights of a head may follow."""
-
-SHUFFLES: Final = 20
-"""Of the weights inside each prompt, for what chance gives."""
+FEATURES: Final = (POSITION, *SIMILARITIES)  # What the weights of a head may follow
+SHUFFLES: Final = 20  # Of the weights inside each prompt, for what chance gives
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,15 +18,13 @@ from iclnb.llm.demonstrations import TaskRows, task_rows
 SCRIPTS = ("plot/d3.min.js", "plot/plot.umd.min.js", "explorer.js")
 """In the book's ``_static``: the library, and what draws the charts; in this order."""
 
-LETTERS = 60
-"""Of each text that the page shows."""
+LETTERS = 60  # Of each text that the page shows
 
 FIELDS = {
     "run": "Run", "similarity": "Similarity", "map": "The map shows", "prompt": "Prompt", "layer": "Layer",
     "head": "Head",
 }  # fmt: skip
-CHOICES = ("run", "similarity", "map")
-"""Fields with names to choose from; the others are sliders."""
+CHOICES = ("run", "similarity", "map")  # Fields with names to choose from; the others are sliders
 
 COLUMNS = ("position", "demonstration", "label", "similarity", "weight")
 

@@ -28,8 +28,7 @@ def settings_of(run: SimpleNamespace, names: tuple[str, ...]) -> dict[str, Any]:
     return {name: vars(run)[name] for name in names if name in vars(run)}
 
 
-AT_LEAST: Final = 8
-"""Test points, so that each half has four."""
+AT_LEAST: Final = 8  # Test points, so that each half has four
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,7 @@ from iclnb.llm.loading.readers import load_reader
 from iclnb.llm.reader import Reader
 from iclnb.llm.similarity import bm25, embedding_similarity, prediction_similarity
 
-BLOCKS = 10
-"""Groups of test points; half of them measure agreement, the others correlation."""
+BLOCKS = 10  # Groups of test points; half of them measure agreement, the others correlation
 
 
 def measure(run: SimpleNamespace) -> Heads:

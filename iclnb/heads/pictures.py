@@ -192,15 +192,13 @@ def agreement_maps(ladder: Ladder) -> Picture:
     )
 
 
-def head_maps(
-    panels: Mapping[str, Float[np.ndarray, "layers heads"]], *, label: str = "", low: float | None = None
-) -> Figure:
+def head_maps(panels: Mapping[str, Float[np.ndarray, "layers heads"]], *, label: str) -> Figure:
     """Maps of all heads side by side on one colour scale, the first layer at the bottom; the largest framed.
 
     Args:
         panels: title -> a number for every head; panels may differ in layers and heads.
     """
-    low = min(np.nanmin(v) for v in panels.values()) if low is None else low
+    low = min(np.nanmin(v) for v in panels.values())
     high = max(np.nanmax(v) for v in panels.values())
     width = max(6.4, 1.2 + 2.1 * len(panels))
     figure, all_axes = plt.subplots(1, len(panels), figsize=(width, 4.2), squeeze=False)

@@ -26,8 +26,7 @@ from iclnb.llm.reader import Reader
 OFFSETS = (-1, 0, 1, 2, 3)
 """Positions that are probed, relative to the first token of the label word y_i (paper A, section 5.4)."""
 
-RIDGE = 0.01
-"""The paper's λ, on vectors as they are (not standardised), with an unpenalised intercept."""
+RIDGE = 0.01  # The paper's λ, on vectors as they are (not standardised), with an unpenalised intercept
 
 PARTS = ("keys", "values")
 READERS = ("trained", "random weights")

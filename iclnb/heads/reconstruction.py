@@ -17,8 +17,7 @@ from iclnb.llm.kernel_weights import KernelWeights
 MODEL: Final = "model"
 CHOSEN: Final = "chosen head"
 FREQUENT: Final = "most frequent label"
-WHO: Final = (MODEL, CHOSEN, FREQUENT)
-"""Whose answers can be right."""
+WHO: Final = (MODEL, CHOSEN, FREQUENT)  # Whose answers can be right
 
 RAW, PRIOR_OFF = "as it is", "prior off"
 PRIORS: Final = (RAW, PRIOR_OFF)

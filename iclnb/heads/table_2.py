@@ -21,11 +21,8 @@ from iclnb.llm.loading.readers import load_reader
 from iclnb.llm.reader import Reader
 from iclnb.llm.similarity import embedding_similarity
 
-BANDWIDTHS: Final = np.geomspace(0.05, 3.0, 25)
-"""Candidates; embeddings of unit length are at most 2 apart."""
-
-ENCODERS: Final = ("MiniLM", "BERT-NLI")
-"""The paper's all-MiniLM-L6-v2 and bert-base-nli-mean-tokens."""
+BANDWIDTHS: Final = np.geomspace(0.05, 3.0, 25)  # Candidates; embeddings of unit length are at most 2 apart
+ENCODERS: Final = ("MiniLM", "BERT-NLI")  # The paper's all-MiniLM-L6-v2 and bert-base-nli-mean-tokens
 
 COSINE, GAUSSIAN = "cosine", "Gaussian"
 KERNELS: Final = (COSINE, GAUSSIAN)

@@ -27,8 +27,7 @@ BLIND = (POSITION, LABELS)
 SHARPNESS = (3.0, 10.0, 30.0)
 """Of kernels on embeddings and on words: what likeness is multiplied by before the softmax."""
 
-REDRAWS = 40
-"""Random halves of the sets that choose; the others judge."""
+REDRAWS = 40  # Random halves of the sets that choose; the others judge
 
 
 class Family(NamedTuple):

@@ -12,8 +12,7 @@ from iclnb.stats import Estimate
 NOTHING = 0.05
 """Root mean square of influence, in nats, below which there is nothing to explain: odds that change by 5 %."""
 
-PARTS = ("demonstration", "query", "pair")
-"""What the variance of a set's matrix belongs to."""
+PARTS = ("demonstration", "query", "pair")  # What the variance of a set's matrix belongs to
 
 
 def checked(found: Influence, wording: str) -> Float[np.ndarray, "set point demonstration"]:

@@ -26,11 +26,8 @@ from iclnb.llm.reader import Reader
 
 Arrays = dict[str, np.ndarray]
 
-WINDOWS = 6
-"""Stretches of neighbouring layers whose reading is knocked out together."""
-
-PENALTIES = np.logspace(0, 6, 13)
-"""Among which ridge regression chooses, by leaving out one entry at a time."""
+WINDOWS = 6  # Stretches of neighbouring layers whose reading is knocked out together
+PENALTIES = np.logspace(0, 6, 13)  # Among which ridge regression chooses, by leaving out one entry at a time
 
 
 def measure(run: SimpleNamespace) -> Influence:

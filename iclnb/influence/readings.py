@@ -15,8 +15,7 @@ from iclnb.llm.kernel_weights import kernel_weights
 from iclnb.llm.prompts import Prompt, Wording
 from iclnb.llm.reader import Reader
 
-RIDGE = 0.1
-"""Penalty of the ridge regression on internal states, in units of their mean square."""
+RIDGE = 0.1  # Penalty of the ridge regression on internal states, in units of their mean square
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,7 @@ from iclnb.errors import IclnbError
 
 PLACE = Path("book") / "recorded" / "equivalent.toml"
 
-Code = Mapping[str, str]
-"""Files of the package, each with its fingerprint."""
+Code = Mapping[str, str]  # Files of the package, each with its fingerprint
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,6 @@ def stale(
     project: Path,
     *,
     parameters: Mapping[str, Any] | None = None,
-    ledger: Ledger | None = None,
 ) -> Freshness:
     """Why findings are not what a run would give now.
 
@@ -106,9 +105,8 @@ def stale(
     """
     if not _file(project, stored["module"]).is_file():
         return Freshness([f"there is no module {stored['module']} any more"])
-    ledger = Ledger.of(project) if ledger is None else ledger
     now = code(stored["module"], project=project, gpu=stored["device"] == "cuda")
-    carried = ledger.carry(stored["code"], now)
+    carried = Ledger.of(project).carry(stored["code"], now)
     reasons = [
         *differing("code changed", stored["code"] if carried is None else carried, now),
         *differing("versions differ", stored["versions"], libraries(stored["module"], project=project)),

@@ -7,8 +7,7 @@ from jaxtyping import Bool, Float
 
 from iclnb.errors import IclnbError
 
-Head = tuple[int, int]
-"""A layer and a head of it."""
+Head = tuple[int, int]  # A layer and a head of it
 
 
 def best_heads(

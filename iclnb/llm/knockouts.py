@@ -24,8 +24,7 @@ from iclnb.llm.reader import Reader
 
 Hidden = Literal["labels", "demonstrations"]
 
-_AT_ONCE = 96
-"""Knock-outs in one pass."""
+_AT_ONCE = 96  # Knock-outs in one pass
 
 
 class KnockOut(NamedTuple):

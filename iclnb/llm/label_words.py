@@ -11,8 +11,7 @@ from transformers import PreTrainedTokenizerBase
 from iclnb.errors import IclnbError
 from iclnb.llm.prompts import Prompt, Prompts, Wording, tokenise
 
-Term = tuple[int, int]
-"""A context, by its place in :attr:`Continuations.contexts`, and a token that may follow it."""
+Term = tuple[int, int]  # A context, by its place in `Continuations.contexts`, and a token that may follow it
 
 
 class Continuations(NamedTuple):

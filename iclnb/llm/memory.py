@@ -4,8 +4,7 @@ import psutil
 import torch
 from transformers import PreTrainedModel
 
-_SHARE = 0.5
-"""Of the free memory that a batch may take: the estimate knows nothing of what else is allocated."""
+_SHARE = 0.5  # Of the free memory that a batch may take: the estimate knows nothing of what else is allocated
 
 
 def queries_at_once(model: PreTrainedModel, *, prefix: int, suffix: int, most: int) -> int:

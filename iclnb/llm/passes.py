@@ -21,8 +21,7 @@ Alter = Callable[[SharedPrefix, Prompt], SharedPrefix]
 
 An edit or an alteration may have a ``key``, a text that says what it does: then what is measured is kept."""
 
-TOGETHER = 64
-"""Prompts of a batch at most. A pass reads as many of them at once as memory allows."""
+TOGETHER = 64  # Prompts of a batch at most. A pass reads as many of them at once as memory allows
 
 _REMEMBERED = 32
 """Demonstration sets whose keys and values are kept in memory; the one not used for longest goes first."""

@@ -21,8 +21,7 @@ from iclnb.llm.passes import Alter, Passes, Reading
 from iclnb.llm.prompts import Prompt, Prompts, Wording, collate, tokenise
 from iclnb.store import Arrays, Store
 
-Reduce = Callable[[list[Reading]], Arrays]
-"""From the readings of one batch to the arrays that are kept of it."""
+Reduce = Callable[[list[Reading]], Arrays]  # From the readings of one batch to the arrays that are kept of it
 
 
 class Reader:

@@ -8,8 +8,7 @@ from jaxtyping import Float
 from iclnb.lsa.material import Prompts
 from iclnb.lsa.moments import Matrix, as_covariance
 
-BATCHES = 100
-"""Batches of prompts whose means are the units of an interval."""
+BATCHES = 100  # Batches of prompts whose means are the units of an interval
 
 Inputs = Float[np.ndarray, "prompts context d"]
 Labels = Float[np.ndarray, "prompts context"]

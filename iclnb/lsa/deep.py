@@ -16,11 +16,9 @@ from iclnb.lsa.gd import gd_predict, gd_stack
 from iclnb.lsa.layer import LinearSelfAttention
 from iclnb.lsa.material import draw_prompts
 
-BATCH, LEARNING_RATE = 512, 2e-3
-"""Prompts an update; Adam's first rate, which falls to zero along a cosine."""
+BATCH, LEARNING_RATE = 512, 2e-3  # Prompts an update; Adam's first rate, which falls to zero along a cosine
 TEST_PROMPTS = 20_000
-PERTURBATION = 1e-3
-"""Standard deviation of what is added to the construction at the start."""
+PERTURBATION = 1e-3  # Standard deviation of what is added to the construction at the start
 
 
 def eigenvalues(d: int, n_context: int, prompts: int, seed: int) -> Float[np.ndarray, "prompts values"]:

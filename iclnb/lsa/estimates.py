@@ -18,8 +18,7 @@ from iclnb.lsa.findings import (
 from iclnb.lsa.optima import gap_law, gap_share, risk_at_norm
 from iclnb.stats import Estimate, exact, geometric_mean, interval
 
-DUST = 1e-12
-"""What double precision leaves of a relative excess of zero."""
+DUST = 1e-12  # What double precision leaves of a relative excess of zero
 
 
 def proved(found: TrainedLayers | ProofChecks, check: str, without: str) -> Evidence:

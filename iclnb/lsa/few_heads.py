@@ -16,8 +16,7 @@ from iclnb.lsa.optima import risk_at_norm
 
 Rows = Float[np.ndarray, "d+1 heads"]
 
-CONTEXTS, NORMS = (1, 2, 3, 5, 10, 30, 100), (0.3, 1.0, 2.0, 4.0, 8.0)
-"""From which :func:`search` draws C and ‖w*‖."""
+CONTEXTS, NORMS = (1, 2, 3, 5, 10, 30, 100), (0.3, 1.0, 2.0, 4.0, 8.0)  # From which `search` draws C and ‖w*‖
 
 
 def few_heads_risk(

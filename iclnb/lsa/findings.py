@@ -25,8 +25,7 @@ CHECKS = ("heads bound", "unlimited heads", "one step", "elsewhere")
 
 PARTS = ("deviation", "of a variant")
 
-PROOF_CHECKS = ("constant coordinate", "one length", "large mean", "centred")
-"""In appendix 05a."""
+PROOF_CHECKS = ("constant coordinate", "one length", "large mean", "centred")  # In appendix 05a
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,8 +20,7 @@ from iclnb.lsa.moments import label_energy_variance
 Angles = Float[np.ndarray, " angles"]
 Heads = Int[np.ndarray, " heads"]
 
-GRID = np.linspace(-np.pi / 2, np.pi / 2, 2001)
-"""Angles between which the best one is searched."""
+GRID = np.linspace(-np.pi / 2, np.pi / 2, 2001)  # Angles between which the best one is searched
 
 
 def head_law_risk(d: int, n_context: int, norm: float, heads: int, noise_std: float = 0.0) -> float:

@@ -19,8 +19,7 @@ from iclnb.lsa.material import noisy_prompts
 from iclnb.lsa.moments import population_risk, prompt_moments
 from iclnb.lsa.optima import best_preconditioner, best_rate, gap_law, risk_at_norm
 
-PROMPTS = 200
-"""Prompts on which an identity is checked."""
+PROMPTS = 200  # Prompts on which an identity is checked
 
 Check = tuple[float, float]
 Deviations = tuple[Float[Array, ""], Float[Array, ""]]

@@ -22,8 +22,7 @@ from iclnb.lsa.optima import risk_at_norm
 from iclnb.lsa.train import CONVERGED, PAPER, Recipe, Trained, exact_risks, tensors, train
 from iclnb.store import Arrays, Store
 
-SCALES = (0.03, 0.1, 0.3)
-"""Standard deviations of the initial weights; 0.1 is that of every other sweep."""
+SCALES = (0.03, 0.1, 0.3)  # Standard deviations of the initial weights; 0.1 is that of every other sweep
 
 
 def measure(run: SimpleNamespace) -> TrainedLayers:

@@ -11,11 +11,8 @@ from iclnb.lsa.findings import Beyond
 from iclnb.lsa.material import noisy_prompts, numbers
 from iclnb.store import Store
 
-NOISES = (0.0, 0.5, 1.0)
-"""σ of the labels, for the table of baselines."""
-
-FRESH = 20_000
-"""Sampled S, on which tuned steps are judged, and prompts, on which baselines are."""
+NOISES = (0.0, 0.5, 1.0)  # σ of the labels, for the table of baselines
+FRESH = 20_000  # Sampled S, on which tuned steps are judged, and prompts, on which baselines are
 
 
 def measure(run: SimpleNamespace) -> Beyond:

@@ -9,8 +9,7 @@ them finds the family's best member.
 import numpy as np
 from jaxtyping import Float
 
-CHUNK = 5_000
-"""Prompts at a time; their mean is the unit of an interval."""
+CHUNK = 5_000  # Prompts at a time; their mean is the unit of an interval
 
 Features = Float[np.ndarray, "prompts features"]
 Column = Float[np.ndarray, " prompts"]

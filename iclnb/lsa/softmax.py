@@ -18,8 +18,7 @@ from iclnb.lsa.optima import best_rate
 
 SCALE, LEARNING_RATE = 0.1, 1e-2
 """Standard deviation of the initial weights; first rate of Adam, which falls along a cosine."""
-TEST_BATCHES = 100
-"""Fresh batches of prompts on which trained layers are judged."""
+TEST_BATCHES = 100  # Fresh batches of prompts on which trained layers are judged
 
 
 class Layer(NamedTuple):

@@ -1,6 +1,7 @@
 """What a sweep needs before it starts: tasks and models that are there, access, downloads, memory, a GPU."""
 
 import json
+import math
 import statistics
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatch
@@ -57,8 +58,7 @@ def tasks(project: Path, cells: Sequence[Cell]) -> Iterator[str]:
     names: dict[tuple[str, str], None] = {}
     for cell in cells:
         run = vars(records.settings(project, cell))
-        listed = f"{run.get('task') or ''},{run.get('table') or ''}".split(",")
-        names |= {(name.strip(), str(run.get("source", "auto"))): None for name in listed if name.strip()}
+        names |= {(name, str(run.get("source", "auto"))): None for name in records.tasks(run)}
     for name, source in names:
         try:
             task = known.check(name, source)
@@ -77,12 +77,9 @@ def designs(project: Path, cells: Sequence[Cell]) -> Iterator[str]:
     asked: dict[str, None] = {}
     for cell in cells:
         source, run = notebooks.source(project, cell.notebook), records.settings(project, cell)
-        named = [
-            name.strip() for name in (getattr(run, "task", None) or getattr(run, "table", "")).split(",")
-        ]
-        names = [name for name in named if name in known.names()]
-        source_of = getattr(run, "source", "auto")
-        if source_of == "hub" or (source_of == "auto" and any(_on_hub(name) for name in names)):
+        named, source_of = records.tasks(vars(run)), getattr(run, "source", "auto")
+        places = [known.place(known.get(name)) for name in named if name in known.names()]
+        if source_of == "hub" or (source_of == "auto" and any(place.startswith("hub") for place in places)):
             continue
         same = {key: value for key, value in vars(run).items() if key not in _OF_MODEL}
         if (question := repr((source, same))) in asked:
@@ -94,14 +91,7 @@ def designs(project: Path, cells: Sequence[Cell]) -> Iterator[str]:
             yield f"{source.stem}, {', '.join(named)}: {error}"
 
 
-def _on_hub(name: str) -> bool:
-    from iclnb.llm.data import tasks as known
-
-    return known.place(known.get(name)).startswith("hub")
-
-
-_OF_MODEL = {"model", "revision", "device_map", "dtype", "batch_size"}
-"""Settings that no design depends on."""
+_OF_MODEL = {"model", "revision", "device_map", "dtype", "batch_size"}  # Settings that no design depends on
 
 
 @cache
@@ -163,10 +153,7 @@ def _stored(folder: Path) -> int | None:
     for file in folder.glob("*.safetensors"):
         with safe_open(file, framework="np") as weights:
             for key in weights.keys():  # noqa: SIM118 - it is no mapping
-                size = 1
-                for length in weights.get_slice(key).get_shape():
-                    size *= length
-                count += size
+                count += math.prod(weights.get_slice(key).get_shape())
     return count or None
 
 

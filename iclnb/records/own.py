@@ -33,8 +33,7 @@ class Own(NamedTuple):
         return run_one.outputs(self.folder, self.notebook, self.folder)
 
 
-LONGEST = 120
-"""Characters of a folder's name; of a longer one the end is a hash."""
+LONGEST = 120  # Characters of a folder's name; of a longer one the end is a hash
 
 
 def folder(project: Path, cell: Cell) -> Path | None:

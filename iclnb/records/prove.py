@@ -26,8 +26,7 @@ from iclnb.records import records
 from iclnb.records.records import Record
 from iclnb.store import Arrays, Shard
 
-TOLERANCE = 1e-5
-"""The largest relative difference that another machine or number of threads explains."""
+TOLERANCE = 1e-5  # The largest relative difference that another machine or number of threads explains
 
 
 @dataclass

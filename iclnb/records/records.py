@@ -78,6 +78,12 @@ def model(project: Path, cell: Cell) -> str | None:
     return getattr(settings(project, cell), "model", None)
 
 
+def tasks(run: Mapping[str, Any]) -> list[str]:
+    """The names of the tasks that a run's settings ask for."""
+    named = f"{run.get('task') or ''},{run.get('table') or ''}".split(",")
+    return [name.strip() for name in named if name.strip()]
+
+
 def measuring(source: Path) -> Callable[[Any], Findings]:
     """The ``measure`` that a notebook imports, which makes its findings. Raises IclnbError if it imports none."""
     if found := _imported(source, "measure"):

@@ -9,8 +9,7 @@ from typing import Any
 
 FORMAT = "{desc} |{bar:16}| {elapsed}"
 
-_lines: list[Any] = []
-"""The lines on the terminal, of all threads."""
+_lines: list[Any] = []  # The lines on the terminal, of all threads
 
 
 def durations(executed: Path) -> list[float]:

@@ -28,8 +28,7 @@ EXPERIMENTS = {
 }
 """The rows of the table, each at the largest size that a way was timed at."""
 
-PER_POINT = ("queries", "prompts")
-"""Those whose size is the number of test points."""
+PER_POINT = ("queries", "prompts")  # Those whose size is the number of test points
 
 NAMES = {
     "no attention": "the pass alone, no attention",

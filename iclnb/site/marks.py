@@ -12,8 +12,7 @@ CLASSES = {
 }  # fmt: skip
 """The CSS class of each verdict, in the order in which marks stand."""
 
-COLOURS = {"yes": "green", "other": "cyan", "no": "red", "open": "yellow"}
-"""Of each class on a terminal."""
+COLOURS = {"yes": "green", "other": "cyan", "no": "red", "open": "yellow"}  # Of each class on a terminal
 
 
 def mark(verdict: str, label: str, /, **data: str) -> str:

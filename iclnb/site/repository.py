@@ -7,8 +7,7 @@ import nbformat
 import yaml
 from nbformat import NotebookNode
 
-COLAB = "colab"
-"""The branch that has the notebooks for Colab: with :data:`CELL`, which the repository's own lack."""
+COLAB = "colab"  # The branch that has the notebooks for Colab: with `CELL`, which the repository's own lack
 
 CELL = """# In Colab this installs the book's package first (a few minutes); elsewhere it does nothing.
 import sys

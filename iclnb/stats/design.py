@@ -63,11 +63,8 @@ from iclnb.stats.resampling import Statistic, cells_of_mean, pseudo_values, redr
 Design = Literal["units", "sets x points"]
 """What was drawn independently: the rows of a table, or its rows and its columns."""
 
-MOST: Final = 40
-"""Parts of the sets, and of the points, that the jackknife leaves out."""
-
-SCALED: Final = ("rate", "difference", "correlation")
-"""Ranges with a scale of their own."""
+MOST: Final = 40  # Parts of the sets, and of the points, that the jackknife leaves out
+SCALED: Final = ("rate", "difference", "correlation")  # Ranges with a scale of their own
 
 
 Numbers = float | Num[np.ndarray | np.generic, "*columns"]

@@ -6,20 +6,14 @@ import numpy as np
 from jaxtyping import Float, Int, Num
 from scipy.stats import binom, t
 
-ENOUGH: Final = 10
-"""From so many units on the skewness of a sample can be used; fewer get Student's t."""
-
-RESAMPLES: Final = 1999
-"""Bootstrap samples of a mean."""
-
-FAR: Final = 0.9995
-"""The quantile by which the weight of tails is matched."""
+ENOUGH: Final = 10  # From so many units on the skewness of a sample can be used; fewer get Student's t
+RESAMPLES: Final = 1999  # Bootstrap samples of a mean
+FAR: Final = 0.9995  # The quantile by which the weight of tails is matched
 
 Values = Float[np.ndarray, "units *columns"]
 Column = Float[np.ndarray | np.generic, " *columns"]
 Counts = Int[np.ndarray | np.generic, " *columns"]
-Limits = tuple[Column, Column]
-"""Lower and upper."""
+Limits = tuple[Column, Column]  # Lower and upper
 
 
 def student(n: int | Num[np.ndarray | np.generic, " *columns"], level: float = 0.975) -> Column:

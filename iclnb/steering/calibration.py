@@ -19,8 +19,7 @@ from iclnb.llm.demonstrations import Demonstrations, Row, Seed
 from iclnb.steering.findings import BATCH, CONTEXTUAL, DOMAIN, METHODS
 from iclnb.steering.study import Condition, Study, Texts
 
-CONTENT_FREE = ("N/A", "[MASK]", "")
-"""Inputs without content (Zhao et al. 2021, section 5)."""
+CONTENT_FREE = ("N/A", "[MASK]", "")  # Inputs without content (Zhao et al. 2021, section 5)
 
 
 def calibrate(

@@ -1,7 +1,5 @@
 """The evidence of chapter 04: one condition less its control, for the model and for kernel regression."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import special
@@ -31,8 +29,7 @@ NO_ORDER = "any kernel regression: a sum has no order"
 RETRIEVED = (RANDOM, NEAREST, LIKE_NEAREST, FARTHEST, LIKE_FARTHEST)
 """Conditions that differ in the rows alone."""
 
-Answers = Float[np.ndarray, "*prompts word"]
-"""Log-probabilities of the label words, among the label words."""
+Answers = Float[np.ndarray, "*prompts word"]  # Log-probabilities of the label words, among the label words
 
 
 def answers(one: Findings, condition: str) -> Answers:
@@ -203,14 +200,12 @@ def beyond_counts(
     return float(np.mean(found))
 
 
-def tells_the_answer(
-    one: Steering, conditions: Sequence[str] = RETRIEVED, *, bandwidth: float | None = None, seed: int
-) -> Evidence:
-    """:func:`beyond_counts` of the model's answers and kernel regression's, over prompts of some conditions."""
+def tells_the_answer(one: Steering, *, bandwidth: float | None = None, seed: int) -> Evidence:
+    """:func:`beyond_counts` of the model's answers and kernel regression's, over :data:`RETRIEVED`."""
     words = one.answers.shape[-1]
-    given = np.stack([answers(one, name) for name in conditions], axis=1)
-    votes = np.exp(np.stack([kernel(one, name, bandwidth) for name in conditions], axis=1))
-    labels = np.stack([one.labels[CONDITIONS.index(name)] for name in conditions], axis=1)
+    given = np.stack([answers(one, name) for name in RETRIEVED], axis=1)
+    votes = np.exp(np.stack([kernel(one, name, bandwidth) for name in RETRIEVED], axis=1))
+    labels = np.stack([one.labels[CONDITIONS.index(name)] for name in RETRIEVED], axis=1)
     counts = np.eye(words)[labels].mean(-2)
     truth = np.broadcast_to(np.eye(words)[one.truth][:, None], votes.shape)
     tables = given - given.mean(-1, keepdims=True), votes, counts, truth

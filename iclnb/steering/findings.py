@@ -33,8 +33,7 @@ DETAILS = (
 """The conditions of the appendix."""
 
 CONTEXTUAL, BATCH, DOMAIN = "contextual", "batch", "domain-context"
-METHODS = (CONTEXTUAL, BATCH, DOMAIN)
-"""Methods of calibration (:mod:`iclnb.steering.calibration`)."""
+METHODS = (CONTEXTUAL, BATCH, DOMAIN)  # Methods of calibration (`iclnb.steering.calibration`)
 
 _ANSWER = "log-probability of each label word after the prompt, among the label words"
 

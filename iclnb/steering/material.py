@@ -15,11 +15,8 @@ from iclnb.llm.reader import Reader
 from iclnb.llm.similarity import embed
 from iclnb.steering.study import Study, Texts, distances
 
-BANDWIDTHS = np.geomspace(0.05, 3, 15)
-"""Candidates; embeddings of unit length are at most 2 apart."""
-
-CLASSES = range(2, 11)
-"""How many classes a task may have here."""
+BANDWIDTHS = np.geomspace(0.05, 3, 15)  # Candidates; embeddings of unit length are at most 2 apart
+CLASSES = range(2, 11)  # How many classes a task may have here
 
 
 @dataclass(frozen=True)

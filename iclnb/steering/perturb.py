@@ -11,8 +11,7 @@ from iclnb.errors import unknown
 from iclnb.steering.findings import COMPLEX, MARKS, RARE, TYPOS
 from iclnb.steering.lexicon import Lexicon
 
-KINDS = (TYPOS, RARE, COMPLEX, MARKS)
-"""Kinds of perturbation; see :func:`perturb`. Paper A has the first three."""
+KINDS = (TYPOS, RARE, COMPLEX, MARKS)  # Kinds of perturbation; see `perturb`. Paper A has the first three
 
 FRAMES = (
     "what is put forward here amounts to the following: {}",

@@ -9,11 +9,8 @@ from iclnb.steering.findings import EMBEDDINGS, PREDICTIONS, WORDS
 from iclnb.steering.material import joined
 from iclnb.steering.study import Study
 
-Similarity = Float[np.ndarray, "points pool"]
-"""Of each test point with each row of the pool."""
-
-BLOCK = 200
-"""Texts whose predictions over the whole vocabulary are held at a time."""
+Similarity = Float[np.ndarray, "points pool"]  # Of each test point with each row of the pool
+BLOCK = 200  # Texts whose predictions over the whole vocabulary are held at a time
 
 
 def nearest(

@@ -18,8 +18,7 @@ from iclnb.llm.attention.prefix import attend, prepare
 from iclnb.llm.attention.refusals import CaptureError
 from iclnb.llm.attention.residual_stream import final_norm
 
-_LARGE = 1e6
-"""Times what heads put out at random: next to it all else in the residual stream vanishes."""
+_LARGE = 1e6  # Times what heads put out at random: next to it all else in the residual stream vanishes
 
 
 def output_weights(projection: torch.nn.Module, heads: int) -> Float[Tensor, "heads dim width"]:

@@ -30,8 +30,7 @@ from iclnb.llm.attention.refusals import (
 from iclnb.llm.attention.rounding import HALVES, TOLERANCE, judging
 
 _PREFIX, _SUFFIXES = 10, (9, 4, 1)
-_HALF = 0.05
-"""Largest mean total variation distance that counts as rounding, in half precision."""
+_HALF = 0.05  # Largest mean total variation distance that counts as rounding, in half precision
 
 _known: WeakKeyDictionary[PreTrainedModel, dict] = WeakKeyDictionary()
 

@@ -20,8 +20,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 HALVES = (torch.float16, torch.bfloat16)
-TOLERANCE = 1e-4
-"""Largest difference of a probability that counts as rounding, in float32."""
+TOLERANCE = 1e-4  # Largest difference of a probability that counts as rounding, in float32
 
 _JUDGING: ContextVar[bool] = ContextVar("iclnb_judging", default=False)
 
@@ -49,8 +48,7 @@ def require_equal(fused: Sequence[Tensor], eager: Sequence[Tensor]) -> None:
             raise TypeError("fused attention gives other numbers than eager attention from the same inputs")
 
 
-_ROWS = 8192
-"""Rows of the output embedding that are held in float32 at once."""
+_ROWS = 8192  # Rows of the output embedding that are held in float32 at once
 
 
 @contextmanager

@@ -18,8 +18,7 @@ from iclnb.llm.data.progress import bars_on_a_terminal
 if TYPE_CHECKING:
     from gguf import GGUFReader
 
-FORM = 1
-"""Number of the way a file is converted, raised when that changes."""
+FORM = 1  # Number of the way a file is converted, raised when that changes
 
 _PROVENANCE = "provenance.json"
 

@@ -9,8 +9,7 @@ from huggingface_hub.utils import get_session
 
 from iclnb.errors import IclnbError
 
-SECONDS = 5.0
-"""How long to wait for an answer."""
+SECONDS = 5.0  # How long to wait for an answer
 
 
 @contextmanager

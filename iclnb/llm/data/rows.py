@@ -16,8 +16,7 @@ from iclnb.llm.data.definitions import Task
 Numbered = Iterable[tuple[int, Mapping[str, Any]]]
 """Rows with their line in a file, or their place in a table of the hub, from 1."""
 
-KINDS = (".jsonl", ".csv", ".tsv", ".parquet")
-"""Files that rows are read from."""
+KINDS = (".jsonl", ".csv", ".tsv", ".parquet")  # Files that rows are read from
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 60

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     import datasets
 
 SOURCES = ("packaged", "local", "hub")
-TOGETHER = "rows"
-"""Name of a file that holds all splits, told apart by :func:`iclnb.llm.data.rows.split_of`."""
+TOGETHER = "rows"  # Name of a file that holds all splits, told apart by `iclnb.llm.data.rows.split_of`
 
 
 class MissingSplit(IclnbError):

@@ -18,8 +18,7 @@ from iclnb.llm.data.definitions import Format, Hub, Task
 FILE: Final = "task.toml"
 BUILT_IN: Final = Path(__file__).with_name("built_in")
 SPLITS: Final = ("train", "validation", "test")
-CLASSES: Final = (2, 10)
-"""Fewest and most classes of a task."""
+CLASSES: Final = (2, 10)  # Fewest and most classes of a task
 
 _KEYS: Final = {
     "text": "the text columns, such as ['text'], or {name = 'column of the file'}",

@@ -25,8 +25,8 @@ def plan(name: str, revision: str | None = None) -> Callable[[], str]:
     Raises:
         IclnbError: unknown name. What is returned raises it if something cannot be fetched.
     """
-    if name in (card.name for card in catalogue.CARDS):
-        return lambda: str(catalogue.fetch(catalogue.card(name)))
+    if card := next((card for card in catalogue.CARDS if card.name == name), None):
+        return lambda: str(catalogue.fetch(card))
     if name in tasks.names():
         return partial(_task, name)
     if places.is_local(name):

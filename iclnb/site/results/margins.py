@@ -15,8 +15,7 @@ from iclnb.site.results.claim_rows import Row
 
 FILE = Path("book") / "margins.toml"
 FACTORS = {"half": 0.5, "twice": 2.0}
-DIRECTIONS = (0.0, 1.0)
-"""Bounds that need no reason where none is given: no difference, and no ratio."""
+DIRECTIONS = (0.0, 1.0)  # Bounds that need no reason where none is given: no difference, and no ratio
 
 TEXT = """A criterion asks for more than "not zero": for an effect that a reader would care about. The table says
 what each margin is derived from. A verdict that turns on the choice is one to doubt, so each is computed once more
