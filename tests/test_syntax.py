@@ -1,8 +1,8 @@
 """Source is parsed by one thread at a time."""
 
 import ast
-import gc
-from threading import Event, Thread, current_thread
+import time
+from threading import Barrier, Thread
 
 import pytest
 from throwaway import ROOT
@@ -12,55 +12,27 @@ from iclnb import syntax
 NESTED = f"x = {'(' * 50}1{', )' * 50}\n" + "def f():\n    return [i for i in range(3)]\n" * 50
 
 
-@pytest.fixture
-def collected():
-    """The collector calls a function in the middle of parsing, as it does by chance elsewhere."""
-    before, added = gc.get_threshold(), []
+def test_threads_parse_one_after_the_other(monkeypatch):
+    parsing, most, together = [], [], Barrier(4)
 
-    def call(function):
-        added.append(function)
-        gc.callbacks.append(function)
-        gc.set_threshold(20, 1000, 1000)
+    def slowly(*words, parse=ast.parse, **how):
+        parsing.append(1)
+        most.append(len(parsing))
+        time.sleep(0.02)  # without a lock the others are here by now
+        parsing.pop()
+        return parse(*words, **how)
 
-    yield call
-    gc.set_threshold(*before)
-    for function in added:
-        gc.callbacks.remove(function)
+    def work():
+        together.wait()
+        syntax.tree(NESTED)
 
-
-def parsed_in_the_middle_of_another(parse, collected):
-    """What becomes of parsing in one thread, when another parses as soon as it is in the middle."""
-    here, failures = current_thread(), []
-    parsing, begun, other_done = Event(), Event(), Event()
-
-    def other():
-        begun.wait()
-        parse(NESTED)
-        other_done.set()
-
-    def interrupt(phase, info):
-        if current_thread() is here and parsing.is_set() and not begun.is_set():
-            begun.set()
-            other_done.wait(2)  # with a lock it cannot be done before this thread is
-
-    thread = Thread(target=other)
-    thread.start()
-    collected(interrupt)
-    parsing.set()
-    try:
-        parse(NESTED)
-    except (SystemError, RecursionError) as error:
-        failures.append(error)
-    parsing.clear()
-    interrupted = begun.is_set()
-    begun.set()
-    thread.join()
-    assert interrupted, "nothing was collected while parsing"
-    return failures
-
-
-def test_two_threads_parse_one_after_the_other(collected):
-    assert not parsed_in_the_middle_of_another(syntax.tree, collected)
+    monkeypatch.setattr(ast, "parse", slowly)
+    threads = [Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1] * 4
 
 
 def test_a_tree_is_that_of_python_and_no_python_is_refused():

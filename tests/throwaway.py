@@ -157,6 +157,13 @@ def iclnb(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(*words), cwd=project, capture_output=True, text=True, check=False)
 
 
+def git(folder: Path, *words: str) -> str:
+    """git in a folder, by somebody; what it prints."""
+    who = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
+    command = ["git", "-C", str(folder), *who, *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
 def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "iclnb.cli", *words]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from safetensors import safe_open
+from throwaway import ROOT
 
 from iclnb.cli import commands
 from iclnb.errors import IclnbError
@@ -71,6 +72,7 @@ def test_a_sweep_is_fetched_with_all_its_models_and_tasks(tmp_path, monkeypatch)
     monkeypatch.setattr(
         fetching, "plan", lambda name, revision: asked.append((name, revision)) or (lambda: name)
     )
+    monkeypatch.chdir(ROOT)
     sweep = tmp_path / "mine.toml"
     sweep.write_text(
         '[[sweep]]\nnotebooks = ["02_attention_allocation"]\nmodels = ["smollm2-135m-instruct", "a/b"]\n'

@@ -1,13 +1,11 @@
-"""Refactoring with proof, and measurements that travel, on a room of thirty units of work."""
+"""Refactoring with proof, and measurements that travel, on a chapter of thirty units of work."""
 
 import importlib
 import shutil
-import subprocess
 import sys
 
-import numpy as np
 import pytest
-from throwaway import checkout
+from throwaway import NOTEBOOK, checkout, git
 
 import iclnb as package
 from iclnb import store
@@ -37,7 +35,7 @@ class Study(Findings):
 def measure(run):
     store = Store({"name": "m", "sha256": "5eed", "dtype": "float32", "device": "cpu"})
     kept = [
-        store.kept("draws", [run.data_seed, unit], lambda unit=unit: drawn(run.data_seed, unit), modules=[__name__])
+        store.kept("draws", [run.seed, unit], lambda unit=unit: drawn(run.seed, unit), modules=[__name__])
         for unit in range(30)
     ]
     return Study(x=np.stack([one["x"] for one in kept]), origins={"model": {"name": "m", "source": "hub"}})
@@ -46,38 +44,20 @@ def measure(run):
 def drawn(seed, unit):
     return {"x": SCALE * np.random.default_rng((seed, unit)).normal(size=4)}
 """
-NOTEBOOK = """
-# %% [markdown]
-# # Study
-
-# %% tags=["parameters"]
-profile: str = "laptop"  # smoke, laptop or paper
-data_seed: int = 0  # rows
-
-# %%
-from iclnb import claims, ladders, settings
-from iclnb.study.measure import measure
-
-run = settings.read(globals())
-results = claims.Results(ladders.measured("00_study", measure, run))
-results.save();
-"""
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A committed checkout with one record, measured by a room of its own."""
-    folder = checkout(tmp_path / "checkout", {"00_study": NOTEBOOK})
-    (folder / "iclnb" / "study").mkdir()
-    (folder / "iclnb" / "study" / "__init__.py").write_text("")
+    folder = checkout(tmp_path / "checkout", {"00_mean": NOTEBOOK})
     monkeypatch.setenv("ICLNB_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(folder)
     monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder / "iclnb")])
     monkeypatch.setattr(measurement, "root", lambda: folder)
     edit(folder, MEASURE)
-    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    git(folder, "init", "-q")
     commit(folder)
-    records.make(folder, Cell("00_study", {}))
+    records.make(folder, Cell("00_mean", {}))
     commit(folder)
     yield folder
     forget()
@@ -85,21 +65,20 @@ def project(tmp_path, monkeypatch):
 
 def forget():
     """As a new process: no room loaded, no code known."""
-    for name in [name for name in sys.modules if name.startswith("iclnb.study")]:
+    for name in [name for name in sys.modules if name.startswith("iclnb.mean")]:
         del sys.modules[name]
     store._code.cache_clear()
     importlib.invalidate_caches()
 
 
 def edit(project, text):
-    (project / "iclnb" / "study" / "measure.py").write_text(text)
+    (project / "iclnb" / "mean" / "measure.py").write_text(text)
     forget()
 
 
 def commit(project):
-    git = ["git", "-c", "user.name=n", "-c", "user.email=e"]
-    for words in (["add", "-A"], ["commit", "-qm", "x", "--allow-empty"]):
-        subprocess.run([*git, *words], cwd=project, check=True)
+    git(project, "add", "-A")
+    git(project, "commit", "-qm", "x", "--allow-empty")
 
 
 def stale(project):
@@ -109,7 +88,7 @@ def stale(project):
 
 def test_better_code_that_measures_the_same_is_carried_by_a_proof(project):
     edit(project, MEASURE.replace("SCALE * np", "1.0 * SCALE * np"))
-    assert list(stale(project)) == ["code changed: iclnb/study/measure.py"]
+    assert list(stale(project)) == ["code changed: iclnb/mean/measure.py"]
     with pytest.raises(IclnbError, match="commit them first"):
         prove.prove(project)
     commit(project)
@@ -119,7 +98,7 @@ def test_better_code_that_measures_the_same_is_carried_by_a_proof(project):
     )
     assert stale(project) == () and stale(project).carried
     with store.tally() as tally:  # shards serve too, none is measured again
-        records.make(project, Cell("00_study", {}), allow_changes=True)
+        records.make(project, Cell("00_mean", {}), allow_changes=True)
     assert (tally.measured, tally.reused) == (0, 30)
     assert len(Ledger.of(project).entries) == 1
     with pytest.raises(IclnbError, match="nothing to prove"):
@@ -168,7 +147,7 @@ def test_a_proof_counts_for_the_code_that_was_proved_alone(project):
     commit(project)
     prove.prove(project)
     edit(project, MEASURE.replace("SCALE * np", "2.0 * SCALE * np"))
-    assert list(stale(project)) == ["code changed: iclnb/study/measure.py"]
+    assert list(stale(project)) == ["code changed: iclnb/mean/measure.py"]
     edit(project, MEASURE)
     assert stale(project) == () and not stale(project).carried
 
@@ -183,11 +162,11 @@ def test_the_sample_is_drawn_from_the_commit_and_has_every_kind():
 
 def test_measurements_travel_as_archives(project, tmp_path, monkeypatch):
     (archive,) = archives.write(project, tmp_path / "out")
-    assert archive.name == "measurements-00_study.tar"
+    assert archive.name == "measurements-00_mean.tar"
     monkeypatch.setenv("ICLNB_CACHE", str(tmp_path / "elsewhere"))
     assert archives.read(archive) == 30
     with store.tally() as tally:
-        records.make(project, Cell("00_study", {}), allow_changes=True)
+        records.make(project, Cell("00_mean", {}), allow_changes=True)
     assert (tally.measured, tally.reused) == (0, 30)
     shutil.rmtree(tmp_path / "elsewhere")
     content = archive.read_bytes()
@@ -201,15 +180,7 @@ def test_the_cost_of_a_record_is_that_of_all_its_legs(project):
     (record,) = records.all_records(project)
     cost = record.provenance["cost"]
     assert (cost["measured"], cost["reused"]) == (30, 0)
-    records.make(project, Cell("00_study", {}), allow_changes=True)
+    records.make(project, Cell("00_mean", {}), allow_changes=True)
     (record,) = records.all_records(project)
     cost = record.provenance["cost"]
     assert (cost["measured"], cost["reused"]) == (0, 30) and cost["seconds"] >= cost["seconds of this run"]
-
-
-def test_the_findings_on_record_are_those_of_the_seed(project):
-    (record,) = records.all_records(project)
-    found = records.measuring(project / "notebooks" / "00_study.py")
-    kind = importlib.import_module(found.__module__).Study
-    expected = [np.random.default_rng((0, unit)).normal(size=4) for unit in range(30)]
-    np.testing.assert_allclose(kind.load(record.path).x, expected, rtol=1e-6)
