@@ -1,27 +1,19 @@
 """The prompts of chapter 03 and what belongs to them, against loops over prompts."""
 
-import itertools
-import json
-
 import numpy as np
 import pytest
 import tiny
+from archives import reviews, write_rows
 
-from iclnb.errors import IclnbError
 from iclnb.heads import material
 
 pytestmark = pytest.mark.tiny
-
-WORDS = ("plot", "cast", "score", "pace", "tone")
 
 
 @pytest.fixture
 def data(tmp_path, monkeypatch):
     """A little task of movie reviews whose texts tell which row they are."""
-    (tmp_path / "sst2").mkdir()
-    for split, size in (("train", 30), ("validation", 12)):
-        rows = [{"sentence": f"{split} {i} {WORDS[i % 5]}", "label": i % 2} for i in range(size)]
-        (tmp_path / "sst2" / f"{split}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    write_rows(tmp_path, "sst2", train=reviews("train", 30), validation=reviews("validation", 12))
     monkeypatch.setenv("ICLNB_DATA", str(tmp_path))
 
 
@@ -48,23 +40,6 @@ def test_the_rows_are_those_that_the_prompts_show(data):
         assert prompt.text.endswith(f"{text}\nSentiment:") and int(text.split()[2]) % 2 == label
 
 
-def overlap(queries, texts):
-    return np.array([[len(set(a.split()) & set(b.split())) for b in texts] for a in queries], dtype=float)
-
-
-def test_similarity_belongs_to_set_point_and_demonstration(data):
-    found = drawn()
-    shared, fresh = found.similarity(overlap), found.fresh_similarity(overlap)
-    queries = found.rows.texts(found.rows.queries)
-    for s, t, i in itertools.product(range(3), range(12), range(4)):
-        assert shared[s, t, i] == overlap([queries[t]], texts(found, [found.shared.rows[s, i]]))[0, 0]
-    for t, i in itertools.product(range(5), range(4)):
-        assert fresh[t, i] == overlap([queries[t]], texts(found, [found.fresh.rows[t, i]]))[0, 0]
-    behind = found.similarity(overlap, " plot")
-    shown = texts(found, [found.shared.rows[1, 2]])[0]
-    assert behind[1, 3, 2] == len({*queries[3].split(), "plot"} & {*shown.split(), "plot"})
-
-
 def test_relabelled_prompts_differ_in_labels_alone(data):
     found = drawn()
     changed = found.relabelled(tiny.tokenizers()["gpt2"], seed=0)
@@ -87,8 +62,3 @@ def test_probe_prompts_show_sets_of_their_own_and_give_their_texts(data):
         assert all(text in prompt.text for text in shown[4 * i : 4 * i + 4])
     known = {prompt.text for prompt in found.shared_prompts[:, 0]}
     assert not known & {prompt.text for prompt in prompts}
-
-
-def test_unknown_tasks_are_named(data):
-    with pytest.raises(IclnbError, match="unknown task"):
-        drawn("sst3")

@@ -1,11 +1,11 @@
 """What chapter 03 does, on tiny random models of other architectures with their tokeniser classes."""
 
-import json
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tiny
+from archives import reviews, write_rows
 from transformers import GemmaTokenizer, GPT2Tokenizer, PreTrainedTokenizerFast, Qwen2Tokenizer
 
 from iclnb.heads import causes, material, measure, probes
@@ -14,8 +14,6 @@ from iclnb.llm.reader import Reader
 from iclnb.llm.similarity import bm25
 
 pytestmark = pytest.mark.tiny
-
-WORDS = ("plot", "cast", "score", "pace", "tone")
 
 
 def tokenizer(architecture):
@@ -43,10 +41,7 @@ def loaded(request, tmp_path):
 
 @pytest.fixture
 def drawn(loaded, tmp_path, monkeypatch):
-    (tmp_path / "sst2").mkdir()
-    for split, size in (("train", 40), ("validation", 12)):
-        rows = [{"sentence": f"{split} {i} {WORDS[i % 5]}", "label": i % 2} for i in range(size)]
-        (tmp_path / "sst2" / f"{split}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    write_rows(tmp_path, "sst2", train=reviews("train", 40), validation=reviews("validation", 12))
     monkeypatch.setenv("ICLNB_DATA", str(tmp_path))
     settings = {"k": 4, "sets": 3, "points": 12, "fresh": 12, "data_seed": 0, "demonstration_seed": 1}
     return material.draw_material(loaded.tokenizer, "sst2", **settings)

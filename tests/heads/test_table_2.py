@@ -1,23 +1,20 @@
 """Table 2 against loops over prompts; claims count tasks, corrected for their number."""
 
-import json
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tiny
+from archives import reviews, write_rows
 
 from iclnb.claims import Evidence, NothingToMeasure
 from iclnb.heads import estimates_appendix, material, table_2
 from iclnb.heads.reconstruction import CHOSEN, MODEL
 from iclnb.llm.kernel_weights import KernelWeights
-from iclnb.llm.models import LoadedModel
-from iclnb.llm.reader import Reader
 from iclnb.stats import Estimate
 
 pytestmark = pytest.mark.tiny
 
-WORDS = ("plot", "cast", "score", "pace", "tone")
 RUN = {
     "source": "auto", "model": "tiny", "revision": None, "device_map": None, "dtype": None, "batch_size": 8,
     "second_encoder": None, "k": 4, "sets": 3, "points": 12, "permutations": 4, "data_seed": 0,
@@ -29,15 +26,10 @@ RUN = {
 def reader(tmp_path, monkeypatch):
     """A tiny model, two tasks of which one has fewer rows, and embeddings that know nothing but words."""
     for name, column, size in (("sst2", "sentence", 12), ("rotten_tomatoes", "text", 9)):
-        (tmp_path / name).mkdir()
-        for split, rows in (("train", 40), ("validation", size)):
-            lines = [{column: f"{split} {i} {WORDS[i % 5]}", "label": i % 2} for i in range(rows)]
-            (tmp_path / name / f"{split}.jsonl").write_text("\n".join(map(json.dumps, lines)))
+        train, validation = reviews("train", 40, column), reviews("validation", size, column)
+        write_rows(tmp_path, name, train=train, validation=validation)
     monkeypatch.setenv("ICLNB_DATA", str(tmp_path))
-    tokenizer = tiny.tokenizers()["gpt2"]
-    made = Reader(
-        LoadedModel(tiny.model("llama", vocab_size=len(tokenizer)).eval(), tokenizer, {"name": "tiny"})
-    )
+    made = tiny.reader("gpt2")
     monkeypatch.setattr(table_2, "load_reader", lambda *_, **__: made)
 
     def cosines(queries, texts):

