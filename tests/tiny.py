@@ -73,6 +73,16 @@ def model(architecture: str, *, seed: int = 0, implementation: str = "eager", **
     return made
 
 
+def reader(family: str = "llama3", architecture: str = "llama", *, batch_size: int = 16, **changes):
+    """A reader of a tiny model, with a tokeniser of this family that it knows all tokens of."""
+    from iclnb.llm.models import LoadedModel
+    from iclnb.llm.reader import Reader
+
+    tokenizer = tokenizers()[family]
+    made = model(architecture, vocab_size=len(tokenizer), **changes).eval()
+    return Reader(LoadedModel(made, tokenizer, {"name": "tiny"}), batch_size=batch_size)
+
+
 _CORPUS = [
     "Review: a fine film, really good!\nSentiment: good\n\nReview: dull.\nSentiment: bad\n\n",
     "naïve café 😀 «ünïcödé» 東京 — text\n\n\n with   blank lines\tand tabs. The end.\n",

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from drawn import rows, shows
 from made_guess import guesses, styles
 
 from iclnb.guess import estimates, pictures
@@ -10,15 +11,6 @@ from iclnb.guess.regression import mse, pearson
 
 LADDER = {"small 1M": guesses(1), "this run": guesses(2)}
 STYLED = {"small 1M": styles(1, chat=False), "this run": styles(2)}
-
-
-def shows(axes, *numbers):
-    drawn = np.concatenate([np.ravel(line.get_xdata()).astype(float) for line in axes.lines])
-    return all(np.isclose(drawn, number, atol=1e-6).any() for number in numbers)
-
-
-def rows(axes):
-    return [label.get_text() for label in axes.get_yticklabels()]
 
 
 def test_accuracy_beside_the_guess():

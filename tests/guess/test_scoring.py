@@ -6,15 +6,12 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from scipy.special import log_softmax
 
 from iclnb.guess import scoring
 from iclnb.guess.findings import MOVED
 from iclnb.guess.material import Condition, Guess, PairRows
 from iclnb.guess.pair_prompts import DIGITS, Style
 from iclnb.guess.scoring import ScoreAnswers, digit_values
-from iclnb.llm.models import LoadedModel
-from iclnb.llm.reader import Reader
 
 pytestmark = pytest.mark.tiny
 
@@ -27,10 +24,7 @@ WITH = Condition(WITHOUT.shown, WITHOUT.scores, GUESS)
 
 @pytest.fixture(scope="module")
 def reader():
-    tokenizer = tiny.tokenizers()["llama3"]
-    tokenizer.pad_token = "<s>"
-    model = tiny.model("llama", vocab_size=len(tokenizer)).eval()
-    return Reader(LoadedModel(model, tokenizer, {}), batch_size=2)
+    return tiny.reader(batch_size=2)
 
 
 def digits(reader, ids):
@@ -90,19 +84,6 @@ def test_responses_are_the_derivatives():
     assert list(expected) == list(MOVED)
     for name, response in zip(MOVED, found, strict=True):
         np.testing.assert_allclose(response, np.outer([1, 2], [expected[name]] * 3), err_msg=name)
-
-
-def test_expected_score_greedy_and_mass():
-    logits = np.random.default_rng(0).standard_normal((3, 2, 9)) * 3
-    log_probabilities, values = log_softmax(logits, axis=-1)[..., :6], np.arange(6.0) ** 2
-    found = scoring.read_off(log_probabilities, values)
-    for s in range(3):
-        for p in range(2):
-            p_digit = np.exp(logits[s, p]) / np.exp(logits[s, p]).sum()
-            mass = p_digit[:6].sum()
-            assert found.mass[s, p] == pytest.approx(mass)
-            assert found.expected[s, p] == pytest.approx(sum(p_digit[:6] * values) / mass)
-            assert found.greedy[s, p] == values[max(range(6), key=lambda d, r=p_digit: r[d])]
 
 
 def test_what_a_first_digit_stands_for():

@@ -14,8 +14,6 @@ from scipy.stats import spearmanr
 from iclnb.heads import estimates_appendix, explorer, explorer_view, material
 from iclnb.heads.explorer import EMBEDDING, FEATURES, POSITION, PREDICTION
 from iclnb.ladders import HERE, Ladder, Rung
-from iclnb.llm.models import LoadedModel
-from iclnb.llm.reader import Reader
 
 pytestmark = pytest.mark.tiny
 
@@ -50,9 +48,7 @@ def test_position_is_compared_with_a_similarity():
 
 @pytest.fixture(scope="module")
 def reader():
-    tokenizer = tiny.tokenizers()["gpt2"]
-    model = tiny.model("llama", vocab_size=len(tokenizer)).eval()
-    return Reader(LoadedModel(model, tokenizer, {"name": "tiny"}))
+    return tiny.reader("gpt2")
 
 
 @pytest.fixture(scope="module")

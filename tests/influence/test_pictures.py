@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from drawn import shows
 
 from iclnb.influence import estimates, estimates_heads, estimates_prediction, pictures
 from iclnb.influence.candidates import FAMILIES, HEADS
@@ -14,14 +15,6 @@ pytestmark = pytest.mark.tiny
 @pytest.fixture(scope="module")
 def ladder(measured):
     return {"kernel 1M": measured("kernel"), "this run": measured("recency")}
-
-
-def drawn(axes):
-    return np.concatenate([np.ravel(line.get_xdata()).astype(float) for line in axes.lines])
-
-
-def shows(axes, *values):
-    return all(np.isclose(drawn(axes), float(value), atol=1e-6).any() for value in values)
 
 
 def test_bars_are_shares_that_fill_the_whole(ladder):

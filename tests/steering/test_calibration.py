@@ -8,8 +8,6 @@ from scipy import special
 from iclnb.kernel_regression import Bandwidth
 from iclnb.llm.data.definitions import Format, Task
 from iclnb.llm.demonstrations import Demonstrations, write
-from iclnb.llm.models import LoadedModel
-from iclnb.llm.reader import Reader
 from iclnb.steering import calibration
 from iclnb.steering.conditions import in_orders, stratified
 from iclnb.steering.findings import BATCH, CONTEXTUAL, DOMAIN, METHODS
@@ -44,11 +42,9 @@ DOMAIN_ROWS = [{"text": "film fine"}, {"text": "dull dull"}]
 
 @pytest.mark.tiny
 def test_priors_are_means_over_their_inputs():
-    tokenizer = tiny.tokenizers()["llama3"]
-    tokenizer.pad_token = tokenizer.eos_token = "<s>"
-    loaded = LoadedModel(tiny.model("llama", vocab_size=len(tokenizer)).eval(), tokenizer, {})
+    reader = tiny.reader()
     texts = Texts(ROWS, RNG.normal(size=(6, 2))), Texts(QUERIES, RNG.normal(size=(3, 2)))
-    study = Study(Reader(loaded), TASK, texts[0], LABELS, texts[1], TRUTH, Bandwidth(0.8, 0.6))
+    study = Study(reader, TASK, texts[0], LABELS, texts[1], TRUTH, Bandwidth(0.8, 0.6))
     shown = in_orders(stratified(LABELS, 2, 3, seed=0), 2, seed=1)
     answers, priors = calibration.measure(study, shown, DOMAIN_ROWS)
     np.testing.assert_allclose(answers, study.answers(Condition(shown.for_every(3))), atol=1e-5)
@@ -61,7 +57,7 @@ def test_priors_are_means_over_their_inputs():
         for method, asked in inputs.items():
             each = []
             for text in asked:
-                prompts = write(tokenizer, study.wording, ROWS, one, [{"text": text}])
+                prompts = write(reader.tokenizer, study.wording, ROWS, one, [{"text": text}])
                 each.append(special.softmax(study.reader.answers(prompts, study.wording)[0]))
             np.testing.assert_allclose(priors[METHODS.index(method)][place], np.mean(each, axis=0), atol=1e-5)
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from drawn import rows, shows
 from made_steering import details, steering
 
 from iclnb.steering import estimates, estimates_details, pictures
@@ -10,19 +11,6 @@ from iclnb.steering.findings import CONDITIONS, FLIPPED, METHODS, NEAREST, RANDO
 LADDER = {"small 1M": steering(seed=1), "this run": steering(seed=2)}
 DETAIL = details()
 DETAILS = {"this run": DETAIL}
-
-
-def abscissae(axes):
-    """Those of every mark."""
-    return np.concatenate([np.ravel(line.get_xdata()).astype(float) for line in axes.lines])
-
-
-def shows(axes, *numbers):
-    return all(np.isclose(abscissae(axes), number, atol=1e-6).any() for number in numbers)
-
-
-def rows(axes):
-    return [label.get_text() for label in axes.get_yticklabels()]
 
 
 @pytest.mark.parametrize("draw", [pictures.effects, pictures.retrieval, pictures.labels, pictures.perturbed])

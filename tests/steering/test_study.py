@@ -8,9 +8,7 @@ import torch
 from iclnb.kernel_regression import Bandwidth
 from iclnb.llm.data.definitions import Format, Task
 from iclnb.llm.demonstrations import Demonstrations
-from iclnb.llm.models import LoadedModel
 from iclnb.llm.prompts import Wording
-from iclnb.llm.reader import Reader
 from iclnb.steering.study import Condition, Study, Texts
 
 pytestmark = pytest.mark.tiny
@@ -31,10 +29,7 @@ OTHERS = [{"text": f"{row['text']} end"} for row in ROWS], [{"text": "tabs"}] * 
 
 @pytest.fixture(scope="module")
 def study():
-    tokenizer = tiny.tokenizers()["llama3"]
-    tokenizer.pad_token = tokenizer.eos_token = "<s>"
-    loaded = LoadedModel(tiny.model("llama", vocab_size=len(tokenizer)).eval(), tokenizer, {})
-    return Study(Reader(loaded), TASK, POOL, LABELS, ASKED, TRUTH, Bandwidth(0.8, 0.6))
+    return Study(tiny.reader(), TASK, POOL, LABELS, ASKED, TRUTH, Bandwidth(0.8, 0.6))
 
 
 def alone(study, text):
