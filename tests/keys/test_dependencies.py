@@ -65,16 +65,6 @@ def test_defaults_of_other_profiles_do_not_count(project, chosen, stale):
         assert bool(keys.stale(key(project, **chosen), before)) == (default == stale)
 
 
-def test_the_imported_files_are_found_through_every_kind_of_import(project):
-    found = imports.package_files(project, project / "notebooks" / "01_n.py")
-    assert {path.relative_to(project).as_posix() for path in found} == NEEDED
-    found = imports.package_files(project, project / "notebooks" / "02_m.py")
-    assert {path.relative_to(project).as_posix() for path in found} == {
-        "iclnb/__init__.py",
-        "iclnb/lsa/__init__.py",
-    }
-
-
 def reasons(project, before, **parameters):
     return keys.stale(key(project, **parameters), before)
 

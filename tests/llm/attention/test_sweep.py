@@ -11,9 +11,9 @@ from throwaway import ROOT
 
 from iclnb.site import architectures_page
 
-EXACT = ["llama", "gpt_neo", "bart", "mvp", "gemma4_text", "doge"]
-"""Beside one that everybody knows those that the other tests of capture do not try."""
-REFUSED = ["deepseek_v32", "qwen3_next", "jamba", "mamba", "openai-gpt", "reformer"]
+EXACT = ["gpt_neo", "mvp", "doge"]
+"""Those that the other tests of capture do not try."""
+REFUSED = ["qwen3_next", "mamba", "reformer"]
 
 
 def swept(kinds):
@@ -24,7 +24,7 @@ def swept(kinds):
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_a_dozen_architectures():
+def test_some_architectures():
     """Windows of 6, 24 and 200 tokens; not causal; eager, sdpa; padding; prefixes of 1, 20, 45 tokens."""
     outcomes = {o["architecture"]: o for o in swept(EXACT + REFUSED)}
     assert {name: o for name, o in outcomes.items() if o["status"] not in ("exact", "refused")} == {}

@@ -106,16 +106,6 @@ def test_the_hash_is_computed_once(tmp_path, monkeypatch):
     assert file_hash(file) == first == hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def test_random_weights_and_a_relative_name(tmp_path, monkeypatch):
-    gguf_files.write(tmp_path / "tiny.gguf")
-    monkeypatch.chdir(tmp_path)
-    drawn = models.load("tiny.gguf", device="cpu", random_weights_seed=3)
-    assert drawn.origin["random_weights_seed"] == 3
-    assert not torch.equal(
-        drawn.model.lm_head.weight, models.load("tiny.gguf", device="cpu").model.lm_head.weight
-    )
-
-
 SPLIT = {"split.count": 3}
 SCALED = {"llama.rope.scaling.type": "yarn"}
 UNKNOWN = {"general.architecture": "rwkv7"}
@@ -141,7 +131,7 @@ def test_what_cannot_be_read_is_said_and_not_kept(tmp_path, cache, how, message)
     assert not converted(cache)
 
 
-@pytest.mark.parametrize("part", [0.0, 0.0001, 0.01, 0.1, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize("part", [0.0, 0.0001, 0.1, 0.999])
 def test_a_cut_file(tmp_path, cache, part):
     file = tmp_path / "tiny.gguf"
     gguf_files.write(file)

@@ -96,15 +96,6 @@ def test_which_file_is_meant(ask, files):
     assert (explicit[0]["file"], explicit[1]) == ("tiny.gguf", sum_two)
 
 
-def test_another_commit_is_another_file(ask, files):
-    _, (sum_one, sum_two) = files
-    (first, one), (second, two) = ask(
-        ["owner/only", {"revision": FIRST}], ["owner/only", {"revision": SECOND}]
-    )
-    assert (first["revision"], second["revision"]) == (FIRST, SECOND)
-    assert (one, two) == (sum_one, sum_two)
-
-
 def test_out_of_reach_the_cache_is_read(ask):
     (before,) = ask(["owner/only", {"revision": "main"}])
     names = ("owner/only", "owner/only:m.gguf")

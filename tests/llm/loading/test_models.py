@@ -34,13 +34,9 @@ def folder(tmp_path_factory):
 def test_local_folder(folder):
     model, tokenizer, origin = vars(models.load(str(folder), device="cpu")).values()
     assert origin == {
-        "source": "local",
-        "name": "tiny-llama",
-        "sha256": origin["sha256"],
-        "dtype": "float32",
-        "device": "cpu",
+        "source": "local", "name": "tiny-llama", "sha256": origin["sha256"], "dtype": "float32", "device": "cpu",
         "random_weights_seed": None,
-    }
+    }  # fmt: skip
     weights = load_file(folder / "model.safetensors")
     assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in weights.items())
     assert not model.training
@@ -113,32 +109,18 @@ def test_a_local_model_is_named_by_its_content(folder, tmp_path):
 
 @pytest.mark.tiny
 def test_damaged_local_folders(folder, tmp_path):
-    def copy(name):
-        target = tmp_path / name
-        target.mkdir()
-        for file in folder.iterdir():
-            (target / file.name).write_bytes(file.read_bytes())
-        return target
-
-    pickled = copy("pickled")
+    pickled, cut = (shutil.copytree(folder, tmp_path / name) for name in ("pickled", "cut"))
     torch.save(load_file(pickled / "model.safetensors"), pickled / "pytorch_model.bin")
     (pickled / "model.safetensors").unlink()
-    with pytest.raises(IclnbError, match=r"pickled: its weights must be whole safetensors"):
-        models.load(str(pickled))
-    cut = copy("cut")
     (cut / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:-8])
-    with pytest.raises(IclnbError, match=r"cut: its weights must be whole safetensors"):
-        models.load(str(cut))
-    broken = copy("broken")
-    (broken / "config.json").write_text("{")
-    with pytest.raises(IclnbError, match="broken: check that the folder is a whole saved model"):
-        models.load(str(broken))
+    for damaged in (pickled, cut):
+        with pytest.raises(IclnbError, match=f"{damaged.name}: its weights must be whole safetensors"):
+            models.load(str(damaged))
 
 
 @pytest.mark.tiny
 def test_code_of_a_model_is_never_run(folder, tmp_path):
-    for file in folder.iterdir():
-        (tmp_path / file.name).write_bytes(file.read_bytes())
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     config = json.loads((folder / "config.json").read_text())
     config["model_type"] = "homemade"
     config["auto_map"] = {"AutoConfig": "code.Config", "AutoModelForCausalLM": "code.Model"}

@@ -75,7 +75,7 @@ def test_weights_that_are_not_all_there(whole, tmp_path, damage, words):
     assert words in refused(damaged(whole(), tmp_path / "copy", **damage))
 
 
-@pytest.mark.parametrize("method", ["gptq", "awq", "bitsandbytes", "fp8", "mxfp4", "no such", None])
+@pytest.mark.parametrize("method", ["gptq", "no such", None])
 def test_quantised_weights(whole, tmp_path, method):
     quantised = {"quantization_config": {"bits": 4} | ({"quant_method": method} if method else {})}
     said = refused(damaged(whole(), tmp_path / "copy", config=quantised))
@@ -96,20 +96,15 @@ def test_quantised_weights_without_a_word_in_the_configuration(whole, tmp_path, 
     ("config", "words"),
     [
         ({"num_hidden_layers": 0}, "num_hidden_layers is 0"),
-        ({"num_hidden_layers": -3}, "num_hidden_layers is -3"),
         ({"num_hidden_layers": 10**9}, "num_hidden_layers is 1000000000"),
-        ({"vocab_size": 0}, "vocab_size is 0"),
-        ({"hidden_size": 2.5}, "hidden_size"),
         ({"hidden_size": "32"}, "hidden_size"),
         ({"hidden_size": 10**8}, "it asks for"),
-        ({"num_attention_heads": 0}, "check that the folder"),
         ({"num_key_value_heads": 3}, "4 attention heads cannot share 3 heads of keys and values"),
         ({"hidden_act": "no such"}, "no model can be built from it"),
         ({"rms_norm_eps": NAN}, "numbers that are not finite"),
         ({"rope_parameters": {"rope_type": "default", "rope_theta": -5.0}}, "inv_freq"),
         ({"rope_parameters": {"rope_type": "no such", "rope_theta": 1e4}}, "could not load|damaged"),
         ({"model_type": "t5"}, "no causal language model, but of type t5"),
-        ({"model_type": "no such"}, "could not load"),
     ],
 )
 def test_configurations_that_no_model_has(whole, tmp_path, config, words, random_weights_seed):
@@ -121,8 +116,7 @@ def test_configurations_that_no_model_has(whole, tmp_path, config, words, random
 @pytest.mark.parametrize(
     "files",
     [
-        {"config": "[]"}, {"config": '{"a'}, {"config": ""}, {"tokenizer": "{}"}, {"tokenizer": "[]"},
-        {"tokenizer": '{"a'}, {"tokenizer": ""}, {"tokenizer_config": "[1]"},
+        {"config": "[]"}, {"config": '{"a'}, {"tokenizer": "{}"}, {"tokenizer": ""}, {"tokenizer_config": "[1]"},
         {"tokenizer": '{"model": {"type": "BPE", "vocab": {"a": "b"}, "merges": []}}'},
     ],
 )  # fmt: skip
@@ -139,7 +133,7 @@ def test_no_tokenizer(whole, tmp_path):
     assert "could not load the tokenizer of" in refused(folder)
 
 
-@pytest.mark.parametrize("architecture", ["llama", "gpt2", "opt", "bloom", "gpt_oss", "qwen2", "mpt"])
+@pytest.mark.parametrize("architecture", ["llama", "gpt2", "gpt_oss", "mpt"])
 @pytest.mark.parametrize("tied", [False, True])
 def test_whole_models_load_with_the_weights_of_their_files(whole, architecture, tied):
     folder = whole(architecture, tie_word_embeddings=tied)
