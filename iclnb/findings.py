@@ -139,17 +139,23 @@ class Findings:
         for name, places in cls.coordinates.items():
             if name in data.coords and list(map(str, data[name].values)) != list(map(str, places)):
                 raise IclnbError(f"{path}: {name} names other places; measure it again")
-        return cls(**values, origins=attributes_of(data).get("provenance", {}))
+        return cls(**values, origins=_facts(data.attrs).get("provenance", {}))
 
 
 def attributes(path: Path) -> dict[str, Any]:
     """The attributes of a file of findings. Raises IclnbError if it is not one."""
-    return attributes_of(_open(path))
+    import h5netcdf
+
+    try:
+        with h5netcdf.File(path) as file:
+            return _facts(file.attrs)
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
 
 
-def attributes_of(data: "xarray.Dataset") -> dict[str, Any]:
-    """The attributes of findings, read back from JSON."""
-    return {name: json.loads(text) for name, text in data.attrs.items() if name != "findings"}
+def _facts(attributes: Mapping[str, str]) -> dict[str, Any]:
+    """Attributes read back from JSON."""
+    return {name: json.loads(text) for name, text in attributes.items() if name != "findings"}
 
 
 def variables(kind: type[Findings]) -> list[Variable]:
@@ -224,4 +230,8 @@ def _open(path: Path) -> "xarray.Dataset":
     try:
         return xarray.load_dataset(path, engine="h5netcdf")
     except (OSError, ValueError) as error:
-        raise IclnbError(f"{path} holds no findings ({error}); delete it and measure it again") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> IclnbError:
+    return IclnbError(f"{path} holds no findings ({error}); delete it and measure it again")

@@ -37,13 +37,13 @@ def page(project: Path, titles: Mapping[str, str]) -> str:
 def _chapter(path: Path) -> str:
     import xarray
 
-    data = xarray.load_dataset(path, engine="h5netcdf")
-    rows = [
-        (name, array.attrs["long_name"], ", ".join(map(str, array.dims)) or "-", array.attrs["units"])
-        for name, array in data.data_vars.items()
-    ]
-    shown = table(("variable", "meaning", "dimensions", "unit"), rows).data
-    return "\n\n".join([shown, *_places(data)])
+    with xarray.open_dataset(path, engine="h5netcdf") as data:
+        rows = [
+            (name, array.attrs["long_name"], ", ".join(map(str, array.dims)) or "-", array.attrs["units"])
+            for name, array in data.data_vars.items()
+        ]
+        shown = table(("variable", "meaning", "dimensions", "unit"), rows).data
+        return "\n\n".join([shown, *_places(data)])
 
 
 def _places(data: Any) -> Iterator[str]:
