@@ -72,18 +72,19 @@ results = claims.Results(ladder)
 ladder
 
 # %% [markdown] tags=["answer"]
-# **Answer.** {claim}`In the smallest model one head gives away what the model will answer, more often than any rule
-# that never looks at the question <shared-controls: supported on SmolLM2-135M; fresh-controls: supported on
-# SmolLM2-135M>`, and {claim}`such heads lie in the middle layers, as in the paper, when every question has
-# demonstrations of its own <depth-fresh: supported on SmolLM2-135M>`. Are its weights a similarity? {claim}`A little:
-# where they change with the question they follow the paper's similarity, if the model reads every text with the cue
-# behind it <similarity-cue: supported on SmolLM2-135M>`; {claim}`for the texts alone nothing is decided
-# <similarity-raw: inconclusive on SmolLM2-135M; similarity-query-dependent: inconclusive on SmolLM2-135M>`. Does the
-# answer need these heads? {claim}`What the eight best write at the end of the prompt hardly separates the labels
-# <ablation-direct: not supported on SmolLM2-135M>`, and {claim}`whether the answer is worse without them is open
-# <ablation-random: inconclusive on SmolLM2-135M>`. {claim}`It does need the labels that the middle layers read:
-# exchanging their values between the classes costs much of the answer <values-followed: supported on SmolLM2-135M;
-# values-middle: supported on SmolLM2-135M>`.
+# **Answer.** {claim}`In both models on record one head gives away what the model will answer, more often than any rule that
+# never looks at the question <shared-controls: supported everywhere; fresh-controls: supported everywhere>`, and
+# {claim}`such heads lie in the middle layers, as in the paper, when every question has demonstrations of its own
+# <depth-fresh: supported everywhere>`. Are its weights a similarity? {claim}`Where they change with the question they follow
+# the paper's similarity, if the model reads every text with the cue behind it <similarity-cue: supported everywhere>`:
+# {claim}`a little in SmolLM2-135M, and in Qwen2.5-Coder-0.5B better than they follow any rival, so that the heads that agree
+# with the model are those that follow similarity <similarity-rivals: inconclusive on SmolLM2-135M; supported on
+# Qwen2.5-Coder-0.5B; map-cue: inconclusive on SmolLM2-135M; supported on Qwen2.5-Coder-0.5B>`. {claim}`For the texts alone,
+# as in the paper, no such likeness shows <similarity-raw: inconclusive on SmolLM2-135M; not supported on
+# Qwen2.5-Coder-0.5B; similarity-query-dependent: inconclusive everywhere>`. Does the answer need these heads? {claim}`Whether
+# it is worse without them is open in both models <ablation-random: inconclusive everywhere; ablation-elsewhere: inconclusive
+# everywhere>`. {claim}`It does need the labels that the middle layers read: exchanging their values between the classes costs
+# much of the answer <values-followed: supported everywhere; values-middle: supported everywhere>`.
 
 # %% [markdown]
 # ## What the paper says
