@@ -3,6 +3,7 @@
 import os
 import sys
 
+import hypothesis
 import jaxtyping
 import pytest
 import shapes
@@ -11,6 +12,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported: the others 
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 shapes.install()
+hypothesis.settings.register_profile("suite", max_examples=40, deadline=None)  # no test measures time
+hypothesis.settings.load_profile("suite")
 
 
 def pytest_xdist_auto_num_workers(config):

@@ -33,11 +33,6 @@ def test_shares_are_means_over_prompts_with_students_interval():
     assert evidence.estimate.high == pytest.approx(high, rel=0.03)
 
 
-def test_the_papers_layers_are_those_of_its_depth():
-    found = allocation()
-    assert found.first.tolist() == [0, 1, 2] and found.middle.tolist() == [16, 17, 18, 19, 20, 21]
-
-
 def test_ratios_are_of_geometric_means_and_stay_positive():
     early = np.ones((PROMPTS, LAYERS))
     early[:, :3] = 6 * noise(1.5)

@@ -61,7 +61,7 @@ def problems(draw):
 
 
 @given(problems())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80)
 def test_predict_is_the_sum_over_all_paths(problem):
     mixture, demonstrations, query = problem
     with np.errstate(invalid="ignore"):
@@ -91,44 +91,6 @@ def test_log_likelihood_agrees_with_hmmlearn(mixture, length):
     tokens = mixture.sample(np.zeros(1, dtype=int), length, np.random.default_rng(length))[0]
     expected = [hmmlearn_log_likelihood(mixture, task, tokens) for task in range(mixture.tasks)]
     np.testing.assert_allclose(mixture.log_likelihood(tokens), expected, rtol=1e-12)
-
-
-def test_predict_agrees_with_hmmlearn(mixture):
-    rng = np.random.default_rng(0)
-    tokens = mixture.sample(np.full(6, 2), 5, rng)
-    demonstrations, query = [(row[:-1], row[-1]) for row in tokens], tokens[0, :3]
-    joint = np.zeros(7)
-    for task, prior in enumerate(mixture.prior):
-        shown = sum(hmmlearn_log_likelihood(mixture, task, [*x, y]) for x, y in demonstrations)
-        ends = [hmmlearn_log_likelihood(mixture, task, [*query, y]) for y in range(7)]
-        joint += prior * np.exp(shown + np.array(ends))
-    np.testing.assert_allclose(
-        mixture.predict(demonstrations, query), joint / joint.sum(), rtol=0, atol=1e-12
-    )
-
-
-def test_posterior_favours_the_task_and_sums_to_one(mixture):
-    tokens = mixture.sample(np.full(40, 1), 5, np.random.default_rng(1))
-    posterior = mixture.task_posterior([(row[:-1], row[-1]) for row in tokens], [])
-    assert posterior.sum() == pytest.approx(1, abs=1e-12)
-    assert posterior.argmax() == 1
-
-
-def test_one_task_ignores_demonstrations_and_equal_tasks_ignore_the_prior():
-    rows = np.random.default_rng(2).dirichlet(np.ones(3), size=9)
-    one = HMMMixture([1.0], rows[:1], rows[1:4], rows[4:7])
-    same = HMMMixture([0.2, 0.8], rows[[0, 0]], rows[1:4], rows[4:7])
-    expected = brute_predict(one, [], [1, 2])
-    for mixture in (one, same):
-        np.testing.assert_allclose(mixture.predict([([0, 1], 2), ([2], 0)], [1, 2]), expected, atol=1e-12)
-
-
-def test_empty_prompt_gives_the_first_token_of_a_sequence(mixture):
-    expected = mixture.prior @ mixture.start @ mixture.emission
-    np.testing.assert_allclose(mixture.predict([], []), expected, atol=1e-15)
-    np.testing.assert_allclose(
-        mixture.predict([([], 3)], []), brute_predict(mixture, [([], 3)], []), atol=1e-12
-    )
 
 
 def deterministic(prior=(0.5, 0.5)):

@@ -62,7 +62,7 @@ def test_mean_square_of_a_whitened_kernel_is_its_rank(small):
 
 
 @given(st.integers(0, 10_000), st.integers(1, 3), st.sampled_from([0.5, 1.0]))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_repairs_have_no_asymptotic_error_on_random_hmms(seed, tasks, concentration):
     mixture = families.mixture(families.single_starts(tasks, 3), families.dirichlet(concentration), 4, seed)
     x = sequences.every(4, 3)

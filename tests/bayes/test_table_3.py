@@ -67,15 +67,6 @@ def test_prompts_hold_what_was_sampled(setting):
     assert 0 <= kernels.missing_mass < 1e-3
 
 
-def test_first_demonstration_decides_alone(setting):
-    """At n = 1 the kernel cancels: ŷ = e(y_1), so L1 = 2 (1 - P(y_1)) for every kernel."""
-    mixture, prompts, kernels = setting
-    found = table_3.compare(mixture, prompts, ns=[1])
-    posterior = table_3.posteriors(mixture, prompts, kernels.joint, 1)
-    expected = 2 * (1 - posterior[np.arange(12), prompts.y[:, 0]]).mean()
-    np.testing.assert_allclose(found.distance[:, 0], expected, rtol=1e-9)
-
-
 @pytest.mark.parametrize("rows", [families.softmax, families.dirichlet])
 def test_sharpness_gives_the_first_column_on_the_hmms_it_was_searched_on(rows):
     reading = material.Reading("single", True, 2, rows)

@@ -87,10 +87,6 @@ def test_models_are_told_apart(weight, knows, follows, beats):
         assert np.sign(estimate.low) == np.sign(estimate.high) == beats
 
 
-def slope_on(own, answers, guess):
-    return LinearRegression().fit(np.stack([guess, own], 1), answers).coef_[1]
-
-
 def test_follows_own_reading_is_a_slope_less_that_of_permuted_readings():
     found = estimates.follows_own_reading(ONE, permutations=3, seed=4).estimate.value
     rng, designs = np.random.default_rng((4, 1)), [WITHOUT.astype(float)]

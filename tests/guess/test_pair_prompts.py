@@ -96,20 +96,6 @@ def test_a_chat_is_what_transformers_writes(tokenizers):
     assert made(tokenizer, Style()).input_ids.count(tokenizer.convert_tokens_to_ids("<s>")) == 1
 
 
-@pytest.mark.packaged
-def test_the_packaged_models_chat_is_what_transformers_writes():
-    from transformers import AutoTokenizer
-
-    from iclnb.llm.data import packaged
-
-    tokenizer = AutoTokenizer.from_pretrained(packaged.folder("smollm2-135m-instruct"), local_files_only=True)
-    style = Style(chat=True, instruction="Score, 0 to 5.")
-    prompt = made(tokenizer, style)
-    ids = tokenizer.apply_chat_template(messages(style), continue_final_message=True, return_dict=False)
-    assert list(prompt.input_ids) == ids
-    assert tokenizer.decode(prompt.input_ids[slice(*prompt.y[0])]).strip("()") == "3.8"
-
-
 @pytest.mark.parametrize("chat", [False, True])
 @pytest.mark.parametrize("name", ["gpt2", "llama3", "llama2"])
 def test_spans_decode_back_behind_an_opening_text(tokenizers, name, chat):

@@ -3,12 +3,9 @@
 import numpy as np
 import planted
 import pytest
-import tiny
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.linear_model import RidgeClassifier
-from sklearn.model_selection import GroupKFold
 
 from iclnb.errors import IclnbError
 from iclnb.heads import probes
@@ -54,7 +51,7 @@ def by_least_squares(vectors, made, targets, folds):
     return accuracy
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.integers(0, 99), st.integers(2, 7), st.sampled_from([3, 60]))
 def test_probes_are_ridge_regressions(seed, folds, dim):
     """Also with more dimensions than demonstrations, and with texts that stand in several sets."""
@@ -62,18 +59,6 @@ def test_probes_are_ridge_regressions(seed, folds, dim):
     found = probes.probe(made.values, made.labels, made, folds=folds, shuffles=1, seed=0)
     expected = by_least_squares(made.values, made, made.labels, min(folds, 6))
     np.testing.assert_allclose(found.accuracy, expected, atol=1e-12)
-
-
-def test_with_two_classes_they_are_ridge_classifiers():
-    made = features(sets=2, labels=np.random.default_rng(1).integers(0, 2, 16))
-    found = probes.probe(made.keys, made.labels, made, folds=2, shuffles=0, seed=0)
-    for train, test in GroupKFold(2).split(made.sets, groups=made.sets):
-        number = made.sets[test][0]
-        x = made.keys[1, 0, 2]
-        right = (
-            RidgeClassifier(alpha=0.01).fit(x[train], made.labels[train]).score(x[test], made.labels[test])
-        )
-        assert found.accuracy[number, 1, 0, 2] == pytest.approx(right)
 
 
 def test_controls_are_probes_of_permuted_targets():
@@ -153,11 +138,3 @@ def test_the_planted_model_holds_words_in_keys_and_labels_in_values(model):
     selective = [(one.accuracy - one.control.mean(0)).mean(0)[layer, head] for one in (keys, values)]
     assert selective[0][at] > 0.3
     assert abs(selective[1][probes.OFFSETS.index(-1)]) < 0.15  # the cue does not know it
-
-
-def test_prefixes_without_labels_are_refused(model):
-    prompts, _ = model.prompts(1, k=4, seed=0)
-    with pytest.raises(ValueError, match="inside the 5 tokens"):
-        probes.cut([(prepare(tiny.model("llama"), range(5)), prompts[0])])
-    with pytest.raises(ValueError, match="at least one"):
-        probes.cut([])

@@ -2,7 +2,6 @@
 
 import itertools
 from collections import Counter
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -27,20 +26,6 @@ def weighed(lead, *, layers=2, heads=3, k=5, classes=2, seed=0, planted=None):
         shares = reconstruction.reconstruct(weights, labels, classes)
         said = np.log(shares[..., planted[0], planted[1], :] + 1e-9)
     return KernelWeights({"maximum": weights}, labels, said, rng.integers(classes, size=lead))
-
-
-@pytest.mark.parametrize("lead", [(7,), (2, 4)])
-@pytest.mark.parametrize("classes", [2, 3])
-def test_reconstruction_is_the_weighted_vote(lead, classes):
-    found = weighed(lead, classes=classes)
-    shares = reconstruction.reconstruct(found.weights["maximum"], found.labels, classes)
-    for index in np.ndindex(*lead):
-        for layer, head in itertools.product(range(2), range(3)):
-            votes = Counter()
-            for a, y in zip(found.weights["maximum"][index][layer, head], found.labels[index], strict=True):
-                votes[int(y)] += Fraction(float(a))
-            want = [float(votes[c] / sum(votes.values())) for c in range(classes)]
-            np.testing.assert_allclose(shares[index][layer, head], want, atol=1e-6)
 
 
 def test_the_prior_of_two_classes_is_the_median_log_odds_of_the_other_half():

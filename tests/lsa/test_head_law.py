@@ -6,8 +6,7 @@ from scipy.optimize import minimize
 
 from iclnb.lsa.few_heads import _projected_risk, few_heads_risk, search
 from iclnb.lsa.head_law import head_law_limit, head_law_risk, risk_at_angle
-from iclnb.lsa.material import noisy_prompts
-from iclnb.lsa.moments import Moments, population_risk, prompt_moments
+from iclnb.lsa.moments import population_risk, prompt_moments
 from iclnb.lsa.optima import NoExactRisk, optimal_risk
 
 
@@ -16,9 +15,9 @@ def drawn(rng, norm, d):
     return norm * direction / np.linalg.norm(direction)
 
 
-@pytest.mark.parametrize("d", range(1, 7))
+@pytest.mark.parametrize("d", range(1, 6))
 def test_no_search_does_better_and_every_search_gets_there(d):
-    """324 settings: d up to 6, four levels of noise, every number of heads and one beyond."""
+    """240 settings: d up to 5, four levels of noise, every number of heads and one beyond."""
     rows = search(d, seed=0)
     assert len(rows) == 12 * (d + 1) and set(rows[:, 2]) == set(range(1, d + 2))
     for _, n_context, heads, noise_std, norm, found in rows:
@@ -43,29 +42,6 @@ def test_the_search_ends_where_one_over_all_weights_does(d, n_context, heads, no
 
     ends = [minimize(risk, rng.normal(size=heads * (d + 1) ** 2)).fun for _ in range(4)]
     assert few_heads_risk(moments, w, heads) == pytest.approx(min(ends), rel=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("d", "n_context", "heads", "noise_std"), [(4, 6, 1, 0.0), (3, 4, 2, 1.0), (2, 5, 2, 2.0)]
-)
-def test_on_sampled_prompts(d, n_context, heads, noise_std):
-    """Moments averaged over prompts in the place of Gaussian algebra; then the best weights for them."""
-    mean = np.full(d, 2.0)
-    setting = {"d": d, "n_context": n_context, "prior_mean": mean, "noise_std": noise_std}
-
-    def sampled(seed):
-        x, y, w = noisy_prompts(40_000, seed=seed, **setting)
-        tokens = np.concatenate([x, (y - x @ mean)[..., None]], axis=-1)
-        gram = np.einsum("pca,pcb->pab", tokens, tokens, optimize=True) / n_context
-        flat = gram.reshape(len(gram), -1)
-        second = (flat.T @ flat / len(flat)).reshape((d + 1,) * 4)
-        cross = (flat.T @ (w - mean) / len(flat)).reshape(d + 1, d + 1, d)
-        return few_heads_risk(Moments(np.eye(d), gram.mean(axis=0), second, cross), mean, heads)
-
-    risks = np.array([sampled(seed) for seed in range(8)])
-    expected = optimal_risk("multihead", heads=heads, **setting)
-    assert abs(risks.mean() - expected) < 4 * risks.std(ddof=1) / 8**0.5
-    assert risks.std() < 0.02 * expected
 
 
 @pytest.mark.parametrize("heads", [1, 2, 5])

@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 
 from iclnb.lsa import features, gd, layer, material
-from iclnb.lsa.moments import population_risk, prompt_moments
-from iclnb.lsa.optima import best_preconditioner, optimal_risk
 
 PRECISIONS = [(False, 1e-6), (True, 1e-12)]
 """Double precision or not, and the relative tolerance that goes with it."""
@@ -94,20 +92,6 @@ def test_construction_is_gradient_descent():
         steps = [0.3, asymmetric, 0.2]
         stacked = layer.predict(gd.gd_stack(start, steps), x, y, query)
         assert near(-stacked, gd.gd_predict(x, y, query, start, steps), 1e-12)
-
-
-def test_construction_reaches_the_optimum_under_a_covariance():
-    covariance, w = np.diag([0.5, 1.0, 3.0]), np.array([1.0, 2.0, -1.0])
-    with jax.enable_x64(True):
-        model = gd.gd_layer(
-            jnp.asarray(w), jnp.asarray(best_preconditioner(3, 5, covariance=covariance, noise_std=0.4))
-        )
-        moments = prompt_moments(3, 5, covariance=covariance, noise_std=0.4)
-        risk = population_risk(
-            np.asarray(layer.coefficient_tensor(model)), np.asarray(model.guess), w, moments
-        )
-    best = optimal_risk("yq", d=3, n_context=5, prior_mean=w, covariance=covariance, noise_std=0.4)
-    assert risk == pytest.approx(best, abs=1e-12)
 
 
 @pytest.mark.parametrize("train_guess", [True, False])

@@ -6,7 +6,7 @@ from math import prod
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
@@ -129,7 +129,6 @@ def test_values_of_the_papers_setting():
     assert zero == pytest.approx((10 + 4) * 11 / 21)
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     st.integers(1, 5),
     st.integers(1, 12),
@@ -164,13 +163,6 @@ def test_d_heads_suffice_without_noise_and_fewer_do_not(covariance):
     unlimited = optimal_risk("multihead", heads=d + 1, **shared)
     assert few_heads_risk(moments, w, d) == pytest.approx(unlimited, abs=1e-9)
     assert few_heads_risk(moments, w, d - 1) > unlimited + 1e-3
-
-
-def test_one_head_suffices_for_a_zero_prior_mean():
-    shared = {"d": 3, "n_context": 4, "noise_std": 0.5, "covariance": np.diag([1.0, 2.0, 0.5])}
-    moments = prompt_moments(3, 4, covariance=shared["covariance"], noise_std=0.5)
-    one = optimal_risk("multihead", heads=1, prior_mean=np.zeros(3), **shared)
-    assert few_heads_risk(moments, np.zeros(3), 3) == pytest.approx(one, abs=1e-9)
 
 
 def test_best_preconditioner_is_a_minimum_over_matrices():
@@ -215,25 +207,21 @@ def test_bayes_beats_ridge_and_the_best_step_under_noise():
     assert bayes.high < optimal_risk("gd", d=4, n_context=6, prior_mean=w, noise_std=1.0)
 
 
-def test_large_d_and_single_example():
-    w = np.ones(300)
-    gap = optimal_risk("multihead", d=300, n_context=2, prior_mean=w, heads=300) - optimal_risk(
-        "gd", d=300, n_context=2, prior_mean=w
-    )
-    assert gap == pytest.approx(600 / 602, abs=1e-9)
-    assert optimal_risk("gd", d=1, n_context=1, prior_mean=np.array([5.0])) == pytest.approx(2 / 3)
-
-
 @pytest.mark.wrong_arguments
 @pytest.mark.parametrize(
     ("family", "changes", "message"),
     [
         ("sgd", {}, "unknown family 'sgd'"),
         ("multihead", {}, "heads must be a whole number"),
+        ("multihead", {"heads": 1.5}, "heads must be a whole number"),
         ("gd", {"prior_mean": np.ones(2)}, "prior_mean must be 3 finite numbers"),
+        ("gd", {"prior_mean": np.array([1.0, np.nan, 0.0])}, "prior_mean must be 3 finite numbers"),
         ("gd", {"covariance": -np.eye(3)}, "positive definite"),
         ("gd", {"n_context": 0}, "at least 1"),
+        ("gd", {"n_context": float("nan")}, "n_context must be a whole number"),
+        ("gd", {"n_context": True}, "n_context must be a whole number"),
         ("gd", {"noise_std": -1.0}, "noise_std"),
+        ("gd", {"noise_std": float("inf")}, "noise_std must be finite"),
     ],
 )
 def test_wrong_arguments(family, changes, message):
@@ -251,25 +239,3 @@ def test_a_query_in_sight_widens_the_gap_of_linear_heads():
     }
     masked, seen = (interval(gap_to_gd(in_sight=each, **shared), seed=0) for each in (False, True))
     assert masked.low < 2 * 9 / (4 * 4 + 2) < masked.high < seen.low
-
-
-@pytest.mark.wrong_arguments
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"n_context": 2.5}, "n_context must be a whole number"),
-        ({"n_context": float("nan")}, "n_context must be a whole number"),
-        ({"n_context": True}, "n_context must be a whole number"),
-        ({"heads": 1.5}, "heads must be a whole number"),
-        ({"noise_std": float("nan")}, "noise_std must be finite"),
-        ({"noise_std": float("inf")}, "noise_std must be finite"),
-        ({"prior_mean": np.array([1.0, np.nan, 0.0])}, "prior_mean must be 3 finite numbers"),
-    ],
-)
-@pytest.mark.parametrize("family", ["gd", "multihead"])
-def test_numbers_that_are_none_are_refused(family, given, message):
-    if family == "gd" and "heads" in given:
-        pytest.skip("gd has no heads")
-    plain = {"d": 3, "n_context": 5, "prior_mean": np.ones(3), "heads": 2}
-    with pytest.raises(ValueError, match=message):
-        optimal_risk(family, **plain | given)
