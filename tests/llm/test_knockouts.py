@@ -1,11 +1,10 @@
-"""Knock-outs on planted models, whose heads are known, and against a mask written out by hand."""
+"""Knock-outs on planted models, whose heads are known, and by hand."""
 
 import itertools
 
 import numpy as np
 import planted
 import pytest
-import torch
 
 from iclnb.errors import IclnbError
 from iclnb.llm import head_choice, knockouts
@@ -57,54 +56,11 @@ def test_what_is_left_by_hand():
     np.testing.assert_allclose(found, [8, 2])  # D = (2, -2), D' = (.5, -.5)
 
 
-def test_hidden_labels_are_those_of_an_explicit_mask():
-    model = planted.plant(head=(2, 3))
-    _, prompts, found = knocked_out(model, [KnockOut([(2, 3), (1, 0)])])
-    network, prompt = model.loaded.model, prompts[0, 1]
-    labels = [token for span in prompt.y for token in span.tokens]
-
-    def hide(head):
-        def hook(_, arguments, named):
-            tokens = len(prompt.input_ids)
-            mask = torch.zeros(1, planted.HEADS, tokens, tokens)
-            mask += torch.triu(torch.full((tokens, tokens), torch.finfo(mask.dtype).min), 1)
-            mask[:, head, -1, labels] = torch.finfo(mask.dtype).min
-            return arguments, named | {"attention_mask": mask}
-
-        return hook
-
-    network.config._attn_implementation = "eager"
-    hooks = [
-        network.transformer.h[layer].attn.register_forward_pre_hook(hide(head), with_kwargs=True)
-        for layer, head in ((2, 3), (1, 0))
-    ]
-    with torch.no_grad():
-        logits = network(torch.tensor([prompt.input_ids])).logits[0, -1]
-    for hook in hooks:
-        hook.remove()
-    expected = logits.log_softmax(-1)[[3, 4]].numpy()
-    np.testing.assert_allclose(found[0, 1, 0], expected, atol=1e-4)
-
-
 def test_hidden_demonstrations_leave_nothing():
     model = planted.plant(head=(2, 3), noise=0.0)
     heads = knockouts.every_head(model.loaded.model)
     left = knockouts.influence_left(knocked_out(model, [KnockOut(), KnockOut(heads, "demonstrations")])[2])
     assert abs(left[1] / left[0]) < 1e-6
-
-
-def test_words_with_the_same_first_token_are_refused(monkeypatch):
-    from iclnb.llm.label_words import Continuations
-
-    model = planted.plant()
-    monkeypatch.setattr(
-        "iclnb.llm.flips.continuations",
-        lambda tokenizer, prompts, wording: Continuations(
-            list(prompts), [[[(i, 3)], [(i, 3)]] for i in range(len(prompts))]
-        ),
-    )
-    with pytest.raises(IclnbError, match="same token"):
-        knocked_out(model, [KnockOut()])
 
 
 def test_loss_by_hand():

@@ -87,9 +87,9 @@ def last_token_cases(model, oracle) -> Iterator[str]:
             yield from _differences(f"{lengths} {padding}", got, by_itself(oracle, ids, mask)[0])
 
 
-def shared_prefix_cases(model, oracle) -> Iterator[str]:
+def shared_prefix_cases(model, oracle, lengths=(1, 20, 45)) -> Iterator[str]:
     """Differences of attention over a shared prefix, one text for each case that is not exact."""
-    for before in (1, 20, 45):
+    for before in lengths:
         prefix = padded((before,), "none", 1)[0][0]
         for padding in ("none", "right", "left"):
             suffixes, mask = padded(SUFFIXES, padding, 2)

@@ -5,6 +5,7 @@ import copy
 import pytest
 import tiny
 import torch
+from llm.attention.sweep import by_itself, padded
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from iclnb.errors import IclnbError
@@ -26,32 +27,11 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(architectures, "BLOCK", 16)
 
 
-def batch(padding: str, lengths=LENGTHS):
-    """Random tokens and their mask."""
-    tokens = max(lengths)
-    ids = torch.randint(
-        3, tiny.VOCABULARY, (len(lengths), tokens), generator=torch.Generator().manual_seed(0)
-    )
-    columns = torch.arange(tokens)
-    real = torch.tensor(lengths)[:, None]
-    mask = {"none": columns >= 0, "right": columns < real, "left": columns >= tokens - real}[padding]
-    return ids, mask.expand(len(lengths), -1).long()
-
-
-def eager(model, ids, mask):
-    """The oracle: rows picked from the full attention maps."""
-    with torch.no_grad():
-        maps = model.eval()(input_ids=ids, attention_mask=mask, output_attentions=True).attentions
-    last = [int(row.nonzero().max()) for row in mask]
-    rows = torch.stack([torch.stack([m[b, :, i] for b, i in enumerate(last)]) for m in maps])
-    return rows * mask[None, :, None]
-
-
 @pytest.mark.parametrize("padding", ["none", "right", "left"])
 @pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
 def test_equals_eager_output_attentions(architecture, padding):
-    ids, mask = batch(padding)
-    want = eager(tiny.model(architecture), ids, mask)
+    ids, mask = padded(LENGTHS, padding, 0)
+    want, _ = by_itself(tiny.model(architecture).eval(), ids, mask)
     assert want.amax() > 2 / max(LENGTHS)  # the model does prefer some tokens
     for implementation in {"eager"} | ({"sdpa"} if architecture not in NO_SDPA else set()):
         got = last_token_attention(tiny.model(architecture, implementation=implementation), ids, mask)
@@ -66,7 +46,7 @@ def test_equals_eager_output_attentions(architecture, padding):
     ],
 )  # fmt: skip
 def test_fused_attention_runs_where_it_gives_the_same(architecture, padding, fused, monkeypatch):
-    model, (ids, mask), queries = tiny.model(architecture, implementation="eager"), batch(padding), []
+    model, (ids, mask), queries = tiny.model(architecture), padded(LENGTHS, padding, 0), []
     run = torch.nn.functional.scaled_dot_product_attention
 
     def counted(query, *rest, **settings):
@@ -80,39 +60,40 @@ def test_fused_attention_runs_where_it_gives_the_same(architecture, padding, fus
 
 
 def test_without_mask_and_for_a_single_token():
-    model = tiny.model("llama")
-    ids, mask = batch("none")
-    torch.testing.assert_close(last_token_attention(model, ids), eager(model, ids, mask), atol=1e-5, rtol=0)
+    model = tiny.model("llama").eval()
+    ids, mask = padded(LENGTHS, "none", 0)
+    torch.testing.assert_close(
+        last_token_attention(model, ids), by_itself(model, ids, mask)[0], atol=1e-5, rtol=0
+    )
     assert last_token_attention(model, ids[:, :1]).shape == (3, 3, 4, 1)
     assert (last_token_attention(model, ids[:, :1]) == 1).all()
 
 
 @pytest.mark.parametrize("architecture", ["llama", "gptj", "gemma2", "falcon"])
 def test_model_is_unchanged(architecture):
-    model = (
-        tiny.model(architecture, attention_dropout=0.5)
-        if architecture == "llama"
-        else tiny.model(architecture)
-    )
-    model.train()
+    model = tiny.model(
+        architecture, **({"attention_dropout": 0.5} if architecture == "llama" else {})
+    ).train()
     model.get_input_embeddings().eval()  # modes that differ from module to module
     modes = [m.training for m in model.modules()]
     weights, settings = copy.deepcopy(model.state_dict()), model.config.to_dict()
     implementation = model.config._attn_implementation
-    ids, mask = batch("right")
+    ids, mask = padded(LENGTHS, "right", 0)
     got = last_token_attention(model, ids, mask)
     assert [m.training for m in model.modules()] == modes
     assert model.config.to_dict() == settings and model.config._attn_implementation == implementation
     assert all(torch.equal(a, b) for a, b in zip(weights.values(), model.state_dict().values(), strict=True))
-    torch.testing.assert_close(got, eager(model, ids, mask), atol=1e-5, rtol=0)  # dropout was off
+    torch.testing.assert_close(
+        got, by_itself(model.eval(), ids, mask)[0], atol=1e-5, rtol=0
+    )  # dropout was off
 
 
 def test_settings_survive_a_failure(monkeypatch):
     model = tiny.model("llama", implementation="sdpa").train()
-    last_token_attention(model, batch("none")[0])
+    last_token_attention(model, padded(LENGTHS, "none", 0)[0])
     monkeypatch.setattr(architectures, "eager_of", lambda module: 1 / 0)
     with pytest.raises(CaptureError, match="ZeroDivisionError"):
-        last_token_attention(model, batch("none")[0])
+        last_token_attention(model, padded(LENGTHS, "none", 0)[0])
     assert model.config._attn_implementation == "sdpa" and model.training
 
 
@@ -123,7 +104,7 @@ def test_memory_grows_with_tokens_not_their_square(architecture, padding):
     sizes = []
     for tokens in (512, 1024):
         with tiny.Largest() as largest:
-            last_token_attention(model, *batch(padding, (tokens, tokens - 9)))
+            last_token_attention(model, *padded((tokens, tokens - 9), padding, 0))
         sizes.append(largest.numbers)
     assert sizes[1] < 2.1 * sizes[0]
 
@@ -141,14 +122,14 @@ def test_refuses_by_name_what_it_cannot_capture(architecture):
     config = AutoConfig.for_model(architecture, vocab_size=tiny.VOCABULARY, **UNCAPTURABLE[architecture])
     model = AutoModelForCausalLM.from_config(config)
     with pytest.raises(CaptureError, match=type(model).__name__) as error:
-        last_token_attention(model, *batch("right"))
+        last_token_attention(model, *padded(LENGTHS, "right", 0))
     assert isinstance(error.value, IclnbError)
 
 
 def test_refuses_length_dependent_positions_where_only_a_cache_would_do():
     model = tiny.model("falcon", rope_parameters={"rope_type": "dynamic", "rope_theta": 1e4, "factor": 4.0})
     with pytest.raises(CaptureError, match="rotary"):
-        last_token_attention(model, batch("none")[0])
+        last_token_attention(model, padded(LENGTHS, "none", 0)[0])
 
 
 @pytest.mark.wrong_arguments

@@ -1,10 +1,10 @@
 """Attention and answers under a shared prefix against full prompts, one by one, under eager attention."""
 
-import copy
-
 import pytest
 import tiny
 import torch
+from llm.attention import sweep
+from llm.attention.sweep import by_itself, padded
 
 from iclnb.llm.attention import (
     CaptureError,
@@ -14,13 +14,11 @@ from iclnb.llm.attention import (
     prefix,
     prefix_pass,
     prepare,
-    shared_prefix_attention,
     split_softmax,
 )
 
 pytestmark = pytest.mark.tiny
 
-LENGTHS = (12, 5, 8, 1)
 REFUSED = {"phi3 longrope", "llama dynamic rope"}
 """Their keys depend on the length of the whole prompt."""
 
@@ -30,69 +28,29 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(architectures, "BLOCK", 8)
 
 
-def inputs(padding: str):
+def inputs(padding):
     """A prefix, suffixes of different lengths, and their mask."""
-    generator = torch.Generator().manual_seed(0)
-    prefix = torch.randint(3, tiny.VOCABULARY, (20,), generator=generator)
-    suffixes = torch.randint(3, tiny.VOCABULARY, (len(LENGTHS), max(LENGTHS)), generator=generator)
-    columns, real = torch.arange(max(LENGTHS)), torch.tensor(LENGTHS)[:, None]
-    mask = {"none": columns >= 0, "right": columns < real, "left": columns >= max(LENGTHS) - real}[padding]
-    return prefix, suffixes, mask.expand(len(LENGTHS), -1).long()
+    return padded((20,), "none", 1)[0][0], *padded((12, 5, 8, 1), padding, 2)
 
 
-def one_by_one(model, prefix, suffixes, mask):
-    """The oracle: each full prompt without padding, under eager attention."""
-    rows = torch.zeros(model.config.num_hidden_layers, len(mask), model.config.num_attention_heads, 32)
-    said = []
-    for i, (suffix, real) in enumerate(zip(suffixes, mask.bool(), strict=True)):
-        with torch.no_grad():
-            found = model.eval()(torch.cat([prefix, suffix[real]])[None], output_attentions=True)
-        places = torch.cat([torch.ones(len(prefix), dtype=torch.bool), real])
-        rows[:, i, :, places] = torch.stack([attention[0, :, -1] for attention in found.attentions])
-        said.append(found.logits[0, -1].log_softmax(-1))
-    return rows, torch.stack(said)
-
-
-@pytest.mark.parametrize("padding", ["none", "right", "left"])
 @pytest.mark.parametrize("architecture", [name for name in tiny.ARCHITECTURES if name not in REFUSED])
-def test_equals_full_prompts(architecture, padding):
-    given = inputs(padding)
-    want = one_by_one(tiny.model(architecture), *given)
-    implementation = "sdpa" if tiny.model(architecture)._supports_sdpa else "eager"
-    for loaded in {"eager", implementation}:
-        got = shared_prefix_attention(tiny.model(architecture, implementation=loaded), *given)
-        for found, wanted in zip(got, want, strict=True):
-            torch.testing.assert_close(found, wanted, atol=1e-5, rtol=0)
+def test_equals_full_prompts(architecture):
+    """A prefix of 20 tokens; suffixes of 12, 5 and 1, padded on either side or not at all."""
+    oracle = tiny.model(architecture).eval()
+    for implementation in {"eager", "sdpa" if oracle._supports_sdpa else "eager"}:
+        model = tiny.model(architecture, implementation=implementation)
+        assert list(sweep.shared_prefix_cases(model, oracle, [20])) == []
 
 
 def test_without_mask_and_without_attention():
-    model = tiny.model("llama")
+    model = tiny.model("llama").eval()
     prefix, suffixes, _ = inputs("none")
     prepared = prepare(model, prefix.tolist())
     rows, said = attend(model, prepared, suffixes)
-    want = one_by_one(model, prefix, suffixes, torch.ones_like(suffixes))
-    torch.testing.assert_close(rows, want[0], atol=1e-5, rtol=0)
+    want, _ = by_itself(model, torch.cat([prefix.expand(len(suffixes), -1), suffixes], 1))
+    torch.testing.assert_close(rows, want, atol=1e-5, rtol=0)
     nothing, again = attend(model, prepared, suffixes, attention=False)
     assert nothing is None and torch.equal(said, again)
-
-
-def test_the_prefix_holds_the_models_own_keys_and_values():
-    """For Llama: the projections of the layer's input, keys rotated by position, recomputed by hand."""
-    model = tiny.model("llama").eval()
-    prefix, _, _ = inputs("none")
-    prepared = prepare(model, prefix)
-    with torch.no_grad():
-        states = model.model(prefix[None], output_hidden_states=True).hidden_states
-        cos, sin = model.model.rotary_emb(states[0], torch.arange(len(prefix))[None])
-        for layer, block in enumerate(model.model.layers):
-            x = block.input_layernorm(states[layer])
-            key, value = (
-                part(x).view(len(prefix), 2, 8).transpose(0, 1)
-                for part in (block.self_attn.k_proj, block.self_attn.v_proj)
-            )
-            turned = torch.cat([-key[..., 4:], key[..., :4]], dim=-1)
-            torch.testing.assert_close(prepared.keys[layer], key * cos + turned * sin, atol=1e-5, rtol=0)
-            torch.testing.assert_close(prepared.values[layer], value, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -173,27 +131,7 @@ def test_most_architectures_take_the_merged_way(monkeypatch):
         assert len(taken) == 3, architecture
 
 
-@pytest.mark.parametrize("architecture", ["llama", "gptj", "gemma2"])
-def test_model_is_unchanged(architecture):
-    model = tiny.model(architecture).train()
-    weights, settings = copy.deepcopy(model.state_dict()), model.config.to_dict()
-    implementation = model.config._attn_implementation
-    shared_prefix_attention(model, *inputs("right"))
-    assert model.training and model.config.to_dict() == settings
-    assert model.config._attn_implementation == implementation
-    assert all(torch.equal(a, b) for a, b in zip(weights.values(), model.state_dict().values(), strict=True))
-
-
 @pytest.mark.parametrize("architecture", sorted(REFUSED))
 def test_refuses_keys_that_depend_on_the_length_of_the_prompt(architecture):
     with pytest.raises(CaptureError, match="rotary"):
         prepare(tiny.model(architecture), [3, 4, 5])
-
-
-@pytest.mark.wrong_arguments
-def test_wrong_shapes_are_named():
-    model = tiny.model("llama")
-    with pytest.raises(ValueError, match="at least one token"):
-        prepare(model, [])
-    with pytest.raises(ValueError, match="without a real token"):
-        attend(model, prepare(model, [3]), torch.ones(1, 3, dtype=int), torch.zeros(1, 3))
