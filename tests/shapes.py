@@ -11,9 +11,6 @@ import jaxtyping
 from beartype import BeartypeConf, beartype
 from beartype.door import is_bearable
 
-UNCHECKED = set()
-"""Parts of the package that are not checked: none so far."""
-
 TOWER = BeartypeConf(is_pep484_tower=True)
 """A whole number will do for a float."""
 
@@ -29,7 +26,7 @@ def install():
     jaxtyping.TypeCheckError.__init__ = lambda self, *words: refused.append(words)
     package = Path(__file__).parents[1] / "iclnb"
     parts = {path.stem for path in package.iterdir() if path.stem.isidentifier() and path.stem[0] != "_"}
-    jaxtyping.install_import_hook([f"iclnb.{part}" for part in sorted(parts - UNCHECKED)], "shapes.check")
+    jaxtyping.install_import_hook([f"iclnb.{part}" for part in sorted(parts)], "shapes.check")
     _check_findings_as_kept()
 
 
@@ -41,8 +38,7 @@ def _check_findings_as_kept():
 
     def keep_and_check(self):
         keep(self)
-        package, part, *_ = *type(self).__module__.split("."), ""
-        if jaxtyping.config.jaxtyping_disable or package != "iclnb" or part in UNCHECKED:
+        if jaxtyping.config.jaxtyping_disable or type(self).__module__.split(".")[0] != "iclnb":
             return
         with jaxtyping.jaxtyped("context"):
             for field in dataclasses.fields(self):

@@ -1,18 +1,10 @@
 """The revision that a result names: the commit of this very code, or a reason why there is none."""
 
-import subprocess
-
 import pytest
+from throwaway import git
 
 from iclnb.errors import IclnbError
 from iclnb.provenance import changes, provenance, revision
-
-
-def git(folder, *words):
-    who = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
-    return subprocess.run(
-        ["git", "-C", str(folder), *who, *words], check=True, capture_output=True, text=True
-    ).stdout.strip()
 
 
 def code(folder):

@@ -38,10 +38,6 @@ def test_a_test_of_wrong_arguments_meets_the_function_itself():
         kernel_regression(WEIGHTS, LABELS[:, :2], 2)
 
 
-def test_what_is_not_checked_is_part_of_the_package():
-    assert {path.stem for path in (ROOT / "iclnb").iterdir()} >= shapes.UNCHECKED
-
-
 def test_users_run_without():
     program = (
         "from iclnb.kernel_regression import gaussian_weights as f; assert not hasattr(f, '__wrapped__')"

@@ -37,27 +37,6 @@ def test_parameters_are_those_of_the_tagged_cell(known):
     ]
 
 
-@pytest.mark.parametrize(
-    ("key", "text", "value"),
-    [
-        ("k", "8", 8), ("k", "-1", -1), ("scale", "2", 2.0), ("scale", "1e-3", 0.001),
-        ("loud", "true", True), ("loud", "False", False), ("profile", "smoke", "smoke"), ("seed", "0", 0),
-    ],
-)  # fmt: skip
-def test_values_take_the_annotated_type(known, key, text, value):
-    found = notebooks.check("00_mean", known, [(key, text)])
-    assert found == {key: value} and type(found[key]) is type(value)
-
-
-@pytest.mark.parametrize(
-    ("key", "text"), [("k", "eight"), ("k", "8.5"), ("seed", "None"), ("loud", "1"), ("scale", "wide")]
-)
-def test_a_value_of_another_type_is_refused_with_the_parameters_help(known, key, text):
-    with pytest.raises(IclnbError, match=f"'{text}'") as refusal:
-        notebooks.check("00_mean", known, [(key, text)])
-    assert known[key].help in str(refusal.value)
-
-
 def source(folder, *lines):
     """A notebook's source, its parameters cell made of ``lines`` (from line 5 on)."""
     path = folder / "00_it.py"
@@ -145,12 +124,6 @@ def test_papermill_gives_the_same_value_or_is_refused(annotation, text):
         assert by_papermill == str(guessed) and int(text) == guessed
 
 
-def test_a_type_that_no_command_line_can_give_is_refused(tmp_path):
-    known = notebooks.parameters(source(tmp_path, "sizes: list[int] = [1, 2]"))
-    with pytest.raises(IclnbError, match=r"list\[int\]"):
-        notebooks.check("x", known, [("sizes", "[3]")])
-
-
 def test_the_command_refuses_an_unknown_parameter_and_runs_nothing(project):
     done = iclnb(project, "run", "00_mean", "-p", "kk", "8")
     assert done.returncode != 0 and "did you mean 'k'?" in done.stderr
@@ -177,11 +150,6 @@ def test_list_shows_titles_and_parameters(project):
     assert done.returncode == 0
     assert "00_mean: Does a mean converge?" in done.stdout and "01_quick: Quick" in done.stdout
     assert "seed: int = 0  # seeds the draws" in done.stdout
-
-
-def test_equal_defaults_are_listed_once(tmp_path):
-    known = notebooks.parameters(source(tmp_path, "k: int = by_profile(4, 16, 16)"))
-    assert str(known["k"]) == "k: int = 4 (smoke), 16 (laptop, paper)"
 
 
 @pytest.mark.parametrize("page", ["README.md", "book/how_to_run.md"])

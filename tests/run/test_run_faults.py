@@ -3,17 +3,14 @@
 import json
 import os
 import subprocess
-import threading
 import time
 from contextlib import contextmanager
 
 import pytest
-from filelock import FileLock
 from throwaway import QUICK, checkout, command, iclnb, listed
 
 from iclnb.errors import IclnbError
 from iclnb.run import run_one
-from iclnb.site import book
 
 LARGE = QUICK.replace('"values": {"word": word}', '"values": {"word": word * 2_000_000}')
 ENDLESS = QUICK.replace("if fail:", "if fail:\n    import time; time.sleep(300)\nif fail:")
@@ -88,25 +85,6 @@ def test_two_runs_of_a_notebook_wait_for_each_other(project):
     errors = [process.communicate()[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], errors
     assert json.loads((project / "build" / "results" / "03_together.json").read_text())["values"]
-
-
-def test_a_second_build_of_the_book_waits_for_the_first(project, monkeypatch):
-    (project / "_toc.yml").write_text("format: jb-book\nroot: book/introduction\n")
-    monkeypatch.setattr(book, "_html", lambda sources, output, target: target)
-    (project / "build").mkdir()
-    lines, begun = [], threading.Event()
-
-    def report(line):
-        lines.append(line)
-        begun.set()
-
-    with FileLock(project / "build" / ".lock-book"):
-        second = threading.Thread(target=book.build, args=(project, "smoke"), kwargs={"report": report})
-        second.start()
-        assert begun.wait(30) and second.is_alive()
-        assert lines == ["another `iclnb book` is at work here; waiting for it"]
-    second.join(30)
-    assert lines[1:] == ["building the pages"] and (project / "build" / "site-source").is_dir()
 
 
 def test_the_next_run_removes_what_a_killed_one_left(project):

@@ -9,7 +9,6 @@ import pytest
 from throwaway import QUICK, alive, checkout, command, listed, made, outputs, wait_for
 
 from iclnb.errors import IclnbError
-from iclnb.findings import Findings
 from iclnb.run import run_many
 from iclnb.run.run_many import Task
 from iclnb.site import book
@@ -99,16 +98,6 @@ def test_the_chapter_that_may_take_longest_starts_first(project):
     assert run_many.run_all(project, tasks, jobs=1, report=lines.append) == []
     begun = [line.split(":")[0] for line in lines if line.endswith("running")]
     assert begun == ["01_b", "01a_c", "00_a", "02_d"]
-
-
-def test_a_book_begins_with_what_took_longest_in_its_records(project):
-    write(project, n00_a=QUICK, n01_b=QUICK)
-    for name, model, seconds in (("00_a", "m", 5), ("00_a", "n", 70), ("01_b", "m", 60)):
-        record = project / "book" / "recorded" / name / model / "paper.nc"
-        Findings().save(record, {"parameters": {}, "key": {}, "provenance": {"cost": {"seconds": seconds}}})
-    assert book._seconds(project) == {"00_a": 5, "01_b": 60}
-    tasks = book._changed(project, "smoke", False, lambda line: None)
-    assert [(task.name, task.seconds) for task in tasks] == [("00_a", 5), ("01_b", 60)]
 
 
 def test_failures_hide_no_other_and_are_told_in_the_order_of_the_book(project):

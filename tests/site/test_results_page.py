@@ -145,14 +145,6 @@ def test_buttons_follow_from_the_repositorys_address_alone():
     assert launch["html"]["use_repository_button"] and launch["repository"]["url"] == address["url"]
 
 
-def test_chapters_are_found_at_every_depth_of_the_table_of_contents(tmp_path):
-    sections = {"file": "notebooks/02_b", "sections": [{"file": "notebooks/01_a"}]}
-    last = {"caption": "R", "chapters": [{"file": "book/results"}, {"file": "notebooks/03_c"}]}
-    toc = {"root": "book/introduction", "parts": [{"caption": "Q", "chapters": [sections]}, last]}
-    (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc))
-    assert book.chapters(tmp_path) == ["02_b", "01_a", "03_c"]
-
-
 def test_a_table_of_contents_may_list_pages_anywhere_and_by_pattern(tmp_path):
     project = checkout(tmp_path, {})
     (project / "notes" / "images").mkdir(parents=True)
