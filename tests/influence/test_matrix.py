@@ -11,7 +11,6 @@ from iclnb.influence import matrix, readings
 from iclnb.influence.material import ARBITRARY, OWN, draw_material
 from iclnb.llm.demonstrations import Demonstrations, write
 from iclnb.llm.reader import Reader
-from iclnb.store import Store, tally
 
 pytestmark = pytest.mark.tiny
 
@@ -92,17 +91,6 @@ def test_ridge_weights_are_what_a_flipped_label_changes():
             asked = queries[:, layer] - shown[:, layer].mean(0)
             change = (one.predict(asked) - other.predict(asked)) / (2 * labels[i])
             np.testing.assert_allclose(found[:, layer, i], change, atol=1e-9)
-
-
-def test_a_stopped_run_goes_on_where_it_was(tmp_path, read):
-    plain, _, drawn, known = read
-    reader = Reader(plain.loaded, store=Store({"name": "planted", "sha256": "1"}, tmp_path))
-    with tally() as first:
-        of(reader, drawn)
-    with tally() as again:
-        found = of(reader, drawn)
-    assert (first.measured, first.reused, again.measured, again.reused) == (3, 0, 0, 3)
-    np.testing.assert_allclose(found.answers, known.answers, atol=1e-4)
 
 
 def test_wordings_share_texts_and_truth_follows_the_mapping(read):

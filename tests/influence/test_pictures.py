@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from drawn import shows
+from made_influence import POINTS, SETS, K, findings
 
 from iclnb.influence import estimates, estimates_heads, estimates_prediction, pictures
 from iclnb.influence.candidates import FAMILIES, HEADS
@@ -12,9 +13,12 @@ from iclnb.influence.material import ARBITRARY, OWN
 pytestmark = pytest.mark.tiny
 
 
+NOISE = np.random.default_rng(0).normal(size=(2, SETS, POINTS, K))
+
+
 @pytest.fixture(scope="module")
-def ladder(measured):
-    return {"kernel 1M": measured("kernel"), "this run": measured("recency")}
+def ladder():
+    return {"kernel 1M": findings(1.0 + NOISE[0]), "this run": findings(1.0 + NOISE[1])}
 
 
 def test_bars_are_shares_that_fill_the_whole(ladder):
@@ -57,6 +61,6 @@ def test_one_set_is_that_of_the_largest_record(ladder):
     np.testing.assert_allclose(np.sort(influence.ravel()), np.sort(expected.ravel()))
 
 
-def test_a_run_without_influence_is_left_out(ladder, measured):
-    picture = pictures.shares(ladder | {"nothing 1M": measured("nothing")})
+def test_a_run_without_influence_is_left_out(ladder):
+    picture = pictures.shares(ladder | {"nothing 1M": findings(1e-3 * NOISE[0])})
     assert "nothing" not in picture.alt and "this run" in picture.alt
