@@ -5,7 +5,7 @@ import pytest
 import tiny
 import torch
 from tokenizers import processors
-from transformers import AutoConfig
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from iclnb.errors import IclnbError
 from iclnb.llm import limits, passes, prompts
@@ -122,19 +122,13 @@ def test_a_text_as_long_as_the_context_is_read(architecture):
     settings = tiny.ARCHITECTURES.get(architecture, {**sizes, "is_decoder": True})
     config = AutoConfig.for_model(architecture, **{**settings, length: 24, "vocab_size": 97})
     torch.manual_seed(0)
-    model = limits_model(config)
+    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
     most = limits.context_length(config)
     with torch.no_grad():
         model(input_ids=torch.full((1, most), 5))
         if architecture in {"gpt2", "opt", "gpt_neo", "xlm-roberta"}:
             with pytest.raises((IndexError, RuntimeError)):
                 model(input_ids=torch.full((1, most + 1), 5))
-
-
-def limits_model(config):
-    from transformers import AutoModelForCausalLM
-
-    return AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import xarray
 from safetensors.numpy import save_file
-from throwaway import ROOT, checkout, iclnb
+from throwaway import ROOT, checkout, git, iclnb
 
 import iclnb as package
 from iclnb import findings
@@ -121,17 +121,6 @@ def runs(project):
 def test_a_record_stands_under_its_notebook_model_and_task(project, given, where):
     place = records.path(project, Cell("00_study", given))
     assert place == project / "book" / "recorded" / f"{where}.nc"
-
-
-def test_checkpoints_of_one_name_have_records_of_their_own(project, tmp_path):
-    places = set()
-    for run in ("first", "second"):
-        folder = tmp_path / run / "checkpoint-500"
-        folder.mkdir(parents=True)
-        (folder / "config.json").write_text("{}")
-        (folder / "model.safetensors").write_text(run)
-        places.add(records.path(project, Cell("00_study", {"model": str(folder)})))
-    assert len(places) == 2 and all("checkpoint-500" in str(place) for place in places)
 
 
 def test_a_sweep_runs_every_cell_once_and_a_failing_one_fails_alone(project):
@@ -267,15 +256,10 @@ def test_the_benchmarks_say_how_much_faster_the_gpu_is(tmp_path):
 
 
 def test_record_writes_the_findings_alone_and_only_from_a_commit(project):
-    def git(*words):
-        identity = ["-c", "user.name=someone", "-c", "user.email=someone@example.org"]
-        subprocess.run(["git", "-C", str(project), *identity, *words], check=True, capture_output=True)
-
     with pytest.raises(IclnbError, match="is not a git checkout"):
         records.make(project, Cell("00_study", {}))
-    git("init")
-    git("add", "-A")
-    git("commit", "-m", "all")
+    for words in (("init",), ("add", "-A"), ("commit", "-m", "all")):
+        git(project, *words)
     done = iclnb(project, "run", "00_study", "--record", "-p", "word", "kept")
     assert done.returncode == 0, done.stderr
     recorded = project / "book" / "recorded" / "00_study" / "small" / "sst2.nc"

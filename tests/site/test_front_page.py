@@ -1,6 +1,5 @@
 """The front page and the reproduction cards: what they show, and that what they name exists."""
 
-import json
 import re
 
 import pytest
@@ -11,7 +10,7 @@ from throwaway import ROOT
 from iclnb.errors import IclnbError
 from iclnb.ladders import HERE
 from iclnb.run import notebooks
-from iclnb.site import book, computed_pages
+from iclnb.site import book
 from iclnb.site.summary import front_page, papers, reproduction_page
 
 SMALL, LARGE = "SmolLM2-135M", "Qwen2.5-Coder-1.5B"
@@ -147,6 +146,7 @@ def test_the_books_own_file_names_chapters_settings_and_papers_that_exist():
     known = papers.read(ROOT)
     main = [name for name in book.chapters(ROOT) if re.match(r"\d+_", name)]
     assert [question.chapter for question in known.questions] == main
+    assert (ROOT / "book" / "introduction.md").read_text("utf-8").count(front_page.PLACE) == 1
     for each in known.experiments:
         settings = notebooks.parameters(notebooks.source(ROOT, each.chapter))
         named = re.findall(r"\{(\w+)\}", " ".join(choice for _, choice in each.open))
@@ -155,20 +155,3 @@ def test_the_books_own_file_names_chapters_settings_and_papers_that_exist():
         assert f'section="{each.section}' in source, (
             f"no claim of {each.chapter} is of section {each.section}"
         )
-
-
-def test_the_front_page_has_one_place_for_its_table_and_everything_is_written(tmp_path, project):
-    assert (ROOT / "book" / "introduction.md").read_text("utf-8").count(front_page.PLACE) == 1
-    folder = tmp_path / "site"
-    for part in ("book", "downloads"):
-        (folder / part).mkdir(parents=True)
-    (folder / "book" / "introduction.md").write_text(front_page.PLACE)
-    (project / "book" / "recorded").mkdir()
-    architectures = '{"transformers": "5", "architectures": []}'
-    (project / "book" / "recorded" / "architectures.json").write_text(architectures)
-    computed_pages.write(project, folder, TITLES, {"01_a": RUNS}, rows(*RUNS))
-    assert len(json.loads((folder / "downloads" / "claims.json").read_text())) == 5
-    names = {path.stem for path in (folder / "book").iterdir()}
-    assert names == {
-        "introduction", "results", "reproduction", "architectures", "benchmark", "benchmark_gpu", "data_dictionary",
-    }  # fmt: skip
