@@ -44,11 +44,9 @@ def test_a_new_chapter_runs_and_passes_the_houses_rules(project):
     assert "99_is_it_so" in book.chapters(project)
     after["parts"][0]["chapters"].pop()
     assert after == before, "nothing else of the table of contents changed"
-    code, said = python(project, "iclnb.cli", "run", "99_is_it_so", "-p", "profile", "smoke")
-    assert code == 0, said
-    code, said = python(project, "iclnb.cli", "run", "99_is_it_so", "--record", "--allow-changes")
-    assert code == 0, said
-    code, said = python(project, "iclnb.cli", "run", "99_is_it_so", "-p", "profile", "smoke")
+    for options in (("--record", "--allow-changes"), ("-p", "profile", "smoke")):
+        code, said = python(project, "iclnb.cli", "run", "99_is_it_so", *options)
+        assert code == 0, said
     results = json.loads((project / "build" / "results" / "99_is_it_so.json").read_text())
     assert [claim["id"] for claim in results["claims"]] == ["mean-above-zero"]
     assert [run["record"] for run in results["ladder"]] == ["book/recorded/99_is_it_so/laptop.nc"]
