@@ -50,10 +50,8 @@ class Criterion:
     def p_value(self, estimate: Estimate) -> float:
         """Two-sided p-value: below 0.05 just where the verdict on the 95 % interval is not inconclusive.
 
-        Inside two bounds both have to be excluded; outside, only the one that was missed.
-
-        Returns:
-            Not a number where the estimate has no sampling error (:meth:`iclnb.stats.Estimate.p_value`).
+        Inside two bounds both have to be excluded; outside, only the one that was missed. Not a number for
+        what is exact.
         """
         value = float(estimate.value)
         missed = [b for b in self.bounds if (value < b if b == self.low else value > b)]
@@ -62,11 +60,9 @@ class Criterion:
     def more_data(self, value: float, interval: tuple[float, float]) -> float | None:
         """How many times the data an undecided claim would take, were its estimate right.
 
-        Intervals narrow as one over the square root of the number of units, and every bound of the
-        criterion must come to lie outside.
-
-        Returns:
-            ``None`` where the interval decides, or is not a number; infinite for an estimate on a bound.
+        Intervals narrow as one over the square root of the number of units, and every bound of the criterion
+        must come to lie outside. ``None`` where the interval decides or is not a number; infinite for an
+        estimate on a bound.
         """
         low, high = interval
         if self.verdict(interval) != INCONCLUSIVE or math.isnan(value + low + high):

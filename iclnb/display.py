@@ -31,9 +31,7 @@ def escape(text: object) -> str:
 def number(value: float | np.number | None, digits: int = 3, dust: float = DUST) -> str:
     """A number with ``digits`` significant digits; ``n/a`` where there is none.
 
-    Args:
-        dust: what is smaller than this is shown as 0; give 0 for numbers that are small on purpose, such as
-            deviations from a proof.
+    What is smaller than ``dust`` is shown as 0; give 0 for deviations from a proof, which are small on purpose.
     """
     if value is None or not math.isfinite(value):
         return "n/a"
@@ -52,10 +50,8 @@ def interval_text(
     digits up to 354, else one, and at most four digits of the largest number. What rounds to nothing is 0.
     An interval without width is shown as its value.
 
-    Args:
-        low: lower end of the interval; ``None``, ``nan`` or infinite where there is none.
-        bounds: numbers that decide something, as a criterion's. Where the interval does not hold one of them,
-            rounding never makes it seem to: the number keeps the digits that show its side.
+    Limits that are no finite numbers are none. Where the interval does not hold one of the bounds (a
+    criterion's, say), rounding never makes it seem to: the number keeps the digits that show its side.
     """
     value, low, high = numbers = [
         math.nan if x is None else 0.0 if abs(x) < DUST else float(x) for x in (value, low, high)

@@ -61,9 +61,8 @@ F = TypeVar("F", bound="Findings")
 class Findings:
     """The base of every chapter's findings.
 
-    Raises:
-        ValueError: if an array has not as many dimensions as its field says, or two fields disagree on the
-            size of a dimension.
+    Raises ValueError if an array has not as many dimensions as its field says, or two fields disagree on the
+    size of a dimension.
     """
 
     # for some dimensions the names, or the numbers, of their places
@@ -119,8 +118,7 @@ class Findings:
     def load(cls: type[F], path: Path) -> F:
         """The findings of a file.
 
-        Raises:
-            IclnbError: if it holds findings of another kind, or of an earlier version of these.
+        Raises IclnbError if it holds findings of another kind, or of an earlier version of these.
         """
         data = _open(path)
         values: dict[str, Any] = {}
@@ -164,12 +162,7 @@ def variables(kind: type[Findings]) -> list[Variable]:
 
 
 def same(one: Findings, other: Findings) -> float:
-    """The largest difference between two findings of one kind; 0 where they are the same bit for bit.
-
-    Returns:
-        Infinite where a name, a shape, a whole number or a missing value differs. Numbers are compared
-        relative to the larger of one and their size.
-    """
+    """The largest :func:`difference` between two findings of one kind; infinite where a name differs."""
     largest = 0.0
     for field in variables(type(one)):
         a, b = getattr(one, field.name), getattr(other, field.name)
@@ -183,8 +176,7 @@ def same(one: Findings, other: Findings) -> float:
 def difference(one: np.ndarray, other: np.ndarray) -> float:
     """The largest difference of two arrays, relative to the larger of one and their size.
 
-    Returns:
-        0 where they are the same; infinite where shapes, whole numbers or missing values differ.
+    Infinite where shapes, whole numbers or missing values differ.
     """
     if one.shape != other.shape or one.dtype.kind != other.dtype.kind:
         return np.inf

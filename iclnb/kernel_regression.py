@@ -62,8 +62,7 @@ def regression_from_counts(
     With probabilities P(x_i, y) in the place of counts it is E[e(y) K(x_test, x)] / E[K(x_test, x)], the
     limit of kernel regression for many demonstrations.
 
-    Args:
-        counts: not negative, at least one of them positive; for several streams of demonstrations at once.
+    Counts may be of several streams of demonstrations at once, at least one of them positive.
     """
     weights = _rescaled(np.asarray(similarity))
     shown = counts.sum(axis=-1, keepdims=True)
@@ -107,12 +106,7 @@ def _check(similarity: np.ndarray, labels: np.ndarray, n_labels: int) -> None:
 def gaussian_weights(
     distance: Float[np.ndarray, "*prompts k"], bandwidth: float
 ) -> Float[np.ndarray, "*prompts k"]:
-    """Weights exp(-d² / 2h²), normalised over the demonstrations.
-
-    Args:
-        distance: d, of the query from each demonstration.
-        bandwidth: h > 0, on the scale of ``distance``; ``inf`` weighs all alike.
-    """
+    """Weights exp(-d² / 2h²), normalised over the demonstrations; h > 0, and ``inf`` weighs all alike."""
     return special.softmax(-0.5 * np.square(distance / bandwidth), axis=-1)
 
 
@@ -130,18 +124,12 @@ def choose_bandwidth(
     grid: Float[np.ndarray, " bandwidths"],
     classes: int,
 ) -> Bandwidth:
-    """The bandwidth of a grid with the least log-loss on held-out rows (ties: the first).
+    """The bandwidth with the least log-loss on held-out rows with demonstrations of their own (ties: the first).
 
     A class without a demonstration has probability 0; to keep the loss finite every prediction is mixed with
     a hundredth of the uniform distribution.
 
-    Args:
-        distance: of held-out rows, none of them a test point, from demonstrations of their own.
-        labels: of those demonstrations.
-        truths: labels of the held-out rows.
-
-    Raises:
-        IclnbError: if there is no held-out row.
+    Raises IclnbError if there is no held-out row.
     """
     if not len(truths):
         raise IclnbError(

@@ -60,11 +60,7 @@ class Rung(Generic[F]):
 
 
 class Ladder(Mapping[str, F]):
-    """Findings by their plain names, small models first, this run last.
-
-    Args:
-        unreadable: a line for each record that the present code cannot read.
-    """
+    """Findings by their plain names, small models first, this run last; a line for each unreadable record."""
 
     def __init__(self, notebook: str, rungs: Sequence[Rung[F]], unreadable: Sequence[str] = ()):
         self.notebook, self.unreadable = notebook, tuple(unreadable)

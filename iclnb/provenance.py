@@ -38,9 +38,8 @@ def provenance() -> dict[str, Any]:
 def revision(project: Path) -> str:
     """The commit of a checkout, with ``+changes`` where what computes differs from it.
 
-    Raises:
-        IclnbError: if no commit names the code: git is absent, refuses the folder, has no commit, or its
-            repository is another one, in which the folder was unpacked.
+    Raises IclnbError if no commit names the code: git is absent, refuses the folder, has no commit, or its
+    repository is another one, in which the folder was unpacked.
     """
     changed = changes(project)
     return _git(project, "rev-parse", "HEAD") + ("+changes" if changed else "")

@@ -96,12 +96,7 @@ def declared(cell: str, where: object = "the parameters cell", first: int = 1) -
 
     Read from the syntax tree, so that nothing runs; lines that only IPython understands are skipped.
 
-    Args:
-        where: what it is called in messages.
-        first: the number of its first line there.
-
-    Raises:
-        IclnbError: with the line, if the cell is not Python, or a default is not a literal.
+    Raises IclnbError with the line, if the cell is not Python, or a default is not a literal.
     """
     text = re.sub(r"^\s*[%!?].*$", "", cell, flags=re.MULTILINE)
     try:
@@ -136,9 +131,6 @@ def read(
         namespace: ``globals()`` of the notebook, below its parameters cell. What that cell declares is read
             from the cells run so far, which IPython keeps there, or from the file of a script.
         design: refuses what the chosen task cannot have, before anything long starts.
-
-    Returns:
-        Every setting with its value under the chosen profile, of the annotated type.
 
     Raises:
         IclnbError: if no cell declares ``profile``, if the profile is unknown, if papermill was given a
@@ -193,8 +185,7 @@ def checked(name: str, kinds: set[str], value: Any) -> Any:
     Text is parsed, and a whole number may stand for a float. For text, a whole number or a truth value may
     stand, since papermill takes ``-p layers 2`` for a number; of others the text that was typed is not known.
 
-    Raises:
-        IclnbError: for any other value.
+    Raises IclnbError for any other value.
     """
     if isinstance(value, str) and kinds != {"str"}:
         return parse(name, kinds, value)
@@ -217,11 +208,7 @@ def checked(name: str, kinds: set[str], value: Any) -> Any:
 def parse(name: str, kinds: set[str], text: str) -> Any:
     """The value that ``text`` stands for: the first kind that can read it, from the narrowest to the widest.
 
-    Args:
-        kinds: of :attr:`Parameter.kinds`: ``None``, ``bool``, ``int``, ``float`` and ``str``.
-
-    Raises:
-        IclnbError: if no kind can read it, or a kind cannot be typed on a command line.
+    Raises IclnbError if no kind can read it, or a kind cannot be typed on a command line.
     """
     if foreign := kinds - _READERS.keys():
         raise IclnbError(

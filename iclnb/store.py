@@ -96,9 +96,7 @@ def proving(proof: Proof) -> Iterator[None]:
 class Store:
     """Shards of one model, or of one experiment without a model.
 
-    Args:
-        origin: of the loaded model; one that nothing pins has no store. For work without a model,
-            :meth:`of_code`.
+    Weights that nothing pins have no store. For work without a model there is :meth:`of_code`.
     """
 
     def __init__(self, origin: Mapping[str, Any]):

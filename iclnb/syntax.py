@@ -12,8 +12,7 @@ def tree(text: str, filename: str = "<unknown>") -> ast.Module:
     CPython 3.11 counts the depth of a tree in a place that all threads share, and fails where two parse at once
     ("AST constructor recursion depth mismatch").
 
-    Raises:
-        SyntaxError: if it is not Python.
+    Raises SyntaxError if it is not Python.
     """
     with _ONE_AT_A_TIME:
         return ast.parse(text, filename)

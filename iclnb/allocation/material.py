@@ -13,8 +13,7 @@ def fresh_prompts(
 ) -> Sequence[Prompt]:
     """One prompt for each test point, in their order, each with its own demonstrations (paper A, section 5.1).
 
-    Raises:
-        IclnbError: if the pool is smaller than ``k``.
+    Raises IclnbError if the pool is smaller than ``k``.
     """
     shown = draw(rows.labels, k, len(rows.queries), seed=seed)
     wording = Wording(rows.task.format, rows.task.label_words)

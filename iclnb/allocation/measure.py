@@ -23,9 +23,8 @@ from iclnb.store import Arrays
 def measure(run: SimpleNamespace) -> Allocation:
     """The findings of chapter 02.
 
-    Raises:
-        IclnbError: if there is nothing to measure: fewer than one demonstration or two prompts, or a model
-            without middle layers.
+    Raises IclnbError if there is nothing to measure: fewer than one demonstration or two prompts, or a model
+    without middle layers.
     """
     if run.k < 1 or run.prompts < 2:
         raise IclnbError(f"labels and intervals need k >= 1 and prompts >= 2, not {run.k} and {run.prompts}")
@@ -53,9 +52,7 @@ def shares(
 ) -> tuple[Float[np.ndarray, "prompts groups layers heads"], Float[np.ndarray, "layers positions"]]:
     """Capture the last token's attention on every prompt and reduce it, batch by batch.
 
-    Args:
-        tail: how many tokens count as the query's end.
-        seed: of the label control's tokens, which are the same for every model.
+    ``tail`` tokens count as the query's end; ``seed`` draws the label control's tokens, the same for every model.
 
     Returns:
         For each of :data:`iclnb.allocation.groups.GROUPS` the attention on the group divided by what uniform

@@ -18,8 +18,7 @@ class ExactHMM:
     Demonstrations come from one task θ, and the posterior tends to P(y | x_test, θ) if the tasks can be told
     apart. With a single task p_pretrain = s_θ, and so ε_θ = 0.
 
-    Raises:
-        ValueError: if a row does not sum to exactly one or has a negative entry.
+    Raises ValueError if a row does not sum to exactly one or has a negative entry.
     """
 
     start: Vector  # P(first state | θ), for the task that the demonstrations come from
@@ -95,12 +94,9 @@ class ExactHMM:
     def limit(self, kernel: str, x_test: tuple[int, ...]) -> Vector:
         """ŷ as n → ∞: E[e(y) K(x_test, x)] / E[K(x_test, x)].
 
-        Args:
-            kernel: ``printed``, ``centred``, ``unweighted`` (repair i) or ``ratio`` (repair ii).
-            x_test: a sequence of positive probability.
+        ``kernel`` is ``printed``, ``centred``, ``unweighted`` (repair i) or ``ratio`` (repair ii).
 
-        Raises:
-            ZeroDivisionError: if the second moment is singular or E[K] is zero.
+        Raises ZeroDivisionError if the second moment is singular or E[K] is zero.
         """
         direction = solve(_inside(self, kernel), self.features(x_test))
         sums = [Fraction(0)] * len(self.emission[0])
@@ -113,14 +109,11 @@ class ExactHMM:
         return tuple(s / sum(sums) for s in sums)
 
     def bound_at_most(self, kernel: str = "printed") -> Fraction:
-        """A number that theorem 1's asymptotic bound η² ε_θ does not exceed, in fractions.
+        """A number that theorem 1's bound η² ε_θ does not exceed, in fractions (``centred``: with covariances).
 
         η² is exact: the largest sum of squares of a T_x. ε_θ is an infimum over lengths, so it is no larger than
         at the length of x; and there the spectral radius of Σ_pretrain⁻¹ - Σ_{s_θ}⁻¹ is no larger than that
         matrix's largest sum of absolute values in a row.
-
-        Args:
-            kernel: ``printed``, or ``centred`` for covariances in the place of second moments.
         """
         moment = self.covariance if kernel == "centred" else lambda start: self.moment(1, start)
         inverses = [inverse(moment(start)) for start in (self.pretrain or self.start, self.start)]

@@ -31,11 +31,7 @@ def best(
     found: Table3, statistic: Callable[[int, slice], Float[np.ndarray, "hmm *columns"]],
     judge: Callable[[np.ndarray], Estimate], *, most: bool = False,
 ) -> tuple[int, Estimate]:  # fmt: skip
-    """The reading whose interval on half of the HMMs says most for a claim, and the estimate on the others.
-
-    Args:
-        most: whether a claim asks for much; else the reading with the least upper limit is best.
-    """
+    """The reading under which half of the HMMs say most for a claim (of much, or little); what the others say."""
     if len(found.without[0]) < 4:
         raise NothingToMeasure("four HMMs: two that choose a reading and two that judge it")
 

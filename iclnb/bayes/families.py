@@ -34,8 +34,7 @@ def block_starts(tasks: int, states: int) -> Float[np.ndarray, "tasks states"]:
 def single_starts(tasks: int, states: int) -> Float[np.ndarray, "tasks states"]:
     """Task i starts in a state of its own, s_θ, as in the paper: the first of the i-th block of states.
 
-    Raises:
-        ValueError: if there are fewer states than tasks.
+    Raises ValueError if there are fewer states than tasks.
     """
     if states < tasks:
         raise ValueError(f"{tasks} tasks need as many start states, got {states} states")
@@ -63,12 +62,7 @@ def mixture(
     start: Float[np.ndarray, "tasks states"], rows: Rows, observations: int, seed: int | Sequence[int],
     *, noise: float = 0.0, blocks: int = 1,
 ) -> HMMMixture:  # fmt: skip
-    """A random mixture with a uniform prior over tasks.
-
-    Args:
-        start: from :func:`block_starts` or :func:`single_starts`.
-        rows: how the rows of transition and emission are drawn: :func:`dirichlet` or :func:`softmax`.
-    """
+    """A random mixture with a uniform prior over tasks; rows of transition and emission are drawn by ``rows``."""
     tasks, states = start.shape
     rng = np.random.default_rng(seed)
     transition, emission = closed_blocks(rng, rows, blocks, states), rows(rng, states, observations)

@@ -46,11 +46,8 @@ def follow(
 ) -> Followed:  # fmt: skip
     """Train a transformer on a corpus of so many tasks and read it on tasks of the corpus and on others.
 
-    Args:
-        corpus: how HMM and tasks are drawn; all of its sequences are enumerated.
-        tasks: in the corpus; those of a smaller one are the first of a larger.
-        prompts: fresh prompts from each of the sources.
-        prompt_seed: of the fresh prompts and of the tasks that are not in the corpus.
+    All sequences of the corpus are enumerated. Tasks of a smaller one are the first of a larger;
+    ``prompt_seed`` also draws the others.
     """
     x = sequences.every(corpus.design.observations, corpus.design.length)
     mixture = corpus.mixture(tasks, hmm_seed)

@@ -91,8 +91,7 @@ class HMMMixture:
 
         Sequences of any length are safe: a probability too small for a float is not taken for zero.
 
-        Raises:
-            ValueError: if an entry is not an observation index.
+        Raises ValueError if an entry is not an observation index.
         """
         return self._filtered(self._indices("sequence", sequence))[0]
 

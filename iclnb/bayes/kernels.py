@@ -34,9 +34,7 @@ class Kernels:
     Second moments are sums over the given sequences. They are exact if these are all sequences of their
     length that p_pretrain can produce; else they miss :attr:`missing_mass`.
 
-    Args:
-        x: distinct sequences of one length, each of positive probability under p_pretrain.
-        bandwidth: β of the belief kernel.
+    ``x`` are distinct sequences of one length and of positive probability; ``bandwidth`` is β of the belief kernel.
     """
 
     mixture: HMMMixture

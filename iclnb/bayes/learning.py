@@ -62,10 +62,7 @@ def learn(
 ) -> Learned:  # fmt: skip
     """Every learner on the same streams of demonstrations, which come from a start of the corpus or another.
 
-    Args:
-        kernels: on all sequences of a length; every (x, y) must be possible under every task.
-        start: distribution of the first state of the task that is shown.
-        ns: increasing numbers of demonstrations.
+    Every (x, y) must be possible under every task. ``start`` is that of the task shown; ``ns`` increase.
     """
     mixture, by_task = kernels.mixture, kernels.joint
     by_state = joint(mixture, kernels.x, np.eye(mixture.states))
@@ -119,11 +116,7 @@ def _mixed(log_weight: Float[np.ndarray, "streams tasks"], joint: Joint) -> Answ
 
 
 def fitted(by_state: Joint, counts: Counts, steps: int = 100) -> Answers:
-    """P(y | x_test) under the start of largest likelihood, transition and emission given.
-
-    Args:
-        steps: of expectation maximisation, from the uniform start; the likelihood is concave in the start.
-    """
+    """P(y | x_test) under the start of largest likelihood, by expectation maximisation from the uniform start."""
     states = by_state.shape[1]
     rows = by_state.transpose(0, 2, 1).reshape(-1, states)
     shown = counts.reshape(len(counts), -1)

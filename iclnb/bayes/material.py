@@ -169,14 +169,9 @@ def draw_prompts(
 ) -> Prompts:
     """Draw prompts of demonstrations (x, y) and a query, all of one task each.
 
-    Args:
-        demonstrations: the largest n; smaller n use the first ones.
-        length: tokens in each x.
-        threshold: besides the drawn ones, ``known`` holds every x at least this likely under p_pretrain
-            (:func:`sequences.likely`), so that second moments hardly depend on which prompts were drawn.
-
-    Returns:
-        The prompts, each x as its row in ``known``.
+    Smaller numbers of demonstrations use the first ones. Besides the drawn x, ``known`` holds every x at
+    least as likely as the threshold (:func:`sequences.likely`), so that second moments hardly depend on which
+    prompts were drawn.
     """
     rng = np.random.default_rng(seed)
     tasks = mixture.sample_tasks(prompts, rng)

@@ -25,8 +25,7 @@ def likely(mixture: HMMMixture, length: int, threshold: float) -> Sequences:
 
     A prefix is at least as likely as what it begins, so prefixes below the threshold are cut.
 
-    Raises:
-        ValueError: if the threshold is not positive, or there are more than :data:`MAX_SEQUENCES`.
+    Raises ValueError if the threshold is not positive, or there are more than :data:`MAX_SEQUENCES`.
     """
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold is {threshold}, expected a probability above 0")

@@ -59,12 +59,7 @@ def random_weights(seed: int | Sequence[int], shape: Shape, length: int, observa
 def forward(
     weights: Weights, heads: int, x: Int[Array, "queries length"], y: Int[Array, " queries-1"]
 ) -> Float[Array, "queries observations"]:
-    """One prompt: log P(y | the i demonstrations before query i) for every query.
-
-    Args:
-        x: sequences; the first N are demonstrations as well as queries, the last is a query alone.
-        y: labels of the demonstrations.
-    """
+    """One prompt: log P(y | the i demonstrations before query i) for every query; the last x is a query alone."""
     n = len(y)
     inputs = jnp.einsum("tlo,low->tw", jax.nn.one_hot(x, weights.tokens.shape[1]), weights.tokens)
     labels = jax.nn.one_hot(y, len(weights.labels) - 1) @ weights.labels[:-1]
@@ -122,14 +117,9 @@ def train(
 ) -> tuple[Weights, Float[np.ndarray, " checkpoints"]]:
     """Train one transformer on prompts from an HMM mixture, by Adam on the label's cross-entropy.
 
-    Args:
-        joint: P(x, y | θ) (:func:`iclnb.bayes.sequences.joint`); tasks are equally likely, at most
-            :data:`MOST_TASKS`.
-        steps: training steps, at least 20; the rate rises for a twentieth of them, then falls along a cosine.
-        batch: prompts a step, drawn anew each time.
-
-    Returns:
-        Weights, and the training loss (nats a label, all places) of every twentieth of the steps.
+    Tasks are equally likely, at most :data:`MOST_TASKS`. Each step has fresh prompts; the rate rises for a
+    twentieth of the steps, at least 20, then falls along a cosine. Gives weights, and the loss (nats a label)
+    of every twentieth.
     """
     tasks, observations = joint.shape[1:]
     table = np.ones((MOST_TASKS, joint[:, 0].size), np.float32)

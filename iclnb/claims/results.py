@@ -50,8 +50,7 @@ class Results:
     ) -> Strips:
         """Judge a claim for every run, keep it and give its strip, to be shown below the figure that it is about.
 
-        Raises:
-            ValueError: if the notebook already has a claim of that id.
+        Raises ValueError if the notebook already has a claim of that id.
         """
         return Strips([self._judge(id, statement, criterion, estimator, paper, section, speaks, "")])
 
@@ -146,9 +145,7 @@ class Results:
     def save(self, folder: Path | None = None) -> Path:
         """Write ``<folder>/<notebook>.json`` and this run's findings beside it, each in one step.
 
-        Args:
-            folder: default: :func:`iclnb.paths.results_dir`; where nobody chose that (``ICLNB_RESULTS``), as
-                under papermill or in JupyterLab, the notebook shows where it is.
+        Where nobody chose a folder, nor ``ICLNB_RESULTS``, the notebook shows where it is.
         """
         path = (folder or paths.results_dir()) / f"{self.notebook}.json"
         rung = self.ladder.rung()

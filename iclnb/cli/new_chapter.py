@@ -33,14 +33,10 @@ def new(name: str, task: bool) -> None:
 
 
 def make(project: Path, name: str) -> list[Path]:
-    """Write a new chapter, and name its files; nothing that exists is changed but the table of contents.
+    """Write a new chapter ``NN_words``, and name its files; else only the table of contents is changed.
 
-    Args:
-        name: ``NN_words``: its number, and words that become the name of its folder in the package.
-
-    Raises:
-        IclnbError: if the name is not of that form, the number or the folder is taken, or the table of
-            contents has no part of questions.
+    Raises IclnbError if the name is not of that form, the number or the folder is taken, or the table of
+    contents has no part of questions.
     """
     number, room = _parts(project, name)
     stands_for = {

@@ -33,8 +33,7 @@ def tasks(names: tuple[str, ...]) -> None:
 def new_task(name: str) -> list[str]:
     """Write ``<name>/task.toml`` into the folder of data, into a new folder rows too; says so, and what to do next.
 
-    Raises:
-        IclnbError: if there is no folder of data, or the name is taken or no name.
+    Raises IclnbError if there is no folder of data, or the name is taken or no name.
     """
     from iclnb.llm.data import sources, task_files
 

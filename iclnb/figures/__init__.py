@@ -148,11 +148,8 @@ def _phone(figure: Figure) -> _Image | None:
 def narrow(figure: Figure, *, below: bool = False) -> Figure | None:
     """A copy for a phone: as wide as its screen, panels below one another, text at its full size.
 
-    Args:
-        below: whether the panels' legends become one below them all, for those that do not fit inside.
-
-    Returns:
-        ``None`` for a figure that cannot be copied, or has panels without a place in a grid.
+    ``None`` for a figure that cannot be copied, or has panels without a place in a grid. Legends that do not
+    fit inside their panels can become one ``below`` all of them.
     """
     copy = _copy(figure)
     panels = [axes for axes in copy.axes if axes.get_subplotspec() is not None] if copy else []
@@ -229,10 +226,6 @@ def rung_styles(names: Iterable[str], here: str = "this run") -> dict[str, dict[
 
 
 def band(axes: Axes, x: Num[np.ndarray, " points"], estimate: Estimate, label: str, **line: object) -> None:
-    """A line with its interval as a band.
-
-    Args:
-        line: one of :data:`SERIES`, or :data:`CONTROL`.
-    """
+    """A line, one of :data:`SERIES` or :data:`CONTROL`, with its interval as a band."""
     axes.plot(x, estimate.value, label=label, markersize=3.5, linewidth=1.4, **line)
     axes.fill_between(x, estimate.low, estimate.high, color=line.get("color"), alpha=0.18, linewidth=0)

@@ -33,11 +33,9 @@ class Mark(NamedTuple):
 def draw(
     axes: Axes, found: Rows, *marks: Mark, lines: Sequence[float] = (0.0,), least: float = -np.inf
 ) -> None:
-    """Draw estimates in rows, the first at the top: runs below one another in a row, each in its own look.
+    """Estimates in rows, the first at the top, runs below one another in each; ``lines`` are vertical ones.
 
-    Args:
-        lines: vertical lines, such as that of no effect.
-        least: where the axis ends; an estimate below it is an arrow there, and has no interval.
+    At ``least`` the axis ends: an estimate below it is an arrow there, and has no interval.
     """
     runs = list(dict.fromkeys(run for row in found.values() for run in row))
     steps = np.linspace(-0.27, 0.27, len(runs)) if len(runs) > 1 else [0.0] * len(runs)

@@ -33,11 +33,8 @@ def step_on_train(
 
     The last pair of each prompt is its query; h_q is the :func:`kernel_mean` of the others' residuals.
 
-    Args:
-        residuals: y - g of the train pairs, each g from a model that has not seen its pair.
-        drawn: for each prompt the train pairs in it.
-        shifts: added to all residuals of a prompt; zeros for guesses as they are. The rate that pays depends
-            on how much the guesses of one prompt err together.
+    Residuals y - g are of models that have not seen the pair. ``shifts`` are added to all residuals of a
+    prompt: the rate that pays depends on how much the guesses of one prompt err together.
     """
     shifted, direction = residuals[drawn] + shifts[:, None], []
     for start in range(0, len(drawn), 200):  # prompts at a time: their features are many
@@ -58,11 +55,7 @@ def tuned_rates(
     seed: int,
     prompts: int = 4000,
 ) -> dict[str, float]:
-    """Rates that are best on random prompts of train pairs: for guesses as they are, and for a common shift.
-
-    Args:
-        delta: standard deviation of the shift that all residuals of a prompt share.
-    """
+    """Rates that are best on random prompts of train pairs: for guesses as they are, and for a common shift."""
     drawn = demonstration_sets(len(residuals), k + 1, prompts, seed=seed)
     shifts = np.random.default_rng(seed).normal(0, delta, prompts)
     return {

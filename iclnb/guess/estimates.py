@@ -37,12 +37,7 @@ RANGES: dict[Callable[..., float], Range] = {pearson: "correlation", mse: "nonne
 
 
 def over(statistic: Callable[..., float], *tables: np.ndarray, seed: int) -> Estimate:
-    """A statistic with its interval over demonstration sets and test pairs; not a number where it is none.
-
-    Args:
-        statistic: of tables of sets x points.
-        tables: one of them (sets, points); (points,) is repeated along the sets.
-    """
+    """A statistic of tables of sets x points with its interval; not a number where it is none."""
     tables = repeated(*tables)
     if np.isnan(statistic(*tables)):
         return stats.exact(np.nan)

@@ -48,18 +48,14 @@ def reflected(guess: Float[np.ndarray, " pairs"]) -> Float[np.ndarray, " pairs"]
 
 
 def graded(scores: Float[np.ndarray, " pairs"], quality: float, *, seed: int) -> Float[np.ndarray, " pairs"]:
-    """A guess whose correlation with the truth is a dial, from useless (0) to perfect (1).
+    """A guess whose correlation with the truth is about ``quality``, from useless (0) to perfect (1).
 
     The scores are turned into normal scores z, mixed with standard normal noise e as
     q z + sqrt(1 - q²) e, and mapped back by rank: the pair whose mixture is the r-th smallest gets the r-th
     smallest score. So every grade is a permutation of the same scores: it has the mean, the spread and the
     shape of the truth, and only the pairing gets worse. The noise is the same for every ``quality``.
 
-    Args:
-        quality: q, from 0 to 1; the correlation with the truth that results lies close to it.
-
-    Raises:
-        ValueError: if ``quality`` lies outside [0, 1].
+    Raises ValueError if ``quality`` lies outside [0, 1].
     """
     if not 0 <= quality <= 1:
         raise ValueError(f"expected a quality from 0 to 1, got {quality}")

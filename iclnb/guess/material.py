@@ -129,8 +129,7 @@ def lessons(pairs: PairRows, k: int, sets: int, *, seed: int) -> dict[str, Condi
     Demonstrations have scores from which both can be made on the scale and none is its own mirror image;
     the guesses of queries lie from 1 to 4, which all four have.
 
-    Raises:
-        IclnbError: with fewer than ``k`` such train pairs.
+    Raises IclnbError with fewer than ``k`` such train pairs.
     """
     scores = pairs.train_scores
     pool = np.flatnonzero((scores <= guesses.HIGHEST - 1) & (np.abs(scores - 2.5) > 0.1))
@@ -155,16 +154,9 @@ def demonstration_sets(
 def movable(
     pairs: PairRows, guess: Guess, k: int, sets: int, points: int, *, delta: float, seed: int
 ) -> tuple[Condition, Int[np.ndarray, " points"]]:
-    """Demonstration sets and test pairs whose guesses (and scores) can move by ``delta`` within the scale.
+    """Demonstration sets and the first test pairs whose guesses and scores can move by ``delta`` within the scale.
 
-    Args:
-        points: test pairs, at most; the first that can move.
-
-    Returns:
-        The condition, not moved yet, and the test pairs.
-
-    Raises:
-        IclnbError: if fewer than ``k`` train pairs or two test pairs can move.
+    Raises IclnbError if fewer than ``k`` train pairs or two test pairs can move.
     """
     inside = [
         (guesses.LOWEST + delta <= each) & (each <= guesses.HIGHEST - delta)

@@ -69,8 +69,7 @@ def measure(run: SimpleNamespace) -> Guesses:
 def draw(run: SimpleNamespace, pairs: int) -> Drawn:
     """Pairs, small model, demonstrations and style that a run's settings ask for.
 
-    Raises:
-        IclnbError: if there are too few pairs, sets or demonstrations, or the style cannot be written.
+    Raises IclnbError if there are too few pairs, sets or demonstrations, or the style cannot be written.
     """
     style = Style(run.template, run.position, run.decimals, run.answer_decimals)
     for name, least, why in (

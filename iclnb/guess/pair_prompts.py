@@ -25,9 +25,8 @@ POSITIONS = ("before", "between", "after")
 class Style:
     """How a guess and an answer are written.
 
-    Raises:
-        IclnbError: unknown position, a template without ``{guess}`` or over more than a line, or a negative
-            number of decimals.
+    Raises IclnbError for an unknown position, a template without ``{guess}`` or over more than a line, or a
+    negative number of decimals.
     """
 
     template: str = "Initial guess: {guess}"  # the guess's line, with `{guess}`
@@ -87,13 +86,9 @@ def guess_format(format: Format, style: Style) -> Format:
 
 
 def chat_format(tokenizer: PreTrainedTokenizerBase, format: Format) -> tuple[Format, str]:
-    """The same in the model's chat template: x_i is a user's turn, the cue and y_i are the assistant's.
+    """The format in the model's chat template, x_i a user's turn, cue and y_i the assistant's, and what opens it.
 
-    Returns:
-        The format and the text that opens a conversation (special tokens included).
-
-    Raises:
-        IclnbError: if there is no chat template, or it does not write all turns alike.
+    Raises IclnbError if there is no chat template, or it does not write all turns alike.
     """
     if tokenizer.chat_template is None:
         raise IclnbError("this model's tokeniser has no chat template; take an instruct model or chat=False")
@@ -132,14 +127,8 @@ def write_pairs(
 ) -> Prompts:
     """A prompt for each demonstration set and query, (sets, points).
 
-    Args:
-        format: how a pair is written without a guess.
-        pool: pairs that demonstrations are of.
-        queries: what is asked; their scores are not used.
-
-    Raises:
-        IclnbError: as :func:`chat_format`.
-        ValueError: if only one of demonstrations and queries has guesses.
+    Raises IclnbError as :func:`chat_format`; ValueError if only one of demonstrations and queries has
+    guesses.
     """
     if (pool.guess is None) != (queries.guess is None):
         raise ValueError("demonstrations and queries need guesses both or neither")

@@ -42,8 +42,7 @@ def train(
     The weights start at zero and the constant at the mean score, so that ``seed`` decides the order of the
     batches alone. Same arguments, same weights.
 
-    Raises:
-        IclnbError: if there are no pairs.
+    Raises IclnbError if there are no pairs.
     """
     if len(scores) == 0:
         raise IclnbError("the small model needs pairs to learn from, got none; ask for more training pairs")
@@ -76,8 +75,7 @@ def cross_fitted(
     be better on them than on a query, and a language model could learn from the prompt to trust them more
     than they deserve.
 
-    Raises:
-        IclnbError: if there are fewer pairs than folds.
+    Raises IclnbError if there are fewer pairs than folds.
     """
     if len(scores) < folds:
         raise IclnbError(f"{len(scores)} pairs cannot be parted in {folds}; ask for more training pairs")

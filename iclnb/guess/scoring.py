@@ -106,10 +106,7 @@ def responses(
     that ignores guesses by 0 to the first three; gradient descent from the guess by 1, -κ, 1 - κ, κ
     (:func:`iclnb.guess.descent.kernel_weights`).
 
-    Args:
-        condition: with guesses; those of the pairs shown and asked, and the scores shown, at least
-            ``delta`` from the scale's ends (:func:`iclnb.guess.material.movable`).
-        delta: how far to move, in points of the scale, up and down.
+    All that moves must lie at least ``delta`` points from the scale's ends (:func:`iclnb.guess.material.movable`).
     """
     found = []
     for parts in _PARTS:

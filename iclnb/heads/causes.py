@@ -67,15 +67,10 @@ def intervene(
     prompts whose queries do not judge, and each choice is judged under one demonstration set, in turn. Sets whose
     labels are all of one class are left out: there is nothing to swap in them.
 
-    Args:
-        hits: where every head agrees with the model on the fresh prompts.
-        points: that judge, at most half of all test points.
-        redraws: choices of heads.
-        seed: of these, of random heads, layers and label partners.
+    ``hits`` says where every head agrees with the model on the fresh prompts; ``points`` is at most half of them.
 
-    Raises:
-        IclnbError: if fewer than two sets show labels of several classes, too few prompts are left to choose
-            heads, or too few heads to choose from.
+    Raises IclnbError if fewer than two sets show labels of several classes, too few prompts are left to
+    choose heads, or too few heads to choose from.
     """
     mixed = mixed_sets(material)
     judged = np.arange(material.points)[-min(points, material.points // 2) :]

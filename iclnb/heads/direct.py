@@ -52,12 +52,8 @@ class Written(NamedTuple):
 class Path:
     """The direct path of one model to the label words of some prompts.
 
-    Args:
-        prompts: the label words must be single tokens behind them.
-
-    Raises:
-        CaptureError: if the logits are no such sum in this architecture, or a label word is of several
-            tokens; the message says which.
+    Raises CaptureError if the logits are no such sum in this architecture, or a label word is of several
+    tokens; the message says which.
     """
 
     def __init__(self, reader: Reader, wording: Wording, prompts: Prompts):
@@ -77,13 +73,9 @@ class Path:
         self.offset = (weight @ self.norm.offset.to(weight.device) + bias).cpu().numpy()
 
     def written(self, edit: Edit | None = None, row: int | np.integer | None = None) -> Written:
-        """The prompts read, the heads' outputs replaced by an edit that has a ``key``.
+        """The prompts (or one ``row``) read, the heads' outputs replaced by an edit that has a ``key``.
 
-        Args:
-            row: of the first axis of the prompts; ``None`` for all.
-
-        Raises:
-            CaptureError: if the logits are not what the final norm and the unembedding make of the stream.
+        Raises CaptureError if the logits are not what the final norm and the unembedding make of the stream.
         """
         table = self.table if row is None else self.table[row]
         flat, rows = table.ravel(), {}

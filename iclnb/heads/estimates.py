@@ -49,8 +49,7 @@ def beyond_controls(found: Heads, arm: str, *, against_last: bool = False, seed:
     prompt by prompt. Controls are those of :mod:`iclnb.heads.nulls`, and for fresh prompts the best head of a
     model with random weights with that model: it, too, mixes the labels that its heads attend to.
 
-    Args:
-        against_last: whether only prompts count whose answer is not the last demonstration's label.
+    With ``against_last`` only prompts count whose answer is not the last demonstration's label.
     """
     hits = found.hits(arm)
     counts = hits[LAST] == 0 if against_last else np.ones(hits[LAST].shape, dtype=bool)
@@ -66,8 +65,7 @@ def strongest(
 ) -> Evidence:
     """Hits of the chosen head less those of the control that is strongest on the other half.
 
-    Raises:
-        NothingToMeasure: if fewer than two prompts of a half count.
+    Raises NothingToMeasure if fewer than two prompts of a half count.
     """
     if min(counts[..., half == side].sum() for side in (False, True)) < 2:
         raise NothingToMeasure("two prompts that count in each half, to choose a control and to judge it")

@@ -19,8 +19,7 @@ REDRAWS: Final = 20  # Choices of heads that an interval has to include
 def ablation_beyond(found: Heads, control: str, part: str = TOTAL, *, seed: int) -> Evidence:
     """What ablating the best heads takes off the separation of the labels, less what a control does, in nats.
 
-    Raises:
-        NothingToMeasure: with fewer than :data:`REDRAWS` choices of heads, or where the cost has no parts.
+    Raises NothingToMeasure with fewer than :data:`REDRAWS` choices of heads, or where the cost has no parts.
     """
     if found.cost.shape[2] < REDRAWS:
         raise NothingToMeasure(f"{REDRAWS} choices of heads, so that the interval includes the choice")

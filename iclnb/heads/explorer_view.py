@@ -41,8 +41,7 @@ def page(found: Explored, title: str, rows: TaskRows | None) -> dict[str, Any]:
     Weights are shares a_i / Σ_j a_j in thousandths, heads one after the other, layer by layer; maps are in
     hundredths.
 
-    Args:
-        rows: of its task; ``None`` where they are not at hand: then places stand for texts.
+    Where the rows of its task are not at hand, places stand for texts.
     """
     maps = {"agreement with the model": found.agreement} | dict(zip(FEATURES, found.followed, strict=True))
     words = rows.task.label_words if rows else [f"class {c}" for c in range(found.probability.shape[1])]

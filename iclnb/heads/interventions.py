@@ -22,9 +22,7 @@ def ablate(heads: Iterable[Head], means: Float[np.ndarray, "layers heads dim"]) 
     A head so treated still gives the residual stream the offset that later layers rely on; what it loses is
     everything that depends on the prompt. Zero ablation (means of zero) takes the offset away too.
 
-
-    Raises:
-        ValueError: if the model of ``means`` has no such head.
+    Raises ValueError if the model of ``means`` has no such head.
     """
     by_layer: dict[int, list[int]] = {}
     for layer, head in sorted(set(heads)):
@@ -49,10 +47,8 @@ def ablate(heads: Iterable[Head], means: Float[np.ndarray, "layers heads dim"]) 
 def swapping(seed: int, layers: Collection[int] | None = None, *, within: bool = False) -> Alter:
     """For :meth:`iclnb.llm.reader.Reader.answers`: label tokens get the values of other labels.
 
-    Args:
-        seed: of the partners (:func:`label_partners`).
-        layers: where to swap; ``None`` for everywhere.
-        within: whether the partners are of the same class, the control.
+    ``layers`` says where (``None``: everywhere); partners ``within`` a class are the control
+    (:func:`label_partners`).
     """
 
     def alter(prefix: SharedPrefix, prompt: Prompt) -> SharedPrefix:
@@ -72,8 +68,7 @@ def label_partners(labels: Sequence[int], *, seed: int, within: bool = False) ->
     drawn independently from those of other classes. Within classes they are a permutation that leaves only
     the sole member of a class in its place.
 
-    Raises:
-        IclnbError: if all demonstrations are of one class and partners are to be of another.
+    Raises IclnbError if all demonstrations are of one class and partners are to be of another.
     """
     classes, rng = np.asarray(labels), np.random.default_rng(seed)
     names, counts = np.unique(classes, return_counts=True)
@@ -107,13 +102,8 @@ def swap_label_values(
     follow the values. Only what later tokens read changes: the prefix's own tokens keep what they computed
     from the values as they were.
 
-    Args:
-        partners: whose values each of them gets (:func:`label_partners`).
-        layers: where to swap; ``None`` for everywhere.
-
-    Raises:
-        IclnbError: if label words differ in their number of tokens.
-        ValueError: if a span is empty or reaches past the prefix, or spans and partners differ in number.
+    Raises IclnbError if label words differ in their number of tokens; ValueError if a span is empty or
+    reaches past the prefix, or spans and partners differ in number.
     """
     tokens = len(prefix.input_ids)
     if len(y) != len(partners) or any(not 0 <= start < stop <= tokens for start, stop in y):

@@ -63,11 +63,7 @@ class Material:
         return write(tokenizer, self.wording, self.rows.pool, shown, self.rows.queries[: self.points])
 
     def similarity(self, compare: Compare, behind: str = "") -> Float[np.ndarray, "sets points k"]:
-        """How alike every test point is to every demonstration of the shared sets.
-
-        Args:
-            behind: what to put behind every text, as the cue that the prompts have there.
-        """
+        """How alike test points are to the demonstrations of the shared sets, ``behind`` put behind every text."""
         return self._compared(compare, self.shared.for_every(self.points), behind)
 
     def fresh_similarity(self, compare: Compare) -> Float[np.ndarray, "prompts k"]:
@@ -143,11 +139,7 @@ def probe_prompts(
 ) -> tuple[Prompts, list[str]]:
     """Demonstration sets for probes (section 5.4), each in front of the first query.
 
-    Args:
-        seed: of the demonstrations, which are others than :func:`draw_material` draws.
-
-    Returns:
-        The prompts (sets,), and the texts x_i of all demonstrations in their order.
+    Their seed gives others than :func:`draw_material` draws. Gives the prompts (sets,), and all texts x_i in order.
     """
     shown = draw(rows.labels, k, sets, seed=(seed, 2))
     prompts = write(tokenizer, _wording(rows), rows.pool, shown.for_every(1), rows.queries[:1])

@@ -24,8 +24,7 @@ BLOCKS = 10  # Groups of test points; half of them measure agreement, the others
 def measure(run: SimpleNamespace) -> Heads:
     """The findings of chapter 03.
 
-    Raises:
-        IclnbError: if there is too little to choose on one half and judge on the other.
+    Raises IclnbError if there is too little to choose on one half and judge on the other.
     """
     if min(run.sets, run.k, run.cause_points) < 2 or min(run.points, run.fresh) < AT_LEAST:
         raise IclnbError(

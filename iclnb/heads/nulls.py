@@ -38,10 +38,6 @@ def controls(
     """How often each of :data:`CONTROLS` gives the model's answer: 0 or 1 in each prompt, or a mean of these.
 
     What a control needs to choose it chooses on the other half of the test points, as heads are chosen.
-
-    Args:
-        decisions: of the model and the heads.
-        permutations: over which :data:`PERMUTED` is averaged.
     """
     k, (model, half) = weights.labels.shape[-1], (decisions.model, decisions.half)
     later = 0.5 ** np.arange(k + 1, 1, -1)  # less than a vote in all; breaks ties for the last label

@@ -193,11 +193,7 @@ def agreement_maps(ladder: Ladder) -> Picture:
 
 
 def head_maps(panels: Mapping[str, Float[np.ndarray, "layers heads"]], *, label: str) -> Figure:
-    """Maps of all heads side by side on one colour scale, the first layer at the bottom; the largest framed.
-
-    Args:
-        panels: title -> a number for every head; panels may differ in layers and heads.
-    """
+    """Maps of all heads side by side on one colour scale, the first layer at the bottom; the largest framed."""
     low = min(np.nanmin(v) for v in panels.values())
     high = max(np.nanmax(v) for v in panels.values())
     width = max(6.4, 1.2 + 2.1 * len(panels))

@@ -103,11 +103,7 @@ class Features:
 def cut(prefixes: Iterable[tuple[SharedPrefix, Prompt]]) -> Features:
     """Cut keys and values around the labels out of demonstration sets, one set in memory at a time.
 
-    Args:
-            prefixes: for each set what the model remembers of it, and a prompt that begins with it.
-
-    Raises:
-        ValueError: without demonstrations, or if a label lies outside its prefix.
+    Raises ValueError without demonstrations, or if a label lies outside its prefix.
     """
     parts: dict[str, list[np.ndarray]] = {"keys": [], "values": [], "present": []}
     sets, labels, texts = [], [], []
@@ -164,15 +160,10 @@ def probe(
     whose text also stands in a held-out set. A class that does not occur in the training sets cannot be
     answered and counts as wrong, for the probe as for its controls.
 
-    Args:
-        vectors: ``features.keys`` or ``features.values``.
-        targets: ``features.labels``, or argmax_o P(o | x_i) of the texts run alone.
-        features: says which demonstrations there are.
-        folds: parts; at most the number of sets.
-        shuffles: controls, each with the targets permuted over all demonstrations.
+    Vectors are ``features.keys`` or ``values``, targets ``features.labels`` or argmax_o P(o | x_i) of the
+    texts run alone; ``shuffles`` are controls with the targets permuted over all demonstrations.
 
-    Raises:
-        IclnbError: with fewer than two demonstration sets, or if nothing is left to train on.
+    Raises IclnbError with fewer than two demonstration sets, or if nothing is left to train on.
     """
     sets, rng = int(features.sets.max()) + 1, np.random.default_rng(seed)
     if sets < 2:

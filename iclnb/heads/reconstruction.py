@@ -70,11 +70,7 @@ class Decisions:
 def decide(
     weights: KernelWeights, half: Half, *, prior_off: bool = False, variant: str = "maximum"
 ) -> Decisions:
-    """The answers of a model and of its heads.
-
-    Args:
-        prior_off: whether model and heads decide after their prior (:func:`prior`) is taken off.
-    """
+    """The answers of a model and of its heads, with ``prior_off`` once their :func:`prior` is taken off."""
     shares = reconstruct(weights.weights[variant], weights.labels, weights.classes)
     scores, axes = (weights.answers, shares), weights.truth.ndim
     model_off, off = (prior(part, half, axes) if prior_off else 0.0 for part in scores)
@@ -95,9 +91,7 @@ def prior(
     Scores (log-probabilities, or shares of kernel weight) are centred over the classes first. With two classes,
     taking the median off puts the threshold at the median log-odds.
 
-    Args:
-        scores: of every prompt; its axes are those of ``prompts``, then ``columns``.
-        axes: how many axes ``prompts`` are.
+    The first ``axes`` of the scores are prompts.
     """
     parts = elsewhere(scores - scores.mean(-1, keepdims=True), half, axes)
     first, second = (np.median(part, axis=tuple(range(axes))) for part in parts)

@@ -46,9 +46,7 @@ def explained(found: Influence, wording: str, name: str, *, seed: int) -> Estima
     The variance is about the mean of the sets on which it was fitted, so that a prediction worse than that mean
     has a negative share.
 
-    Args:
-        name: of a family, of :data:`iclnb.influence.candidates.BLIND`, or of
-            :data:`iclnb.influence.findings.COMBINED`.
+    ``name`` is that of a family, or of ``BLIND`` or ``COMBINED``.
     """
     influence = checked(found, wording).astype(float)
     if name in COMBINED:

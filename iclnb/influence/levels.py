@@ -18,12 +18,7 @@ Matrix = Float[np.ndarray, "*heads points k"]
 def centred(
     matrix: Matrix, level: str, truth: Int[np.ndarray, " points"], labels: Int[np.ndarray, " k"]
 ) -> Matrix:
-    """One set's matrix on a level.
-
-    Args:
-        matrix: of queries and demonstrations; further axes in front.
-        level: one of :data:`LEVELS`.
-    """
+    """Matrices (queries and demonstrations, further axes in front) on one of :data:`LEVELS`."""
     matrix = np.asarray(matrix, dtype=float)
     if level == "whole":
         return matrix - matrix.mean((-2, -1), keepdims=True)

@@ -51,12 +51,7 @@ def draw_material(
     A flipped label is the next one (with two, the other). Under arbitrary words it is drawn for each set
     which word stands for which label, so that no model can know it.
 
-    Args:
-        rows: pool and at least ``sets * points`` test points.
-        arbitrary: words without a meaning for the task, at least one for each label.
-
-    Raises:
-        IclnbError: if there is too little to draw from (:func:`refuse_too_few`).
+    Raises IclnbError if there is too little to draw from (:func:`refuse_too_few`).
     """
     count = len(rows.task.label_words)
     refuse_too_few(rows, k, sets, points, arbitrary=arbitrary)
@@ -74,9 +69,8 @@ def draw_material(
 def refuse_too_few(rows: TaskRows, k: int, sets: int, points: int, *, arbitrary: Sequence[str]) -> None:
     """Refuse settings under which influence could not be compared, before a model is loaded.
 
-    Raises:
-        IclnbError: if there are fewer than two queries of a class in each set, too few test points of a class,
-            fewer than ``k`` rows to show, or too few different arbitrary words.
+    Raises IclnbError if there are fewer than two queries of a class in each set, too few test points of a
+    class, fewer than ``k`` rows to show, or too few different arbitrary words.
     """
     classes = len(rows.task.label_words)
     if points < 2 * classes:

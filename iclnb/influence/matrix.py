@@ -22,9 +22,6 @@ def influence(
     """J: log-odds of the word that a demonstration is shown with, minus those when its label is flipped.
 
     A demonstration that draws an answer towards its own label has J > 0.
-
-    Args:
-        shown: the word of each demonstration, by index.
     """
     return _change(answers, shown, log_odds)
 

@@ -33,8 +33,7 @@ PENALTIES = np.logspace(0, 6, 13)  # Among which ridge regression chooses, by le
 def measure(run: SimpleNamespace) -> Influence:
     """The findings of chapter 07.
 
-    Raises:
-        IclnbError: if there is too little to measure, or the architecture cannot be followed.
+    Raises IclnbError if there is too little to measure, or the architecture cannot be followed.
     """
     _refuse_too_little(run)
     rows = task_rows(run.task, 3 * run.sets * run.points, seed=run.data_seed, source=run.source, at_most=True)
@@ -156,14 +155,9 @@ def combined(
 ) -> Float[np.ndarray, "combinations sets points k"]:
     """Influence predicted by ridge regression that was fitted on other sets.
 
-    Args:
-        alike: what the rivals of the heads say.
-        carried: ``left`` and ``whole``, what is left without every head by itself.
-
-    Returns:
-        From position, word, how many share it, and rivals; and from these and the weights of all heads. A
-        head's weights, standardised, are multiplied by the share of influence that is lost without it, relative to
-        the largest: a head that writes nothing tells nothing, whatever it attends to.
+    From position, word, how many share it, and rivals; and from these and the weights of all heads. A head's
+    weights, standardised, are multiplied by the share of influence that is lost without it, relative to the
+    largest: a head that writes nothing tells nothing, whatever it attends to.
     """
     sets, points, k = influence.shape
     word = np.eye(shown.max() + 1)[shown]
@@ -229,11 +223,7 @@ def choices(
     *,
     seed: int,
 ) -> tuple[Bool[np.ndarray, "redraws sets"], list[tuple[list[Head], list[Head]]]]:
-    """Halves of the sets drawn at random, and the heads that each half chooses.
-
-    Returns:
-        Which sets chose; the heads of most loss there, and as many others of the same layers.
-    """
+    """Which sets choose, halves at random; the heads of most loss there, and as many others of the same layers."""
     rng = np.random.default_rng(seed)
     chosen, groups = random_halves(len(whole), redraws, rng), []
     for half in chosen:

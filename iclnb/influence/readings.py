@@ -32,15 +32,9 @@ class Readings:
 
 
 def read_sets(reader: Reader, prompts: Prompts, flipped: np.ndarray, wording: Wording) -> Readings:
-    """Read every set in every context.
+    """Read every query of every set in every context: as it is, each label flipped in turn, and all flipped.
 
-    Args:
-        prompts: every query of a set under its demonstrations. (sets, points)
-        flipped: the first query of a set again, with each label flipped in turn and with all flipped.
-            (sets, k + 1)
-
-    Raises:
-        IclnbError: if the architecture cannot be followed.
+    Raises IclnbError if the architecture cannot be followed.
     """
     pairs, found = zip(prompts.tolist(), flipped.tolist(), strict=True), []
     for one, other in tqdm(pairs, total=len(prompts), desc="influence", unit="set", disable=None):

@@ -22,10 +22,7 @@ Key = Mapping[str, Mapping[str, Any]]
 
 
 def key(project: Path, source: Path, parameters: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """What one run depends on, except its data and models, which :func:`inputs` adds.
-
-    Args:
-        parameters: those that differ from the notebook's defaults.
+    """What a run with these parameters (but for defaults) depends on, except its data and models (:func:`inputs`).
 
     Returns:
         ``code``: a fingerprint of the notebook and of every package file that it imports, directly or through

@@ -20,8 +20,7 @@ _LABELS = {"desc", "unit", "postfix"}
 def fingerprint(paths: Iterable[Path]) -> str:
     """The SHA-256, in hexadecimal, of several files: Python by what it does, any other by its bytes.
 
-    Raises:
-        SyntaxError: if a Python file cannot be parsed.
+    Raises SyntaxError if a Python file cannot be parsed.
     """
     digest = hashlib.sha256()
     for path in paths:

@@ -25,10 +25,6 @@ def package_files(
 
     Imports anywhere in a file count, at its top or inside a function, but for those that a GPU alone runs,
     unless ``gpu``. A package folder brings the files in it that are not Python (tables, lists of hashes).
-
-    Args:
-        gpu: whether what a GPU alone runs counts.
-        without: modules and packages that are not followed.
     """
     found: set[Path] = set()
     known: set[str] = set()

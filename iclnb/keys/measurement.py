@@ -85,8 +85,7 @@ def on_gpu(provenance: Mapping[str, Any]) -> bool:
 class Freshness(tuple[str, ...]):
     """Why findings are not what a run would give now; empty where they are.
 
-    Attributes:
-        carried: whether other code made them, and a proof says that it measures the same.
+    ``carried``: whether other code made them, and a proof says that it measures the same.
     """
 
     carried = False
@@ -98,11 +97,7 @@ def stale(
     *,
     parameters: Mapping[str, Any] | None = None,
 ) -> Freshness:
-    """Why findings are not what a run would give now.
-
-    Args:
-        parameters: that they should have; ``None`` for those that they have.
-    """
+    """Why findings are not what a run, with these parameters (default: their own), would give now."""
     if not _file(project, stored["module"]).is_file():
         return Freshness([f"there is no module {stored['module']} any more"])
     now = code(stored["module"], project=project, gpu=stored["device"] == "cuda")

@@ -133,8 +133,7 @@ def draw(
 
     Rows are drawn uniformly without replacement, independently of the other prompts.
 
-    Raises:
-        IclnbError: if the pool has fewer than ``k`` rows.
+    Raises IclnbError if the pool has fewer than ``k`` rows.
     """
     if k > len(labels):
         raise IclnbError(f"k = {k} demonstrations cannot be drawn from {len(labels)} rows; take a smaller k")

@@ -42,8 +42,7 @@ def contexts(
 ) -> Contexts:
     """The tokens of prompts, and of the same queries in other contexts.
 
-    Raises:
-        IclnbError: if the tokeniser merges demonstrations and query in another way in one of the contexts.
+    Raises IclnbError if the tokeniser merges demonstrations and query in another way in one of the contexts.
     """
     words = continuations(tokenizer, prompts, wording)
     texts = [one.input_ids for one in words.contexts]
@@ -68,13 +67,10 @@ def rows(
 ) -> Iterator[Packed]:
     """Every context with all queries behind it, read one after the other.
 
-    Args:
-        attention: whether to keep the last tokens' attention in the first context.
-        states: tokens of the demonstrations whose residual streams are kept in the first context, with those
-            of all last tokens.
+    Of the first context the last tokens' ``attention`` may be kept, and the residual streams of the
+    demonstrations' tokens ``states`` and of all last tokens.
 
-    Raises:
-        CaptureError: if the architecture cannot be followed.
+    Raises CaptureError if the architecture cannot be followed.
     """
     first, *others = read_in.demonstrations
     start = min([len(first) - 1, *states, *(_alike(first, one) for one in others)])

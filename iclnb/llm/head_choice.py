@@ -15,8 +15,7 @@ def best_heads(
 ) -> list[Head]:
     """The heads with the highest scores, at most half of a layer's, so that others are left as its control.
 
-    Returns:
-        Best first (ties: the first layer, the first head); fewer than ``count`` where the model has no more.
+    Best first (ties: the first layer, the first head); fewer than ``count`` where the model has no more.
     """
     per_layer, chosen = scores.shape[1], []
     taken = dict.fromkeys(range(len(scores)), 0)
@@ -43,8 +42,7 @@ def random_halves(units: int, redraws: int, rng: np.random.Generator) -> Bool[np
 def random_heads_like(heads: Iterable[Head], per_layer: int, rng: np.random.Generator) -> list[Head]:
     """As many other heads of the same layers, drawn at random: the control of an ablation.
 
-    Raises:
-        IclnbError: if a layer has fewer other heads than are ablated in it.
+    Raises IclnbError if a layer has fewer other heads than are ablated in it.
     """
     by_layer: dict[int, set[int]] = {}
     for layer, head in heads:

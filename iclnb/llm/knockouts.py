@@ -53,11 +53,7 @@ def knocked_out(
     A head's attention over the other tokens grows in proportion, as if those hidden were not there. Words are
     scored by their first token. What is measured is kept.
 
-    Args:
-        flipped: the first of them with all labels flipped.
-
-    Raises:
-        IclnbError: if two label words begin with the same token, or the architecture cannot be followed.
+    Raises IclnbError if two label words begin with the same token, or the architecture cannot be followed.
     """
     read_in = flips.contexts(reader.tokenizer, prompts, [flipped], wording)
     texts, tokens = first_tokens(read_in, wording)

@@ -49,8 +49,7 @@ def continuations(tokenizer: PreTrainedTokenizerBase, prompts: Prompts, wording:
     Then the prompt is shortened to the tokens that it has in common with all words behind it, and every word
     is scored from there.
 
-    Raises:
-        IclnbError: if two label words give the same tokens.
+    Raises IclnbError if two label words give the same tokens.
     """
     contexts: list[Prompt] = []
     terms = []

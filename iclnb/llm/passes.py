@@ -58,8 +58,7 @@ class Passes:
         together depends on the prompts alone, and not on memory or the size of a pass. Demonstrations are
         read when the first batch that shares them is.
 
-        Raises:
-            IclnbError: if the model cannot read a prompt, before any is read.
+        Raises IclnbError if the model cannot read a prompt, before any is read.
         """
         check_readable(self.loaded.model, [prompt.input_ids for prompt in prompts])
         with tqdm(total=len(prompts), desc="reading", unit="prompt", disable=None) as bar:

@@ -137,9 +137,7 @@ class Reader:
         Sums are kept, not outputs: memory does not grow with the number of prompts. For an ablation take
         prompts other than those on which it is judged.
 
-        Raises:
-            IclnbError: if the architecture's head outputs cannot be reached.
-            ValueError: without prompts.
+        Raises IclnbError if the architecture's head outputs cannot be reached; ValueError without prompts.
         """
         flat = np.asarray(prompts, dtype=object).ravel()
         if not len(flat):
@@ -204,12 +202,8 @@ class Reader:
         Nothing is kept from batch to batch, so that memory does not grow with the number of prompts. The
         order is not that of ``prompts`` (queries of one length stand together); use :attr:`Reading.index`.
 
-        Args:
-            prompts: in any order; a prompt that shares nothing is its own prefix but for its last token.
-
-        Raises:
-            CaptureError: if the architecture cannot be captured exactly.
-            ValueError: if a prompt has fewer than two tokens.
+        Raises CaptureError if the architecture cannot be captured exactly; ValueError if a prompt has fewer
+        than two tokens.
         """
         for _, readings in self._passes.batches(prompts, attention=attention, edit=edit, alter=alter):
             yield from readings()

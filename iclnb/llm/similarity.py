@@ -13,8 +13,7 @@ from iclnb.llm.reader import Reader
 def embed(texts: Sequence[str], encoder: str = ENCODER) -> Float[np.ndarray, "texts dim"]:
     """Embeddings of unit length by all-MiniLM-L6-v2 or another encoder; their products are cosines.
 
-    Raises:
-        IclnbError: if the encoder has to be fetched and cannot be.
+    Raises IclnbError if the encoder has to be fetched and cannot be.
     """
     encoded = load_encoder(encoder).encode(list(texts), show_progress_bar=False, normalize_embeddings=True)
     return np.asarray(encoded, dtype=float)
@@ -64,10 +63,6 @@ def bm25(
 
     Words are runs of letters and digits in lower case, none left out; a word that a query repeats counts
     as often as it stands there.
-
-    Args:
-        k1: how soon further occurrences of a word stop counting.
-        b: how much a document's length counts.
     """
     import bm25s  # loads jax where that is installed
 

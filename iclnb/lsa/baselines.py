@@ -36,11 +36,7 @@ def posterior_mean(x: Inputs, y: Labels, prior_mean: Vector, noise_std: float) -
 def sampled_risk(
     estimator: Callable[[Inputs, Labels], Weights], prompts: Prompts, covariance: Matrix | None = None
 ) -> Float[np.ndarray, " batches"]:
-    """Risk E (ŷ - wᵀx_q)² of an estimator of the weights, the query integrated out exactly.
-
-    Returns:
-        Means of (ŵ - w)ᵀΛ(ŵ - w) over :data:`BATCHES` batches of the prompts.
-    """
+    """Risk E (ŷ - wᵀx_q)² of an estimator, the query integrated out exactly: means over :data:`BATCHES` batches."""
     error = np.asarray(estimator(prompts.x, prompts.y)) - prompts.weights
     draws = np.einsum("pi,ij,pj->p", error, as_covariance(error.shape[1], covariance), error)
     return np.array([batch.mean() for batch in np.array_split(draws, BATCHES)])

@@ -38,8 +38,7 @@ def risk_of_steps(
     Step l takes the rate η_l on inputs that the steps before have multiplied by Π_k<l (I - γ_k S). So the error
     of w is Π_l (I - η_l S Π_k<l (I - γ_k S)²) u; all γ = 0 is GD.
 
-    Args:
-        shrinkage: γ_l; the last one has no effect.
+    The last shrinkage γ has no effect.
     """
     left, inputs = np.ones_like(values), np.ones_like(values)
     for eta, gamma in zip(rates, shrinkage, strict=True):
@@ -70,15 +69,7 @@ def best_steps(
 def train_stack(
     layers: int, prior_mean: Float[np.ndarray, " d"], *, n_context: int, updates: int, seed: tuple[int, int]
 ) -> Float[np.ndarray, "2"]:
-    """Train a stack that starts as the GD construction, slightly perturbed.
-
-    Args:
-        updates: of Adam; gradients are clipped to norm 1.
-        seed: of perturbation, data and test prompts, and the repetition.
-
-    Returns:
-        Risks of tuned GD and of the trained stack on the same fresh prompts.
-    """
+    """Risks of tuned GD and of a trained stack, which starts as GD slightly perturbed, on the same prompts."""
     mean, d = jnp.asarray(prior_mean, jnp.float32), len(prior_mean)
     rates = best_steps(layers, d=d, n_context=n_context, seed=seed[0])[0].tolist()
     schedule = optax.cosine_decay_schedule(LEARNING_RATE, updates)

@@ -52,11 +52,7 @@ def relative_gap(found: TrainedLayers, shares: Mapping[tuple[int, int], float]) 
 
 
 def excess(found: TrainedLayers, recipe: str, *, seed: int, guess: bool | None = None) -> Evidence:
-    """Risk of the worst model above its own optimum, as a share of it; one head without a guess beside GD.
-
-    Args:
-        guess: ``True`` for y_q-LSA at the largest norm alone.
-    """
+    """Risk of the worst model (``guess``: of y_q-LSA at the largest norm) above its optimum, as a share of it."""
     risks = found.risks(recipe)
     if len(risks) < 2:
         raise NothingToMeasure(f"two seeds trained by the recipe “{recipe}”")

@@ -27,15 +27,9 @@ def few_heads_risk(
     seed: int = 0,
     restarts: int = 3,
 ) -> float:
-    """Smallest risk found of multi-head LSA with y_q = 0 and ``heads`` heads.
+    """Smallest exact risk found of multi-head LSA with y_q = 0 and H ≤ d heads: a bound of the optimum from above.
 
-    Args:
-        heads: H, fewer than d + 1.
-        restarts: number of random starts, beside one along w*.
-
-    Returns:
-        An upper bound of the family's optimum: the exact risk of the best weights found. The problem is
-        not convex; restarts that end elsewhere end higher.
+    The problem is not convex; of random starts beside one along w*, those that end elsewhere end higher.
     """
     w = np.asarray(prior_mean, dtype=float)
     size, rng = len(w) + 1, np.random.default_rng(seed)
@@ -54,13 +48,10 @@ def few_heads_risk(
 
 
 def search(d: int, seed: int) -> Float[np.ndarray, "settings quantities"]:
-    """Settings with d inputs, and the least risk that a search over the weights finds in each.
+    """Settings (d, C, H, σ, ‖w*‖) with d inputs, and the least risk that a search over the weights finds in each.
 
     Four levels of noise, every number of heads and one more than d, three contexts and norms drawn for each. A
     search is repeated from more starts while it ends above what is proved to be the least.
-
-    Returns:
-        Rows of d, C, H, σ, ‖w*‖ and the risk.
     """
     rng, rows = np.random.default_rng((seed, d)), []
     for noise_std, heads, _ in itertools.product((0.0, 0.5, 2.0, 4.0), range(1, d + 2), range(3)):

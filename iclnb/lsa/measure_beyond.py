@@ -18,8 +18,7 @@ FRESH = 20_000  # Sampled S, on which tuned steps are judged, and prompts, on wh
 def measure(run: SimpleNamespace) -> Beyond:
     """The findings of appendix 05b.
 
-    Raises:
-        IclnbError: for fewer than two seeds, which carry no interval, or no stack of two layers.
+    Raises IclnbError for fewer than two seeds, which carry no interval, or no stack of two layers.
     """
     depths = [int(depth) for depth in numbers(run.layers)]
     if run.seeds < 2 or 2 not in depths:

@@ -62,8 +62,7 @@ def prompt_moments(
 ) -> Moments:
     """Exact moments of G̃ and u for prompts of C = ``n_context`` examples with d inputs.
 
-    Raises:
-        ValueError: if d or C is not positive, or the covariance is not fit.
+    Raises ValueError if d or C is not positive, or the covariance is not fit.
     """
     if d < 1 or n_context < 1:
         raise ValueError(f"d and n_context must be at least 1, got {d} and {n_context}")
@@ -112,15 +111,8 @@ def population_risk(
 ) -> float:
     """Exact E (ŷ - wᵀx_q)² of the predictor ŷ = (v + T·G)ᵀ x_q.
 
-    Args:
-        tensor: T = Σ_h p_h ⊗ U_h in the prompt's own coordinates, as
-            :func:`iclnb.lsa.layer.coefficient_tensor` gives it.
-        guess: v, the initial guess being y_q = vᵀx_q.
-        prior_mean: w* of the prompts that the predictor is judged on (not only those it learnt from).
-        moments: of those prompts, from :func:`prompt_moments`.
-
-    Returns:
-        The risk, free of sampling error: E eᵀΛe with e = T̃·G̃ + (v - w*) - u.
+    T = Σ_h p_h ⊗ U_h is in the prompt's own coordinates (:func:`iclnb.lsa.layer.coefficient_tensor`), v the guess;
+    w* and the moments are those of the prompts which judge. It is E eᵀΛe with e = T̃·G̃ + (v - w*) - u.
     """
     d = len(moments.covariance)
     flat = shifted(np.asarray(tensor, dtype=float), prior_mean).reshape(-1, d)

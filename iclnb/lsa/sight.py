@@ -20,12 +20,7 @@ def gap_to_gd(
 ) -> Float[np.ndarray, " batches"]:
     """Risk of the best y_q = 0 LSA of any number of heads, minus that of the best GD step from w*.
 
-    Args:
-        in_sight: whether the query's token (x_q, 0) is seen, too.
-        prompts: half of them fit both predictors by least squares, the other half measures.
-
-    Returns:
-        Mean differences of the squared errors of as many batches.
+    Half of the prompts fit both predictors by least squares, the other half measures: mean differences of batches.
     """
     rng, w = np.random.default_rng(seed), np.asarray(prior_mean, dtype=float)
     chunks = [_chunk(rng, in_sight, d, n_context, w) for _ in range(max(2, prompts // CHUNK))]

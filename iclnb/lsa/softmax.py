@@ -72,12 +72,8 @@ def train(
 ) -> Float[np.ndarray, " layers"]:
     """Train layers with Adam on one stream of prompts; their risks above that of the best GD step from w*.
 
-    Args:
-        data_seed: of prompts and of the direction of w*.
-        repetition: its number; another one is independent.
-
-    Returns:
-        Mean differences of the squared errors on the same fresh prompts.
+    ``data_seed`` gives prompts and the direction of w*. Mean differences of squared errors on the same fresh
+    prompts.
     """
     directions, weights = (np.random.default_rng((seed, repetition)) for seed in (data_seed, init_seed))
     direction = directions.normal(size=d)

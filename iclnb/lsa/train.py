@@ -72,12 +72,7 @@ def train(
 ) -> Trained:
     """Train every configuration for every seed, with Adam on the squared error.
 
-    Args:
-        seeds: numbers of independent repetitions: initial weights, direction of w* and data. A repetition is the
-            same beside whichever others it is trained.
-
-    Returns:
-        Trained weights; judge them by :func:`exact_risks`.
+    A repetition (weights, direction of w*, data) is the same beside whichever others it is trained.
     """
     program = compile_sweep(configurations, recipe, d, n_context, seeds, data_seed, init_seed)
     parameters, _ = program.run(program.start, jnp.arange(recipe.steps))

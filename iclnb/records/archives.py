@@ -18,8 +18,7 @@ def write(project: Path, folder: Path, *, report: Callable[[str], None] = lambda
 
     An archive holds the shards that the records are made from, and the states of the code that measured them.
 
-    Raises:
-        IclnbError: if shards of a record are not on this machine.
+    Raises IclnbError if shards of a record are not on this machine.
     """
     shards: dict[str, set[Path]] = {}
     for record in records.all_records(project):
@@ -40,8 +39,7 @@ def write(project: Path, folder: Path, *, report: Callable[[str], None] = lambda
 def read(archive: Path) -> int:
     """Put the shards of an archive into this machine's store; returns how many there were.
 
-    Raises:
-        IclnbError: if the archive is not what its checksum says, or holds something else than shards.
+    Raises IclnbError if the archive is not what its checksum says, or holds something else than shards.
     """
     checksum = archive.with_name(f"{archive.name}.sha256")
     if not archive.is_file() or not checksum.is_file():

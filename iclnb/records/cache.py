@@ -39,8 +39,7 @@ def contents() -> Iterator[Kept]:
 def clear() -> str:
     """Remove all measurements; returns what was removed, in a sentence.
 
-    Raises:
-        IclnbError: if some of them could not be removed.
+    Raises IclnbError if some of them could not be removed.
     """
     found = [shard.path.stat().st_size for shard in store.shards()]
     store.clear()

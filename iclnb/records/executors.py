@@ -88,8 +88,7 @@ def engine(
 ) -> Any:
     """The executor of submitit that jobs are handed to; arguments as of :func:`run`.
 
-    Raises:
-        IclnbError: if submitit is not installed, or this machine belongs to no cluster.
+    Raises IclnbError if submitit is not installed, or this machine belongs to no cluster.
     """
     try:
         import submitit

@@ -72,13 +72,9 @@ def all_runs(project: Path) -> Iterator[Own]:
 
 
 def latest(project: Path, name: str = "") -> Own:
-    """The run of a notebook that ended last, or the one in a folder.
+    """The run of a notebook (default: of any), by name or number, that ended last, or the one in a folder.
 
-    Args:
-        name: a notebook, its number, or the folder of a run; empty for all notebooks.
-
-    Raises:
-        IclnbError: if there is none; the message names those there are.
+    Raises IclnbError if there is none; the message names those there are.
     """
     known = list(all_runs(project))
     place = Path(name).resolve()

@@ -81,12 +81,8 @@ def prove(
 ) -> list[Entry]:
     """Show that the present code measures the same as that of the stale records; gives the ledger's new entries.
 
-    Args:
-        share: of the shards to measure again; at least one of each kind.
-
-    Raises:
-        IclnbError: if nothing is stale by its code alone, if shards are missing, or if the present code measures
-            something else; then nothing is entered.
+    Raises IclnbError if nothing is stale by its code alone, if shards are missing, or if the present code
+    measures something else; then nothing is entered.
     """
     records.check_committed(project)
     ledger = Ledger.of(project)

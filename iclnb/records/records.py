@@ -126,10 +126,9 @@ def label(project: Path, record: Path) -> str:
 def make(project: Path, cell: Cell, *, allow_changes: bool = False) -> Path:
     """Measure a notebook's findings in this process, and write their record in one step.
 
-    Raises:
-        IclnbError: if there is nothing to measure; where ``iclnb/`` or ``notebooks/`` differ from the last
-            commit, unless ``allow_changes``: the recorded revision would not be the code that ran; and if the
-            package was edited meanwhile.
+    Raises IclnbError if there is nothing to measure; where ``iclnb/`` or ``notebooks/`` differ from the last
+    commit, unless ``allow_changes``: the recorded revision would not be the code that ran; and if the package
+    was edited meanwhile.
     """
     if not allow_changes:
         check_committed(project)

@@ -40,9 +40,8 @@ def read(project: Path, file: Path) -> list[Cell]:
     smallest first), ``tasks`` and ``seeds`` (tables of seed parameters). Every combination is a cell;
     ``[sweep.parameters]`` hold for all of its cells, ``[sweep.for_model.NAME]`` for one model's.
 
-    Raises:
-        IclnbError: with everything that is wrong: a file that cannot be read, unknown keys and notebooks, models of
-            ``for_model`` that the table lacks, parameters that a notebook lacks, values of another type.
+    Raises IclnbError with everything that is wrong: a file that cannot be read, unknown keys and notebooks,
+    models of ``for_model`` that the table lacks, parameters that a notebook lacks, values of another type.
     """
     try:
         tables = tomllib.loads(file.read_text(encoding="utf-8")).get("sweep", [])

@@ -26,13 +26,9 @@ def names(project: Path) -> list[str]:
 
 
 def source(project: Path, name: str) -> Path:
-    """The ``.py`` source of a notebook.
+    """The ``.py`` source of a notebook, by its name, its number alone ("03a"), or the path of either of its files.
 
-    Args:
-        name: the notebook's name, its number alone ("03a"), or the path of either of its files.
-
-    Raises:
-        IclnbError: if there is no such notebook; the message lists those there are.
+    Raises IclnbError if there is no such notebook; the message lists those there are.
     """
     stem = Path(name).stem if Path(name).suffix in {".py", ".ipynb"} else name
     known = names(project)
@@ -119,8 +115,7 @@ def title(notebook: NotebookNode) -> str:
 def parameters(path: Path) -> dict[str, Parameter]:
     """The parameters of a notebook's source, in order, from its cell tagged ``parameters``.
 
-    Raises:
-        IclnbError: with the line, if the cell is not Python, or a default is not a literal.
+    Raises IclnbError with the line, if the cell is not Python, or a default is not a literal.
     """
     for cell in read(path).cells:
         if "parameters" in cell.metadata.get("tags", ()):

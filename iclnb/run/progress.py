@@ -28,10 +28,7 @@ def described(name: str, cell: int, cells: int, last: Sequence[float]) -> str:
 def bar(name: str, cells: int, last: Sequence[float]) -> Iterator[Callable[..., None]]:
     """A line that goes away at the end; none where nobody watches.
 
-    Arguments as of :func:`described`. The bar grows by the last run's time, or else by cells.
-
-    Yields:
-        What is to be called with ``cell_index`` when a cell starts.
+    The bar grows by the last run's time, or else by cells; what is given is called when a cell starts.
     """
     from tqdm import tqdm
 

@@ -60,14 +60,9 @@ def run(
 
     A second run to the same files waits for the first; what a killed run left is removed.
 
-    Args:
-        to: files to write; ``None`` for those of :func:`outputs`.
-        time_limit: seconds that a cell may take; ``None`` for no limit.
-
-    Raises:
-        IclnbError: if a cell fails (the message shows the cell and the error, and where the notebook
-            is kept for a look) or takes longer than ``time_limit``, if the notebook saves no results, if its
-            pair has an edit that the source lacks, or if a folder cannot be written.
+    Raises IclnbError if a cell fails (the message shows the cell and the error, and where the notebook is
+    kept for a look) or takes longer than ``time_limit``, if the notebook saves no results, if its pair has an
+    edit that the source lacks, or if a folder cannot be written.
     """
     source = notebooks.source(project, name)
     for edited in notebooks.edited_pair(source):

@@ -35,8 +35,7 @@ class Worker:
     It is spoken to through sockets in a folder that no other user can read, where the system has such: then
     not even a loopback network is needed. (A socket's path must be short, so this is a temporary folder.)
 
-    Args:
-        keep_models: how many loaded models stay in memory from one notebook to the next.
+    ``keep_models`` loaded models stay in memory from one notebook to the next.
     """
 
     def __init__(

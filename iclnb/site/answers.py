@@ -36,17 +36,10 @@ class Bound(NamedTuple):
 
 
 def resolve(text: str, recorded: Mapping[str, Mapping[str, Any]], where: str) -> str:
-    """A cell's Markdown with its roles replaced by what a reader sees.
+    """A cell's Markdown with roles replaced by what a reader sees: claims and estimates show on hover and focus.
 
-    Args:
-        recorded: what each recorded run of the chapter found, by its plain name.
-
-    Returns:
-        Markdown; a bound sentence carries its claims and their estimates, shown on hover and focus.
-
-    Raises:
-        IclnbError: if a sentence does not hold on record, naming the sentence, the claim and the run; or if it
-            cannot be read.
+    Raises IclnbError if a sentence does not hold on record, naming the sentence, the claim and the run; or if
+    it cannot be read.
     """
 
     def shown(role: re.Match[str]) -> str:

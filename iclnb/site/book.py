@@ -168,8 +168,7 @@ def stage(project: Path, target: Path) -> Path:
 def own_page(project: Path, one: Own) -> Path:
     """The page of a chapter with a run of one's own in the place of the book's, in the folder of the run.
 
-    Raises:
-        IclnbError: if the files of the run are damaged, or Jupyter Book fails.
+    Raises IclnbError if the files of the run are damaged, or Jupyter Book fails.
     """
     name, to = one.notebook, one.outputs
     titles = {name: notebooks.title(notebooks.read(notebooks.source(project, name)))}

@@ -35,13 +35,8 @@ def page(
     says of claims is held against the records (:mod:`iclnb.site.answers`). Cells tagged ``answer`` come first,
     in their order; downloads and the switch for code follow them. What this machine found stands before limits.
 
-    Args:
-        downloads: the files to link to, from the page's folder, and what each is.
-        here: the section about the run (:mod:`iclnb.site.here`).
-
-    Raises:
-        IclnbError: if the notebook does not begin with its title, was executed with other code cells, or says
-            what the records do not.
+    Raises IclnbError if the notebook does not begin with its title, was executed with other code cells, or
+    says what the records do not.
     """
     notebook = notebooks.read(source)
     cells = notebook.cells

@@ -108,10 +108,7 @@ class Estimate(_Limits):
         p is below 0.05 / 0.01 / 0.001 where the truth lies on the bound: mean of 5 to 30 normal units 5.1 /
         1.1 / 0.1; of 5 exponential ones 11 / 5 / 1.3, of 30 5.3 / 1.5 / 0.3; 3 sets x 40 points whose
         effects vary by 0.5 and 1 4.7 / 1.7 / 0.9. So a tiny p-value from few skewed units is not to be
-        taken at its word.
-
-        Returns:
-            Not a number for an interval without width (an exact result, or units that are all alike).
+        taken at its word. Not a number for an interval without width.
         """
         value, low, high = map(float, self)
         half = high - value if bound > value else value - low

@@ -91,9 +91,8 @@ def _groups(size: int, most: int, rng: np.random.Generator) -> list[np.ndarray]:
 def _contrasts(found: np.ndarray, shares: list[np.ndarray]) -> np.ndarray:
     """Along each axis the whole ``share`` times, less ``share - 1`` times the whole without a group.
 
-    Args:
-        found: the statistic; along each axis first with nothing left out, then without each group.
-        shares: for each axis how many times each group goes into the whole, (groups).
+    ``found`` has nothing left out first along each axis, then each group; ``shares`` say how often it goes
+    into the whole.
     """
     for axis, share in enumerate(shares):
         found = np.moveaxis(found, axis, 0)

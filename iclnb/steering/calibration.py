@@ -34,11 +34,7 @@ def calibrate(
 
 
 def domain_rows(task: Task, rows: Sequence[Row], count: int, *, seed: Seed) -> list[Row]:
-    """Inputs of random words, drawn from all words of some rows; as long as these are on average.
-
-    Args:
-        count: how many inputs (Fei et al. take 20).
-    """
+    """Inputs of random words, drawn from all words of some rows; as long as these are on average."""
     rng, made = np.random.default_rng(seed), [{} for _ in range(count)]
     for column in task.inputs:
         words = [word for row in rows for word in row[column].split()]

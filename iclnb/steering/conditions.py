@@ -20,11 +20,7 @@ ARBITRARY_WORDS = ("foo", "bar", "dog", "cup", "tree", "ring", "lamp", "sand", "
 def chapter(
     study: Study, k: int, *, most: int, lexicon: Lexicon, demonstration_seed: int, noise_seed: int
 ) -> dict[str, Condition]:
-    """Every condition of :data:`iclnb.steering.findings.CONDITIONS` that the task has.
-
-    Args:
-        most: prompts that a retrieved row may stand in.
-    """
+    """Every condition of :data:`iclnb.steering.findings.CONDITIONS` that the task has."""
     shown = draw(study.labels, k, study.points, seed=demonstration_seed)
     found = {findings.RANDOM: Condition(shown)}
     cosine = retrieval.cosine(study)

@@ -30,9 +30,8 @@ class Rows:
 def draw_rows(run: SimpleNamespace) -> Rows:
     """The rows that a run's settings ask for, as many test points of one class as of another.
 
-    Raises:
-        IclnbError: if the design cannot be had: fewer than two demonstrations or test points, a task without
-            2 to 10 classes, too few rows for the strategies of retrieval.
+    Raises IclnbError if the design cannot be had: fewer than two demonstrations or test points, a task
+    without 2 to 10 classes, too few rows for the strategies of retrieval.
     """
     task = tasks.get(run.task)
     _check_design(run, task)
@@ -89,8 +88,7 @@ def _check_pool(run: SimpleNamespace, rows: Rows) -> None:
 def prepare(reader: Reader, rows: Rows, k: int, *, seed: Seed) -> Study:
     """Embed the rows and choose the kernel's bandwidth on the held-out ones, each with random demonstrations.
 
-    Raises:
-        IclnbError: if no row is held out, or the pool has fewer than ``k``.
+    Raises IclnbError if no row is held out, or the pool has fewer than ``k``.
     """
     drawn, task = rows.task_rows, rows.task_rows.task
     pool, queries = texts(task, drawn.pool), texts(task, drawn.queries)

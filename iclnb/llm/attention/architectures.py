@@ -95,8 +95,7 @@ def attending(
 ) -> Iterator[None]:
     """In the block's one forward pass every layer's attention is ``attend``, which leaves rows in ``state``.
 
-    Raises:
-        CaptureError: if the model treats attention or masks in its own way, or not every layer was reached.
+    Raises CaptureError if the model treats attention or masks in its own way, or not every layer was reached.
     """
     AttentionInterface.register(name, attend)
     AttentionMaskInterface.register(name, mask)
@@ -148,9 +147,7 @@ def is_common(eager: Callable) -> bool:
 def checked_mask(input_ids: Tensor, attention_mask: Tensor | None) -> Bool[Tensor, "batch tokens"]:
     """Which tokens are real, all of them without a mask.
 
-    Raises:
-        TypeError: if one of them is no tensor.
-        ValueError: if the shapes do not fit, or a prompt is empty.
+    Raises TypeError if one of them is no tensor; ValueError if the shapes do not fit, or a prompt is empty.
     """
     for name, ids in (("input_ids", input_ids), ("attention_mask", attention_mask)):
         if not isinstance(ids, Tensor) and (name == "input_ids" or ids is not None):

@@ -55,8 +55,7 @@ class FinalNorm:
     ) -> Float[Tensor, " rows"]:
         """s of each row, from what the norm was given and returned.
 
-        Raises:
-            ValueError: if no s leads from one to the other.
+        Raises ValueError if no s leads from one to the other.
         """
         x = inputs.float()
         x = (x - x.mean(-1, keepdim=True) if self.centred else x) * self.gain
@@ -74,8 +73,7 @@ def unembedding(
 ) -> Float[Tensor, "words width"]:
     """What each token's logit reads of the residual stream, but for the final norm's scale s.
 
-    Raises:
-        CaptureError: if the final norm cannot be found.
+    Raises CaptureError if the final norm cannot be found.
     """
     norm = norm or FinalNorm(model)
     rows = model.get_output_embeddings().weight[list(tokens)].float()
@@ -100,9 +98,8 @@ def check_writing(model: PreTrainedModel) -> None:
     All heads put out large random numbers at one token. What is normed before it is used stays bounded, so
     that the final norm must be given the sum of what W_O makes of them, and little else.
 
-    Raises:
-        CaptureError: if it is not: what heads write is normed or scaled before it is added (Gemma 2, OLMo 2,
-            Granite), or the stream itself is (post-norm).
+    Raises CaptureError if it is not: what heads write is normed or scaled before it is added (Gemma 2, OLMo
+    2, Granite), or the stream itself is (post-norm).
     """
     large = 1e3 if model.dtype == torch.float16 else _LARGE
     generator, written, given = torch.Generator().manual_seed(0), [], []

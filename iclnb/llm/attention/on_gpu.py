@@ -24,9 +24,7 @@ def fused(
     """Attention to all keys by a kernel that also gives the log-sum-exp and writes out no scores.
 
     Flash attention (Dao 2023) in half precision, memory-efficient attention (Rabe and Staats 2021) otherwise.
-
-    Returns:
-        Output in the dtype of ``query`` and log-sum-exp in float32; ``None`` where neither kernel can do it.
+    Output in the dtype of ``query`` and log-sum-exp in float32; ``None`` where neither kernel can do it.
     """
     about = cuda.SDPAParams(query, key, value, None, 0.0, False, False)
     if cuda.can_use_flash_attention(about):
@@ -45,11 +43,7 @@ def last_rows(
     last: Sequence[int],
     scaling: float,
 ) -> Float[Tensor, "batch heads tokens"]:
-    """The attention of each prompt's last token under a causal mask, in float32, in few kernels.
-
-    Args:
-        last: the place of each prompt's last token; what comes later is padding.
-    """
+    """The attention of each prompt's last token under a causal mask, in float32, in few kernels."""
     tokens = key.shape[2]
     if all(index == tokens - 1 for index in last):
         own, later = query[:, :, -1], None
@@ -71,13 +65,9 @@ def placed(
 ) -> Float[Tensor, "layers batch heads keys"]:
     """Rows of all layers with each suffix's tokens where the caller has them.
 
-    Args:
-        rows: of each layer, over the prefix and the last columns of the suffixes as they were run.
-        order: for each column of the suffixes as they were run its place among the caller's.
-        before: tokens of the prefix.
-
-    Returns:
-        In float32, on the device of the first layer; zero at padding.
+    ``rows`` are over the prefix and the last columns of the suffixes as they were run; ``order`` says for
+    each of these columns its place among the caller's. In float32, on the device of the first layer; zero at
+    padding.
     """
     device = rows[0].device
     run = torch.stack([layer.float().to(device) for layer in rows])

@@ -48,13 +48,10 @@ def way_to_last_tokens(
 ) -> str:
     """The first of the ways that is exact for this model.
 
-    Args:
-        ways: names of ways, as ``capture`` knows them.
-        capture: called with model, way, tokens, mask and layers; returns the last tokens' attention.
-        left: whether there may be padding on the left, which fused causal attention would see.
+    ``capture`` is called with model, way, tokens, mask and layers, and returns the last tokens' attention; ``left``
+    says whether there may be padding on the left, which fused causal attention would see.
 
-    Raises:
-        CaptureError: if none is.
+    Raises CaptureError if none is.
     """
 
     def tried() -> str:
@@ -74,13 +71,10 @@ def way_with_prefix(
 ) -> PrefixWay:
     """The first way to share a prefix that is exact for this model.
 
-    Args:
-        ways: names of ways, as ``run`` knows them.
-        run: called with model, way, prefix, suffixes and their mask; returns attention and log-probabilities.
-        question: under which the outcome is kept.
+    ``run`` is called with model, way, prefix, suffixes and their mask, and returns attention and log-probabilities;
+    the outcome is kept under ``question``.
 
-    Raises:
-        CaptureError: if none is.
+    Raises CaptureError if none is.
     """
 
     def tried() -> PrefixWay:

@@ -24,12 +24,8 @@ def merged_attention(
 ) -> Float[Tensor, "batch heads tokens dim"]:
     """Attention over the shared prefix, all of it visible, and over each prompt's suffix under ``mask``.
 
-    Args:
-        query: of the suffixes' tokens; ``heads`` is a multiple of ``kv_heads`` (grouped-query attention).
-        prefix_key, prefix_value: of the prefix, shared by the batch.
-        key, value: of the suffixes.
-        mask: added to the suffix scores: 0, or the lowest number of the dtype.
-        scaling: factor of the scores.
+    Heads are a multiple of ``kv_heads`` (grouped-query attention). The mask is added to the suffix scores: 0,
+    or the lowest number of the dtype.
     """
     batch, heads, tokens, dim = query.shape
     kv_heads = len(prefix_key)

@@ -24,12 +24,9 @@ def keep(
 
     It appears whole or not at all, and a second process waits for the first and then finds it done.
 
-    Args:
-        fill: fills an empty folder, which then takes the entry's place.
-        hash_all: check large files by hash too.
+    ``fill`` fills an empty folder, which then takes the entry's place.
 
-    Raises:
-        IclnbError: if the cache cannot be written; and what ``fill`` raises.
+    Raises IclnbError if the cache cannot be written; and what ``fill`` raises.
     """
     try:
         if not intact(entry, hash_all):

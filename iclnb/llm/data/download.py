@@ -36,10 +36,8 @@ def download(wanted: Distribution, scratch: Path) -> Path:
     pip is silent; on a terminal a bar counts the bytes. pip installs nothing; of an sdist it runs the pinned
     ``setup.py`` to read the metadata.
 
-    Raises:
-        NotThere: pip did not get the file; with what to do about it.
-        IclnbError: wrong hash, full disk; likewise.
-        OSError: if ``scratch`` cannot be written.
+    Raises NotThere if pip did not get the file, with what to do about it; IclnbError: wrong hash, full disk;
+    likewise; OSError if ``scratch`` cannot be written.
     """
     requirement, log, archives = scratch / "requirement.txt", scratch / "log.txt", scratch / "archives"
     requirement.write_text(f"{wanted.name}=={wanted.version} --hash=sha256:{wanted.sha256}\n")

@@ -40,12 +40,8 @@ def entry(sha256: str) -> Path:
 def folder(file: Path, name: str, sha256: str) -> Path:
     """The converted model of a GGUF file, from the cache if it was converted before.
 
-    Returns:
-        A folder with ``config.json``, ``*.safetensors``, the tokenizer and ``provenance.json``.
-
-    Raises:
-        IclnbError: if the file is damaged or of an architecture that cannot be read, or the cache cannot be
-            written.
+    Raises IclnbError if the file is damaged or of an architecture that cannot be read, or the cache cannot be
+    written.
     """
     room = f"{4 * file.stat().st_size / 1e9 + 0.1:.1f} GB"
     return cache_entries.keep(entry(sha256), lambda target: fill(file, target, name, sha256), name, room=room)
@@ -70,8 +66,7 @@ def provenance(converted: Path) -> dict[str, Any]:
 def about(file: Path, name: str) -> About:
     """What a GGUF file says of its model, if it is whole and can be read.
 
-    Raises:
-        IclnbError: if it is no GGUF file, is damaged, is one of several, or holds what cannot be read.
+    Raises IclnbError if it is no GGUF file, is damaged, is one of several, or holds what cannot be read.
     """
     reader = _reader(file, name)
     architecture = str(_value(reader, "general.architecture"))
@@ -90,15 +85,10 @@ def about(file: Path, name: str) -> About:
 
 
 def convert(file: Path, target: Path, dtype: str, name: str, **settings: float) -> None:
-    """Write the model and the tokenizer of a GGUF file as safetensors into ``target``.
+    """Write model and tokenizer of a GGUF file as safetensors into ``target``; settings complete the configuration.
 
-    Args:
-        dtype: of the weights; the dequantised ones are rounded to it.
-        settings: of the configuration, which the file does not hold.
-
-    Raises:
-        IclnbError: if the file does not hold a whole model with finite weights and a tokenizer.
-        OSError: if ``target`` cannot be written.
+    Raises IclnbError if the file does not hold a whole model with finite weights and a tokenizer; OSError if
+    ``target`` cannot be written.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, modeling_gguf_pytorch_utils
     from transformers.utils import logging

@@ -18,8 +18,7 @@ def cache_if_out_of_reach() -> Iterator[bool]:
 
     Gives whether the hub is in reach; it is not where ``HF_HUB_OFFLINE`` is set.
 
-    Raises:
-        IclnbError: if a package is missing that the proxy of this machine needs.
+    Raises IclnbError if a package is missing that the proxy of this machine needs.
     """
     if constants.HF_HUB_OFFLINE:
         yield False

@@ -16,8 +16,7 @@ def verify(repository: str, commit: str, file: str = "config.json") -> None:
     or afterwards, has another one. Damaged files are deleted, so that the next run fetches them anew. (The
     hub's own ``verify_repo_checksums`` asks the network each time.)
 
-    Raises:
-        IclnbError: if a file is damaged.
+    Raises IclnbError if a file is damaged.
     """
     known = try_to_load_from_cache(repository, file, revision=commit)
     if not isinstance(known, str):

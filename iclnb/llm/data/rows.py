@@ -27,9 +27,8 @@ def numbered(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
     Blank lines, byte order marks, Windows line ends and control characters in texts do no harm.
 
-    Raises:
-        IclnbError: for a line that is no JSON object in UTF-8 or names a column twice, or that has another
-            number of fields than the first line of the table; for what is no Parquet file.
+    Raises IclnbError for a line that is no JSON object in UTF-8 or names a column twice, or that has another
+    number of fields than the first line of the table; for what is no Parquet file.
     """
     if path.suffix == ".parquet":
         yield from enumerate(_parquet(path), 1)
@@ -120,12 +119,8 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def typed(task: Task, raw: Numbered, file: str, unit: str) -> tuple[list[dict], dict[str, Any]]:
     """The rows that have text and a label, every value checked, and what was done to them.
 
-    Args:
-        unit: what ``raw`` numbers: ``"line"`` or ``"row"``.
-
-    Returns:
-        The rows; how many were ``left_out`` for want of a value, how many of the others are ``repeated``
-        (they stay), and the ``score_scale`` applied.
+    They come with how many were ``left_out`` for want of a value, how many of the others are ``repeated``
+    (they stay), and the ``score_scale`` applied; ``raw`` numbers each ``unit``, a line or a row.
     """
     rows, left_out = [], 0
     for number, given in raw:

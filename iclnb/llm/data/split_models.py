@@ -38,9 +38,8 @@ class SplitModel:
 def folder(name: str, *, hash_all: bool = False) -> Path:
     """The converted model, fetched and converted first if it is not in the cache or is damaged.
 
-    Raises:
-        IclnbError: unknown name, no source that can be reached, a part or the whole with a wrong hash, or a
-            cache that cannot be written; nothing is kept of what was refused.
+    Raises IclnbError for an unknown name, no source that can be reached, a part or the whole with a wrong hash,
+    or a cache that cannot be written; nothing is kept of what was refused.
     """
     wanted = _split(name)
 

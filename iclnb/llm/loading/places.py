@@ -35,9 +35,8 @@ class Place:
 def find(name: str, revision: str | None) -> Place:
     """Where the model of this name lies; fetched first if it is packaged, converted if it is a GGUF file.
 
-    Raises:
-        IclnbError: unknown name, a revision of what has none, a file or folder that is no model or holds an
-            adapter, or a packaged model that cannot be fetched.
+    Raises IclnbError for an unknown name, a revision of what has none, a file or folder that is no model or
+    holds an adapter, or a packaged model that cannot be fetched.
     """
     is_packaged = name == PACKAGED or name in split_models.SPLIT
     local = not is_packaged and is_local(name)
@@ -60,8 +59,7 @@ def find(name: str, revision: str | None) -> Place:
 def resolve_revision(place: Place) -> Place:
     """A place on the hub at the commit that its revision names now, its GGUF file fetched and converted.
 
-    Raises:
-        IclnbError: an adapter; a GGUF file that cannot be chosen, is damaged or cannot be converted.
+    Raises IclnbError for an adapter; a GGUF file that cannot be chosen, is damaged or cannot be converted.
     """
     if place.origin["source"] != "hub":
         return place

@@ -22,11 +22,7 @@ _COUNTS = ("num_hidden_layers", "hidden_size", "num_attention_heads", "vocab_siz
 def check_configuration(name: str, config: PretrainedConfig, folder: Path | None) -> None:
     """Refuse quantised weights, and configurations that no model can have, before anything is built.
 
-    Args:
-        folder: of a model on this machine, whose files must hold about as many weights as are asked for.
-
-    Raises:
-        IclnbError: if the model cannot be what the configuration says.
+    Raises IclnbError if the model cannot be what the configuration says.
     """
     quantised = getattr(config, "quantization_config", None) or getattr(config, "compression_config", None)
     if quantised is not None:
@@ -58,11 +54,7 @@ def check_weights(name: str, model: PreTrainedModel, info: Mapping[str, Iterable
     Tied weights may stand in one place only; buffers that older versions saved beside the weights may stay
     unread.
 
-    Args:
-        info: what transformers says of the loading (``output_loading_info``).
-
-    Raises:
-        IclnbError: for missing, unexpected, mis-shaped or non-finite weights.
+    Raises IclnbError for missing, unexpected, mis-shaped or non-finite weights.
     """
     buffers = {key for key, _ in model.named_buffers()}
     unexpected = {
@@ -93,8 +85,7 @@ def check_weights(name: str, model: PreTrainedModel, info: Mapping[str, Iterable
 def check_pass(name: str, model: PreTrainedModel) -> None:
     """One pass over two tokens: a configuration can be wrong in ways that only this shows.
 
-    Raises:
-        IclnbError: if the pass fails, or its result is not finite.
+    Raises IclnbError if the pass fails, or its result is not finite.
     """
     bad = [
         key for key, tensor in model.named_buffers() if tensor.device.type != "meta" and tensor.isnan().any()

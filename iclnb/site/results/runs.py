@@ -38,14 +38,10 @@ def runs(
 ) -> dict[str, list[Run]]:
     """The runs of each notebook: recorded ones from small models to large ones, this machine's last.
 
-    Whether a model is at chance on a task is a property of the two, whichever chapter found it.
+    A run of one's own may stand ``instead`` of the book's; ``also`` others follow it, named after model and
+    task. Whether a model is at chance on a task is a property of the two, whichever chapter found it.
 
-    Args:
-        instead: a run of one's own that takes the place of the book's.
-        also: runs of one's own that follow the book's, named after model and task.
-
-    Raises:
-        IclnbError: if a results file or a record cannot be read.
+    Raises IclnbError if a results file or a record cannot be read.
     """
     saved = {name: _saved(project / "build" / "results" / f"{name}.json", name) for name in names}
     if instead:

@@ -24,8 +24,7 @@ def fill(
 ) -> str:
     """The front page with the table where :data:`PLACE` stands.
 
-    Raises:
-        IclnbError: if ``book/papers.toml`` cannot be read, or an answer does not hold on record.
+    Raises IclnbError if ``book/papers.toml`` cannot be read, or an answer does not hold on record.
     """
     known = papers.read(project)
     asked = [question for question in known.questions if question.chapter in titles]

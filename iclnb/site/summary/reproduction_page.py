@@ -23,8 +23,7 @@ def page(
 ) -> str:
     """The page in MyST Markdown.
 
-    Raises:
-        IclnbError: if ``book/papers.toml`` cannot be read, or a sentence does not hold on record.
+    Raises IclnbError if ``book/papers.toml`` cannot be read, or a sentence does not hold on record.
     """
     known = papers.read(project)
     parts = [INTRODUCTION]
