@@ -96,16 +96,18 @@ def proving(proof: Proof) -> Iterator[None]:
 class Store:
     """Shards of one model, or of one experiment without a model.
 
-    Weights that nothing pins have no store. For work without a model there is :meth:`of_code`.
+    They lie in ``folder``, by default in :func:`root`. Weights that nothing pins have no store. For work without a
+    model there is :meth:`of_code`.
     """
 
-    def __init__(self, origin: Mapping[str, Any]):
+    def __init__(self, origin: Mapping[str, Any], folder: Path | None = None):
         identity = {name: origin.get(name) for name in _IDENTITY}
         self.usable = bool(identity["sha256"] or identity["revision"])
         self.model, self.dtype = str(origin.get("name", "")), str(origin.get("dtype", ""))
         self._gpu = str(origin.get("device", "")).startswith("cuda")
         self._identity = _digest(identity)
-        self.folder = root() / self._identity[:32]
+        self.root = folder or root()
+        self.folder = self.root / self._identity[:32]
 
     @classmethod
     def of_code(cls, name: str) -> "Store":
@@ -173,7 +175,7 @@ class Store:
     def _files(self, digest: str) -> dict[str, str] | None:
         """The files of a state of the code, by its digest."""
         try:
-            return json.loads((root() / _CODES / f"{digest}.json").read_text(encoding="utf-8"))
+            return json.loads((self.root / _CODES / f"{digest}.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
 
@@ -181,7 +183,7 @@ class Store:
         """Keep the arrays of a shard, whole or not at all; a full or read-only disk is reported once."""
         facts = {**about, "code": _digest(code), "machine": _machine(), "checksum": checksum(arrays)}
         try:
-            listing = root() / _CODES / f"{facts['code']}.json"
+            listing = self.root / _CODES / f"{facts['code']}.json"
             if not listing.is_file():
                 paths.write(listing, json.dumps(code, indent=0))
             with paths.replacing(path) as temporary:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from iclnb.errors import unknown
 from iclnb.llm.data import packaged, split_models
 
 
@@ -46,6 +47,14 @@ HUB = {
     "Qwen/Qwen2.5-7B-Instruct": (7_615_616_512, 2, ""),
 }
 """Pinned models of the hub: number of weights, bytes of each in its files, whether access is to be asked for."""
+
+
+def card(name: str) -> Card:
+    """The card of a model. Raises IclnbError for an unknown name."""
+    for found in CARDS:
+        if found.name == name:
+            return found
+    raise unknown("packaged model", name, (found.name for found in CARDS))
 
 
 def is_here(card: Card) -> bool:
