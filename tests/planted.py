@@ -71,6 +71,13 @@ class Planted:
         signs = np.where(self.clusters % 2 == 1, 1.0, -1.0)
         return np.linalg.lstsq(self.places, signs, rcond=None)[0]
 
+    def kernel(self, prompt: Prompt) -> Float[np.ndarray, " k"]:
+        """The weights that the planted head is meant to give the demonstrations of a prompt."""
+        words = [int(word[1:]) for word in prompt.text.split() if word.startswith("w")]
+        *shown, query = self.places[words]
+        weights = np.exp(self.bandwidth * (np.array(shown) @ query))
+        return weights / weights.sum()
+
     def rows(self) -> TaskRows:
         """The words as a task: those of odd clusters are B; 40 test points, and the others to show."""
         rows = [{"text": f"w{i}", "label": int(cluster % 2)} for i, cluster in enumerate(self.clusters)]

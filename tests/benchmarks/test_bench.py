@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 import tiny
-from throwaway import ROOT
 
+from iclnb.llm import models
 from iclnb.site import bench as bench_page
 
-HERE = ROOT / "benchmarks"
+HERE = Path(__file__).parent
 
 
 @pytest.fixture
@@ -77,12 +77,27 @@ def test_ways_agree_and_what_is_missing_is_said(bench, model, tmp_path, monkeypa
     assert "not installed" in bench_page.page(tmp_path)
 
 
-def test_every_experiment_names_ways_that_there_are(bench):
-    import of_models
-    import of_theory
+@pytest.mark.tiny
+def test_a_gpu_has_experiments_of_its_own_with_a_model_of_ones_own(bench, model, monkeypatch):
+    """Here on the processor, and small; a folder takes the place of a larger model of its name."""
+    from of_models import LARGER
 
-    known = of_models.WAYS | of_theory.WAYS
-    assert all(way in known for each in (*bench.FULL, *bench.GPU, *bench.QUICK) for way in each.ways)
+    monkeypatch.setattr(
+        bench, "Contender", here(bench, {"nnsight", "TransformerLens", f"larger, {LARGER[1]}"})
+    )
+    plain = models.load
+    monkeypatch.setattr(
+        models, "load", lambda name, **how: plain(str(Path(name).resolve(strict=True)), **how)
+    )
+    larger = model.rename(model.parent / LARGER[0])
+    fixed = {"sets": 1, "queries": 3, "shown": 1, "tokens": 5, "suffix": 3, "batch": 2}
+    small = [
+        e._replace(sizes=(8,), fixed={n: v for n, v in fixed.items() if n in e.fixed}) for e in bench.GPU
+    ]
+    record = bench.bench(small, larger, Path(sys.executable), name="m", rounds=1, limit=60, larger=[larger])
+    left = {row["way"] for row in record["measurements"] if row["left_out"]}
+    assert left == {"nnsight", "TransformerLens", f"larger, {LARGER[1]}"}
+    assert {row["experiment"] for row in record["measurements"]} == {e.name for e in bench.GPU}
 
 
 def test_what_would_take_too_long_or_too_much_is_left_out(bench):

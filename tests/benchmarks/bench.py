@@ -24,7 +24,7 @@ from experiments import FULL, GPU, PEERS, QUICK, Experiment
 from iclnb.provenance import provenance
 
 HERE = Path(__file__).parent
-PROJECT = HERE.parent
+PROJECT = HERE.parents[1]
 
 
 class Contender:
