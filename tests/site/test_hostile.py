@@ -42,12 +42,11 @@ HOSTILE = [
 ]
 CHAPTERS = {
     "02_attention_allocation": {"task": "sst2"},
-    "03c_head_explorer": {"task": "sst2"},
     "04_retrieval_and_format": {"task": "sst2"},
     "06_llm_initial_guess": {},
     "07_kernel_induction_or_report": {"task": "sst2"},
 }
-"""Those that show rows."""
+"""Those that show rows; for the head explorer see ``tests/heads/test_explorer.py``."""
 
 
 def write_rows(folder):
