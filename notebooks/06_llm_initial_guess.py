@@ -70,18 +70,18 @@ results = claims.Results(ladder)
 ladder
 
 # %% [markdown] tags=["answer"]
-# **Answer.** {claim}`With the guess of a small model in the prompt SmolLM2-135M scores pairs of sentences much better
-# than without one <guess-helps-correlation: supported on SmolLM2-135M>`, though {claim}`not better than that guess
-# itself <better-than-guess: not supported on SmolLM2-135M>`. Does it copy? {claim}`Its answers follow the guess more
-# than the truth <follows-guess: supported on SmolLM2-135M>`, but {claim}`they keep something of the model's own reading
-# <follows-own-reading: supported on SmolLM2-135M>`. {claim}`How far a guess is trusted it learns from the
-# demonstrations, even where no score can be copied <trust-is-learned: supported on SmolLM2-135M; trust-without-copying:
-# supported on SmolLM2-135M>`: a copier, or a step of gradient descent from the guess, would trust every guess alike.
-# {claim}`Whether it can learn to turn guesses round is open <mirrored-guesses-are-turned: inconclusive on
-# SmolLM2-135M>`. In part it does correct as gradient descent would: {claim}`raising the guesses shown lowers the answer
-# <corrects-shown-guesses: supported on SmolLM2-135M; corrects-common-shift: supported on SmolLM2-135M>`, but
-# {claim}`the scores shown count by themselves, and not only by how far they are from their guesses
-# <only-residuals-matter: not supported on SmolLM2-135M>`.
+# **Answer.** {claim}`With the guess of a small model in the prompt both models on record score pairs of sentences much better
+# than without one <guess-helps-correlation: supported everywhere>`, though {claim}`not better than that guess itself
+# <better-than-guess: not supported everywhere>`. Do they copy? {claim}`Their answers follow the guess more than the truth
+# <follows-guess: supported everywhere>`; {claim}`those of SmolLM2-135M keep something of the model's own reading, and for
+# Qwen2.5-Coder-0.5B that is open <follows-own-reading: supported on SmolLM2-135M; inconclusive on Qwen2.5-Coder-0.5B>`.
+# {claim}`How far a guess is trusted they learn from the demonstrations, even where no score can be copied
+# <trust-is-learned: supported everywhere; trust-without-copying: supported everywhere>`: a copier, or a step of gradient
+# descent from the guess, would trust every guess alike. {claim}`Whether they can learn to turn guesses round is open
+# <mirrored-guesses-are-turned: inconclusive everywhere>`. In part they do correct as gradient descent would:
+# {claim}`raising the guesses shown lowers the answer <corrects-shown-guesses: supported everywhere>`, but {claim}`the scores
+# shown count by themselves, and not only by how far they are from their guesses <only-residuals-matter: not supported
+# everywhere>`.
 
 # %% tags=["answer", "hide-input"]
 pictures.lessons(ladder, seed=seed)
