@@ -107,8 +107,8 @@ def test_sets_of_one_label_are_refused_with_the_number_that_does(data):
     ("run 02 -p k 0", "k = 0: take 1 or more"),
     ("run 03 -p k 1 -p sets 1", "sets = 1: take 2 or more"),
     ("run 03 -p profile smoke -p task small", "8 are needed"),
-    ("run 07 -p task of_4", "ask for points >= 8, not 4"),
-    ("run 07 -p points 4 -p task of_4 --output here", "ask for points >= 8, not 4"),
+    ("run 07 -p task of_10", "ask for points >= 20, not 4"),
+    ("run 07 -p points 4 -p task of_10 --output here", "ask for points >= 20, not 4"),
 ])  # fmt: skip
 def test_the_command_refuses_at_once(words, message, monkeypatch):
     monkeypatch.setattr("iclnb.run.run_one.run", None)
@@ -121,14 +121,14 @@ def test_the_command_refuses_at_once(words, message, monkeypatch):
 def test_a_sweep_refuses_all_of_them_in_one_message(tmp_path):
     file = tmp_path / "sweep.toml"
     file.write_text(
-        '[[sweep]]\nnotebooks = ["02", "07"]\nmodels = ["smollm2-135m-instruct"]\ntasks = ["of_4", "small"]\n'
+        '[[sweep]]\nnotebooks = ["02", "07"]\nmodels = ["smollm2-135m-instruct"]\ntasks = ["of_10", "small"]\n'
         '[sweep.parameters]\nprofile = "laptop"\n'
     )
     done = CliRunner().invoke(commands, ["sweep", str(file), "--dry-run"])
     message = str(done.exception)
-    assert "points >= 8, not 4" in message and "points >= 6, not 4" in message
+    assert "points >= 20, not 4" in message and "points >= 6, not 4" in message
     assert "02_attention_allocation, small: small has 7 validation rows, not 16" in message
-    assert "02_attention_allocation, of_4" not in message
+    assert "02_attention_allocation, of_10" not in message
     file.write_text(file.read_text().replace('"laptop"\n', '"laptop"\nk = 0\n'))
     done = CliRunner().invoke(commands, ["sweep", str(file), "--dry-run"])
     assert "k = 0: take 1 or more" in str(done.exception) and "k = 0: take 2" in str(done.exception)
