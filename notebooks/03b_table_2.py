@@ -131,7 +131,8 @@ results.claim(
 # ## Is it right more often than a sentence encoder?
 #
 # The paper does not say how it turns embeddings into a kernel. Here it is a Gaussian kernel whose bandwidth is chosen on the
-# other half of the test points, which makes the encoder stronger than any fixed choice.
+# other half of the test points, which makes the encoder stronger than any fixed choice. The first table says how often the
+# head is right, the second how often regression on MiniLM is.
 
 # %% tags=["hide-input"]
 pictures.table(ladder, "performance", seed=seed)
