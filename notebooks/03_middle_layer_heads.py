@@ -26,15 +26,15 @@ k: int = at_least(2, by_profile(4, 8, 16))  # demonstrations per prompt
 sets: int = at_least(
     2, by_profile(4, 3, 10)
 )  # demonstration sets that test points share
-points: int = at_least(8, by_profile(8, 16, 200))  # test points
+points: int = at_least(8, by_profile(8, 12, 200))  # test points
 fresh: int = at_least(
-    8, by_profile(8, 16, 300)
+    8, by_profile(8, 12, 300)
 )  # prompts with demonstrations of their own
 cause_points: int = at_least(
     2, by_profile(4, 4, 40)
 )  # test points that judge interventions
 top: int = at_least(1, 8)  # heads ablated
-redraws: int = at_least(1, by_profile(2, 5, 20))  # choices of these heads
+redraws: int = at_least(1, by_profile(2, 3, 20))  # choices of these heads
 permutations: int = at_least(
     1, by_profile(10, 50, 200)
 )  # size of permutation nulls
