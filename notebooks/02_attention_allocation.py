@@ -23,7 +23,7 @@ dtype: Optional[str] = None  # of the model, such as "bfloat16"
 source: str = "auto"  # of the rows: packaged, local, hub, auto
 k: int = at_least(1, by_profile(4, 8, 16))  # demonstrations per prompt
 prompts: int = at_least(
-    2, by_profile(6, 16, 700)
+    2, by_profile(6, 10, 700)
 )  # test points, each with fresh demonstrations
 tail: int = at_least(1, 5)  # how many tokens count as the end of the query
 batch_size: int = at_least(1, 4)  # prompts per forward pass

@@ -24,7 +24,7 @@ dtype: Optional[str] = None  # of the model, such as "bfloat16"
 source: str = "auto"  # of the rows: packaged, local, hub, auto
 k: int = at_least(2, by_profile(2, 3, 8))  # demonstrations per prompt
 points: int = at_least(
-    2, by_profile(4, 8, 500)
+    2, by_profile(4, 6, 500)
 )  # test points, each with its own
 most: int = at_least(1, 3)  # prompts that a retrieved row may stand in
 shared_points: int = at_least(

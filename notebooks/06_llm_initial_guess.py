@@ -31,8 +31,8 @@ k: int = at_least(1, by_profile(2, 3, 10))  # demonstrations per prompt
 sets: int = at_least(
     2, by_profile(2, 2, 5)
 )  # demonstration sets, shared by all pairs
-pairs: int = at_least(4, by_profile(6, 12, 1379))  # test pairs, main comparison
-subset: int = at_least(4, by_profile(4, 6, 300))  # test pairs, everything else
+pairs: int = at_least(4, by_profile(6, 8, 1379))  # test pairs, main comparison
+subset: int = at_least(4, by_profile(4, 4, 300))  # test pairs, everything else
 train_pairs: int = by_profile(100, 150, 5749)  # the small model learns from
 grades: int = at_least(2, by_profile(2, 2, 6))  # qualities of the graded guess
 folds: int = at_least(2, 5)  # of cross-fitting

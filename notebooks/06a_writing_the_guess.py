@@ -29,7 +29,7 @@ k: int = at_least(1, by_profile(2, 3, 10))  # demonstrations per prompt
 sets: int = at_least(
     2, by_profile(2, 2, 5)
 )  # demonstration sets, shared by all pairs
-subset: int = at_least(4, by_profile(4, 6, 300))  # test pairs
+subset: int = at_least(4, by_profile(4, 4, 300))  # test pairs
 train_pairs: int = by_profile(100, 150, 5749)  # the small model learns from
 folds: int = at_least(2, 5)  # of cross-fitting
 batch_size: int = at_least(
