@@ -80,7 +80,7 @@ ladder
 # {claim}`a little in SmolLM2-135M, and in Qwen2.5-Coder-0.5B better than they follow any rival, so that the heads that agree
 # with the model are those that follow similarity <similarity-rivals: inconclusive on SmolLM2-135M; supported on
 # Qwen2.5-Coder-0.5B; map-cue: inconclusive on SmolLM2-135M; supported on Qwen2.5-Coder-0.5B>`. {claim}`For the texts alone,
-# as in the paper, no such likeness shows <similarity-raw: inconclusive on SmolLM2-135M; not supported on
+# the reading of the paper, no such likeness shows <similarity-raw: inconclusive on SmolLM2-135M; not supported on
 # Qwen2.5-Coder-0.5B; similarity-query-dependent: inconclusive everywhere>`. Does the answer need these heads? {claim}`Whether
 # it is worse without them is open in both models <ablation-random: inconclusive everywhere; ablation-elsewhere: inconclusive
 # everywhere>`. {claim}`It does need the labels that the middle layers read: exchanging their values between the classes costs

@@ -127,7 +127,7 @@ def test_a_sweep_refuses_all_of_them_in_one_message(tmp_path):
     done = CliRunner().invoke(commands, ["sweep", str(file), "--dry-run"])
     message = str(done.exception)
     assert "points >= 20, not 4" in message and "points >= 6, not 4" in message
-    assert "02_attention_allocation, small: small has 7 validation rows, not 16" in message
+    assert "02_attention_allocation, small: small has 7 validation rows, not 10" in message
     assert "02_attention_allocation, of_10" not in message
     file.write_text(file.read_text().replace('"laptop"\n', '"laptop"\nk = 0\n'))
     done = CliRunner().invoke(commands, ["sweep", str(file), "--dry-run"])
