@@ -234,5 +234,6 @@ def test_an_estimate_beyond_the_end_of_the_axis_is_an_arrow_there():
     assert -0.7 < axes.get_xlim()[0] < -0.5
     (arrows,) = [line for line in axes.lines if line.get_marker() == CARETLEFT]
     assert arrows.get_xydata().tolist() == [[-0.5, 0]]
-    (bars,) = axes.containers[0].lines[2]
+    marks, _, (bars,) = axes.containers[0].lines
+    np.testing.assert_array_equal(marks.get_xdata(), [np.nan, 0.1])
     assert bars.get_segments()[1].tolist() == [[-0.5, 1.0], [0.3, 1.0]]
