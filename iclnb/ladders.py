@@ -6,6 +6,7 @@ of their own sees it beside the recorded models at once.
 
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,7 +33,7 @@ F = TypeVar("F", bound=Findings)
 class Rung(Generic[F]):
     """One run of a chapter's measurement."""
 
-    name: str  # plain, unique in its ladder: "Qwen2.5-Coder-1.5B", with the task where tasks differ
+    name: str  # plain, unique in its ladder: "Qwen2.5-Coder-1.5B", or "GPT-J-6B on hate"
     findings: F  # what it measured
     settings: SimpleNamespace  # of that run
     provenance: Mapping[str, Any]  # model, data, revision, versions, machine, cost
@@ -60,12 +61,20 @@ class Rung(Generic[F]):
 
 
 class Ladder(Mapping[str, F]):
-    """Findings by their plain names, small models first, this run last; a line for each unreadable record."""
+    """Findings by their plain names, small models first, this run last; a line for each unreadable record.
+
+    Figures show what the mapping holds: this run, and the records of the task that most of them have. Claims are
+    judged for all ``rungs``, records of other tasks too.
+    """
 
     def __init__(self, notebook: str, rungs: Sequence[Rung[F]], unreadable: Sequence[str] = ()):
         self.notebook, self.unreadable = notebook, tuple(unreadable)
-        self.rungs = _named(sorted(rungs, key=_order))
-        self._by_name = {rung.name: rung for rung in self.rungs}
+        tasks = Counter(rung.task for rung in rungs if rung.recorded)
+        self.task = tasks.most_common(1)[0][0] if tasks else ""
+        self.rungs = _named(sorted(rungs, key=_order), self.task)
+        self._by_name = {
+            rung.name: rung for rung in self.rungs if not rung.recorded or rung.task == self.task
+        }
 
     def __getitem__(self, name: str) -> F:
         return self._by_name[name].findings
@@ -74,7 +83,7 @@ class Ladder(Mapping[str, F]):
         return iter(self._by_name)
 
     def __len__(self) -> int:
-        return len(self.rungs)
+        return len(self._by_name)
 
     @property
     def here(self) -> F:
@@ -87,8 +96,8 @@ class Ladder(Mapping[str, F]):
 
     @property
     def recorded(self) -> list[Rung[F]]:
-        """The rungs that are records."""
-        return [rung for rung in self.rungs if rung.recorded]
+        """The rungs that are records, of the task that figures show."""
+        return [rung for rung in self._by_name.values() if rung.recorded]
 
     def _repr_markdown_(self) -> str:
         names = [rung.name for rung in self.recorded]
@@ -166,14 +175,13 @@ def _order(rung: Rung) -> tuple[bool, float, str, str]:
     return not rung.recorded, size(rung.model), rung.model, rung.task
 
 
-def _named(rungs: Sequence[Rung[F]]) -> list[Rung[F]]:
-    """The rungs with their plain names: the model's, with what else tells recorded ones apart."""
-    tasks = len({rung.task for rung in rungs if rung.recorded}) > 1
+def _named(rungs: Sequence[Rung[F]], task: str) -> list[Rung[F]]:
+    """The rungs with their plain names: the model's, with the task if it is another than ``task``."""
     named: list[Rung[F]] = []
     for rung in rungs:
-        words = [rung.model or "recorded", *([task_name(rung.task)] if tasks and rung.task else [])]
-        name = HERE if not rung.recorded else ", ".join(words)
-        same = sum(other.name.split(" (")[0] == name for other in named)
+        other = f" on {task_name(rung.task)}" if rung.task != task else ""
+        name = f"{rung.model or 'recorded'}{other}" if rung.recorded else HERE
+        same = sum(known.name.split(" (")[0] == name for known in named)
         named.append(replace(rung, name=f"{name} ({same + 1})" if same else name))
     return named
 

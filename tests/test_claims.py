@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,6 +18,7 @@ from scipy.stats import norm, ttest_1samp
 
 from iclnb import claims, paths
 from iclnb.claims.claim import Claim
+from iclnb.claims.tasks import across_tasks
 from iclnb.findings import Findings, variable
 from iclnb.ladders import HERE, Rung
 from iclnb.stats import Estimate, exact, interval
@@ -236,3 +238,34 @@ def test_a_claim_is_judged_for_every_run_of_the_ladder(tmp_path, monkeypatch):
     assert saved["ladder"][2]["claims"][0]["speaks"] == "against"
     assert saved["ladder"][1]["left_out"] == {"mean": "two draws at least"}
     np.testing.assert_array_equal(Draws.load(tmp_path / "99_test.nc").x, run.here.x)
+
+
+def recorded(model, task, x):
+    facts = {"model": {"name": model}}
+    return Rung("", Draws(x=np.array(x)), SimpleNamespace(task=task), facts, {}, Path(f"{model}/{task}.nc"))
+
+
+def test_records_of_other_tasks_are_judged_and_shown_apart():
+    """A claim holds in one task and fails in another: marks in strips are of the main task, rows of both."""
+    listed = [
+        recorded("gpt-1b", "hate", [-2.0, -3.0, -2.5]),
+        recorded("gpt-1b", "sst2", [2.0, 3.0, 2.5]),
+        recorded("gpt-6m", "sst2", [1.0, 1.5, 2.0]),
+    ]
+    results = claims.Results(ladder("99_test", Draws(x=np.ones(3)), *listed, task="hate"))
+    strips = results.claim("positive", "It is positive.", claims.above(0), mean)
+    said = {run: one.verdict for run, one in results.claims[0].judgements.items()}
+    assert said == {
+        "GPT-6M": "supported", "GPT-1B on hate": "not supported", "GPT-1B": "supported", HERE: "supported"
+    }  # fmt: skip
+    assert list(results.ladder) == ["GPT-6M", "GPT-1B", HERE]
+    page = BeautifulSoup(strips._repr_html_(), "html.parser")
+    assert [name.text for name in page.select("summary .name")] == ["GPT-6M", "GPT-1B", HERE]
+    assert len(page.select("tbody tr")) == 4
+
+    picture = across_tasks(results, "positive")
+    (axes,) = picture.figure.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["SST-2", "hate"]
+    drawn = {bars.get_label(): sorted(bars.lines[0].get_xdata().tolist()) for bars in axes.containers}
+    assert drawn == {"GPT-6M": [1.5], "GPT-1B": [-2.5, 2.5]}
+    assert "hate: GPT-1B -2.5" in picture.alt

@@ -52,7 +52,7 @@ class Results:
 
         Raises ValueError if the notebook already has a claim of that id.
         """
-        return Strips([self._judge(id, statement, criterion, estimator, paper, section, speaks, "")])
+        return self._strips(self._judge(id, statement, criterion, estimator, paper, section, speaks, ""))
 
     def proved(
         self,
@@ -85,11 +85,11 @@ class Results:
         for judgement in claim.judgements.values():
             if float(judgement.estimate.low) < float(judgement.estimate.high):
                 raise ValueError(f"{id!r} is proved: give its largest deviation, exactly, not an interval")
-        return Strips([claim])
+        return self._strips(claim)
 
     def value(self, name: str, function: Callable[[Any], Any]) -> dict[str, Any]:
         """Keep a value of every run's findings under ``name``; returns the values by the run's plain name."""
-        found = {run: function(one) for run, one in self.ladder.items()}
+        found = {rung.name: function(rung.findings) for rung in self.ladder.rungs}
         for run, value in found.items():
             self.values.setdefault(run, {})[name] = value
         return found
@@ -108,11 +108,11 @@ class Results:
         if any(id == known.id for known in self.claims):
             raise ValueError(f"claim {id!r} is recorded twice in {self.notebook}")
         judgements, left_out = {}, {}
-        for run, one in self.ladder.items():
+        for rung in self.ladder.rungs:
             try:
-                judgements[run] = Judgement(criterion, *estimator(one), proof)
+                judgements[rung.name] = Judgement(criterion, *estimator(rung.findings), proof)
             except NothingToMeasure as needs:
-                left_out[run] = str(needs)
+                left_out[rung.name] = str(needs)
         claim = Claim(id, paper, section, statement, criterion, speaks, judgements, left_out)
         self.claims.append(claim)
         return claim
@@ -157,7 +157,10 @@ class Results:
         return path
 
     def _repr_html_(self) -> str:
-        return Strips(self.claims)._repr_html_()
+        return self._strips(*self.claims)._repr_html_()
+
+    def _strips(self, *claims: Claim) -> Strips:
+        return Strips(claims, self.ladder)
 
 
 def _plain(x: Any) -> Any:

@@ -2,7 +2,7 @@
 
 import html
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from iclnb.claims.claim import Claim, Judgement
 from iclnb.display import interval_text, number
@@ -18,21 +18,28 @@ _WIDTH, _HEIGHT, _EDGE = 72, 16, 5
 
 
 class Strips:
-    """Claims as HTML, a line each; a line opens to estimates, controls and verdicts."""
+    """Claims as HTML, a line each; a line opens to estimates, controls and verdicts.
 
-    def __init__(self, claims: Iterable[Claim]):
-        self.claims = list(claims)
+    Lines have a mark for each of the ``runs`` (by default for all), and open to all of them.
+    """
+
+    def __init__(self, claims: Iterable[Claim], runs: Collection[str] | None = None):
+        self.claims, self.runs = list(claims), runs
 
     def _repr_html_(self) -> str:
-        return f'<div class="iclnb-strips">{"".join(map(_line, self.claims))}</div>'
+        return f'<div class="iclnb-strips">{"".join(_line(claim, self.runs) for claim in self.claims)}</div>'
 
     def _repr_markdown_(self) -> str:
         return "\n\n".join(claim._repr_markdown_() for claim in self.claims)
 
 
-def _line(claim: Claim) -> str:
+def _line(claim: Claim, runs: Collection[str] | None) -> str:
     whose = "" if claim.paper == "ours" else f"paper {claim.paper}, {claim.section}"
-    cells = "".join(_cell(claim, run, judgement) for run, judgement in claim.judgements.items())
+    cells = "".join(
+        _cell(claim, run, judgement)
+        for run, judgement in claim.judgements.items()
+        if runs is None or run in runs
+    )
     rows = "".join(_row(claim, run, judgement) for run, judgement in claim.judgements.items())
     rows += "".join(
         f'<tr><th scope="row">{html.escape(run)}</th><td colspan="3">left out: {html.escape(needs)}</td></tr>'
