@@ -42,10 +42,6 @@ demonstration_seed: int = 1  # choice of demonstrations, mappings
 sampling_seed: int = 3  # sets that choose, intervals
 
 # %% tags=["hide-input"]
-from functools import partial
-
-from IPython.display import display
-
 from iclnb import claims, ladders, settings
 from iclnb.display import verbatim
 from iclnb.influence import estimates, estimates_heads, pictures
@@ -128,15 +124,15 @@ pictures.shares(ladder)
 # and mappings both go by pairs.
 
 # %% tags=["hide-input"]
-for name, words in wordings.items():
-    ask = partial(estimates.pair_over_demonstration, wording=words, seed=seed)
-    claim = results.claim(
-        f"query-decides-{name}",
-        f"More of influence's variance belongs to pairs of query and demonstration than to demonstrations ({words}).",
-        claims.above(0),
-        ask,
-    )
-    display(claim)
+results.claim_each(
+    wordings,
+    "query-decides",
+    "More of influence's variance belongs to pairs of query and demonstration than to demonstrations",
+    claims.above(0),
+    lambda one, words: estimates.pair_over_demonstration(
+        one, wording=words, seed=seed
+    ),
+)
 
 # %% [markdown]
 # One set shows it at a glance. Vertical stripes are demonstrations that draw every query alike; blocks are classes.
@@ -169,62 +165,54 @@ results.claim(
 pictures.form(ladder, seed=seed)
 
 # %% tags=["hide-input"]
-for name, words in wordings.items():
-    ask = partial(estimates.negative, wording=words, seed=seed)
-    claim = results.claim(
-        f"never-negative-{name}",
-        f"Demonstrations draw answers to their own label: less than 0.05 of influence is negative ({words}).",
-        claims.below(0.05),
-        ask,
-        paper="A",
-        section="5.2",
-        speaks="for",
-    )
-    display(claim)
+results.claim_each(
+    wordings,
+    "never-negative",
+    "Demonstrations draw answers to their own label: less than 0.05 of influence is negative",
+    claims.below(0.05),
+    lambda one, words: estimates.negative(one, wording=words, seed=seed),
+    paper="A",
+    section="5.2",
+    speaks="for",
+)
 
 # %% tags=["hide-input"]
-for name, words in wordings.items():
-    ask = partial(
-        estimates.adds_up, wording=words, scale=PROBABILITY, seed=seed
-    )
-    claim = results.claim(
-        f"adds-up-{name}",
-        f"Single flips add up to what all flips do together, in probability ({words}).",
-        claims.within(0.75, 1.25),
-        ask,
-        paper="A",
-        section="theorem 1",
-        speaks="for",
-    )
-    display(claim)
+results.claim_each(
+    wordings,
+    "adds-up",
+    "Single flips add up to what all flips do together, in probability",
+    claims.within(0.75, 1.25),
+    lambda one, words: estimates.adds_up(
+        one, wording=words, scale=PROBABILITY, seed=seed
+    ),
+    paper="A",
+    section="theorem 1",
+    speaks="for",
+)
 
 # %% tags=["hide-input"]
-for name, words in wordings.items():
-    ask = partial(estimates.sum_of_weights, wording=words, seed=seed)
-    claim = results.claim(
-        f"weights-sum-to-one-{name}",
-        f"What the labels shown pull in probability adds up to one, as weights of an average do ({words}).",
-        claims.within(0.75, 1.25),
-        ask,
-        paper="A",
-        section="theorem 1",
-        speaks="for",
-    )
-    display(claim)
+results.claim_each(
+    wordings,
+    "weights-sum-to-one",
+    "What the labels shown pull in probability adds up to one, as weights of an average do",
+    claims.within(0.75, 1.25),
+    lambda one, words: estimates.sum_of_weights(one, wording=words, seed=seed),
+    paper="A",
+    section="theorem 1",
+    speaks="for",
+)
 
 # %% tags=["hide-input"]
-for name, words in wordings.items():
-    ask = partial(estimates.other_over_same, wording=words, seed=seed)
-    claim = results.claim(
-        f"other-class-idle-{name}",
-        f"Demonstrations of other classes do less than half of what those of the query's class do, either way ({words}).",
-        claims.within(-0.5, 0.5),
-        ask,
-        paper="A",
-        section="4.2",
-        speaks="for",
-    )
-    display(claim)
+results.claim_each(
+    wordings,
+    "other-class-idle",
+    "Demonstrations of other classes do less than half of what those of the query's class do, either way",
+    claims.within(-0.5, 0.5),
+    lambda one, words: estimates.other_over_same(one, wording=words, seed=seed),
+    paper="A",
+    section="4.2",
+    speaks="for",
+)
 
 # %% [markdown]
 # ## What predicts influence?
@@ -240,20 +228,18 @@ for name, words in wordings.items():
 pictures.explained(ladder, seed=seed)
 
 # %% tags=["hide-input"]
-for name, words in wordings.items():
-    ask = partial(
-        prediction.head_over_rivals, wording=words, level="pairs", seed=seed
-    )
-    claim = results.claim(
-        f"head-over-rivals-{name}",
-        f"One head's weights go with influence on pairs better than the best rival that sees no head ({words}).",
-        claims.above(0),
-        ask,
-        paper="A",
-        section="5.2",
-        speaks="for",
-    )
-    display(claim)
+results.claim_each(
+    wordings,
+    "head-over-rivals",
+    "One head's weights go with influence on pairs better than the best rival that sees no head",
+    claims.above(0),
+    lambda one, words: prediction.head_over_rivals(
+        one, wording=words, level="pairs", seed=seed
+    ),
+    paper="A",
+    section="5.2",
+    speaks="for",
+)
 
 # %% [markdown]
 # ## A kernel over classes, or over texts?
@@ -269,39 +255,32 @@ for name, words in wordings.items():
 pictures.levels(ladder, seed=seed)
 
 # %% tags=["hide-input"]
-for name, words in wordings.items():
-    ask = partial(
-        prediction.follows_texts,
-        wording=words,
-        names=(EMBEDDINGS, WORDS),
-        seed=seed,
-    )
-    claim = results.claim(
-        f"texts-count-{name}",
-        f"Within one class, influence follows the likeness of texts ({words}).",
-        claims.above(0.1),
-        ask,
-        paper="A",
-        section="4.2",
-        speaks="for",
-    )
-    display(claim)
+results.claim_each(
+    wordings,
+    "texts-count",
+    "Within one class, influence follows the likeness of texts",
+    claims.above(0.1),
+    lambda one, words: prediction.follows_texts(
+        one, wording=words, names=(EMBEDDINGS, WORDS), seed=seed
+    ),
+    paper="A",
+    section="4.2",
+    speaks="for",
+)
 
 # %% tags=["hide-input"]
-for name, words in wordings.items():
-    ask = partial(
-        prediction.follows_texts, wording=words, names=(HEADS,), seed=seed
-    )
-    claim = results.claim(
-        f"head-within-class-{name}",
-        f"Within one class, influence follows the weights of one head ({words}).",
-        claims.above(0.1),
-        ask,
-        paper="A",
-        section="5.2",
-        speaks="for",
-    )
-    display(claim)
+results.claim_each(
+    wordings,
+    "head-within-class",
+    "Within one class, influence follows the weights of one head",
+    claims.above(0.1),
+    lambda one, words: prediction.follows_texts(
+        one, wording=words, names=(HEADS,), seed=seed
+    ),
+    paper="A",
+    section="5.2",
+    speaks="for",
+)
 
 # %% [markdown]
 # ## Do attention heads cause it?
@@ -317,34 +296,32 @@ for name, words in wordings.items():
 pictures.carriers(ladder, seed=seed)
 
 # %% tags=["hide-input"]
-for name, words in wordings.items():
-    ask = partial(estimates_heads.chosen_over_random, wording=words, seed=seed)
-    claim = results.claim(
-        f"few-heads-carry-{name}",
-        f"Knocking out a few heads takes away more than half of the labels' influence beyond what random heads do ({words}).",
-        claims.above(0.5),
-        ask,
-        paper="A",
-        section="5.2",
-        speaks="for",
-    )
-    display(claim)
+results.claim_each(
+    wordings,
+    "few-heads-carry",
+    "Knocking out a few heads takes away more than half of the labels' influence beyond what random heads do",
+    claims.above(0.5),
+    lambda one, words: estimates_heads.chosen_over_random(
+        one, wording=words, seed=seed
+    ),
+    paper="A",
+    section="5.2",
+    speaks="for",
+)
 
 # %% tags=["hide-input"]
-for name, words in wordings.items():
-    ask = partial(
-        estimates_heads.following_heads_carry, wording=words, seed=seed
-    )
-    claim = results.claim(
-        f"following-heads-carry-{name}",
-        f"Without a head whose weights follow influence, more is lost than without others of its layer ({words}).",
-        claims.above(0),
-        ask,
-        paper="A",
-        section="5.2",
-        speaks="for",
-    )
-    display(claim)
+results.claim_each(
+    wordings,
+    "following-heads-carry",
+    "Without a head whose weights follow influence, more is lost than without others of its layer",
+    claims.above(0),
+    lambda one, words: estimates_heads.following_heads_carry(
+        one, wording=words, seed=seed
+    ),
+    paper="A",
+    section="5.2",
+    speaks="for",
+)
 
 # %% [markdown]
 # At which depth are labels read? All heads of some neighbouring layers are knocked out together.

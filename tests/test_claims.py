@@ -269,3 +269,20 @@ def test_records_of_other_tasks_are_judged_and_shown_apart():
     drawn = {bars.get_label(): sorted(bars.lines[0].get_xdata().tolist()) for bars in axes.containers}
     assert drawn == {"GPT-6M": [1.5], "GPT-1B": [-2.5, 2.5]}
     assert "hate: GPT-1B -2.5" in picture.alt
+
+
+def test_a_claim_in_variants_is_judged_once_for_each():
+    results = claims.Results(ladder("99_test", Draws(x=np.array([1.0, 2.0, 3.0]))))
+
+    def of(found, sign):
+        return mean(Draws(x=found.x if sign == "as drawn" else -found.x))
+
+    strips = results.claim_each(
+        {"up": "as drawn", "down": "negated"}, "sign", "It is positive", claims.above(0), of, paper="A"
+    )
+    told = [(one.id, one.statement, one.paper, one.judgements[HERE].verdict) for one in strips.claims]
+    assert told == [
+        ("sign-up", "It is positive (as drawn).", "A", "supported"),
+        ("sign-down", "It is positive (negated).", "A", "not supported"),
+    ]
+    assert results.claims == strips.claims

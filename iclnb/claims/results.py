@@ -54,6 +54,32 @@ class Results:
         """
         return self._strips(self._judge(id, statement, criterion, estimator, paper, section, speaks, ""))
 
+    def claim_each(
+        self,
+        variants: Mapping[str, str],
+        id: str,
+        statement: str,
+        criterion: Criterion,
+        estimator: Callable[[Any, str], Evidence],
+        **about: Any,
+    ) -> Strips:
+        """Judge one claim in several variants, as :meth:`claim` does: "<id>-own", "<statement> (own words)."
+
+        Args:
+            variants: by what their ids end in, in words that end their statements and tell the estimator.
+        """
+        made = [
+            self.claim(
+                f"{id}-{name}",
+                f"{statement} ({words}).",
+                criterion,
+                lambda found, words=words: estimator(found, words),
+                **about,
+            )
+            for name, words in variants.items()
+        ]
+        return self._strips(*(strips.claims[0] for strips in made))
+
     def proved(
         self,
         id: str,
