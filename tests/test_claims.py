@@ -272,7 +272,7 @@ def test_records_of_other_tasks_are_judged_and_shown_apart():
 
 
 def test_a_claim_in_variants_is_judged_once_for_each():
-    results = claims.Results(ladder("99_test", Draws(x=np.array([1.0, 2.0, 3.0]))))
+    results = claims.Results(ladder("99_test", Draws(x=np.array([4.0, 5.0, 6.0]))))
 
     def of(found, sign):
         return mean(Draws(x=found.x if sign == "as drawn" else -found.x))
