@@ -54,6 +54,16 @@ ladder = ladders.measured("06a_writing_the_guess", measure, run)
 results = claims.Results(ladder)
 ladder
 
+# %% [markdown] tags=["answer"]
+# **Answer.** It helps in other places, too. {claim}`In the chat template <guess-helps-in-chat: supported everywhere>` of
+# SmolLM2-135M the correlation with human scores rises by {value}`0.67 <guess-helps-in-chat on SmolLM2-135M>`, as much as
+# in plain text, and {claim}`with the guess in front of the sentences, far from the answer <guess-helps-in-front: supported
+# everywhere>`, by {value}`0.57 <guess-helps-in-front on SmolLM2-135M>`. Do the other ways to write it make a difference?
+# The figure has all six.
+
+# %% tags=["answer", "hide-input"]
+pictures.styles(ladder, seed=seed)
+
 # %% [markdown]
 # ## Six ways to write it
 #
@@ -61,9 +71,6 @@ ladder
 # template writes one turn a pair. If guess and scores have different precision, a model that copies has to round, and
 # copying the first digit always rounds down. If both are whole, nothing is lost in reading only the answer's first
 # digit.
-
-# %% tags=["hide-input"]
-pictures.styles(ladder, seed=seed)
 
 # %% tags=["hide-input"]
 results.claim(

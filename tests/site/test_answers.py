@@ -83,7 +83,7 @@ def written():
 def test_no_answer_of_the_book_states_a_finding_without_a_claim(name, texts):
     source = Path(ROOT / "notebooks" / f"{name}.py").read_text(encoding="utf-8")
     ids = set(re.findall(r'"([a-z][\w-]+)",\n', source))
-    kinds = tuple(re.findall(r'f"([a-z][\w-]*-)\{', source))  # one claim for each wording of labels
+    kinds = tuple(re.findall(r'claim_each\(\s*\w+,\s*"([\w-]+)"', source))  # one for each wording of labels
     unknown = {id for id in answers.mentioned(texts) - ids if not id.startswith(kinds)}
     assert not unknown, "an answer names a claim that the notebook does not make"
     assert not [sentence for text in texts if answers.ROLE.search(text) for sentence in answers.unbound(text)]
