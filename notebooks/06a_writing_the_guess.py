@@ -55,11 +55,11 @@ results = claims.Results(ladder)
 ladder
 
 # %% [markdown] tags=["answer"]
-# **Answer.** It helps in other places, too. {claim}`In the chat template <guess-helps-in-chat: supported everywhere>` of
-# SmolLM2-135M the correlation with human scores rises by {value}`0.67 <guess-helps-in-chat on SmolLM2-135M>`, as much as
-# in plain text, and {claim}`with the guess in front of the sentences, far from the answer <guess-helps-in-front: supported
-# everywhere>`, by {value}`0.57 <guess-helps-in-front on SmolLM2-135M>`. Do the other ways to write it make a difference?
-# The figure has all six.
+# **Answer.** {claim}`In the chat template of SmolLM2-135M the guess helps as well <guess-helps-in-chat: supported
+# everywhere>`: the correlation with human scores rises by {value}`0.67 <guess-helps-in-chat on SmolLM2-135M>`, as much as
+# in plain text. {claim}`It also helps in front of the sentences, far from the answer <guess-helps-in-front: supported
+# everywhere>`, by {value}`0.57 <guess-helps-in-front on SmolLM2-135M>`. Do the other ways to write it, drawn below, make a
+# difference?
 
 # %% tags=["answer", "hide-input"]
 pictures.styles(ladder, seed=seed)
