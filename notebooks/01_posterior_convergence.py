@@ -49,7 +49,7 @@ ladder
 # %% [markdown] tags=["answer"]
 # **Answer.** {claim}`Not as the theorem is printed: even with a single task the paper's kernel tends to another answer
 # <theorem-1-printed: not supported everywhere>`. {claim}`Either of two small changes to the kernel makes the limit
-# exact <repairs-exact: proved everywhere>`. Bayes and the repaired kernel then tend to the same answer, and which is
+# exact <repairs-exact: proved everywhere>`. Bayes and either repaired kernel then tend to the same answer, and which is
 # faster? {claim}`On a task of the corpus Bayes needs less than a tenth of the demonstrations that the best of many
 # tuned kernels does <bayes-needs-fewer: supported everywhere>`: it only has to tell tasks apart, while a kernel has to
 # average out its noise. On a task outside the corpus the order is reversed: Bayes settles on the nearest task that it
@@ -168,9 +168,9 @@ results.proved(
 # A yardstick is to *ignore the demonstrations*: to answer by the posterior given $x_\text{test}$ alone. How many
 # demonstrations halve its error, the $L_1$ distance to $P(y \mid x_\text{test}, \theta^*)$ under the true task?
 #
-# **Bayes** has to tell tasks apart. The log-likelihood of a task is a sum over demonstrations, so for many of them it is
-# normal: with means $n\, E \log P(x, y \mid \theta)$ and covariances $n\, \mathrm{Cov}(\log P)$ the expected error
-# follows (`learning.predicted_posterior_error`). It falls exponentially.
+# **Bayes** has to tell tasks apart. The log-likelihood of a task is a sum over demonstrations, so for many of them it
+# is normal: with means $n\, E \log P(x, y \mid \theta)$ and covariances $n\, \mathrm{Cov}(\log P)$ the expected error
+# follows. It falls exponentially.
 #
 # **A kernel** has to average out its noise. As $\hat y$ is a ratio of means, with limit $\hat y_\infty$,
 #
@@ -179,8 +179,7 @@ results.proved(
 # \frac{K(x_\text{test}, x)^2 \, (\mathbf 1[y' = y] - \hat y_\infty(y))^2}{E_\theta[K(x_\text{test}, x)]^2}
 # $$
 #
-# (`learning.sharp_variance`). With repair (ii) the error is of the order $\sqrt{\mathrm{rank}/n}$, with the rank of
-# the whitening matrix.
+# With repair (ii) the error is of the order $\sqrt{\mathrm{rank}/n}$, with the rank of the whitening matrix.
 #
 # There are three designs of HMMs, small enough to enumerate all sequences: four tasks that have a block of three states
 # each, eight tasks with two states each, and one HMM all of whose states are linked, in which four tasks differ by the
@@ -225,10 +224,11 @@ results.claim(
 # %% [markdown]
 # ## And on a task outside the corpus?
 #
-# The *corpus* is the mixture that defines the prior. We move a task's start from that of the first task to one that is
-# held out: half in the states of the first task and half in those of the second, or a start state that no task has. Now Bayes is misspecified. Its weight goes to the task whose
-# KL divergence from the demonstrations is least {cite}`berk1966limiting`, so its error tends to the distance of that
-# *KL projection*. The repaired kernel's limit is right for every start, since $P(x, y \mid s)$ is linear in $s$.
+# The *corpus* is the mixture that defines the prior. We move a task's start step by step from that of the first task to
+# one that is held out: an even mixture of the first two tasks' states, or a state where no task starts. Now Bayes is
+# misspecified. Its weight goes to the task whose KL divergence from the demonstrations is least
+# {cite}`berk1966limiting`, so its error tends to the distance of that *KL projection*. The repaired kernel's limit is
+# right for every start, since $P(x, y \mid s)$ is linear in $s$.
 
 # %% tags=["hide-input"]
 pictures.learning_curves(ladder, seed=seed)
@@ -244,9 +244,10 @@ results.proved(
 )
 
 # %% [markdown]
-# From some $n^*$ on a kernel is therefore nearer to the right answer than Bayes, which in every design ends further from
-# it, on the foreign task, than if it had ignored the demonstrations. Roughly $n^*$ is where $\sqrt{\mathrm{rank}/n}$ falls below the
-# distance of the projection (left), precisely where the law above does (right): the more foreign the task, the sooner.
+# So from some $n^*$ on a kernel is nearer to the right answer than Bayes, which in every design ends with a larger
+# error on the foreign task than if it had ignored the demonstrations. Roughly $n^*$ is where $\sqrt{\mathrm{rank}/n}$
+# falls below the distance of the projection (left), precisely where the law above does (right): the more foreign the
+# task, the sooner.
 
 # %% tags=["hide-input"]
 pictures.crossing(ladder)

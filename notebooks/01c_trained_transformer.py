@@ -48,13 +48,13 @@ results = claims.Results(ladder)
 ladder
 
 # %% [markdown] tags=["answer"]
-# **Answer.** {claim}`On the tasks that it was trained on, be they 2 or 256, a small transformer answers much nearer to
+# **Answer.** {claim}`On the tasks that it was trained on, be they 2 or 256, a small transformer answers nearer to
 # Bayesian inference over these tasks than to any kernel regression <transformer-nearer-bayes: supported everywhere;
 # transformer-follows-bayes: supported everywhere>`. What does it do with a task that its corpus lacks? {claim}`Trained
-# on two tasks, it answers as Bayes would who knows of no others <few-tasks-memorise: supported everywhere>`: it has
-# memorised them. {claim}`Trained on 256, it has begun to find what tasks have in common, and is nearer to Bayes over
-# all tasks that could have been drawn <many-tasks-general: supported everywhere>`. {claim}`Nowhere on the way between
-# these two is it nearer to a kernel <no-kernel-elsewhere: supported everywhere>`.
+# on two tasks, it is nearer to Bayesian inference over these two than over all tasks <few-tasks-memorise: supported
+# everywhere>`. {claim}`Trained on 256, it has begun to find what tasks have in common, and is nearer to Bayes over all
+# tasks that could have been drawn <many-tasks-general: supported everywhere>`. {claim}`Nowhere on the way between these
+# two is it nearer to a kernel <no-kernel-elsewhere: supported everywhere>`.
 
 # %% tags=["answer", "hide-input"]
 pictures_appendix.following(ladder, seed=seed)

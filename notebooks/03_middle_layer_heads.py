@@ -105,13 +105,13 @@ ladder
 # %% [markdown]
 # ## Does one head give the model's answer?
 #
-# *Shared* demonstrations stand before every test point, as in the paper; several sets of them are drawn, since one set is
-# one draw. *Fresh* ones are drawn for each prompt anew. A model that nearly always gives one answer is reproduced by
+# *Shared* demonstrations stand before every test point, as in the paper; several sets of them are drawn, since one set
+# is one draw. *Fresh* ones are drawn for each prompt anew. A model that nearly always gives one answer is reproduced by
 # any head that favours that label, so a head has to beat several controls: the model's most frequent answer, the last
 # label, the majority of labels, a kernel $a_i = \lambda^{k-i}$ that knows only the order, its own weights averaged over
-# queries, and a head chosen with permuted labels. Under fresh demonstrations there is one more, a model with random
-# weights: it mixes the labels that its heads attend to, so that they reproduce its answers, and nobody would call them
-# kernels. *Priors off*: the median answer is subtracted before the model or a head decides.
+# queries, and a head chosen with permuted labels. Under fresh demonstrations there is one more: a model with random
+# weights, whose heads reproduce its answers, too, without being kernels. *Priors off*: the median answer is subtracted
+# before the model or a head decides.
 #
 # Half of the test points choose (the head, and which control is strongest), the other half judge, and the other way
 # round. An effect counts if it exceeds its control by 0.05 of a rate or correlation, which the paper's 300 held-out
@@ -222,12 +222,11 @@ pictures.agreement_maps(ladder)
 # %% [markdown]
 # ## Do their weights follow similarity?
 #
-# *Pooled* over all prompts and demonstrations, as in the paper, a correlation also counts what has nothing to do with the
-# query: a demonstration near the end draws attention whatever is asked. *Query-dependent* is what is left once each
+# *Pooled* over all prompts and demonstrations, as in the paper, a correlation also counts what has nothing to do with
+# the query: a demonstration near the end draws attention whatever is asked. *Query-dependent* is what is left once each
 # demonstration's mean over test points is taken off weights and similarities. And the paper's similarity is read in two
 # ways: from the texts alone, behind which nothing asks for a label, and with the cue ("Sentiment:") behind each text,
-# where the model predicts one. Chance is what a head reaches that is chosen and judged with the similarities of other
-# test points.
+# where the model predicts one. Chance is the best head's correlation with the similarities of other test points.
 
 # %% tags=["hide-input"]
 pictures.similarity(ladder, seed=seed)
@@ -405,11 +404,11 @@ pictures.variants(ladder)
 # before it ([chapter 07](07_kernel_induction_or_report)); only the interventions speak about causes, and they act on the last token or on
 # what later tokens read. Where a model is at chance, agreement means little. All prompts of a task have one format.
 #
-# Chosen after looking: eight heads, the halves in place of the paper's 700 and 300 points, and the reading with the cue,
-# after the texts alone had shown next to nothing in the smallest model. That choices of heads are redrawn is a
-# consequence of two records of the second edition, whose verdicts had opposite signs on models that many heads
-# reproduce equally well. Related: heads whose attention leads to wrong answers {cite}`halawi2024overthinking`, and
-# heads that copy by matching what stood before {cite}`olsson2022induction`.
+# Chosen after looking: eight heads, the halves in place of the paper's 700 and 300 points, and the reading with the
+# cue, after the texts alone had shown next to nothing in the smallest model. Choices of heads are redrawn because
+# single choices had led to opposite verdicts in models that many heads reproduce equally well. Related: heads whose
+# attention leads to wrong answers {cite}`halawi2024overthinking`, and heads that copy by matching what stood before
+# {cite}`olsson2022induction`.
 
 # %% tags=["hide-input"]
 results.value(

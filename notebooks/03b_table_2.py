@@ -62,16 +62,16 @@ results = claims.Results(ladder)
 ladder
 
 # %% [markdown] tags=["answer"]
-# **Answer.** {claim}`In both Qwen models one head agrees with its model more often than the paper's with GPT-J, in all six
-# tasks: table 2 is replicated, and more <table-replicates: supported on Qwen2.5-Coder-0.5B, Qwen2.5-Coder-1.5B>`;
-# {claim}`for SmolLM2-135M that is open <table-replicates: inconclusive on SmolLM2-135M>`. Is that more than a rule would
-# reach that never reads the question? {claim}`In Qwen2.5-Coder-1.5B it exceeds, in most tasks, what always naming the model's most frequent answer
-# would give, and what the strongest rule that never looks at the query gives <table-raw: supported on Qwen2.5-Coder-1.5B;
-# table-controls: supported on Qwen2.5-Coder-1.5B>`; {claim}`in its smaller sister the first of these fails in half of the
-# tasks <table-raw: not supported on Qwen2.5-Coder-0.5B; table-controls: inconclusive on Qwen2.5-Coder-0.5B>`, and
-# {claim}`in the smallest model neither is decided <table-raw: inconclusive on SmolLM2-135M; table-controls: inconclusive on
-# SmolLM2-135M>`. {claim}`Whether the head is right more often than regression on a sentence encoder, in most tasks, is open
-# in all three <table-encoders: inconclusive everywhere>`.
+# **Answer.** {claim}`In both Qwen models one head agrees with its model more often than the paper's with GPT-J, in most
+# of the six tasks <table-replicates: supported on Qwen2.5-Coder-0.5B, Qwen2.5-Coder-1.5B>`; {claim}`for SmolLM2-135M
+# that is open <table-replicates: inconclusive on SmolLM2-135M>`. Is that more than a rule would reach that never reads
+# the query? {claim}`In Qwen2.5-Coder-1.5B it exceeds, in most tasks, what always naming the model's most frequent
+# answer would give, and what the strongest rule that never looks at the query gives <table-raw: supported on
+# Qwen2.5-Coder-1.5B; table-controls: supported on Qwen2.5-Coder-1.5B>`; {claim}`in its smaller sister the first of
+# these fails in half of the tasks <table-raw: not supported on Qwen2.5-Coder-0.5B; table-controls: inconclusive on
+# Qwen2.5-Coder-0.5B>`, and {claim}`in the smallest model neither is decided <table-raw: inconclusive on SmolLM2-135M;
+# table-controls: inconclusive on SmolLM2-135M>`. {claim}`Whether the head is right more often than regression on a
+# sentence encoder, in most tasks, is open in all three <table-encoders: inconclusive everywhere>`.
 
 # %% tags=["answer", "hide-input"]
 pictures.table_2(ladder, seed=seed)

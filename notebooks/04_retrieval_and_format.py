@@ -146,7 +146,7 @@ claim(
 
 # %% [markdown]
 # Whether accuracy rises or not, a model that is a kernel should *answer* like one, mistakes included. The next claim
-# takes the right answer and the counts of labels out of both and correlates what is left.
+# removes what the right answer and the counts of labels explain from both, and correlates the rest.
 
 # %% tags=["hide-input"]
 results.claim(
@@ -221,8 +221,8 @@ claim(
 #
 # The same demonstrations, as many of each class as there can be, are shown in several orders. How often do two orders
 # get different answers, and how much more does the label in the last place pull the log-odds than labels in other
-# places? For what has no order both are zero. Another template or separator says the same in another form; kernel
-# regression on the texts does not see it, and has nothing to say about how much it should matter.
+# places? For a kernel both are zero. Another template or separator says the same in another form; kernel regression on
+# the texts does not see it, and has nothing to say about how much it should matter.
 
 # %% tags=["hide-input"]
 pictures.orders(ladder, seed=seed)

@@ -46,10 +46,9 @@ pictures.stacks(ladder, seed=seed)
 # ## $L$ layers and $L$ steps
 #
 # Let the query's last entry be $y_q = -w_0^\top x_q$ and let each layer use $p = (-w_0, 1)$ and $W_{KQ} =
-# -\begin{pmatrix}\eta_l I & 0\\ 0 & 0\end{pmatrix}$. By induction the last entry of column $j$ after $l$
-# layers is $y_j - (w_l - w_0)^\top x_j$: $p$ reads the residual $r_j = y_j - w_l^\top x_j$, and every column
-# moves by $-\eta_l (\tfrac1C \sum_i r_i x_i)^\top x_j$. The query entry ends as $-w_L^\top x_q$, minus the
-# prediction (`gd.gd_stack`).
+# -\begin{pmatrix}\eta_l I & 0\\ 0 & 0\end{pmatrix}$. By induction the last entry of column $j$ after $l$ layers is $y_j
+# - (w_l - w_0)^\top x_j$: $p$ reads the residual $r_j = y_j - w_l^\top x_j$, and every column moves by $-\eta_l
+# (\tfrac1C \sum_i r_i x_i)^\top x_j$. The query entry ends as $-w_L^\top x_q$, minus the prediction.
 
 # %% tags=["hide-input"]
 results.proved(

@@ -174,9 +174,10 @@ results.claim(
 # %% [markdown]
 # ## Is trust learned, where copying cannot help?
 #
-# Beside perfect demonstrations (guess = score) a useless guess is followed more than beside useless ones. That could be
-# learned trust. But where guess and score are the same string, a model that repeats the guess's line does as well. So
-# three lessons more use the same queries with the same guesses, which say nothing about their pairs:
+# A random guess is followed more beside demonstrations with perfect guesses than beside ones with useless guesses. That
+# could be learned trust. But where guess and score are the same string, a model that repeats the guess's line does as
+# well. So there are four lessons, the last of which is *useless*; all use the same queries with the same guesses, which
+# say nothing about their pairs:
 #
 # | demonstrations show | a learner follows the query's guess by | a copier, or gradient descent |
 # |---|---|---|

@@ -64,22 +64,22 @@ results = claims.Results(ladder)
 ladder
 
 # %% [markdown] tags=["answer"]
-# **Answer.** {claim}`In SmolLM2-135M a label shifts the answers to all questions by much the same amount, as if labels
+# **Answer.** {claim}`In SmolLM2-135M a label shifts the answers to all queries by much the same amount, as if labels
 # were counted <query-decides-own: not supported on SmolLM2-135M; query-decides-arbitrary: not supported on
-# SmolLM2-135M>`; {claim}`in Qwen2.5-Coder-1.5B what a label does depends on the question <query-decides-own: supported
-# on Qwen2.5-Coder-1.5B; query-decides-arbitrary: supported on Qwen2.5-Coder-1.5B>`, and {claim}`its smaller sister lies
-# between the two <query-decides-own: inconclusive on Qwen2.5-Coder-0.5B; query-decides-arbitrary: inconclusive on
-# Qwen2.5-Coder-0.5B>`. {claim}`In the largest model demonstrations of the other class do nothing on average, as in a
-# kernel over classes; a mapping from meanings to words would let them push the answer away <other-class-idle-own:
-# supported on Qwen2.5-Coder-1.5B; other-class-idle-arbitrary: supported on Qwen2.5-Coder-1.5B>`. {claim}`Both Qwen
-# models also tell texts of one class apart, if weakly <texts-count-own: supported on Qwen2.5-Coder-0.5B,
-# Qwen2.5-Coder-1.5B; texts-count-arbitrary: supported on Qwen2.5-Coder-0.5B, Qwen2.5-Coder-1.5B>`. {claim}`But it is no
-# kernel regression: what the labels pull does not add up to one, and with arbitrary words a good part of influence is
-# negative, which weights of attention cannot be <weights-sum-to-one-own: not supported everywhere;
-# never-negative-arbitrary: not supported everywhere>`. {claim}`The weights of one head foretell which demonstrations of
-# a class count <head-within-class-own: supported everywhere; head-within-class-arbitrary: supported everywhere>`; yet
-# {claim}`in both Qwen models most of the influence survives when eight heads can no longer read the labels
-# <few-heads-carry-own: not supported on Qwen2.5-Coder-0.5B, Qwen2.5-Coder-1.5B>`.
+# SmolLM2-135M>`; {claim}`in Qwen2.5-Coder-1.5B what a label does depends on the query <query-decides-own: supported on
+# Qwen2.5-Coder-1.5B; query-decides-arbitrary: supported on Qwen2.5-Coder-1.5B>`, and {claim}`for its smaller sister
+# this is open <query-decides-own: inconclusive on Qwen2.5-Coder-0.5B; query-decides-arbitrary: inconclusive on
+# Qwen2.5-Coder-0.5B>`. {claim}`In the largest model demonstrations of another class count less than half as much as
+# those of the query's, as in a kernel over classes, which gives them no weight <other-class-idle-own: supported on
+# Qwen2.5-Coder-1.5B; other-class-idle-arbitrary: supported on Qwen2.5-Coder-1.5B>`. {claim}`Both Qwen models also tell
+# texts of one class apart, if weakly <texts-count-own: supported on Qwen2.5-Coder-0.5B, Qwen2.5-Coder-1.5B;
+# texts-count-arbitrary: supported on Qwen2.5-Coder-0.5B, Qwen2.5-Coder-1.5B>`. {claim}`But it is no kernel regression:
+# what the labels pull does not add up to one, and with arbitrary words a good part of influence is negative, which
+# weights of attention cannot be <weights-sum-to-one-own: not supported everywhere; never-negative-arbitrary: not
+# supported everywhere>`. {claim}`The weights of one head foretell which demonstrations of a class count
+# <head-within-class-own: supported everywhere; head-within-class-arbitrary: supported everywhere>`; yet {claim}`in both
+# Qwen models eight chosen heads carry less than half of the influence beyond what random ones do <few-heads-carry-own:
+# not supported on Qwen2.5-Coder-0.5B, Qwen2.5-Coder-1.5B>`.
 
 # %% tags=["answer", "hide-input"]
 pictures.shares(ladder)
@@ -285,10 +285,11 @@ results.claim_each(
 # %% [markdown]
 # ## Do attention heads cause it?
 #
-# A head may follow influence and do nothing. So each head in turn is *knocked out*: from the last token it can no longer
-# see the labels. Flipping all labels changes the log-odds by $D$ in the whole model and by $D'$ without the head, and
-# $1 - \sum D' D / \sum D^2$ is *lost*; where the change turns round, more than everything. The heads of most loss on half of the sets are then knocked out together on the other half, beside as many
-# others of the same layers drawn at random. Others ask which heads matter by induction, function vectors or task
+# A head may follow influence and do nothing. So each head in turn is *knocked out*: from the last token it can no
+# longer see the labels. Flipping all labels changes the log-odds by $D$ in the whole model and by $D'$ without the
+# head, and the share *lost* is $1 - \sum D' D / \sum D^2$, above 1 where the change is reversed. The eight heads (four
+# in the laptop profile) of most loss on half of the sets are then knocked out together on the other half, beside as
+# many others of the same layers drawn at random. Others ask which heads matter by induction, function vectors or task
 # vectors {cite}`yin2025which,todd2024function,hendel2023task`, and follow labels through the whole network
 # {cite}`wang2023label,cho2025revisiting`; here a head is chosen for carrying what labels change.
 
@@ -347,8 +348,8 @@ verbatim(drawn[ARBITRARY].prompts[0, 0].text)
 # %% [markdown]
 # ## Limits
 #
-# Only the two Qwen models are of one family, so what differs between them and the smallest need not be due to size.
-# After a correction for the number of all claims in this book many verdicts on the largest model are open again
+# The smallest model is of another family than the two Qwen models, so what differs need not be due to size. After a
+# correction for the number of all claims in this book many verdicts on the largest model are open again
 # ([results](../book/results)): it has six sets of demonstrations.
 #
 # A pilot with a few sets had been seen when these criteria were set: it suggested which questions to ask, that
