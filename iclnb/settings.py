@@ -160,6 +160,11 @@ def read(
     return found
 
 
+def chosen_profile(known: Mapping[str, Parameter], values: Mapping[str, Any]) -> str:
+    """The profile among the values that were given, else the notebook's default."""
+    return values.get("profile", known["profile"].default if "profile" in known else PROFILES[1])
+
+
 def refuse_too_little(known: Mapping[str, Parameter], values: Mapping[str, Any]) -> None:
     """Raise IclnbError with a line for each value below its parameter's least: nothing could be measured."""
     below = [

@@ -6,7 +6,6 @@ and ``__version__`` do not count.
 
 import ast
 import hashlib
-import importlib.util
 from collections.abc import Iterable
 from functools import cache, lru_cache
 from pathlib import Path
@@ -37,12 +36,6 @@ def of_source(text: str) -> str:
 def of_tree(tree: ast.AST) -> str:
     """The same of a syntax tree, which is changed."""
     return hashlib.sha256(repr(_plain(_Wordless().visit(tree))).encode()).hexdigest()
-
-
-def of_modules(names: Iterable[str]) -> str:
-    """The fingerprint of modules by their dotted names, none of which is imported for it."""
-    specs = [importlib.util.find_spec(name) for name in names]
-    return fingerprint(Path(spec.origin) for spec in specs)
 
 
 @cache
@@ -77,7 +70,7 @@ class _Wordless(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        name = ast.unparse(node.func).rpartition(".")[2]
+        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
         if name.endswith(("Error", "Warning")) or name == "warn":
             return ast.Call(node.func, [], [])
         if name in _PROGRESS:
@@ -88,7 +81,7 @@ class _Wordless(ast.NodeTransformer):
 def _says_nothing(node: ast.stmt) -> bool:
     """A string that stands alone, or the version of the package."""
     if isinstance(node, ast.Assign):
-        return [ast.unparse(target) for target in node.targets] == ["__version__"]
+        return [getattr(target, "id", "") for target in node.targets] == ["__version__"]
     constant = node.value if isinstance(node, ast.Expr) else None
     return isinstance(constant, ast.Constant) and isinstance(constant.value, str)
 

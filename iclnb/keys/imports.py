@@ -31,7 +31,7 @@ def package_files(
     waiting = list(sources)
     while waiting:
         here = waiting.pop()
-        names = set(_imports(project, here, here.stat().st_mtime_ns, gpu)) - known
+        names = _imports(project, here, here.stat().st_mtime_ns, gpu)[0] - known
         known |= names
         names = {name for name in names if not f"{name}.".startswith(tuple(f"{part}." for part in without))}
         new = {path for name in names for path in _module_files(project, name)} - found
@@ -41,26 +41,45 @@ def package_files(
 
 
 @cache
-def _imports(project: Path, path: Path, changed: int, gpu: bool) -> tuple[str, ...]:
-    """Dotted names of ours that a file loads, or may load: ``from a import b`` gives ``a`` and ``a.b``."""
+def _imports(project: Path, path: Path, changed: int, gpu: bool) -> tuple[frozenset[str], frozenset[str]]:
+    """Dotted names of ours that a file loads, or may load, and the top-level names of other packages.
+
+    ``from a import b`` gives ``a`` and ``a.b``.
+    """
     inside, text = path.relative_to(project).with_suffix("").parts, _without_magics(path)
-    guarded = ".is_cuda" in text
-    if gpu and not guarded:
-        return _imports(project, path, changed, False)
     try:
         tree = syntax.tree(text, str(path))
     except SyntaxError as error:
         raise IclnbError(f"{path}, line {error.lineno}: {error.msg}") from error
     found: list[str] = []
-    for node in ast.walk(_Executed().visit(_OnProcessors().visit(tree) if guarded and not gpu else tree)):
+    for node in _statements(tree, gpu):
         if isinstance(node, ast.Import):
             found += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = [*inside[: len(inside) - node.level]] if node.level else []
             module = ".".join([*base, *([node.module] if node.module else [])])
             found += (f"{module}.{alias.name}" for alias in node.names)
-    ours = (name.split(".") for name in dict.fromkeys(found) if name.split(".")[0] == PACKAGE)
-    return tuple({".".join(parts[:length]) for parts in ours for length in range(1, len(parts) + 1)})
+    names = [name.split(".") for name in found]
+    ours = {".".join(n[:length]) for n in names if n[0] == PACKAGE for length in range(1, len(n) + 1)}
+    return frozenset(ours), frozenset(name[0] for name in names)
+
+
+def _statements(node: ast.AST, gpu: bool) -> Iterator[ast.stmt]:
+    """The statements under a node, but for those under ``if TYPE_CHECKING:``, and those of a GPU unless ``gpu``."""
+    for part in ("body", "handlers", "orelse", "finalbody", "cases"):
+        if part == "body" and isinstance(node, ast.If) and _left_out(node.test, gpu):
+            continue
+        for child in getattr(node, part, ()):
+            yield child
+            yield from _statements(child, gpu)
+
+
+def _left_out(test: ast.expr, gpu: bool) -> bool:
+    return (_asks_for_gpu(test) and not gpu) or ast.unparse(test).endswith("TYPE_CHECKING")
+
+
+def _asks_for_gpu(test: ast.expr) -> bool:
+    return isinstance(test, ast.Attribute) and test.attr == "is_cuda"
 
 
 def _without_magics(path: Path) -> str:
@@ -79,17 +98,9 @@ def _module_files(project: Path, name: str) -> Iterator[Path]:
 
 
 def libraries(project: Path, paths: Iterable[Path]) -> set[str]:
-    """The top-level names of everything that some files import."""
-    return set().union(*(_foreign(path, path.stat().st_mtime_ns) for path in paths if path.suffix == ".py"))
-
-
-@cache
-def _foreign(path: Path, changed: int) -> frozenset[str]:
-    tree = _Executed().visit(syntax.tree(_without_magics(path)))
-    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
-    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
-    names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
-    return frozenset(name.split(".")[0] for name in names)
+    """The top-level names of everything that some files import, on a GPU too."""
+    python = (path for path in paths if path.suffix == ".py")
+    return set().union(*(_imports(project, path, path.stat().st_mtime_ns, True)[1] for path in python))
 
 
 def fingerprint_of(path: Path) -> str:
@@ -107,20 +118,12 @@ def _without_gpu(path: Path, changed: int) -> str | None:
     return hashlib.sha256(rest.encode()).hexdigest()
 
 
-class _Executed(ast.NodeTransformer):
-    """Leaves out ``if TYPE_CHECKING:`` and what stands under it."""
-
-    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
-        self.generic_visit(node)
-        return node.orelse if ast.unparse(node.test).endswith("TYPE_CHECKING") else node
-
-
 class _OnProcessors(ast.NodeTransformer):
     """Leaves out ``if tensor.is_cuda:`` and what stands under it; what stands under its ``else`` stays."""
 
     def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
         found = self.generic_visit(node)
-        return node.orelse if isinstance(node.test, ast.Attribute) and node.test.attr == "is_cuda" else found
+        return node.orelse if _asks_for_gpu(node.test) else found
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         found = super().generic_visit(node)

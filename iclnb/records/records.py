@@ -17,7 +17,7 @@ from iclnb.keys.measurement import Freshness
 from iclnb.ladders import RECORDED, SUFFIX
 from iclnb.provenance import changes
 from iclnb.run import notebooks
-from iclnb.settings import PROFILES, Settings
+from iclnb.settings import PROFILES, Settings, chosen_profile
 
 NEVER = "never run"
 
@@ -68,8 +68,7 @@ def path(project: Path, cell: Cell) -> Path:
 def settings(project: Path, cell: Cell) -> Settings:
     """All settings of a run: those given, and the notebook's defaults under its profile."""
     known = notebooks.parameters(notebooks.source(project, cell.notebook))
-    default = known["profile"].default if "profile" in known else PROFILES[1]
-    profile = cell.parameters.get("profile", default)
+    profile = chosen_profile(known, cell.parameters)
     return Settings(**{name: cell.parameters.get(name, one.under(profile)) for name, one in known.items()})
 
 

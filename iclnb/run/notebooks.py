@@ -151,5 +151,5 @@ def check(name: str, known: Mapping[str, Parameter], given: Iterable[tuple[str, 
 
 def changed(known: Mapping[str, Parameter], values: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the values that differ from the notebook's defaults under the chosen profile."""
-    profile = values.get("profile", known["profile"].default if "profile" in known else PROFILES[0])
+    profile = settings.chosen_profile(known, values)
     return {key: value for key, value in values.items() if repr(value) != repr(known[key].under(profile))}

@@ -17,6 +17,7 @@ from nbformat import NotebookNode
 from iclnb import paths
 from iclnb.errors import IclnbError
 from iclnb.keys import dependencies as keys
+from iclnb.keys.inputs import inputs
 from iclnb.ladders import SUFFIX
 from iclnb.run import notebooks, progress
 from iclnb.run.worker import Worker
@@ -205,7 +206,7 @@ def _results(name: str, scratch: Path, key: keys.Key, seconds: float) -> str:
         )
     content = json.loads((scratch / "results" / saved[0]).read_text(encoding="utf-8"))
     content["provenance"]["seconds"] = round(seconds, 1)
-    content["key"] = keys.complete(key, content["provenance"])
+    content["key"] = {**key, "inputs": inputs(content["provenance"])}
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 import iclnb
 from iclnb import paths
 from iclnb.errors import IclnbError, unknown
-from iclnb.keys.fingerprint import of_modules
+from iclnb.keys.fingerprint import fingerprint
 from iclnb.ladders import SUFFIX
 from iclnb.records import records, status
 from iclnb.records.own import Own
@@ -237,8 +237,8 @@ def _content(sources: Path) -> str:
     documented = sorted(
         [package / "api.py", package / "kernel_regression.py", *(package / "llm").rglob("*.py")]
     )
-    modules = [f"iclnb.site.{name}" for name in ("book", "repository")]
-    parts = [of_modules(modules), version("jupyter-book")]
+    code = fingerprint(package / "site" / name for name in ("book.py", "repository.py"))
+    parts = [code, version("jupyter-book")]
     parts += [
         f"{path.relative_to(root)} {hashlib.sha256(path.read_bytes()).hexdigest()}"
         for root, listed in ((sources, files), (package, documented))  # the page of the API is of docstrings

@@ -10,7 +10,9 @@ import pytest
 from throwaway import ROOT
 
 from iclnb.keys import dependencies as keys
-from iclnb.keys import imports
+from iclnb.keys import imports, measurement
+from iclnb.keys.equivalence import changed
+from iclnb.keys.inputs import inputs
 from iclnb.llm import models
 
 FILES = {
@@ -100,24 +102,25 @@ def f(tensor):
 
 
 @pytest.mark.parametrize("rest", ["", "    return 1", "    else:\n        return 1"])
-def test_what_a_gpu_alone_runs_counts_only_for_results_of_a_gpu(project, rest):
+def test_what_a_gpu_alone_runs_counts_only_for_what_a_gpu_measured(project, rest):
     module, unused = project / "iclnb" / "a.py", project / "iclnb" / "unused.py"
+
+    def code(gpu):
+        return measurement.code("iclnb.b", project=project, gpu=gpu)
+
     plain = rest.replace("    else:\n    ", "") or "    pass"
     module.write_text(f"def f(tensor):\n{plain}\n")
-    before = keys.complete(key(project), {"model": {"device": "cpu", "source": "hub"}})
+    before = code(False)
     module.write_text(GUARDED.format(rest=rest))
-    assert reasons(project, before) == []
-    before = keys.complete(key(project), {"model": {"device": "cpu", "source": "hub"}})
-    of_gpu = keys.complete(key(project), {"model": {"device": "cuda:0", "source": "hub"}})
-    assert reasons(project, of_gpu) == []
+    of_gpu = code(True)
+    assert code(False) == before and of_gpu.keys() == before.keys() | {"iclnb/unused.py"}
     unused.write_text("x = 1\n")
-    assert reasons(project, before) == []
-    assert reasons(project, of_gpu) == ["gpu changed: iclnb/unused.py"]
+    assert code(False) == before and changed(of_gpu, code(True))[0].keys() == {"iclnb/unused.py"}
+    of_gpu = code(True)
     module.write_text(module.read_text().replace("return unused", "return unused.x"))
-    assert reasons(project, before) == []
-    assert reasons(project, of_gpu) == ["gpu changed: iclnb/a.py, iclnb/unused.py"]
+    assert code(False) == before and changed(of_gpu, code(True))[0].keys() == {"iclnb/a.py"}
     module.write_text(module.read_text().replace("tensor.is_cuda", "tensor.is_cpu"))
-    assert reasons(project, before) == ["code changed: iclnb/a.py, iclnb/unused.py"]
+    assert changed(before, code(False))[1].keys() == {"iclnb/a.py", "iclnb/unused.py"}
 
 
 def test_cells_with_magics_count_as_they_are(project):
@@ -151,7 +154,7 @@ def stored(project, monkeypatch):
     data = [{"task": "sst2", "source": "local", "file": "sst2/train.jsonl", "sha256": digest}]
     model = {"source": "local", "sha256": models.content_hash(project / "model")}
     parameters = {"model": str(project / "model")}
-    return {**key(project, **parameters), "inputs": keys.inputs({"data": data, "model": model})}, parameters
+    return {**key(project, **parameters), "inputs": inputs({"data": data, "model": model})}, parameters
 
 
 def test_content_of_data_and_models_counts_and_a_time_stamp_does_not(project, stored):
