@@ -4,6 +4,7 @@ A notebook makes one :class:`Results` of its ladder, records claims and values i
 is what the pages of the book are made from.
 """
 
+from iclnb.claims.asking import by_row, by_run
 from iclnb.claims.claim import (
     CONTRADICTED,
     PROVED,
@@ -19,5 +20,6 @@ from iclnb.criteria import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Criterion, ab
 
 __all__ = [
     "CONTRADICTED", "INCONCLUSIVE", "NOT_SUPPORTED", "PROVED", "SUPPORTED", "VERDICTS", "Claim", "Criterion",
-    "Evidence", "Judgement", "NothingToMeasure", "Results", "Strips", "above", "below", "within",
+    "Evidence", "Judgement", "NothingToMeasure", "Results", "Strips", "above", "below", "by_row", "by_run",
+    "within",
 ]  # fmt: skip

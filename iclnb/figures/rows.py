@@ -30,6 +30,15 @@ class Mark(NamedTuple):
     marker: str = "x"  # of Matplotlib
 
 
+class Panel(NamedTuple):
+    """One panel of a figure of rows."""
+
+    xlabel: str
+    found: Rows
+    marks: Sequence[Mark] = ()
+    title: str = ""
+
+
 def draw(
     axes: Axes, found: Rows, *marks: Mark, lines: Sequence[float] = (0.0,), least: float = -np.inf
 ) -> None:
@@ -90,21 +99,35 @@ def told(found: Rows) -> str:
     )
 
 
-def one_panel(
-    found: Rows, *marks: Mark, lines: Sequence[float] = (0.0,), xlabel: str, alt: str, caption: str
+def figure(*panels: Panel, lines: Sequence[float] = (0.0,), least: float = -np.inf) -> Figure:
+    """Panels side by side and one legend; they share the axes that mean the same."""
+    width, more = (7.4, 0.0) if len(panels) == 1 else (8.6, 0.4)
+    made, all_axes = plt.subplots(
+        1, len(panels), squeeze=False,
+        figsize=(width, more + max(height(panel.found) for panel in panels)),
+        sharex=len({panel.xlabel for panel in panels}) == 1,
+        sharey=len({tuple(panel.found) for panel in panels}) == 1,
+    )  # fmt: skip
+    for axes, panel in zip(all_axes[0], panels, strict=True):
+        draw(axes, panel.found, *panel.marks, lines=lines, least=least)
+        axes.set(xlabel=panel.xlabel, title=panel.title)
+    legend(made)
+    return made
+
+
+def picture(
+    *panels: Panel, lines: Sequence[float] = (0.0,), least: float = -np.inf, alt: str, caption: str
 ) -> Picture:
-    """A picture of nothing else; its alternative text ends in the estimates."""
-    figure, axes = plt.subplots(figsize=(7.4, height(found)))
-    draw(axes, found, *marks, lines=lines)
-    axes.set(xlabel=xlabel)
-    legend(figure)
-    return Picture(figure, alt=f"{alt} {told(found)}.", caption=caption)
+    """A :func:`figure`; its alternative text ends in the estimates."""
+    names = [f"{panel.title or panel.xlabel}: " for panel in panels] if len(panels) > 1 else [""]
+    ends = ". ".join(name + told(panel.found) for name, panel in zip(names, panels, strict=True))
+    return Picture(figure(*panels, lines=lines, least=least), alt=f"{alt} {ends}.", caption=caption)
 
 
-def legend(figure: Figure, columns: int = 4) -> None:
+def legend(figure: Figure) -> None:
     """Every name once, below the panels."""
     entries: dict[str, object] = {}
     for axes in figure.axes:
         for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
             entries.setdefault(name, handle)
-    figure.legend(entries.values(), entries, loc="outside lower center", ncols=columns, fontsize=8)
+    figure.legend(entries.values(), entries, loc="outside lower center", ncols=4, fontsize=8)

@@ -200,7 +200,7 @@ def response(one: Guesses, moved: str, *, seed: int) -> Estimate:
 def corrects_shown_guesses(one: Guesses, *, seed: int) -> Evidence:
     """Response to the guesses of the demonstrations, their scores as they are: -κ for gradient descent."""
     return Evidence(
-        response(one, "shown guesses", seed=seed), 0.0, f"{COPIER}; gradient descent {-_kappa(one):.2f}"
+        response(one, "shown guesses", seed=seed), 0.0, f"{COPIER}; gradient descent {-kappa(one):.2f}"
     )
 
 
@@ -221,23 +221,30 @@ def common_shift_undone(one: Guesses, *, seed: int) -> Evidence:
     """
     both, alone = (one.responses[MOVED.index(name)] for name in ("all guesses", "query guess"))
     found = over(lambda b, a: float(1 - b.mean() / a.mean()), both, alone, seed=seed)
-    return Evidence(found, 0.0, f"{COPIER}; gradient descent {_kappa(one):.2f}")
+    return Evidence(found, 0.0, f"{COPIER}; gradient descent {kappa(one):.2f}")
 
 
-def _kappa(one: Guesses) -> float:
+def kappa(one: Guesses) -> float:
+    """By how much gradient descent would lower the answer if all guesses shown rose by a point."""
     return float(one.kernel_weight[RATES.index(COMMON_SHIFT)])
+
+
+def in_style(one: Styles, style: str, given: str) -> Table:
+    """The answers, as a style writes them. Raises NothingToMeasure if the model has no such style."""
+    answers = one.answers[STYLES.index(style)]
+    if np.isnan(answers).any():
+        raise NothingToMeasure("a model with a chat template")
+    return answers[GIVEN.index(given)]
 
 
 def helps_in(one: Styles, style: str, *, seed: int) -> Evidence:
     """Correlation with the small model's guess less without, as a style writes them; plain text as control."""
-    if np.isnan(one.answers[STYLES.index(style)]).any():
-        raise NothingToMeasure("a model with a chat template")
-    gains = []
-    for name in (style, STYLES[0]):
-        with_guess, without = (one.answers[STYLES.index(name), GIVEN.index(given)] for given in (SMALL, NONE))
-        gains.append(repeated(with_guess, without, one.truth))
+    styled, plainly = (
+        repeated(in_style(one, name, SMALL), in_style(one, name, NONE), one.truth)
+        for name in (style, STYLES[0])
+    )
 
     def gain(with_guess: Table, without: Table, truth: Table) -> float:
         return pearson(with_guess, truth) - pearson(without, truth)
 
-    return Evidence(over(gain, *gains[0], seed=seed), gain(*gains[1]), "the same in plain text")
+    return Evidence(over(gain, *styled, seed=seed), gain(*plainly), "the same in plain text")

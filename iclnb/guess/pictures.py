@@ -6,13 +6,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from iclnb import figures
+from iclnb.claims import by_row
 from iclnb.display import number
 from iclnb.figures import Picture, rows
-from iclnb.figures.rows import Mark, Rows
+from iclnb.figures.rows import Mark, Panel
 from iclnb.guess import estimates
-from iclnb.guess.estimates import COMMON_SHIFT, RATES, accuracy, answer, plain
+from iclnb.guess.estimates import Accuracy, accuracy, answer, in_style, plain
 from iclnb.guess.findings import (
-    GIVEN,
     MIRRORED,
     MOVED,
     NONE,
@@ -35,28 +35,21 @@ SETS = "Intervals: 95 % over demonstration sets and test pairs."
 @figures.picture
 def accuracies(ladder: Mapping[str, Guesses], *, seed: int) -> Picture:
     """Correlation and squared error of answers by the guess given; of the guesses alone as crosses."""
-    figure, all_axes = plt.subplots(1, 2, figsize=(8.6, 4.4), sharey=True)
-    told = []
-    for axes, (label, statistic) in zip(all_axes, PANELS.items(), strict=True):
-        by_run = {run: _by_guess(one) for run, one in ladder.items()}
-        found: Rows = {
-            row: {
-                run: accuracy(one, statistic, by_run[run][row][0], seed=seed) for run, one in ladder.items()
-            }
-            for row in next(iter(by_run.values()))
-        }
-        alone = {
-            row: {run: plain(one, statistic, guess) for run, one in ladder.items()
-                  if (guess := by_run[run][row][1]) is not None}
-            for row in found
-        }  # fmt: skip
-        rows.draw(axes, found, Mark("guess alone", alone))
-        axes.set(xlabel=label)
-        told.append(f"{label}: {rows.told(found)}")
-    rows.legend(figure)
-    return Picture(
-        figure,
-        alt=f"Answers by the guess given. {'. '.join(told)}.",
+
+    def panel(label: str, statistic: Accuracy) -> Panel:
+        answers = by_row(
+            ladder,
+            ("no guess", SMALL, *OTHERS),
+            lambda one, row: accuracy(one, statistic, _by_guess(one)[row][0], seed=seed),
+        )
+        alone = by_row(
+            ladder, (SMALL, *OTHERS), lambda one, row: plain(one, statistic, _by_guess(one)[row][1])
+        )
+        return Panel(label, answers, [Mark("guess alone", alone)])
+
+    return rows.picture(
+        *(panel(*each) for each in PANELS.items()),
+        alt="Answers by the guess given.",
         caption=f"Answers with each guess, and the guess alone (crosses). {SETS}",
     )
 
@@ -71,21 +64,14 @@ def _by_guess(one: Guesses) -> dict[str, tuple[Table, np.ndarray | None]]:
 def lessons(ladder: Mapping[str, Guesses], *, seed: int) -> Picture:
     """How far a guess that says nothing is followed, by what the demonstrations teach about guesses."""
     names = {
-        PERFECT: "guess = score",
-        SHIFTED: "guess = score + 1",
-        USELESS: "useless",
-        MIRRORED: "guess = 5 - score",
-    }
-    found = {
-        title: {run: estimates.trust(one, lesson, seed=seed) for run, one in ladder.items()}
-        for lesson, title in names.items()
-    }
-    learner = Mark("what they teach", dict(zip(names.values(), (1.0, 1.0, 0.0, -1.0), strict=True)), "*")
-    return rows.one_panel(
-        found,
-        learner,
+        "guess = score": PERFECT, "guess = score + 1": SHIFTED, "useless": USELESS,
+        "guess = 5 - score": MIRRORED,
+    }  # fmt: skip
+    found = by_row(ladder, names, lambda one, lesson: estimates.trust(one, lesson, seed=seed))
+    learner = Mark("what they teach", dict(zip(names, (1.0, 1.0, 0.0, -1.0), strict=True)), "*")
+    return rows.picture(
+        Panel("slope of the answer on the query's guess", found, [learner]),
         lines=(0.0, 1.0),
-        xlabel="slope of the answer on the query's guess",
         alt="How far a useless guess is followed, by the demonstrations beside it.",
         caption=f"The same guess beside four kinds of demonstrations. A copier and gradient descent: 1. {SETS}",
     )
@@ -94,21 +80,12 @@ def lessons(ladder: Mapping[str, Guesses], *, seed: int) -> Picture:
 @figures.picture
 def responses(ladder: Mapping[str, Guesses], *, seed: int) -> Picture:
     """How far answers move when something is raised by one point, beside gradient descent and a copier."""
-    found = {
-        moved: {run: estimates.response(one, moved, seed=seed) for run, one in ladder.items()}
-        for moved in MOVED
-    }
-    kappa = {run: float(one.kernel_weight[RATES.index(COMMON_SHIFT)]) for run, one in ladder.items()}
-    by_descent = {
-        moved: {run: float(a + b * k) for run, k in kappa.items()}
-        for moved, (a, b) in zip(MOVED, ((1, 0), (0, -1), (1, -1), (0, 1)), strict=True)
-    }
+    found = by_row(ladder, MOVED, lambda one, moved: estimates.response(one, moved, seed=seed))
+    weights = dict(zip(MOVED, ((1, 0), (0, -1), (1, -1), (0, 1)), strict=True))
+    by_descent = by_row(ladder, weights, lambda one, ab: float(ab[0] + ab[1] * estimates.kappa(one)))
     copier = Mark("copier", dict(zip(MOVED, (1.0, 0.0, 1.0, 0.0), strict=True)), "P")
-    return rows.one_panel(
-        found,
-        Mark("gradient descent", by_descent),
-        copier,
-        xlabel="change of the answer per point",
+    return rows.picture(
+        Panel("change of the answer per point", found, [Mark("gradient descent", by_descent), copier]),
         alt="Change of the answer when something in the prompt is raised.",
         caption=f"What is raised by a point, and how far the answer moves. {SETS}",
     )
@@ -147,25 +124,23 @@ def doses(ladder: Mapping[str, Guesses], *, seed: int) -> Picture:
 @figures.picture
 def styles(ladder: Mapping[str, Styles], *, seed: int) -> Picture:
     """Correlation and squared error of answers with the small model's guess, by how it is written."""
-    figure, all_axes = plt.subplots(1, 2, figsize=(8.6, 5.0), sharey=True)
-    told = []
-    for axes, (label, statistic) in zip(all_axes, PANELS.items(), strict=True):
-        found: dict[str, dict[str, Estimate]] = {style: {} for style in STYLES}
-        without: dict[str, dict[str, float]] = {style: {} for style in STYLES}
-        for run, one in ladder.items():
-            for i, style in enumerate(STYLES):
-                none, given = (one.answers[i, GIVEN.index(name)] for name in (NONE, SMALL))
-                if np.isnan(given).any():
-                    continue
-                found[style][run] = estimates.over(statistic, given, one.truth, seed=seed)
-                without[style][run] = statistic(*estimates.repeated(none, one.truth))
-        rows.draw(axes, found, Mark("no guess", without))
-        axes.set(xlabel=label)
-        told.append(f"{label}: {rows.told(found)}")
-    rows.legend(figure)
-    return Picture(
-        figure,
-        alt=f"Answers with the small model's guess by style. {'. '.join(told)}.",
+
+    def panel(label: str, statistic: Accuracy) -> Panel:
+        found = by_row(
+            ladder,
+            STYLES,
+            lambda one, style: estimates.over(statistic, in_style(one, style, SMALL), one.truth, seed=seed),
+        )
+        without = by_row(
+            ladder,
+            STYLES,
+            lambda one, style: statistic(*estimates.repeated(in_style(one, style, NONE), one.truth)),
+        )
+        return Panel(label, found, [Mark("no guess", without)])
+
+    return rows.picture(
+        *(panel(*each) for each in PANELS.items()),
+        alt="Answers with the small model's guess by style.",
         caption=f"Guess and scores written in six ways; crosses: without a guess. {SETS}",
     )
 

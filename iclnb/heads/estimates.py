@@ -112,8 +112,11 @@ def best_depth(found: Heads, *, top: int, seed: int) -> Estimate:
 
 
 def agreement(found: Heads, arm: str, name: str = CHOSEN, *, seed: int) -> Estimate:
-    """How often the chosen head, or a control, gives the model's answer, priors off."""
-    return over(found.hits(arm)[name], range="rate", seed=seed)
+    """How often the chosen head, or a control that was measured, gives the model's answer, priors off."""
+    hits = found.hits(arm)
+    if name not in hits:
+        raise NothingToMeasure(f"{name} in prompts with {arm}")
+    return over(hits[name], range="rate", seed=seed)
 
 
 def best_by_layer(found: Heads, arm: str, *, seed: int) -> Estimate:
@@ -148,15 +151,21 @@ def follows_similarity(found: Heads, way: str, reading: str, *, seed: int) -> Ev
     The head is chosen on the other half of the test points. Chance is the mean over permutations of what a head
     reaches that is chosen and judged with the similarities of other test points.
     """
-    null = found.permuted[WAYS.index(way), READINGS.index(reading)]
-    chance = float(null.mean())
-    estimate = correlation(found, way, reading, seed=seed).minus(chance)
-    return Evidence(estimate, 0.0, f"similarities of other test points, which reach {number(chance, 2)}")
+    reached = chance(found, way, reading)
+    estimate = correlation(found, way, reading, seed=seed).minus(reached)
+    return Evidence(estimate, 0.0, f"similarities of other test points, which reach {number(reached, 2)}")
+
+
+def chance(found: Heads, way: str, reading: str) -> float:
+    """What similarities of other test points reach, mean over permutations."""
+    return float(found.permuted[WAYS.index(way), READINGS.index(reading)].mean())
 
 
 def correlation(found: Heads, way: str, reading: str, compared: str = OWN, *, seed: int) -> Estimate:
     """Of the weights of the head that follows prediction similarity most on the other half, with a similarity."""
-    return _correlated(_products(found, way, reading)[COMPARED.index(compared)], seed)
+    products = _products(found, way, reading)[COMPARED.index(compared)]
+    settings = {"design": "sets x points", "statistic": _pearson, "range": "correlation", "seed": seed}
+    return stats.interval(*products, **settings)
 
 
 def follows_more_than_rivals(found: Heads, way: str, reading: str, *, seed: int) -> Evidence:
@@ -200,11 +209,6 @@ def label_contrast(found: Heads, reading: str, *, seed: int) -> Estimate:
 
 def _products(found: Heads, way: str, reading: str) -> Float[np.ndarray, "compared product set point"]:
     return found.products[WAYS.index(way), READINGS.index(reading)].astype(float)
-
-
-def _correlated(products: Float[np.ndarray, "product set point"], seed: int) -> Estimate:
-    settings = {"design": "sets x points", "statistic": _pearson, "range": "correlation", "seed": seed}
-    return stats.interval(*products, **settings)
 
 
 def _pearson(ab: Prompts, aa: Prompts, bb: Prompts) -> float:

@@ -43,9 +43,9 @@ def ablation_costs(found: Heads, *, seed: int) -> dict[str, dict[str, Estimate]]
     return {name: {part: over(_by_row(found, name, part), seed=seed) for part in parts} for name in ABLATIONS}
 
 
-def swap_costs(found: Heads, *, seed: int) -> dict[str, Estimate]:
-    """Cost of every swap, in nats."""
-    return {name: over(cost, seed=seed) for name, cost in zip(SWAPS, found.swap_cost, strict=True)}
+def swap_cost(found: Heads, swap: str, *, seed: int) -> Estimate:
+    """Cost of a swap, in nats."""
+    return over(found.swap_cost[SWAPS.index(swap)], seed=seed)
 
 
 def separation(found: Heads, *, seed: int) -> Estimate:

@@ -11,13 +11,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from iclnb import display, figures
+from iclnb.claims import by_row
 from iclnb.display import cell, number
 from iclnb.figures import Picture, rows
-from iclnb.figures.rows import Mark
+from iclnb.figures.rows import Mark, Panel
 from iclnb.heads import estimates, estimates_causes
-from iclnb.heads.causes import ABLATIONS, BEST
+from iclnb.heads.causes import ABLATIONS, BEST, SWAPS
 from iclnb.heads.correlation import WAYS
-from iclnb.heads.direct import TOTAL
+from iclnb.heads.direct import PARTS, TOTAL
 from iclnb.heads.findings import ARMS, FRESH, READINGS, SHARED, Heads
 from iclnb.heads.nulls import CONTROLS, MODAL, RANDOM
 from iclnb.heads.reconstruction import CHOSEN, PRIOR_OFF, RAW
@@ -72,19 +73,12 @@ def _strongest(found: Heads, arm: str) -> float:
 @figures.picture
 def controls(ladder: Ladder, *, seed: int) -> Picture:
     """How often the chosen head gives its model's answer, and how often rules and heads do that are no kernels."""
-    figure, all_axes = plt.subplots(1, 2, figsize=(8.6, 4.2), sharey=True)
-    for axes, arm in zip(all_axes, ARMS, strict=True):
-        reached = {
-            row: {
-                name: estimates.agreement(found, arm, row, seed=seed)
-                for name, found in ladder.items()
-                if row in found.hits(arm)
-            }
-            for row in (CHOSEN, *CONTROLS, RANDOM)
-        }
-        rows.draw(axes, reached, lines=())
-        axes.set(title=f"{arm.split(',')[0]}, priors off", xlabel="agreement with the model")
-    rows.legend(figure)
+
+    def panel(arm: str) -> Panel:
+        shown = (CHOSEN, *CONTROLS, RANDOM)
+        reached = by_row(ladder, shown, lambda one, row: estimates.agreement(one, arm, row, seed=seed))
+        return Panel("agreement with the model", reached, title=f"{arm.split(',')[0]}, priors off")
+
     told = "; ".join(
         f"{name}: {cell(estimates.agreement(found, FRESH, seed=seed))}, {MODAL} "
         f"{number(float(found.hits(FRESH)[MODAL].mean()), 2)}, {RANDOM} "
@@ -92,7 +86,7 @@ def controls(ladder: Ladder, *, seed: int) -> Picture:
         for name, found in ladder.items()
     )
     return Picture(
-        figure,
+        rows.figure(*map(panel, ARMS), lines=()),
         alt=f"Agreement of the chosen head under fresh demonstrations, and of controls. {told}.",
         caption="The chosen head and what it has to beat, under shared and fresh demonstrations. What a control "
         "chooses, it chooses on other test points, too.",
@@ -102,33 +96,17 @@ def controls(ladder: Ladder, *, seed: int) -> Picture:
 @figures.picture
 def similarity(ladder: Ladder, *, seed: int) -> Picture:
     """Correlation of a chosen head's weights with prediction similarity, beside chance, read in two ways."""
-    figure, all_axes = plt.subplots(1, 2, figsize=(8.6, 2.9), sharey=True)
-    told = []
-    for axes, way in zip(all_axes, WAYS, strict=True):
-        found = {
-            reading: {
-                name: estimates.correlation(one, way, reading, seed=seed) for name, one in ladder.items()
-            }
-            for reading in READINGS
-        }
-        chance = {
-            reading: {
-                name: float(one.permuted[WAYS.index(way), READINGS.index(reading)].mean())
-                for name, one in ladder.items()
-            }
-            for reading in READINGS
-        }
-        rows.draw(axes, found, Mark("similarities of other test points", chance))
-        axes.set(title=way, xlabel="Pearson's correlation")
-        told += [
-            f"{way}, {reading}, {name}: {cell(one)}"
-            for reading in READINGS
-            for name, one in found[reading].items()
-        ]
-    rows.legend(figure)
-    return Picture(
-        figure,
-        alt=f"Correlations of weights with prediction similarity. {'; '.join(told)}.",
+
+    def panel(way: str) -> Panel:
+        found = by_row(
+            ladder, READINGS, lambda one, reading: estimates.correlation(one, way, reading, seed=seed)
+        )
+        chance = by_row(ladder, READINGS, lambda one, reading: estimates.chance(one, way, reading))
+        return Panel("Pearson's correlation", found, [Mark("similarities of other test points", chance)], way)
+
+    return rows.picture(
+        *map(panel, WAYS),
+        alt="Correlations of weights with prediction similarity.",
         caption="Correlation of weights with prediction similarity in the head chosen for it on other test points; "
         "query-dependent: once each demonstration's mean over test points is off.",
     )
@@ -138,16 +116,11 @@ def similarity(ladder: Ladder, *, seed: int) -> Picture:
 def interventions(ladder: Ladder, *, seed: int) -> Picture:
     """What ablating heads and swapping label values take off the separation of the labels, parts below."""
     costs = {name: estimates_causes.ablation_costs(found, seed=seed) for name, found in ladder.items()}
-    swaps = {name: estimates_causes.swap_costs(found, seed=seed) for name, found in ladder.items()}
     ablated = {name: {run: cost[name][TOTAL] for run, cost in costs.items()} for name in ABLATIONS}
-    parts = dict.fromkeys(part for cost in costs.values() for part in cost[BEST] if part != TOTAL)
-    ablated |= {
-        f"of the best heads, {part}": {
-            run: cost[BEST][part] for run, cost in costs.items() if part in cost[BEST]
-        }
-        for part in parts
-    }
-    swapped = {name: {run: cost[name] for run, cost in swaps.items()} for name in next(iter(swaps.values()))}
+    for part in PARTS[1:]:
+        split = {run: cost[BEST][part] for run, cost in costs.items() if part in cost[BEST]}
+        ablated |= {f"of the best heads, {part}": split} if split else {}
+    swapped = by_row(ladder, SWAPS, lambda one, swap: estimates_causes.swap_cost(one, swap, seed=seed))
     figure, all_axes = plt.subplots(
         2, 1, figsize=(8.2, 1.6 + 0.5 * (len(ablated) + len(swapped))), sharex=True
     )

@@ -9,7 +9,7 @@ from IPython.display import Markdown
 from iclnb import display, figures
 from iclnb.display import cell, number
 from iclnb.figures import Picture, rows
-from iclnb.figures.rows import Mark
+from iclnb.figures.rows import Mark, Panel
 from iclnb.heads import estimates_appendix
 from iclnb.heads.estimates_appendix import AT_LABEL, PAPER
 from iclnb.heads.explorer import FEATURES, Explored
@@ -17,6 +17,7 @@ from iclnb.heads.pictures import head_maps
 from iclnb.heads.probes import OFFSETS, PARTS, KeysAndValues
 from iclnb.heads.table_2 import ENCODERS, Table2
 from iclnb.ladders import task_name
+from iclnb.stats import Estimate
 
 TITLES = {"keys": "keys: what the text predicts", "values": "values: the label"}
 
@@ -52,27 +53,32 @@ def probe_positions(ladder: Mapping[str, KeysAndValues]) -> Picture:
 def table_2(ladder: Mapping[str, Table2], *, seed: int) -> Picture:
     """Agreement by task beside the paper's, and how often the head is right beside encoder and model."""
     found = {name: estimates_appendix.task_rows(one, seed=seed) for name, one in ladder.items()}
-    tasks = {task: task_name(task) for one in found.values() for task in one}
-    figure, all_axes = plt.subplots(1, 2, figsize=(8.6, 1.4 + 0.6 * len(tasks)), sharey=True)
-    encoder = {
-        title: float(np.mean([one[task][ENCODERS[0]].value for one in found.values() if task in one]))
-        for task, title in tasks.items()
-    }
-    labels = {"agreement": "agreement with the model", "performance": "right"}
-    marks = {"agreement": [], "performance": [Mark("MiniLM's kernel", encoder)]}
-    for axes, (method, label) in zip(all_axes, labels.items(), strict=True):
-        by_task = {
+    tasks = {task_name(task): task for one in found.values() for task in one}
+
+    def of(method: str) -> dict[str, dict[str, Estimate]]:
+        return {
             title: {name: one[task][method] for name, one in found.items() if task in one}
-            for task, title in tasks.items()
+            for title, task in tasks.items()
         }
-        paper = {title: PAPER[task][method] for task, title in tasks.items() if task in PAPER}
-        rows.draw(axes, by_task, Mark("the paper, GPT-J-6B", paper, "*"), *marks[method], lines=())
-        axes.set(xlim=(0, 1), xlabel=label)
-    rows.legend(figure)
+
+    def panel(method: str, label: str, *marks: Mark) -> Panel:
+        paper = {title: PAPER[task][method] for title, task in tasks.items() if task in PAPER}
+        return Panel(label, of(method), [Mark("the paper, GPT-J-6B", paper, "*"), *marks])
+
+    encoder = {
+        title: float(np.mean([each.value for each in row.values()])) for title, row in of(ENCODERS[0]).items()
+    }
+    figure = rows.figure(
+        panel("agreement", "agreement with the model"),
+        panel("performance", "right", Mark("MiniLM's kernel", encoder)),
+        lines=(),
+    )
+    for axes in figure.axes:
+        axes.set_xlim(0, 1)
     told = "; ".join(
-        f"{name}, {task_name(task)}: {cell(one[task]['agreement'])}"
-        for name, one in found.items()
-        for task in one
+        f"{name}, {title}: {cell(each)}"
+        for title, row in of("agreement").items()
+        for name, each in row.items()
     )
     return Picture(
         figure,

@@ -1,17 +1,17 @@
 """Pictures of influence: what its variance belongs to, one matrix, its form, what predicts it, who carries it."""
 
-from collections.abc import Callable, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
 from iclnb import figures
-from iclnb.claims import NothingToMeasure
+from iclnb.claims import by_row, by_run
 from iclnb.display import number
 from iclnb.figures import Picture, rows
-from iclnb.figures.rows import Mark, Rows
+from iclnb.figures.rows import Mark, Panel
 from iclnb.influence import estimates, estimates_heads, estimates_prediction
 from iclnb.influence.candidates import BLIND, FAMILIES
 from iclnb.influence.findings import CHOSEN, COMBINED, HIDDEN, PROBABILITY, RANDOM, WORDINGS, Influence
@@ -19,7 +19,6 @@ from iclnb.influence.material import ARBITRARY
 from iclnb.stats import Estimate
 
 Ladder = Mapping[str, Influence]
-T = TypeVar("T")
 
 PARTS = {
     "demonstration": ("the demonstration", "#1b1b1b"),
@@ -32,24 +31,13 @@ PARTS = {
 UNITS = "Intervals: 95 % over demonstration sets."
 
 
-def _each(ladder: Ladder, question: Callable[[Influence], T]) -> dict[str, T]:
-    """What the question finds in every run that has something to measure."""
-    found = {}
-    for name, one in ladder.items():
-        try:
-            found[name] = question(one)
-        except NothingToMeasure:
-            continue
-    return found
-
-
 @figures.picture
 def shares(ladder: Ladder) -> Picture:
     """What the variance of influence belongs to, a bar for each run and wording."""
     figure, all_axes = plt.subplots(1, 2, figsize=(8.6, 1.5 + 0.32 * len(ladder)), sharey=True, sharex=True)
     told = []
     for axes, wording in zip(all_axes, WORDINGS, strict=True):
-        found = _each(ladder, lambda one, wording=wording: estimates.variance(one, wording))
+        found = by_run(ladder, lambda one, wording=wording: estimates.variance(one, wording))
         start = np.zeros(len(found))
         for part, (label, color) in PARTS.items():
             width = np.array([one[part] for one in found.values()])
@@ -117,30 +105,22 @@ def _borders(axes: Axes, truth: np.ndarray, label: np.ndarray) -> None:
 @figures.picture
 def form(ladder: Ladder, *, seed: int) -> Picture:
     """Signs, sums and classes, beside what kernel regression says of them."""
-    kernel = {
-        "away from the label shown": 0.0,
-        "single flips / all flips": 1.0,
-        "sum of weights": 1.0,
-        "other class / own class": 0.0,
+    sign, sums, whole, classes = (
+        "away from the label shown", "single flips / all flips", "sum of weights", "other class / own class"
+    )  # fmt: skip
+    questions = {
+        sign: estimates.negative,
+        sums: lambda one, words, *, seed: estimates.adds_up(one, words, PROBABILITY, seed=seed),
+        whole: estimates.sum_of_weights,
+        classes: estimates.other_over_same,
     }
-    questions = dict(
-        zip(
-            kernel,
-            (
-                lambda one, words: estimates.negative(one, words, seed=seed).estimate,
-                lambda one, words: estimates.adds_up(one, words, PROBABILITY, seed=seed).estimate,
-                lambda one, words: estimates.sum_of_weights(one, words, seed=seed).estimate,
-                lambda one, words: estimates.other_over_same(one, words, seed=seed).estimate,
-            ),
-            strict=True,
-        )
-    )
-    return _by_wording(
+    return _panels(
         ladder,
         questions,
-        Mark("kernel over classes", kernel),
-        Mark("counts of labels", {"other class / own class": 1.0}, "d"),
-        Mark("mapping applied to the query", {"other class / own class": -1.0}, "v"),
+        lambda one, wording, question: question(one, wording, seed=seed).estimate,
+        Mark("kernel over classes", {sign: 0.0, sums: 1.0, whole: 1.0, classes: 0.0}),
+        Mark("counts of labels", {classes: 1.0}, "d"),
+        Mark("mapping applied to the query", {classes: -1.0}, "v"),
         xlabel="ratio",
         alt="The form of influence.",
         caption="Crosses: what a kernel regression over classes says. Its influence draws to the label shown, "
@@ -151,14 +131,10 @@ def form(ladder: Ladder, *, seed: int) -> Picture:
 @figures.picture
 def explained(ladder: Ladder, *, seed: int) -> Picture:
     """The share of influence's variance that each rival explains on sets that it was not fitted on."""
-    names = (*BLIND, *FAMILIES, *COMBINED)
-    questions = {
-        name: lambda one, words, name=name: estimates_prediction.explained(one, words, name, seed=seed)
-        for name in names
-    }
-    return _by_wording(
+    return _panels(
         ladder,
-        questions,
+        (*BLIND, *FAMILIES, *COMBINED),
+        lambda one, wording, name: estimates_prediction.explained(one, wording, name, seed=seed),
         xlabel="R² on other sets",
         alt="How much of influence each rival explains.",
         caption="What predicts influence on sets that it was not fitted on. The last two are fitted on four fifths "
@@ -170,17 +146,11 @@ def explained(ladder: Ladder, *, seed: int) -> Picture:
 @figures.picture
 def levels(ladder: Ladder, wording: str = ARBITRARY, *, seed: int) -> Picture:
     """Correlation of influence with what sees texts, for pairs and within classes."""
-    titles = {"pairs": "query x demonstration", "texts": "within classes"}
-    questions = {
-        name: lambda one, level, name=name: estimates_prediction.follows(
-            one, wording, (name,), level, seed=seed
-        )
-        for name in FAMILIES
-    }
-    return _by_wording(
+    return _panels(
         ladder,
-        questions,
-        panels=titles,
+        FAMILIES,
+        lambda one, level, name: estimates_prediction.follows(one, wording, (name,), level, seed=seed),
+        panels={"pairs": "query x demonstration", "texts": "within classes"},
         xlabel="correlation with influence",
         alt="What influence goes with.",
         caption=f"Each family's best member, chosen on half of the sets and judged on the others; {wording}. "
@@ -192,15 +162,17 @@ def levels(ladder: Ladder, wording: str = ARBITRARY, *, seed: int) -> Picture:
 @figures.picture
 def carriers(ladder: Ladder, *, seed: int) -> Picture:
     """What is lost when the last token's heads cannot see labels: few heads together, and all."""
-    questions = {
-        group: lambda one, words, group=group: estimates_heads.lost(one, words, group, seed=seed)
-        for group in (CHOSEN, RANDOM)
-    }
-    questions["all heads"] = lambda one, words: estimates_heads.lost_without_any(one, words, seed=seed)
+
+    def lost(one: Influence, wording: str, group: str | None) -> Estimate:
+        if group is None:
+            return estimates_heads.lost_without_any(one, wording, seed=seed)
+        return estimates_heads.lost(one, wording, group, seed=seed)
+
     count = ", ".join(sorted({str(one.heads) for one in ladder.values()}))
-    return _by_wording(
+    return _panels(
         ladder,
-        questions,
+        {CHOSEN: CHOSEN, RANDOM: RANDOM, "all heads": None},
+        lost,
         xlabel="share of the labels' influence that is lost",
         alt="What is lost when heads cannot see labels.",
         caption=f"{count} heads, chosen on half of the sets by what is lost without each, judged on the others.",
@@ -213,7 +185,7 @@ def by_depth(ladder: Ladder, wording: str = ARBITRARY, *, seed: int) -> Picture:
     figure, all_axes = plt.subplots(1, 2, figsize=(8.6, 3.2), sharey=True)
     told = []
     for axes, hidden in zip(all_axes, HIDDEN, strict=True):
-        found = _each(
+        found = by_run(
             ladder,
             lambda one, hidden=hidden: estimates_heads.lost_by_window(one, wording, hidden, seed=seed),
         )
@@ -234,33 +206,21 @@ def by_depth(ladder: Ladder, wording: str = ARBITRARY, *, seed: int) -> Picture:
     )
 
 
-Question = Callable[[Influence, str], Estimate]
-
-
-def _by_wording(
+def _panels(
     ladder: Ladder,
-    questions: Mapping[str, Question],
+    names: Iterable[str] | Mapping[str, Any],
+    ask: Callable[[Influence, str, Any], Estimate],
     *marks: Mark,
-    panels: Mapping[str, str] | None = None,
+    panels: Mapping[str, str] = {wording: wording for wording in WORDINGS},
     xlabel: str,
-    alt: str,
     caption: str,
-    least: float = -np.inf,
+    **settings: Any,
 ) -> Picture:
-    """Rows of questions, a panel for each wording, or for each of the panels given."""
-    panels = panels or {wording: wording for wording in WORDINGS}
-    tables: dict[str, Rows] = {
-        panel: {
-            row: _each(ladder, lambda one, ask=ask, panel=panel: ask(one, panel))
-            for row, ask in questions.items()
-        }
-        for panel in panels
-    }
-    height = max(map(rows.height, tables.values())) + 0.4
-    figure, all_axes = plt.subplots(1, len(panels), figsize=(8.6, height), sharey=True, sharex=True)
-    for axes, (panel, title) in zip(all_axes, panels.items(), strict=True):
-        rows.draw(axes, tables[panel], *marks, least=least)
-        axes.set(title=title, xlabel=xlabel)
-    rows.legend(figure)
-    told = "; ".join(f"{title}: {rows.told(tables[panel])}" for panel, title in panels.items())
-    return Picture(figure, alt=f"{alt} {told}.", caption=f"{caption} {UNITS}")
+    """Rows of estimates, a panel for each wording, or for each of the panels given."""
+    drawn = [
+        Panel(
+            xlabel, by_row(ladder, names, lambda one, what, panel=panel: ask(one, panel, what)), marks, title
+        )
+        for panel, title in panels.items()
+    ]
+    return rows.picture(*drawn, caption=f"{caption} {UNITS}", **settings)

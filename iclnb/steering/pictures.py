@@ -1,14 +1,11 @@
 """Pictures of chapter 04 and its appendix: every model with intervals, kernel regression as grey crosses."""
 
-from collections.abc import Callable, Mapping, Sequence
-
-import matplotlib.pyplot as plt
+from collections.abc import Mapping
 
 from iclnb import figures
-from iclnb.claims import Evidence, NothingToMeasure
+from iclnb.claims import by_row
 from iclnb.figures import Picture, rows
-from iclnb.figures.rows import Mark, Rows
-from iclnb.stats import Estimate
+from iclnb.figures.rows import Mark, Panel
 from iclnb.steering import estimates, estimates_details
 from iclnb.steering.estimates import accuracy, probability
 from iclnb.steering.findings import (
@@ -39,13 +36,11 @@ RIGHT = "probability of the right word"
 KERNEL = "kernel regression"
 UNITS = "Intervals: 95 % over test points."
 
-Estimator = Callable[[Steering], Evidence]
-
 
 @figures.picture
 def effects(ladder: Mapping[str, Steering], *, seed: int) -> Picture:
     """What each condition does to the probability of the right word, beside what kernel regression would."""
-    found, kernel = _evidence(ladder, {
+    questions = {
         "nearest - same labels": lambda one: estimates.difference(one, NEAREST, LIKE_NEAREST, seed=seed),
         "farthest - same labels": lambda one: estimates.difference(one, FARTHEST, LIKE_FARTHEST, seed=seed),
         "labels flipped: word shown - right word": lambda one: estimates.follows_flipped(one, seed=seed),
@@ -53,11 +48,11 @@ def effects(ladder: Mapping[str, Steering], *, seed: int) -> Picture:
             one, ARBITRARY, ARBITRARY_FLIPPED, seed=seed
         ),
         "random labels: kept - half": lambda one: estimates.kept_without_labels(one, seed=seed),
-    })  # fmt: skip
-    return rows.one_panel(
-        found,
-        Mark(KERNEL, kernel),
-        xlabel="difference of probability",
+    }
+    found = by_row(ladder, questions, lambda one, question: question(one).estimate)
+    kernel = by_row(ladder, questions, lambda one, question: question(one).control)
+    return rows.picture(
+        Panel("difference of probability", found, [Mark(KERNEL, kernel)]),
         alt="What the conditions do to the probability of a word.",
         caption=f"What steers each model, and what would steer kernel regression (crosses). {UNITS}",
     )
@@ -66,66 +61,54 @@ def effects(ladder: Mapping[str, Steering], *, seed: int) -> Picture:
 @figures.picture
 def retrieval(ladder: Mapping[str, Steering], *, seed: int) -> Picture:
     """Probability of the right word by how demonstrations were chosen."""
-    return _probabilities(ladder, estimates.RETRIEVED, "Choice of demonstrations", seed)
+    conditions = {name: name for name in estimates.RETRIEVED}
+    return _probabilities(ladder, conditions, "Choice of demonstrations", seed)
 
 
 @figures.picture
 def labels(ladder: Mapping[str, Steering], *, seed: int) -> Picture:
     """Probability of the right word with right, random and flipped labels, own and arbitrary words."""
-    conditions = {
-        RANDOM: "right labels", UNRELATED: UNRELATED, FLIPPED: FLIPPED, ARBITRARY: ARBITRARY,
-        ARBITRARY_FLIPPED: ARBITRARY_FLIPPED,
-    }  # fmt: skip
-    without = {name: estimates.mean_zero_shot(one) for name, one in ladder.items()}
-    mark = Mark("no demonstrations", {conditions[RANDOM]: without}, "d")
-    return _probabilities(ladder, conditions, "Labels and words", seed, mark)
+    others = (UNRELATED, FLIPPED, ARBITRARY, ARBITRARY_FLIPPED)
+    conditions = {"right labels": RANDOM} | {name: name for name in others}
+    without = by_row(ladder, ("right labels",), lambda one, _: estimates.mean_zero_shot(one))
+    return _probabilities(
+        ladder, conditions, "Labels and words", seed, Mark("no demonstrations", without, "d")
+    )
 
 
 def _probabilities(
-    ladder: Mapping[str, Steering],
-    conditions: Sequence[str] | Mapping[str, str],
-    what: str,
-    seed: int,
-    *marks: Mark,
+    ladder: Mapping[str, Steering], conditions: Mapping[str, str], what: str, seed: int, *marks: Mark
 ) -> Picture:
-    names = conditions if isinstance(conditions, Mapping) else {name: name for name in conditions}
-    found: Rows = {
-        title: {run: probability(one, name, seed=seed) for run, one in ladder.items()}
-        for name, title in names.items()
-    }
-    kernel = {
-        title: {run: estimates.kernel_right(one, name) for run, one in ladder.items()}
-        for name, title in names.items()
-    }
-    chance = sorted({1 / one.answers.shape[-1] for one in ladder.values()})
-    return rows.one_panel(
-        found,
-        Mark(KERNEL, kernel),
-        *marks,
-        lines=chance,
-        xlabel=RIGHT,
+    found = by_row(ladder, conditions, lambda one, name: probability(one, name, seed=seed))
+    kernel = by_row(ladder, conditions, estimates.kernel_right)
+    return rows.picture(
+        Panel(RIGHT, found, [Mark(KERNEL, kernel), *marks]),
+        lines=_chance(ladder),
         alt=f"{what}: {RIGHT}.",
         caption=f"{what}. The line is chance; crosses: {KERNEL}. {UNITS}",
     )
 
 
+def _chance(ladder: Mapping[str, Steering]) -> list[float]:
+    return sorted({1 / one.answers.shape[-1] for one in ladder.values()})
+
+
 @figures.picture
 def orders(ladder: Mapping[str, Steering], *, seed: int) -> Picture:
     """How often answers change with order and format, and how much more the last label pulls than others."""
-    changed, _ = _evidence(ladder, {
-        "another order": lambda one: estimates.order_matters(one, seed=seed),
-        "another template or separator": lambda one: estimates.changed_by_format(one, seed=seed),
-    })  # fmt: skip
-    pulls, _ = _evidence(ladder, {"last label": lambda one: estimates.last_label_pulls(one, seed=seed)})
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, rows.height(changed) + 0.4))
-    rows.draw(left, changed)
-    rows.draw(right, pulls)
-    left.set(xlabel="share of answers that change")
-    right.set(xlabel="its pull - that of the others (nats)")
-    rows.legend(figure)
-    return Picture(
-        figure,
-        alt=f"What order and format change: {rows.told(changed)}. Pull of the last label: {rows.told(pulls)}.",
+    changes = {
+        "another order": estimates.order_matters,
+        "another template or separator": estimates.changed_by_format,
+    }
+    pulls = {"last label": estimates.last_label_pulls}
+    changed, pulled = (
+        by_row(ladder, questions, lambda one, question: question(one, seed=seed).estimate)
+        for questions in (changes, pulls)
+    )
+    return rows.picture(
+        Panel("share of answers that change", changed),
+        Panel("its pull - that of the others (nats)", pulled),
+        alt="What order and format change.",
         caption=f"Order and format. For any kernel regression all three are 0. {UNITS}",
     )
 
@@ -133,19 +116,12 @@ def orders(ladder: Mapping[str, Steering], *, seed: int) -> Picture:
 @figures.picture
 def perturbed(ladder: Mapping[str, Steering], *, seed: int) -> Picture:
     """Accuracy with the test points' texts perturbed, beside paper A's table 1."""
-    names = {RANDOM: "as they are", COMPLEX: COMPLEX, RARE: RARE, TYPOS: TYPOS, MARKS: MARKS}
-    found = {
-        title: {run: accuracy(one, name, seed=seed) for run, one in ladder.items()}
-        for name, title in names.items()
-    }
-    published = Mark(
-        "GPT-J 6B (paper A, table 1)", {names[name]: value for name, value in TABLE_1.items()}, "*"
-    )
-    return rows.one_panel(
-        found,
-        published,
-        lines=sorted({1 / one.answers.shape[-1] for one in ladder.values()}),
-        xlabel="accuracy",
+    names = {"as they are": RANDOM} | {name: name for name in (COMPLEX, RARE, TYPOS, MARKS)}
+    found = by_row(ladder, names, lambda one, name: accuracy(one, name, seed=seed))
+    published = {title: TABLE_1[name] for title, name in names.items() if name in TABLE_1}
+    return rows.picture(
+        Panel("accuracy", found, [Mark("GPT-J 6B (paper A, table 1)", published, "*")]),
+        lines=_chance(ladder),
         alt="Accuracy with perturbed test texts.",
         caption=f"Test texts out of distribution. The line is chance; stars: the paper's own texts. {UNITS}",
     )
@@ -154,25 +130,14 @@ def perturbed(ladder: Mapping[str, Steering], *, seed: int) -> Picture:
 @figures.picture
 def retrievers(ladder: Mapping[str, Details], *, seed: int) -> Picture:
     """For every similarity what its nearest demonstrations gain, and what its kernel tells of the answer."""
-    gains = {
-        by: {
-            run: estimates_details.retrieval_helps(one, by, seed=seed).estimate for run, one in ladder.items()
-        }
-        for by in MEASURES
-    }
-    tells = {
-        by: {run: estimates_details.tells(one, by, seed=seed) for run, one in ladder.items()}
-        for by in MEASURES
-    }
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, rows.height(gains) + 0.4), sharey=True)
-    rows.draw(left, gains)
-    rows.draw(right, tells)
-    left.set(xlabel=f"nearest - same labels, {RIGHT}")
-    right.set(xlabel="partial correlation of kernel and answer")
-    rows.legend(figure)
-    return Picture(
-        figure,
-        alt=f"Gain of the nearest: {rows.told(gains)}. Partial correlation: {rows.told(tells)}.",
+    gains = by_row(
+        ladder, MEASURES, lambda one, by: estimates_details.retrieval_helps(one, by, seed=seed).estimate
+    )
+    tells = by_row(ladder, MEASURES, lambda one, by: estimates_details.tells(one, by, seed=seed))
+    return rows.picture(
+        Panel(f"nearest - same labels, {RIGHT}", gains),
+        Panel("partial correlation of kernel and answer", tells),
+        alt="What retrievers gain and tell.",
         caption=f"Three retrievers and their kernels, counts of labels and the right answer taken out. {UNITS}",
     )
 
@@ -180,13 +145,13 @@ def retrievers(ladder: Mapping[str, Details], *, seed: int) -> Picture:
 @figures.picture
 def demonstrations(ladder: Mapping[str, Details], *, seed: int) -> Picture:
     """What perturbed demonstrations do to the probability of the right word."""
-    found, _ = _evidence(ladder, {
-        name: lambda one, name=name: estimates_details.demonstrations_count(one, name, seed=seed)
-        for name in PERTURBED
-    })  # fmt: skip
-    return rows.one_panel(
-        found,
-        xlabel=f"change of the {RIGHT}",
+    found = by_row(
+        ladder,
+        PERTURBED,
+        lambda one, name: estimates_details.demonstrations_count(one, name, seed=seed).estimate,
+    )
+    return rows.picture(
+        Panel(f"change of the {RIGHT}", found),
         alt="Perturbed demonstrations.",
         caption=f"Texts of the demonstrations perturbed, queries as they are. {UNITS}",
     )
@@ -195,37 +160,18 @@ def demonstrations(ladder: Mapping[str, Details], *, seed: int) -> Picture:
 @figures.picture
 def calibration(ladder: Mapping[str, Details], *, seed: int) -> Picture:
     """How often the order changes the answer, before and after calibration; other sets' priors as crosses."""
-    found = {
-        method or "none": {
-            run: estimates_details.flips_estimate(one, method, seed=seed) for run, one in ladder.items()
-        }
-        for method in (None, *METHODS)
-    }
-    elsewhere = {
-        method: {run: float(estimates_details.flips_after(one, method, elsewhere=True).mean())
-                 for run, one in ladder.items()}
-        for method in METHODS
-    }  # fmt: skip
-    return rows.one_panel(
-        found,
-        Mark("priors of another set", elsewhere),
-        xlabel="pairs of orders answered differently",
+    found = by_row(
+        ladder,
+        {"none": None} | {method: method for method in METHODS},
+        lambda one, method: estimates_details.flips_estimate(one, method, seed=seed),
+    )
+    elsewhere = by_row(
+        ladder,
+        METHODS,
+        lambda one, method: float(estimates_details.flips_after(one, method, elsewhere=True).mean()),
+    )
+    return rows.picture(
+        Panel("pairs of orders answered differently", found, [Mark("priors of another set", elsewhere)]),
         alt="Calibration and order.",
         caption="Order before and after calibration. Intervals: 95 % over demonstration sets and test points.",
     )
-
-
-def _evidence(
-    ladder: Mapping[str, Steering | Details], wanted: Mapping[str, Estimator]
-) -> tuple[Rows, dict[str, dict[str, float]]]:
-    """Estimates and controls by row and run; a run has no entry where it has nothing to measure."""
-    found: dict[str, dict[str, Estimate]] = {row: {} for row in wanted}
-    controls: dict[str, dict[str, float]] = {row: {} for row in wanted}
-    for row, estimator in wanted.items():
-        for run, one in ladder.items():
-            try:
-                evidence = estimator(one)
-            except NothingToMeasure:
-                continue
-            found[row][run], controls[row][run] = evidence.estimate, evidence.control
-    return found, controls
