@@ -24,34 +24,31 @@ def needed(ns: Numbers, errors: Errors, level: Float[np.ndarray, " hmm"]) -> Flo
 
     Linear in the logarithms between neighbours. One is the least: fewer are not measured.
     """
-    return np.array([_crossing(ns, *pair) for pair in zip(errors, level, strict=True)])
-
-
-def _crossing(ns: Numbers, errors: Float[np.ndarray, " n"], level: float | np.floating) -> float:
-    below = np.flatnonzero(errors <= level)
-    if not len(below) or below[0] == 0:
-        return float(ns[0]) if len(below) else np.inf
-    i = below[0]
-    return _between(ns[i - 1 : i + 1], errors[i - 1 : i + 1], np.full(2, level))
+    down = errors <= level[:, None]
+    first = np.where(down.any(1), down.argmax(1), len(ns))
+    return _crossing(ns, errors, np.broadcast_to(level[:, None], errors.shape), first)
 
 
 def overtaking(ns: Numbers, errors: Errors, rival: Errors) -> Float[np.ndarray, " hmm"]:
     """Demonstrations from which on each HMM's error stays below the rival's; infinite where it does not."""
-    return np.array([_overtaking(ns, *pair) for pair in zip(errors, rival, strict=True)])
+    behind = errors >= rival
+    after = np.where(behind.any(1), len(ns) - behind[:, ::-1].argmax(1), 0)
+    return _crossing(ns, errors, rival, after)
 
 
-def _overtaking(ns: Numbers, errors: np.ndarray, rival: np.ndarray) -> float:
-    behind = np.flatnonzero(errors >= rival)
-    if not len(behind) or behind[-1] == len(ns) - 1:
-        return np.inf if len(behind) else float(ns[0])
-    i = behind[-1]
-    return _between(ns[i : i + 2], errors[i : i + 2], rival[i : i + 2])
-
-
-def _between(ns: Numbers, errors: np.ndarray, level: np.ndarray) -> float:
-    """Where errors cross a level between two n, all in logarithms."""
-    before, after = np.log(np.maximum(errors, TINY) / np.maximum(level, TINY))
-    return float(np.exp(np.interp(before / (before - after), (0, 1), np.log(ns))))
+def _crossing(
+    ns: Numbers, errors: Errors, level: Errors, places: Int[np.ndarray, " hmm"]
+) -> Float[np.ndarray, " hmm"]:
+    """Where each HMM's error crosses a level, between a place among the n and the one before it."""
+    found = []
+    for error, other, at in zip(errors, level, places, strict=True):
+        near = slice(at - 1, at + 1)
+        if 0 < at < len(ns):
+            before, after = np.log(np.maximum(error[near], TINY) / np.maximum(other[near], TINY))
+            found.append(np.exp(np.interp(before / (before - after), (0, 1), np.log(ns[near]))))
+        else:
+            found.append(np.inf if at else ns[0])
+    return np.array(found, dtype=float)
 
 
 def halving(found: Learning, design: int, learner: str, *, theory: bool = False) -> Float[np.ndarray, " hmm"]:

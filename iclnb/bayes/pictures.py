@@ -1,7 +1,5 @@
 """The pictures of chapter 01 and appendix 01a."""
 
-from collections.abc import Sequence
-
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -82,7 +80,7 @@ def _crossing_lines(axes: Axes, found: Learning, design: int) -> None:
     for label, (learner, theory, look) in looks.items():
         n = [np.median(estimates.crossings(found, design, learner, int(s), theory=theory)) for s in places]
         edge = {"markeredgecolor": "black"} if look.get("marker") else {}
-        axes.plot(places, np.where(np.isfinite(n), n, np.nan), label=label, markersize=4, **look, **edge)
+        axes.plot(places, n, label=label, markersize=4, **look, **edge)
 
 
 @figures.picture
@@ -126,8 +124,8 @@ def crossing(ladder: Ladder[Learning]) -> Picture:
         )
         distance = np.ravel([found.end(d, BAYES, s) for d in designs for s in shares])
         points = {**look, "linestyle": "", "markersize": 3.5, "alpha": 0.7}
-        left.plot(*_finite(distance, measured), label=name, **points)
-        right.plot(*_finite(predicted, measured), label=name, **points)
+        left.plot(distance, measured, label=name, **points)
+        right.plot(predicted, measured, label=name, **points)
         finite.append(f"{name} {np.isfinite(measured).mean():.0%}")
     for rank, dash in zip(np.median(found.rank, axis=1).astype(int), ("-", "--", ":"), strict=True):
         d = np.geomspace(0.02, 0.8, 20)
@@ -145,11 +143,6 @@ def crossing(ladder: Ladder[Learning]) -> Picture:
         caption="A point for each HMM and share held out. Left, lines: rank over squared distance. Right: the same "
         "number by theory, which knows each kernel's bias and noise; the line is equality.",
     )
-
-
-def _finite(*numbers: np.ndarray) -> Sequence[np.ndarray]:
-    kept = np.isfinite(numbers).all(axis=0)
-    return [each[kept] for each in numbers]
 
 
 @figures.picture

@@ -82,14 +82,8 @@ def two_tasks(hmm: ExactHMM, other: tuple) -> Markdown:
 
 def _count(numbers: Iterable[float]) -> str:
     """The median of numbers of demonstrations; some may be infinite."""
-    middle = float(np.median(list(numbers)))
-    return (
-        f"{middle:.2g}"
-        if middle < 100
-        else f"{float(f'{middle:.2g}'):,.0f}"
-        if np.isfinite(middle)
-        else "never"
-    )
+    middle = float(f"{np.median(list(numbers)):.2g}")
+    return f"{middle:,.9g}" if np.isfinite(middle) else "never"
 
 
 def halving(found: Learning) -> Markdown:

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Markdown
-from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from iclnb import display, figures
@@ -125,7 +124,9 @@ def excess(ladder: Mapping[str, TrainedLayers]) -> Picture:
         columns = np.flatnonzero(found.norm == found.top)
         for k, (recipe, series) in enumerate(zip(found.coordinates["recipe"], figures.SERIES, strict=False)):
             above = found.risks(recipe)[:, columns] / found.optimum[columns] - 1
-            _dots(ax, np.arange(len(columns)) + 0.2 * (k - 1), above, series, recipe)
+            place = np.tile(np.arange(len(columns)) + 0.2 * (k - 1), len(above))
+            look = {"color": series["color"], "marker": series["marker"], "linestyle": "", "markersize": 3.5}
+            ax.plot(place, np.maximum(above, 1e-11).ravel(), label=recipe, **look)
             if above.size:
                 told.append(f"{name}, {recipe}: at most {number(float(above.max()), 2)}")
         names = ["$y_q$" if found.guess[i] else str(found.heads[i]) for i in columns]
@@ -138,12 +139,6 @@ def excess(ladder: Mapping[str, TrainedLayers]) -> Picture:
         f"Excess over the exact optimum. {'; '.join(told)}.",
         "Risk above that of the best layer of the same family, ‖w*‖ = √d, a dot for each seed; the line is 0.1 %.",
     )
-
-
-def _dots(ax: Axes, place: np.ndarray, values: np.ndarray, series: Mapping, label: str) -> None:
-    look = {"color": series["color"], "marker": series["marker"], "linestyle": "", "markersize": 3.5}
-    shown = np.maximum(values, 1e-11)
-    ax.plot(np.tile(place, len(shown)), shown.ravel(), label=label, **look)
 
 
 @figures.picture
@@ -169,16 +164,15 @@ def stacks(ladder: Mapping[str, Beyond], *, seed: int) -> Picture:
 def baselines(found: Beyond, *, seed: int) -> Markdown:
     """Risks under label noise: GD and multi-head LSA exactly, ridge and Bayes on sampled prompts."""
     header = ["risk [95 % interval]", *(f"σ = {sigma:g}" for sigma in found.noise)]
-    families = {"GD from w*": ("gd", None), "y_q = 0, d + 1 heads": ("multihead", found.d + 1)}
-    rows = [
-        [name, *(_exact(found, family, heads, float(sigma)) for sigma in found.noise)]
-        for name, (family, heads) in families.items()
-    ]
+    rows = []
+    for name, family, heads in (
+        ("GD from w*", "gd", None),
+        ("y_q = 0, d + 1 heads", "multihead", found.d + 1),
+    ):
+        size = {"d": found.d, "n_context": found.n_context, "heads": heads}
+        rows.append([
+            name, *(risk_at_norm(family, found.norm, noise_std=float(sigma), **size) for sigma in found.noise)
+        ])  # fmt: skip
     for k, name in enumerate(("ridge from 0, λ = 1", "Bayes")):
         rows.append([name, *(interval(batches, seed=seed) for batches in found.baseline[:, k])])
     return display.table(header, rows)
-
-
-def _exact(found: Beyond, family: str, heads: int | None, sigma: float) -> float:
-    size = {"d": found.d, "n_context": found.n_context, "noise_std": sigma}
-    return risk_at_norm(family, found.norm, heads=heads, **size)
