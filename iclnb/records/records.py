@@ -16,10 +16,8 @@ from iclnb.keys.inputs import content_hash
 from iclnb.keys.measurement import Freshness
 from iclnb.ladders import RECORDED, SUFFIX
 from iclnb.provenance import changes
-from iclnb.run import notebooks
+from iclnb.run import notebooks, run_one
 from iclnb.settings import PROFILES, Settings, chosen_profile
-
-NEVER = "never run"
 
 
 class Cell(NamedTuple):
@@ -159,7 +157,7 @@ def why_stale(project: Path, cell: Cell) -> Freshness:
     """Why the record of a run is missing or not what a run would give now; empty where it is."""
     target = path(project, cell)
     if not target.is_file():
-        return Freshness([NEVER])
+        return Freshness([run_one.NEVER])
     wanted = vars(settings(project, cell))
     return stale(project, _read(target, target.stat().st_mtime_ns), wanted)
 

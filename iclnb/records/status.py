@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from iclnb.keys import dependencies as keys
 from iclnb.records import own, records, sweep
 from iclnb.run import notebooks, run_one
 
-FRESH, STALE, FAILED, NEVER = "fresh", "stale", "failed", records.NEVER
+FRESH, STALE, FAILED, NEVER = "fresh", "stale", "failed", run_one.NEVER
 
 
 class Status(NamedTuple):
@@ -42,19 +41,15 @@ def everything(project: Path) -> Iterator[Status]:
 
 def of_notebook(project: Path, name: str, to: run_one.Outputs | None = None) -> Status:
     """The last run of a notebook to these files (default: the book's), whatever its parameters were."""
-    to, source = to or run_one.outputs(project, name), notebooks.source(project, name)
+    to = to or run_one.outputs(project, name)
     stored = run_one.stored_results(to)
     seconds = stored["provenance"].get("seconds") if stored else None
     if to.failed.is_file():
-        return Status(name, FAILED, [_failed(project, to, bool(stored))], seconds)
-    if stored is None:
-        damaged = ["the files of its run are damaged, or of an earlier version"]
-        state, reasons = (STALE, damaged) if to.results.is_file() else (NEVER, [])
-        return Status(name, state, [*reasons, *notebooks.edited_pair(source)], None)
-    reasons = [
-        *notebooks.edited_pair(source),
-        *keys.stale(keys.key(project, source, stored["key"]["parameters"]), stored["key"]),
-    ]
+        kept = "; the results of an earlier run are kept" if stored else ""
+        return Status(name, FAILED, [f"see {to.failed.relative_to(project)}{kept}"], seconds)
+    reasons = run_one.why_stale(project, name, to=to)
+    if reasons == [NEVER]:
+        return Status(name, NEVER, [], None)
     return Status(name, STALE if reasons else FRESH, reasons, seconds)
 
 
@@ -67,8 +62,3 @@ def _of_record(
     reasons = records.why_stale(project, cell) if cell else records.stale(project, record)
     carried = ["carried by a proof"] if reasons.carried else []
     return Status(name, STALE if reasons else FRESH, [*reasons, *carried], record.seconds)
-
-
-def _failed(project: Path, to: run_one.Outputs, earlier: bool) -> str:
-    kept = "; the results of an earlier run are kept" if earlier else ""
-    return f"see {to.failed.relative_to(project)}{kept}"

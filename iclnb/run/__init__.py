@@ -3,5 +3,4 @@
 - :mod:`~iclnb.run.notebooks`: which notebooks there are, their titles, parameters and pairs.
 - :mod:`~iclnb.run.run_one`, :mod:`~iclnb.run.run_many`: run them; old results stay whole.
 - :mod:`~iclnb.run.worker`: the process that a notebook runs in.
-- :mod:`~iclnb.run.progress`: what the terminal shows meanwhile.
 """

@@ -1,17 +1,17 @@
 """Run many notebooks, two at a time where the machine can; each fails alone."""
 
 import os
-import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
 
 from iclnb.errors import IclnbError
-from iclnb.run import progress, run_one
+from iclnb.run import run_one
 from iclnb.run.worker import Worker
 
 MEMORY = 3 * 2**30
@@ -58,15 +58,44 @@ def run_all(
     chapter measured. The chapter that may take longest starts first, so that none is left alone at the end.
     Each line of progress is about one notebook.
     """
+    if not tasks:
+        return []
+    import papermill  # noqa: F401 - before there are threads
+
     chapters: dict[str, list[Task]] = {}
     for task in tasks:
         chapters.setdefault(task.name[:2], []).append(task)
     jobs = min(jobs or at_a_time(), len(chapters))
+    workers = [Worker(project, keep_models=1, env=_threads(jobs)) for _ in range(jobs)]
+    idle, stopped, say = list(workers), threading.Event(), _above_the_bars(report)
+
+    def run_chapter(chapter: Sequence[Task]) -> list[Failure]:
+        """In a process that keeps its imports and a model from one notebook to the next."""
+        worker = idle.pop()
+        try:
+            found = [_run(project, task, worker, stopped, say) for task in chapter if not stopped.is_set()]
+        finally:
+            idle.append(worker)
+        return [failure for failure in found if failure]
+
     longest_first = sorted(chapters.values(), key=lambda chapter: -sum(task.seconds for task in chapter))
-    lanes = _Lanes(project, longest_first, _threads(jobs), report)
-    lanes.run(jobs)
+    with ThreadPoolExecutor(jobs) as pool:
+        at_work = [pool.submit(run_chapter, chapter) for chapter in longest_first]
+        try:
+            failures = [failure for each in at_work for failure in each.result()]
+        except BaseException:  # an interrupt ends every process at once
+            stopped.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            while not all(each.done() for each in at_work):
+                for worker in workers:
+                    worker.stop()
+                time.sleep(0.05)
+            raise
+        finally:
+            for worker in workers:
+                worker.close()
     order = [task.name for task in tasks]
-    return sorted(lanes.failures, key=lambda failure: order.index(failure.name))
+    return sorted(failures, key=lambda failure: order.index(failure.name))
 
 
 def _threads(jobs: int) -> dict[str, str]:
@@ -76,79 +105,40 @@ def _threads(jobs: int) -> dict[str, str]:
     return {"OMP_NUM_THREADS": str(max(1, cores() // jobs))}
 
 
-class _Lanes:
-    """Threads that take chapters until none is left, in a process each that keeps its imports and a model."""
+def _run(
+    project: Path, task: Task, worker: Worker, stopped: threading.Event, say: Callable[[str], None]
+) -> Failure | None:
+    say(f"{task.name}: running{', ' if task.why else ''}{task.why}")
+    start = time.monotonic()
+    failed = run_one.outputs(project, task.name).failed
+    kept = failed.is_file()
+    try:
+        run_one.run(project, task.name, task.parameters, worker=worker)
+    except IclnbError as error:
+        if stopped.is_set():  # it did not fail, it was stopped
+            if not kept:
+                failed.unlink(missing_ok=True)
+            return None
+        say(f"{task.name}: failed after {_spoken(time.monotonic() - start)}")
+        return Failure(task.name, str(error))
+    say(f"{task.name}: done in {_spoken(time.monotonic() - start)}")
+    return None
 
-    def __init__(
-        self,
-        project: Path,
-        chapters: Sequence[Sequence[Task]],
-        env: Mapping[str, str],
-        report: Callable[[str], None],
-    ):
-        self.project, self.env, self._report = project, env, report
-        self.failures: list[Failure] = []
-        self._errors: list[BaseException] = []
-        self._waiting: queue.SimpleQueue[Sequence[Task]] = queue.SimpleQueue()
-        for chapter in chapters:
-            self._waiting.put(chapter)
-        self._lock, self._stopped = threading.Lock(), threading.Event()
-        self._workers: list[Worker] = []
 
-    def run(self, jobs: int) -> None:
-        """Run everything; an interrupt ends every process at once."""
-        import papermill  # noqa: F401 - before there are threads
+def _above_the_bars(report: Callable[[str], None]) -> Callable[[str], None]:
+    """The same for lines that threads say, above the bars of progress where there are any."""
+    from tqdm import tqdm
 
-        threads = [threading.Thread(target=self._lane) for _ in range(jobs)]
-        for thread in threads:
-            thread.start()
-        try:
-            progress.tick(threads)
-        except BaseException:
-            self._stopped.set()
-            while any(thread.is_alive() for thread in threads):
-                for worker in tuple(self._workers):
-                    worker.stop()
-                time.sleep(0.05)
-            raise
-        if self._errors:
-            raise self._errors[0]
+    lock = threading.Lock()
 
-    def _lane(self) -> None:
-        try:
-            with Worker(self.project, keep_models=1, env=self.env) as worker:
-                self._workers.append(worker)
-                while True:
-                    for task in self._waiting.get_nowait():
-                        if self._stopped.is_set():
-                            return
-                        self._run(task, worker)
-        except queue.Empty:
-            return
-        except BaseException as error:
-            self._errors.append(error)
+    def say(line: str) -> None:
+        with lock, tqdm.external_write_mode():
+            report(line)
 
-    def _run(self, task: Task, worker: Worker) -> None:
-        self.report(f"{task.name}: running{', ' if task.why else ''}{task.why}")
-        start = time.monotonic()
-        failed = run_one.outputs(self.project, task.name).failed
-        kept = failed.is_file()
-        try:
-            run_one.run(self.project, task.name, task.parameters, worker=worker)
-        except IclnbError as error:
-            if self._stopped.is_set():  # it did not fail, it was stopped
-                if not kept:
-                    failed.unlink(missing_ok=True)
-                return
-            self.failures.append(Failure(task.name, str(error)))
-            self.report(f"{task.name}: failed after {progress.spoken(time.monotonic() - start)}")
-        else:
-            self.report(f"{task.name}: done in {progress.spoken(time.monotonic() - start)}")
+    return say
 
-    def report(self, line: str) -> None:
-        """A line, above the bars of progress where there are any."""
-        from tqdm import tqdm
 
-        with self._lock, tqdm.external_write_mode():
-            if not self._stopped.is_set():
-                self._report(line)
+def _spoken(seconds: float) -> str:
+    """A time in minutes and seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

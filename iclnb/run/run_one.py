@@ -6,8 +6,8 @@ import re
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,8 +19,10 @@ from iclnb.errors import IclnbError
 from iclnb.keys import dependencies as keys
 from iclnb.keys.inputs import inputs
 from iclnb.ladders import SUFFIX
-from iclnb.run import notebooks, progress
+from iclnb.run import notebooks
 from iclnb.run.worker import Worker
+
+NEVER = "never run"
 
 
 class Outputs(NamedTuple):
@@ -76,11 +78,10 @@ def run(
     try:
         with (
             _alone(to) as scratch,
-            nullcontext(worker) if worker else Worker(project) as process,
+            nullcontext(worker) if worker else closing(Worker(project)) as process,
             _failures(name, scratch, to.failed, time_limit),
         ):
-            last = _last(to, key)
-            done = _execute(project, name, notebook, parameters, scratch, time_limit, process, last)
+            done = _execute(project, name, notebook, parameters, scratch, time_limit, process)
             text = _results(name, scratch, key, done.metadata.papermill.duration)
             _keep(scratch / "results" / f"{name}{SUFFIX}", to.results.with_suffix(SUFFIX))
             paths.write(to.results, text)
@@ -111,18 +112,23 @@ def _alone(to: Outputs) -> Iterator[Path]:
             yield Path(scratch)
 
 
-def why_stale(project: Path, name: str, parameters: Mapping[str, Any]) -> list[str]:
-    """Why ``build/`` does not hold the outputs of exactly this run; nothing if it does."""
-    source = notebooks.source(project, name)
-    to = outputs(project, name)
+def why_stale(
+    project: Path, name: str, parameters: Mapping[str, Any] | None = None, to: Outputs | None = None
+) -> list[str]:
+    """Why files (default: those of the book) are not the outputs of exactly this run; nothing if they are.
+
+    Without parameters, of the run that they are of.
+    """
+    source, to = notebooks.source(project, name), to or outputs(project, name)
     if not (to.results.is_file() and to.executed.is_file()):
-        return ["never run"]
+        return [NEVER]
     stored = stored_results(to)
     if stored is None:
         return ["damaged, made by an older version, or notebook and results are not of one run"]
-    chosen = notebooks.changed(notebooks.parameters(source), parameters)
-    key = keys.key(project, source, chosen)
-    return [*notebooks.edited_pair(source), *keys.stale(key, stored["key"])]
+    chosen = stored["key"]["parameters"]
+    if parameters is not None:
+        chosen = notebooks.changed(notebooks.parameters(source), parameters)
+    return [*notebooks.edited_pair(source), *keys.stale(keys.key(project, source, chosen), stored["key"])]
 
 
 def stored_results(to: Outputs) -> dict[str, Any] | None:
@@ -138,13 +144,6 @@ def stored_results(to: Outputs) -> dict[str, Any] | None:
     return stored if together else None
 
 
-def _last(to: Outputs, key: keys.Key) -> list[float]:
-    """Seconds that each cell took in the last run with the same parameters; empty where there was none."""
-    stored = stored_results(to)
-    same = stored is not None and stored["key"]["parameters"] == key["parameters"]
-    return progress.durations(to.executed) if same else []
-
-
 def _execute(
     project: Path,
     name: str,
@@ -153,13 +152,11 @@ def _execute(
     scratch: Path,
     time_limit: float | None,
     process: Worker,
-    last: Sequence[float],
 ) -> NotebookNode:
     """The notebook with outputs; its results lie in ``scratch/results``."""
     import papermill
 
-    cells = len(notebook.cells) + bool(parameters)  # those come in a cell of their own
-    with process.ready(scratch / "results") as kernel, progress.bar(name, cells, last) as starts:
+    with process.ready(scratch / "results") as kernel:
         return papermill.execute_notebook(
             notebook,
             scratch / f"{name}.ipynb",
@@ -167,9 +164,8 @@ def _execute(
             cwd=project,
             start_timeout=300,  # on a busy machine
             execution_timeout=time_limit,
-            progress_bar=False,
+            progress_bar={"desc": name, "leave": False, "disable": None},  # on a terminal
             km=kernel,
-            on_cell_execute=starts,
         )
 
 
@@ -179,21 +175,16 @@ def _failures(name: str, scratch: Path, failed: Path, time_limit: float | None) 
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
-    executed = scratch / f"{name}.ipynb"
     try:
         yield
-    except papermill.PapermillExecutionError as error:
-        _keep(executed, failed)
-        raise IclnbError(f"{name} {_failure(error)}\n\nThe notebook up to there: {failed}") from error
-    except CellTimeoutError as error:
-        _keep(executed, failed)
-        raise IclnbError(
-            f"{name}: a cell took longer than the limit of {time_limit:g} s; raise --time-limit or choose "
-            f"smaller sizes. The notebook up to there: {failed}"
-        ) from error
-    except DeadKernelError as error:
-        _keep(executed, failed)
-        raise IclnbError(f"{name}: Python died, perhaps for lack of memory; see {failed}") from error
+    except (papermill.PapermillExecutionError, CellTimeoutError, DeadKernelError) as error:
+        _keep(scratch / f"{name}.ipynb", failed)
+        said = "failed: Python died, perhaps for lack of memory"
+        if isinstance(error, papermill.PapermillExecutionError):
+            said = _failure(error)
+        elif isinstance(error, CellTimeoutError):
+            said = f"failed: a cell took longer than the limit of {time_limit:g} s; raise --time-limit"
+        raise IclnbError(f"{name} {said}\n\nThe notebook up to there: {failed}") from error
 
 
 def _results(name: str, scratch: Path, key: keys.Key, seconds: float) -> str:

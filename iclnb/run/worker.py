@@ -5,7 +5,6 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from iclnb.keys.fingerprint import fingerprint
@@ -82,14 +81,6 @@ class Worker:
         if process is not None:
             process.kill()
 
-    def __enter__(self) -> "Worker":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def _emptied(self, results: Path) -> bool:
         """Whether there is a kernel, alive and emptied for the next notebook."""
         if self._manager is None or not self._manager.is_alive():
@@ -124,11 +115,8 @@ class Worker:
 def _short_folder() -> str:
     """Where the sockets' folder lies: their whole path may have 103 bytes (on macOS; on Linux 107)."""
     given = tempfile.gettempdir()
-    short = (folder for folder in (given, os.environ.get("XDG_RUNTIME_DIR"), "/tmp") if folder)
-    room = 103 - len("/iclnb-12345678/kernel-5")
-    return next(
-        (each for each in short if len(os.fsencode(each)) <= room and os.access(each, os.W_OK)), given
-    )
+    fits = len(os.fsencode(given)) <= 103 - len("/iclnb-12345678/kernel-5")
+    return given if fits or not os.access("/tmp", os.W_OK) else "/tmp"
 
 
 def _manager(sockets: Path) -> "KernelManager":

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -256,7 +257,7 @@ def test_the_benchmarks_say_how_much_faster_the_gpu_is(tmp_path):
 
 
 def test_record_writes_the_findings_alone_and_only_from_a_commit(project):
-    with pytest.raises(IclnbError, match="is not a git checkout"):
+    with pytest.raises(IclnbError, match="not a git repository"):
         records.make(project, Cell("00_study", {}))
     for words in (("init",), ("add", "-A"), ("commit", "-m", "all")):
         git(project, *words)
@@ -390,7 +391,7 @@ def test_without_the_extra_a_message_says_what_to_install(project, monkeypatch):
 
 
 def test_a_worker_keeps_its_process_and_survives_a_dead_one(project):
-    with Worker(project, keep_models=2) as worker:
+    with closing(Worker(project, keep_models=2)) as worker:
         for name in ("00_study", "01_study"):
             executed = run_one.run(project, name, {}, worker=worker)
         assert len({pid for pid, *_ in runs(project)}) == 1
