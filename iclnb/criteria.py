@@ -77,8 +77,12 @@ class Criterion:
         return max(needed, default=None)
 
 
-def data_needed(more: float) -> str:
-    """What an undecided claim wants, in words, from :meth:`Criterion.more_data`."""
+def data_needed(criterion: Criterion, estimate: Estimate) -> str:
+    """How much more data would decide an inconclusive claim, in words; empty where nothing is wanted."""
+    value, low, high = map(float, estimate)
+    more = criterion.more_data(value, (low, high))
+    if more is None:
+        return ""
     return (
         "at the margin itself" if more > MAX_DATA_FACTOR else f"{max(more, 1.01):.2g} × the data would decide"
     )

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from iclnb import display
 from iclnb.criteria import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Criterion, data_needed
 from iclnb.ladders import HERE
 from iclnb.stats import Estimate
@@ -60,11 +59,8 @@ class Judgement:
     @property
     def data_needed(self) -> str:
         """How much more data would decide an inconclusive claim, in words; empty where nothing is wanted."""
-        if self.proof or not math.isfinite(self.control):
-            return ""
-        value, low, high = map(float, self.estimate)
-        more = self.criterion.more_data(value, (low, high))
-        return "" if more is None else data_needed(more)
+        known = not self.proof and math.isfinite(self.control)
+        return data_needed(self.criterion, self.estimate) if known else ""
 
     def to_json(self) -> dict[str, Any]:
         """The numbers as they stand in the results file."""
@@ -102,10 +98,6 @@ class Claim:
             "criterion": words, "region": [_number(self.criterion.low), _number(self.criterion.high)],
             "speaks": self.speaks,
         } | judgement.to_json()  # fmt: skip
-
-    def _repr_markdown_(self) -> str:
-        said = "; ".join(f"{run}: **{one.verdict}**" for run, one in self.judgements.items())
-        return f"{display.escape(self.statement)} {said}."
 
 
 def _number(x: Any) -> float | None:

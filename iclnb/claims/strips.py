@@ -29,9 +29,6 @@ class Strips:
     def _repr_html_(self) -> str:
         return f'<div class="iclnb-strips">{"".join(_line(claim, self.runs) for claim in self.claims)}</div>'
 
-    def _repr_markdown_(self) -> str:
-        return "\n\n".join(claim._repr_markdown_() for claim in self.claims)
-
 
 def _line(claim: Claim, runs: Collection[str] | None) -> str:
     whose = "" if claim.paper == "ours" else f"paper {claim.paper}, {claim.section}"

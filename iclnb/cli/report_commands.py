@@ -2,7 +2,6 @@
 
 import shutil
 import webbrowser
-from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
@@ -100,6 +99,7 @@ def lines(rows: Sequence, width: int) -> list[str]:
     """The report as lines of at most ``width`` characters (40 at least), with colours."""
     from iclnb.display import interval_text
     from iclnb.site import marks
+    from iclnb.site.summary import papers
 
     width, found = max(width, 40), []
     for _, of_run in groupby(rows, lambda row: (row.chapter, row.run)):
@@ -109,23 +109,13 @@ def lines(rows: Sequence, width: int) -> list[str]:
             verdict = click.style(f"{row.verdict:<18}", fg=marks.COLOURS[marks.CLASSES[row.verdict]])
             found.append(f"  {verdict}{interval_text(row.estimate, row.low, row.high, row.region.bounds)}")
             found += wrap(row.statement, width, initial_indent="    ", subsequent_indent="    ")
-    return [*found, "", *_counts(rows)]
+    return [*found, "", papers.tally(rows) or "no such results: `iclnb book` and `iclnb run` make some"]
 
 
 def _heading(row) -> str:
     facts = [row.run, row.model if not row.recorded else "", row.task]
     facts += [f"profile {row.profile}" if row.profile else "", "stale" if row.stale else ""]
     return f"{row.chapter}: {', '.join(filter(None, facts))}"
-
-
-def _counts(rows: Sequence) -> list[str]:
-    """How many verdicts of each kind, in words; smoke runs and models at chance are not counted."""
-    counts = Counter(row.verdict for row in rows if row.counts)
-    listed = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    left = len(rows) - counts.total()
-    said = [f"{counts.total()} verdicts: {listed}"] if counts else []
-    said += [f"{left} of smoke runs or of models at chance are not counted"] if left else []
-    return said or ["no such results: `iclnb book` and `iclnb run` make some"]
 
 
 def _check(pairs: Sequence) -> None:
@@ -135,7 +125,7 @@ def _check(pairs: Sequence) -> None:
             "no run of this machine has a record of the same model and task, so nothing could be compared; "
             "give a run the record's parameters, such as `-p task sst2`"
         )
-    if differences := [pair for pair in pairs if pair.differs]:
+    if differences := [(here, recorded) for here, recorded in pairs if here.verdict != recorded.verdict]:
         listed = "\n".join(
             f"  {here.chapter}, {here.claim}: {here.verdict} here (profile {here.profile}), "
             f"{recorded.verdict} in the record ({recorded.run})"

@@ -58,13 +58,6 @@ def resolve(text: str, recorded: Mapping[str, Mapping[str, Any]], where: str) ->
     return found
 
 
-def unbound(text: str) -> list[str]:
-    """The sentences of an answer that state something and name no claim."""
-    marked = ROLE.sub("\0", re.sub(r"^\*\*[^*]+\*\*", "", text.strip()))
-    sentences = re.split(r"(?<=[.!?])\s+", marked)
-    return [one.strip() for one in sentences if "\0" not in one and not _asks(one)]
-
-
 def bounds(conditions: str) -> Iterator[Bound]:
     """The conditions of a role, one by one. Raises ValueError if one cannot be read."""
     id = ""
@@ -133,11 +126,6 @@ def _of(recorded: Mapping[str, Any], name: str, id: str, who: str) -> Mapping[st
 def _estimate(claim: Mapping[str, Any]) -> str:
     bounds = [bound for bound in claim.get("region", ()) if bound is not None]
     return interval_text(claim["estimate"], *claim["interval"], bounds)
-
-
-def _asks(sentence: str) -> bool:
-    """Whether a sentence asks, points elsewhere or says what something means, and so states no finding."""
-    return sentence.rstrip().endswith("?") or "](" in sentence or not sentence.strip(" \n.")
 
 
 def mentioned(texts: Sequence[str]) -> set[str]:

@@ -14,7 +14,6 @@ from scipy.stats import t as student
 
 from iclnb import display, figures
 from iclnb.figures import Picture
-from iclnb.site import picture_cache
 from iclnb.stats import Estimate
 
 TITLES = {"cpu": "# Speed and memory", "cuda": "# Speed and memory on a GPU"}
@@ -67,7 +66,7 @@ def page(project: Path, device: str = "cpu") -> str:
     measured = [row for row in record["measurements"] if row["seconds"]]
     capture = [row for row in measured if row["experiment"] == "capture"]
     series = {_name(way): [(r["size"], _median(r)) for r in listed] for way, listed in _by_way(capture)}
-    picture = picture_cache.html(growth, series, picture_cache.folder(project))
+    picture = growth(series)._repr_html_()
     rows = [row for name in EXPERIMENTS for row in _rows(name, measured, record["model"])]
     header = ("what", "way", "ms a test point", "times", "MB", "power")
     left_out = {f"{_name(r['way'])} at {r['size']} ({r['left_out']})" for r in record["measurements"]

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,28 +12,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-import nbformat
 import yaml
 from filelock import FileLock, Timeout
 
 import iclnb
 from iclnb import paths
 from iclnb.errors import IclnbError, unknown
-from iclnb.keys.fingerprint import fingerprint
-from iclnb.ladders import SUFFIX
-from iclnb.records import records, status
+from iclnb.records import records
 from iclnb.records.own import Own
 from iclnb.run import notebooks, run_many, run_one
 from iclnb.run.run_many import Failure, Task
 from iclnb.settings import PROFILES
-from iclnb.site import computed_pages, here, origins, pages, repository
-from iclnb.site.results import claim_rows
-from iclnb.site.results import runs as all_runs
-from iclnb.site.results.claim_rows import Row
-
-PAGES = (".md", ".ipynb", ".py", ".rst", ".txt")  # Ends of the names of pages
+from iclnb.site import repository
 
 
 def build(
@@ -60,15 +52,17 @@ def build(
     with _alone(project / "build", report):
         tasks = _changed(project, profile, force, report)
         _raise(run_many.run_all(project, tasks, jobs=jobs, report=report), len(tasks))
-        sources = stage(project, project / "build" / "site-source")
         target, made = project / "_build" / "html", project / "build" / "site.sha256"
-        content = _content(sources)
+        content = _content(project)
         if not force and (target / "index.html").is_file() and made.is_file() and made.read_text() == content:
             report("the pages: up to date")
             return target / "index.html"
         report("building the pages")
+        from iclnb.site import sources  # with Matplotlib and SciPy, only where they are wanted
+
         made.unlink(missing_ok=True)
-        index = _html(sources, project / "build" / "site", target)
+        pages = sources.lay_out(project, chapters(project), project / "build" / "site-source")
+        index = _html(pages, project / "build" / "site", target)
         made.write_text(content)
         return index
 
@@ -128,41 +122,8 @@ def _alone(build: Path, report: Callable[[str], None]) -> Iterator[None]:
 
 def chapters(project: Path) -> list[str]:
     """The names of the notebooks that the table of contents lists, in its order."""
-    return [Path(file).stem for file in listed_pages(project) if file.startswith("notebooks/")]
-
-
-def listed_pages(project: Path) -> list[str]:
-    """The pages of the table of contents, in its order; what a ``glob`` stands for among them, sorted."""
-
-    def files(node: Any) -> Iterator[str]:
-        if isinstance(node, dict):
-            yield from (node[key] for key in ("root", "file") if key in node)
-            found = (
-                (path.relative_to(project) for path in project.glob(node["glob"])) if "glob" in node else ()
-            )
-            yield from sorted({path.with_suffix("").as_posix() for path in found if path.suffix in PAGES})
-        for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
-            yield from files(child)
-
-    return list(files(yaml.safe_load((project / "_toc.yml").read_text(encoding="utf-8"))))
-
-
-def stage(project: Path, target: Path) -> Path:
-    """Lay out a folder for Jupyter Book: pages, executed notebooks, downloads, results, configuration."""
-    with paths.replacing(target) as folder:
-        _stage_frame(project, folder)
-        shutil.copyfile(project / "_toc.yml", folder / "_toc.yml")
-        names = chapters(project)
-        titles = {name: notebooks.title(notebooks.read(notebooks.source(project, name))) for name in names}
-        runs = all_runs.runs(project, names)
-        rows = claim_rows.rows(runs, titles)
-        for name in names:
-            to = run_one.outputs(project, name)
-            _stage_notebook(project, name, to, folder, [row for row in rows if row.chapter == name])
-        computed_pages.write(project, folder, titles, runs, rows)
-        for page in listed_pages(project):
-            _stage_page(project, page, folder)
-    return target
+    listed = yaml.safe_load((project / "_toc.yml").read_text(encoding="utf-8"))
+    return re.findall(r'"(?:root|file)": "notebooks/(\w+)"', json.dumps(listed))
 
 
 def own_page(project: Path, one: Own) -> Path:
@@ -170,81 +131,24 @@ def own_page(project: Path, one: Own) -> Path:
 
     Raises IclnbError if the files of the run are damaged, or Jupyter Book fails.
     """
-    name, to = one.notebook, one.outputs
-    titles = {name: notebooks.title(notebooks.read(notebooks.source(project, name)))}
-    rows = claim_rows.rows(all_runs.runs(project, [name], instead=one), titles)
+    from iclnb.site import sources
+
     with tempfile.TemporaryDirectory(dir=one.folder, prefix=".page-") as scratch:
-        sources = Path(scratch) / "sources"
-        _stage_frame(project, sources)
-        listed = {
-            "format": "jb-book",
-            "root": f"notebooks/{name}",
-            "chapters": [{"file": "book/bibliography"}],
-        }
-        (sources / "_toc.yml").write_text(yaml.safe_dump(listed), encoding="utf-8")
-        _stage_notebook(project, name, to, sources, rows)
-        _html(sources, Path(scratch) / "site", one.folder / "page", strict=False)
-    return one.folder / "page" / "notebooks" / f"{name}.html"
+        pages = sources.lay_out_own(project, one, Path(scratch) / "sources")
+        _html(pages, Path(scratch) / "site", one.folder / "page", strict=False)
+    return one.folder / "page" / "notebooks" / f"{one.notebook}.html"
 
 
-def _stage_frame(project: Path, folder: Path) -> None:
-    """What every book has: the folder ``book/``, the configuration, folders for the rest."""
-    shutil.copytree(project / "book", folder / "book", ignore=shutil.ignore_patterns("recorded"))
-    config = yaml.safe_load((project / "_config.yml").read_text(encoding="utf-8"))
-    config = repository.configuration(config)
-    (folder / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
-    for part in ("notebooks", "downloads"):
-        (folder / part).mkdir()
-
-
-def _stage_page(project: Path, page: str, folder: Path) -> None:
-    """Put a page in place that lies neither in ``book/`` nor in ``notebooks/``, with the folder it lies in."""
-    top = Path(page).parts[0]
-    if top not in {"book", "notebooks"} and (project / top).is_dir():
-        shutil.copytree(project / top, folder / top, dirs_exist_ok=True)
-    for name in ("", *PAGES):
-        if (project / (page + name)).is_file() and "/" not in page:
-            shutil.copyfile(project / (page + name), folder / (page + name))
-        if (folder / (page + name)).is_file():
-            return
-    raise IclnbError(f"_toc.yml lists {page}, and there is no such page ({', '.join(PAGES)})")
-
-
-def _stage_notebook(project: Path, name: str, to: run_one.Outputs, folder: Path, rows: Sequence[Row]) -> None:
-    """Put one chapter's page and its downloads in place."""
-    source = notebooks.source(project, name)
-    plain = repository.for_colab(notebooks.read(source), repository.read(project))
-    (folder / "downloads" / f"{name}.ipynb").write_text(nbformat.writes(plain) + "\n", encoding="utf-8")
-    downloads = {f"../downloads/{name}.ipynb": "notebook"}
-    for file, ending, kind in (
-        (to.executed, "-executed.ipynb", "notebook with outputs"), (source, ".py", "Python script"),
-        (to.results, ".json", "results"), (to.results.with_suffix(SUFFIX), SUFFIX, "findings (netCDF)"),
-    ):  # fmt: skip
-        if file.is_file():
-            shutil.copyfile(file, folder / "downloads" / f"{name}{ending}")
-            downloads[f"../downloads/{name}{ending}"] = kind
-    results = json.loads(to.results.read_text(encoding="utf-8"))
-    section = here.section(rows, results, status.of_notebook(project, name, to).state)
-    page = pages.page(source, nbformat.read(to.executed, as_version=4), results, downloads, section)
-    page = origins.mark(page, project, name)
-    (folder / "notebooks" / f"{name}.ipynb").write_text(nbformat.writes(page), encoding="utf-8")
-
-
-def _content(sources: Path) -> str:
-    """A hash of all that the pages are made from: their sources, Jupyter Book, and what is done after it."""
-    files = sorted(path for path in sources.rglob("*") if path.is_file())
+def _content(project: Path) -> str:
+    """A hash of all that the pages are made from: notebooks, runs, records and their states, the package."""
     package = Path(iclnb.__file__).parent
-    documented = sorted(
-        [package / "api.py", package / "kernel_regression.py", *(package / "llm").rglob("*.py")]
-    )
-    code = fingerprint(package / "site" / name for name in ("book.py", "repository.py"))
-    parts = [code, version("jupyter-book")]
-    parts += [
-        f"{path.relative_to(root)} {hashlib.sha256(path.read_bytes()).hexdigest()}"
-        for root, listed in ((sources, files), (package, documented))  # the page of the API is of docstrings
-        for path in listed
-    ]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    runs = [project / "build" / part for part in ("results", "executed")]
+    files = [*project.glob("_*.yml"), *(project / "notebooks").glob("*.py")]
+    for folder in (package, project / "book", *runs):
+        files += (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    parts = [f"{path} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in sorted(files)]
+    parts += (f"{one.path} {records.stale(project, one)}" for one in records.all_records(project))
+    return hashlib.sha256("\n".join([version("jupyter-book"), *parts]).encode()).hexdigest()
 
 
 def _html(sources: Path, output: Path, target: Path, *, strict: bool = True) -> Path:

@@ -1,8 +1,7 @@
 """The data dictionary: every variable of every chapter's findings, as their types declare it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from iclnb.display import table
 from iclnb.ladders import SUFFIX
@@ -35,6 +34,7 @@ def page(project: Path, titles: Mapping[str, str]) -> str:
 
 
 def _chapter(path: Path) -> str:
+    """A chapter's variables, and a line for each dimension whose places have names."""
     import xarray
 
     with xarray.open_dataset(path, engine="h5netcdf") as data:
@@ -42,11 +42,5 @@ def _chapter(path: Path) -> str:
             (name, array.attrs["long_name"], ", ".join(map(str, array.dims)) or "-", array.attrs["units"])
             for name, array in data.data_vars.items()
         ]
-        shown = table(("variable", "meaning", "dimensions", "unit"), rows).data
-        return "\n\n".join([shown, *_places(data)])
-
-
-def _places(data: Any) -> Iterator[str]:
-    """A line for each dimension whose places have names."""
-    for name, places in data.coords.items():
-        yield f"`{name}`: {', '.join(map(str, places.values))}."
+        places = [f"`{name}`: {', '.join(map(str, named.values))}." for name, named in data.coords.items()]
+    return "\n\n".join([table(("variable", "meaning", "dimensions", "unit"), rows).data, *places])

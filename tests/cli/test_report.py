@@ -22,7 +22,7 @@ def test_no_line_on_the_terminal_is_wider_than_it_and_no_statement_is_cut(width)
     )
     listed = report_commands.lines(rows(run("SmolLM2-135M", long, stale=["old"])), width)
     found = [click.unstyle(line) for line in listed]
-    assert max(map(len, found)) <= max(width, 40) and found[-1] == "1 verdicts: 1 supported"
+    assert max(map(len, found)) <= max(width, 40) and found[-1] == "1 supported"
     assert "".join(long["statement"].split()) in "".join("".join(found).split())
     assert "stale" in "".join(found[:4])
 
@@ -81,8 +81,7 @@ def test_smoke_runs_and_models_at_chance_are_shown_and_enter_no_sum():
     smoke = run(HERE, claim("up", YES), parameters={"profile": "smoke"})
     listed = rows(run("a", claim("up", YES)), run("b", claim("up", YES), at_chance=True), smoke)
     assert [row.counts for row in listed] == [True, False, False]
-    *_, counted, left = report_commands.lines(listed, 80)
-    assert counted == "1 verdicts: 1 supported" and left.startswith("2 of smoke runs or of models at chance")
     assert papers.sides(listed) == {"for": 1}
     assert papers.tally(listed) == "1 supported, 2 of a smoke run or at chance, not counted"
+    assert report_commands.lines(listed, 80)[-1] == papers.tally(listed)
     assert "| recorded | A | 1 |" in multiplicity.section(listed)

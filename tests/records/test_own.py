@@ -129,4 +129,4 @@ def test_a_run_of_ones_own_ends_with_its_page_and_leaves_the_book_as_it_is(proje
     said = iclnb(project, "status").stdout
     assert said.count("tickets,smoke (your own)") == 1 and "never run" in said
     said = iclnb(project, "report", "--model", "checkpoint").stdout
-    assert said.count("this run: checkpoint-500-") == 1 and "1 of smoke runs" in said
+    assert said.count("this run: checkpoint-500-") == 1 and "1 of a smoke run" in said

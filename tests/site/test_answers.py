@@ -62,9 +62,21 @@ def test_values_are_compared_to_the_digits_that_are_written():
     assert shown(f"{{value}}`five, 5.0 <rises on {SMALL}>`").span["data-told"] == f"{SMALL}: 5.0 [4.0, 6.0]"
 
 
+def unbound(text: str) -> list[str]:
+    """The sentences of an answer that state something and name no claim."""
+    marked = answers.ROLE.sub("\0", re.sub(r"^\*\*[^*]+\*\*", "", text.strip()))
+    sentences = re.split(r"(?<=[.!?])\s+", marked)
+    return [one.strip() for one in sentences if "\0" not in one and not asks(one)]
+
+
+def asks(sentence: str) -> bool:
+    """Whether a sentence asks, points elsewhere or says what something means, and so states no finding."""
+    return sentence.rstrip().endswith("?") or "](" in sentence or not sentence.strip(" \n.")
+
+
 def test_sentences_without_a_claim_are_found():
     text = "**Answer.** {claim}`It rises <rises: supported everywhere>`. Does it fall? It does not. See [there](x)."
-    assert answers.unbound(text) == ["It does not."]
+    assert unbound(text) == ["It does not."]
     assert answers.mentioned([text, "{value}`97 <best on x>`"]) == {"rises", "best"}
 
 
@@ -86,4 +98,4 @@ def test_no_answer_of_the_book_states_a_finding_without_a_claim(name, texts):
     kinds = tuple(re.findall(r'claim_each\(\s*\w+,\s*"([\w-]+)"', source))  # one for each wording of labels
     unknown = {id for id in answers.mentioned(texts) - ids if not id.startswith(kinds)}
     assert not unknown, "an answer names a claim that the notebook does not make"
-    assert not [sentence for text in texts if answers.ROLE.search(text) for sentence in answers.unbound(text)]
+    assert not [sentence for text in texts if answers.ROLE.search(text) for sentence in unbound(text)]

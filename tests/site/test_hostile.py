@@ -16,6 +16,7 @@ from iclnb.llm.data import packaged
 from iclnb.llm.models import PACKAGED
 from iclnb.run import notebooks, run_many
 from iclnb.site import book
+from iclnb.site.sources import lay_out
 
 pytestmark = [
     pytest.mark.book,
@@ -91,9 +92,8 @@ def built(tmp_path_factory):
     introduction = project / "book" / "introduction.md"
     introduction.write_text("# Book\n")
     (project / "book" / "how_to_run.md").unlink()
-    return book._html(
-        book.stage(project, project / "build" / "pages"), project / "build" / "site", project / "html"
-    ).parent
+    pages = lay_out(project, list(CHAPTERS), project / "build" / "pages")
+    return book._html(pages, project / "build" / "site", project / "html").parent
 
 
 PAGES = [*(f"notebooks/{name}" for name in CHAPTERS), "book/results"]

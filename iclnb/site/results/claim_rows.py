@@ -12,6 +12,7 @@ from iclnb.criteria import Criterion
 from iclnb.ladders import HERE
 from iclnb.settings import PROFILES
 from iclnb.site.results.runs import Run
+from iclnb.stats import Estimate
 
 
 class Row(NamedTuple):
@@ -68,8 +69,7 @@ class Row(NamedTuple):
         """How much more data would decide an inconclusive claim, in words; empty where nothing is wanted."""
         if None in (self.estimate, self.low, self.high, self.control) or self.proof:
             return ""
-        more = self.region.more_data(self.estimate, (self.low, self.high))
-        return "" if more is None else criteria.data_needed(more)
+        return criteria.data_needed(self.region, Estimate(self.estimate, self.low, self.high))
 
 
 def rows(runs: Mapping[str, Sequence[Run]], titles: Mapping[str, str]) -> list[Row]:
@@ -118,24 +118,12 @@ def _plain(value: Any) -> Any:
     return "" if value is None else value
 
 
-class Compared(NamedTuple):
-    """A claim of this machine's run beside the same claim of a record."""
-
-    here: Row
-    recorded: Row
-
-    @property
-    def differs(self) -> bool:
-        """Whether the two verdicts differ."""
-        return self.here.verdict != self.recorded.verdict
-
-
-def compared(rows: Sequence[Row]) -> list[Compared]:
-    """The claims of this machine's runs, each beside the record of the same model and task, where there is one."""
+def compared(rows: Sequence[Row]) -> list[tuple[Row, Row]]:
+    """The claims of this machine's runs, each with the record's of the same model and task, if there is one."""
 
     def place(row: Row) -> tuple[str, ...]:
         return row.chapter, row.claim, row.model, row.task
 
     records = {place(row): row for row in rows if row.recorded}
     here = [row for row in rows if not row.recorded]
-    return [Compared(row, records[place(row)]) for row in here if place(row) in records]
+    return [(row, records[place(row)]) for row in here if place(row) in records]
