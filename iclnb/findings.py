@@ -120,7 +120,12 @@ class Findings:
 
         Raises IclnbError if it holds findings of another kind, or of an earlier version of these.
         """
-        data = _open(path)
+        import xarray
+
+        try:
+            data = xarray.load_dataset(path, engine="h5netcdf")
+        except (OSError, ValueError) as error:
+            raise _unreadable(path, error) from error
         values: dict[str, Any] = {}
         for field in variables(cls):
             if field.name not in data.variables:
@@ -133,7 +138,7 @@ class Findings:
             array = data[field.name]
             if array.dims != field.dimensions:
                 raise IclnbError(f"{path}: {field.name} has dimensions {array.dims}; measure it again")
-            values[field.name] = array.values if field.dimensions else _scalar(field.kind, array.values)
+            values[field.name] = array.values if field.dimensions else array.item()
         for name, places in cls.coordinates.items():
             if name in data.coords and list(map(str, data[name].values)) != list(map(str, places)):
                 raise IclnbError(f"{path}: {name} names other places; measure it again")
@@ -209,20 +214,6 @@ def _rounded(values: np.ndarray, bits: int | None) -> np.ndarray:
     half = np.uint32((1 << (drop - 1)) - 1) + ((whole >> np.uint32(drop)) & np.uint32(1))
     kept = ((whole + half) & ~np.uint32((1 << drop) - 1)).view(np.float32)
     return np.where(np.isfinite(values), kept, values)
-
-
-def _scalar(kind: str, value: np.ndarray) -> Any:
-    python = next(kept for kept, name in _SCALARS.items() if name == kind)
-    return python(value.item())
-
-
-def _open(path: Path) -> "xarray.Dataset":
-    import xarray
-
-    try:
-        return xarray.load_dataset(path, engine="h5netcdf")
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
 
 
 def _unreadable(path: Path, error: Exception) -> IclnbError:

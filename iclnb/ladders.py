@@ -142,7 +142,9 @@ def recorded(notebook: str, kind: type[F]) -> tuple[list[Rung[F]], list[str]]:
     listed, unreadable = [], []
     for path in sorted(folder.rglob(f"*{SUFFIX}")):
         try:
-            listed.append(_rung(path, kind))
+            facts = finding.attributes(path)
+            settings = SimpleNamespace(**facts["parameters"])
+            listed.append(Rung("", kind.load(path), settings, facts["provenance"], facts["key"], path))
         except IclnbError as error:
             unreadable.append(str(error))
     return listed, unreadable
@@ -163,12 +165,6 @@ def size(name: str) -> float:
     """Parameters of a model in millions, as far as its name tells; 0 where it does not."""
     found = re.search(r"(\d+(?:\.\d+)?)\s*([mb])(?![a-z])", name.lower())
     return float(found[1]) * {"m": 1, "b": 1000}[found[2]] if found else 0.0
-
-
-def _rung(path: Path, kind: type[F]) -> Rung[F]:
-    facts = finding.attributes(path)
-    settings = SimpleNamespace(**facts["parameters"])
-    return Rung("", kind.load(path), settings, facts["provenance"], facts["key"], path)
 
 
 def _order(rung: Rung) -> tuple[bool, float, str, str]:

@@ -1,10 +1,10 @@
 """What a result was made with: revision, versions, machine, time."""
 
-import importlib.metadata
 import os
 import platform
 import subprocess
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ def provenance() -> dict[str, Any]:
     return {
         "iclnb": iclnb.__version__,
         **named,
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -42,43 +42,24 @@ def revision(project: Path) -> str:
     repository is another one, in which the folder was unpacked.
     """
     changed = changes(project)
-    return _git(project, "rev-parse", "HEAD") + ("+changes" if changed else "")
+    return _git(project, "log", "-1", "--format=%H") + ("+changes" if changed else "")
 
 
 def changes(project: Path) -> str:
     """What computes and differs from the commit, as git lists it, or nothing. Raises as :func:`revision`."""
     if not _git(project, "ls-files", "--", *COMPUTES):
         raise IclnbError(f"{project} lies in a git repository that does not have its files")
-    _git(project, "rev-parse", "HEAD")
+    _git(project, "log", "-1", "--format=%H")
     return _git(project, "status", "--porcelain", "--", *COMPUTES)
 
 
 def _git(project: Path, *words: str) -> str:
-    """What git says; an :class:`IclnbError` with its reason where it says nothing."""
+    """What git says; an :class:`IclnbError` with its words where it refuses, which say what to do."""
     command = ["git", "-C", str(project), *words]
     try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            env={**os.environ, "LC_ALL": "C"},
-        )
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
     except OSError as error:
         raise IclnbError(f"git cannot be run ({error}); install it to have revisions named") from error
-    if not done.returncode:
-        return done.stdout.strip("\n")
-    if "safe.directory" in done.stderr:
-        raise IclnbError(
-            f"{project} belongs to another user, so git does not read it; "
-            f"`git config --global --add safe.directory {project}` allows it"
-        )
-    if "not a git repository" in done.stderr:
-        raise IclnbError(f"{project} is not a git checkout")
-    if words[0] == "rev-parse":
-        raise IclnbError(f"{project} has no commit yet")
-    raise IclnbError(f"git fails in {project}: {' '.join(done.stderr.split())}")
-
-
-def _versions() -> dict[str, str]:
-    return {name: importlib.metadata.version(name) for name in LIBRARIES}
+    if done.returncode:
+        raise IclnbError(f"git names no revision of {project}: {' '.join(done.stderr.split())}")
+    return done.stdout.strip("\n")

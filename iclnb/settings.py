@@ -19,7 +19,7 @@ import ast
 import io
 import re
 import tokenize
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -79,7 +79,8 @@ class Parameter:
     @property
     def kinds(self) -> set[str]:
         """Names of the types that a value may have; ``None`` for the type of ``None``."""
-        return _kinds(syntax.tree(self.annotation).body[0].value)
+        names = set(re.findall(r"\w+", self.annotation)) - {"typing", "Optional", "Union"}
+        return names | ({"None"} if "Optional" in self.annotation else set())
 
     def _defaults(self) -> str:
         bound = "" if self.least is None else f", at least {self.least}"
@@ -224,7 +225,7 @@ def parse(name: str, kinds: set[str], text: str) -> Any:
         if kind in kinds:
             try:
                 return reader(text)
-            except ValueError:
+            except (KeyError, ValueError):
                 continue
     raise IclnbError(f"{text!r} is not a value for {name}; expected {' or '.join(sorted(kinds))}")
 
@@ -256,33 +257,10 @@ def _default(node: ast.expr | None) -> tuple[Any, float | None]:
         raise ValueError(str(error)) from error
 
 
-def _kinds(annotation: ast.expr) -> set[str]:
-    """Names of the types in ``X``, ``X | Y``, ``Optional[X]`` and ``Union[X, Y]``."""
-    if isinstance(annotation, ast.BinOp) and isinstance(annotation.op, ast.BitOr):
-        return _kinds(annotation.left) | _kinds(annotation.right)
-    if isinstance(annotation, ast.Subscript):
-        kind = ast.unparse(annotation.value).rpartition(".")[2]
-        if kind == "Optional":
-            return {"None"} | _kinds(annotation.slice)
-        if kind == "Union":
-            return set().union(*map(_kinds, _parts(annotation.slice)))
-    kind = ast.unparse(annotation)
-    return {"None" if kind == "NoneType" else kind}
-
-
-def _parts(index: ast.expr) -> Iterable[ast.expr]:
-    return index.elts if isinstance(index, ast.Tuple) else [index]
-
-
-def _none(text: str) -> None:
-    if text.lower() != "none":
-        raise ValueError(text)
-
-
-def _bool(text: str) -> bool:
-    if text.lower() not in {"true", "false"}:
-        raise ValueError(text)
-    return text.lower() == "true"
-
-
-_READERS = {"None": _none, "bool": _bool, "int": int, "float": float, "str": str}
+_READERS = {
+    "None": lambda text: {"none": None}[text.lower()],
+    "bool": lambda text: {"true": True, "false": False}[text.lower()],
+    "int": int,
+    "float": float,
+    "str": str,
+}

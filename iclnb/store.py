@@ -20,11 +20,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from iclnb import paths
 from iclnb.keys import equivalence, measurement
@@ -59,15 +59,8 @@ class Tally:
     paths: list[Path] = field(default_factory=list)  # files of all that are kept
 
 
-@runtime_checkable
-class Proof(Protocol):
-    """What measures a sample of shards again (:class:`iclnb.records.prove.Proving`)."""
-
-    def accepts(self, shard: Shard, then: Code, now: Code, measure: Callable[[], Arrays]) -> bool: ...
-
-
 _TALLY: ContextVar[Tally | None] = ContextVar("tally", default=None)
-_PROOF: ContextVar[Proof | None] = ContextVar("proof", default=None)
+_ACCEPTS: ContextVar[Callable[..., bool]] = ContextVar("accepts", default=lambda *_: False)
 
 
 @contextmanager
@@ -84,13 +77,17 @@ def tally() -> Iterator[Tally]:
 
 
 @contextmanager
-def proving(proof: Proof) -> Iterator[None]:
-    """Within the block shards of other code serve too, if ``proof`` accepts them."""
-    token = _PROOF.set(proof)
+def proving(accepts: Callable[[Shard, Code, Code, Callable[[], Arrays]], bool]) -> Iterator[None]:
+    """Within the block shards of other code serve too, if they are accepted.
+
+    A proof is asked with the shard, the code that measured it, the present one, and what measures it again
+    (:meth:`iclnb.records.prove.Proving.accepts`).
+    """
+    token = _ACCEPTS.set(accepts)
     try:
         yield
     finally:
-        _PROOF.reset(token)
+        _ACCEPTS.reset(token)
 
 
 class Store:
@@ -167,10 +164,7 @@ class Store:
         then = self._files(shard.about["code"])
         if then is None:
             return False
-        if _ledger().carry(then, code) is not None:
-            return True
-        proof = _PROOF.get()
-        return proof is not None and proof.accepts(shard, then, code, measure)
+        return _ledger().carry(then, code) is not None or _ACCEPTS.get()(shard, then, code, measure)
 
     def _files(self, digest: str) -> dict[str, str] | None:
         """The files of a state of the code, by its digest."""
@@ -220,12 +214,11 @@ def about_shard(path: Path) -> dict[str, Any] | None:
 def read(path: Path) -> dict[str, np.ndarray] | None:
     """The arrays of a shard; ``None`` for a damaged one."""
     try:
-        with safe_open(path, framework="numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            about = json.loads((file.metadata() or {})["about"])
-    except (OSError, SafetensorError, ValueError, KeyError):
+        arrays = load_file(path)
+    except (OSError, SafetensorError):
         return None
-    return arrays if about.get("checksum") == checksum(arrays) else None
+    about = about_shard(path)
+    return arrays if about and about.get("checksum") == checksum(arrays) else None
 
 
 def clear() -> None:

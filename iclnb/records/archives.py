@@ -1,6 +1,5 @@
 """The measurements of the book's records as archives, one for each model, to be carried to another machine."""
 
-import hashlib
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +7,7 @@ from types import SimpleNamespace
 
 from iclnb import ladders, paths, store
 from iclnb.errors import IclnbError
+from iclnb.keys.inputs import file_hash
 from iclnb.records import records
 
 _NO_MODEL = "theory"
@@ -39,29 +39,17 @@ def write(project: Path, folder: Path, *, report: Callable[[str], None] = lambda
 def read(archive: Path) -> int:
     """Put the shards of an archive into this machine's store; returns how many there were.
 
-    Raises IclnbError if the archive is not what its checksum says, or holds something else than shards.
+    Raises IclnbError if the archive is not what its checksum says.
     """
     checksum = archive.with_name(f"{archive.name}.sha256")
     if not archive.is_file() or not checksum.is_file():
         raise IclnbError(f"{archive} and {checksum.name} beside it are needed, and one is missing")
-    if _sha256(archive) != checksum.read_text(encoding="utf-8").split()[0]:
+    if file_hash(archive) != checksum.read_text(encoding="utf-8").split()[0]:
         raise IclnbError(f"{archive} is not what {checksum.name} says; fetch it again")
-    count = 0
     with tarfile.open(archive) as tar:
-        for member in tar:
-            target = store.root() / member.name
-            inside = target.resolve().is_relative_to(store.root().resolve())
-            if not member.isfile() or not inside or target.suffix not in {".safetensors", ".json"}:
-                raise IclnbError(f"{archive} holds {member.name!r}, which is no measurement; it was not read")
-            content = tar.extractfile(member).read()
-            with paths.replacing(target) as temporary:
-                temporary.write_bytes(content)
-                damaged = target.suffix == ".safetensors" and store.read(temporary) is None
-            if damaged:
-                target.unlink()
-                raise IclnbError(f"{archive}: {member.name} is damaged; fetch it again")
-            count += target.suffix == ".safetensors"
-    return count
+        names = tar.getnames()
+        tar.extractall(store.root(), filter="data")  # nothing outside of the folder
+    return sum(name.endswith(".safetensors") for name in names)
 
 
 def _archive(folder: Path, model: str, files: list[Path]) -> Path:
@@ -70,14 +58,10 @@ def _archive(folder: Path, model: str, files: list[Path]) -> Path:
     codes = [store.root() / "codes" / f"{digest}.json" for digest in sorted(digests)]
     with paths.replacing(target) as temporary, tarfile.open(temporary, "w") as tar:
         for file in [*codes, *files]:
-            member = tar.gettarinfo(file, file.relative_to(store.root()).as_posix())
-            member.mtime, member.uid, member.gid, member.uname, member.gname = 0, 0, 0, "", ""
-            with file.open("rb") as stream:
-                tar.addfile(member, stream)
-    paths.write(folder / f"{target.name}.sha256", f"{_sha256(target)}  {target.name}\n")
+            tar.add(file, file.relative_to(store.root()).as_posix(), filter=_without_owner)
+    paths.write(folder / f"{target.name}.sha256", f"{file_hash(target)}  {target.name}\n")
     return target
 
 
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _without_owner(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    return member.replace(mtime=0, uid=0, gid=0, uname="", gname="", deep=False)

@@ -12,8 +12,6 @@ from iclnb.records import records, sweep
 from iclnb.records.records import Cell
 from iclnb.records.sweep import Failure
 
-EXECUTORS = ("here", "local", "slurm")
-
 
 class Job:
     """The cells of one model, as a cluster calls them: again, from where it was, after a time limit."""

@@ -143,7 +143,7 @@ def _again(project: Path, record: Record, proving: Proving) -> float:
     """Make the findings of a record again; returns how much they differ from it."""
     measure = records.measuring(project / "notebooks" / f"{record.notebook}.py")
     run = SimpleNamespace(**record.parameters)
-    with store.proving(proving):
+    with store.proving(proving.accepts):
         rung = ladders.measure_one(measure, run)
     return findings.same(rung.findings, type(rung.findings).load(record.path))
 

@@ -25,4 +25,4 @@ def test_a_planted_mean_is_found_and_its_absence_too(mean, verdict):
     one = Draws(value=material.draws(200, mean, seed=0))
     estimate = estimates.mean(one, seed=1).estimate
     assert claims.above(0).verdict((estimate.low, estimate.high)) == verdict
-    assert "this run: " in pictures.means({"this run": one}, seed=1).alt
+    assert "mean: this run " in pictures.means({"this run": one}, seed=1).alt

@@ -8,11 +8,6 @@ from iclnb.cli.template.room.findings import Draws
 
 
 def mean(one: Draws, *, seed: int) -> Evidence:
-    """The mean of the draws, with an interval over draws; control: the same draws with random signs.
-
-    Args:
-        one: the findings of a run.
-        seed: of the interval and of the signs.
-    """
+    """The mean of the draws, with an interval over draws; control: the same draws with random signs."""
     signs = np.random.default_rng((seed, 1)).choice([-1, 1], len(one.value))
     return Evidence(stats.interval(one.value, seed=seed), float((signs * one.value).mean()), "random signs")

@@ -4,18 +4,8 @@ from types import SimpleNamespace
 
 from iclnb.cli.template.room import material
 from iclnb.cli.template.room.findings import Draws
-from iclnb.errors import IclnbError
 
 
 def measure(run: SimpleNamespace) -> Draws:
-    """The findings of one run.
-
-    Args:
-        run: ``count``, ``mean``, ``data_seed``.
-
-    Raises:
-        IclnbError: for fewer than two draws, which have no interval.
-    """
-    if run.count < 2:
-        raise IclnbError(f"an interval needs count >= 2, not {run.count}")
+    """The findings of one run, from its ``count``, ``mean`` and ``data_seed``."""
     return Draws(value=material.draws(run.count, run.mean, seed=run.data_seed))
