@@ -56,7 +56,7 @@ def test_coverage_of_skewed_units(law, n, least):
 @pytest.mark.parametrize(("law", "n", "measured"), [
     ("exponential", 3, 88), ("exponential", 5, 88), ("lognormal", 3, 88), ("lognormal", 5, 86),
 ])  # fmt: skip
-def test_fewer_skewed_units_cover_what_the_docstring_says(law, n, measured):
+def test_fewer_skewed_units_cover_what_the_book_says(law, n, measured):
     mean, values = draw(law, (n, DATA_SETS))
     assert coverage(interval(values, seed=0), mean) == pytest.approx(measured, abs=1.6)
 
