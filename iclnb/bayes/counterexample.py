@@ -7,8 +7,13 @@ from fractions import Fraction
 from functools import cache
 from itertools import product
 
+import numpy as np
+from jaxtyping import Shaped
+
 Vector = tuple[Fraction, ...]
 Matrix = tuple[Vector, ...]
+Exact = Shaped[np.ndarray, "..."]
+"""Fractions as an array of objects: NumPy adds and multiplies them exactly."""
 
 
 @dataclass(frozen=True)
@@ -45,51 +50,36 @@ class ExactHMM:
         """All x of the length, also those of probability zero."""
         return list(product(range(len(self.emission[0])), repeat=self.length))
 
-    def operator(self, x: tuple[int, ...]) -> Matrix:
+    def operator(self, x: tuple[int, ...]) -> Exact:
         """T_x = Π_t diag(p_{x_t}) T."""
         return _operator(self, x)
 
-    def joint(self, x: tuple[int, ...], start: Sequence[Fraction | int] | None = None) -> Vector:
+    def joint(self, x: tuple[int, ...], start: Sequence[Fraction | int] | None = None) -> Exact:
         """P(x, y) for every y, from a distribution of the first state (default: of the task)."""
-        return matmul(matmul((start or self.start,), self.operator(x)), self.emission)[0]
-
-    def pretrain_probability(self, x: tuple[int, ...]) -> Fraction:
-        """P(x | p_pretrain)."""
-        return sum(self.joint(x, self.pretrain))
+        return np.array(start or self.start, object) @ self.operator(x) @ np.array(self.emission, object)
 
     def truth(self, x_test: tuple[int, ...]) -> Vector:
         """P(y | x_test): what the theorem says kernel regression approaches."""
         joint = self.joint(x_test)
-        return tuple(p / sum(joint) for p in joint)
+        return tuple(joint / sum(joint))
 
-    def features(self, x: tuple[int, ...]) -> Vector:
+    def features(self, x: tuple[int, ...]) -> Exact:
         """φ(x) = vec(T_x)."""
-        return tuple(entry for row in self.operator(x) for entry in row)
+        return self.operator(x).ravel()
 
-    def moment(self, power: int, start: Vector | None = None) -> Matrix:
+    def moment(self, power: int, start: Vector | None = None) -> Exact:
         """Σ_x P(x)^power φ(x) φ(x)ᵀ over x of positive probability, under a start (default: p_pretrain).
 
         The power is 1 for Σ_p, 0 for Σ_0 and -1 for the moment of ψ = φ / P(x) under P.
         """
-        start = start or self.pretrain
-        size = len(self.start) ** 2
-        total = [[Fraction(0)] * size for _ in range(size)]
-        for x in self.sequences:
-            probability, phi = sum(self.joint(x, start)), self.features(x)
-            if probability:
-                for i, j in product(range(size), repeat=2):
-                    total[i][j] += probability**power * phi[i] * phi[j]
-        return tuple(map(tuple, total))
+        known = [(sum(self.joint(x, start or self.pretrain)), self.features(x)) for x in self.sequences]
+        return sum(p**power * np.outer(phi, phi) for p, phi in known if p)
 
-    def covariance(self, start: Vector | None = None) -> Matrix:
+    def covariance(self, start: Vector | None = None) -> Exact:
         """Σ_p less the product of the mean of φ with itself: the second moment about the mean."""
-        start, second = start or self.pretrain or self.start, self.moment(1, start)
-        weighted = [(sum(self.joint(x, start)), self.features(x)) for x in self.sequences]
-        mean = [sum(p * phi[i] for p, phi in weighted) for i in range(len(second))]
-        return tuple(
-            tuple(entry - a * b for entry, b in zip(row, mean, strict=True))
-            for row, a in zip(second, mean, strict=True)
-        )
+        start = start or self.pretrain
+        mean = sum(sum(self.joint(x, start)) * self.features(x) for x in self.sequences)
+        return self.moment(1, start) - np.outer(mean, mean)
 
     def limit(self, kernel: str, x_test: tuple[int, ...]) -> Vector:
         """ŷ as n → ∞: E[e(y) K(x_test, x)] / E[K(x_test, x)].
@@ -99,14 +89,13 @@ class ExactHMM:
         Raises ZeroDivisionError if the second moment is singular or E[K] is zero.
         """
         direction = solve(_inside(self, kernel), self.features(x_test))
-        sums = [Fraction(0)] * len(self.emission[0])
+        sums = np.zeros(len(self.emission[0]), object)
         for x in self.sequences:
             joint = self.joint(x)
             if sum(joint):
-                k = sum(a * b for a, b in zip(direction, self.features(x), strict=True))
-                k = k / self.pretrain_probability(x) if kernel == "ratio" else k
-                sums = [s + k * p for s, p in zip(sums, joint, strict=True)]
-        return tuple(s / sum(sums) for s in sums)
+                weight = sum(self.joint(x, self.pretrain)) if kernel == "ratio" else 1
+                sums += direction @ self.features(x) / weight * joint
+        return tuple(sums / sum(sums))
 
     def bound_at_most(self, kernel: str = "printed") -> Fraction:
         """A number that theorem 1's bound η² ε_θ does not exceed, in fractions (``centred``: with covariances).
@@ -116,10 +105,11 @@ class ExactHMM:
         matrix's largest sum of absolute values in a row.
         """
         moment = self.covariance if kernel == "centred" else lambda start: self.moment(1, start)
-        inverses = [inverse(moment(start)) for start in (self.pretrain or self.start, self.start)]
-        rows = zip(*inverses, strict=True)
-        epsilon = max(sum(abs(a - b) for a, b in zip(*pair, strict=True)) for pair in rows)
-        return max(sum(entry**2 for entry in self.features(x)) for x in self.sequences) * epsilon
+        corpus, task = (
+            solve(second, np.eye(len(second), dtype=int).astype(object))
+            for second in (moment(self.pretrain or self.start), moment(self.start))
+        )
+        return max(sum(self.features(x) ** 2) for x in self.sequences) * max(abs(corpus - task).sum(1))
 
     def divergence(self, start: Sequence[Fraction | int], reverse: bool = False) -> float:
         """KL(P(x | θ) ‖ P(x | start)) in nats, or the other way round; every x must be possible under both."""
@@ -133,47 +123,34 @@ class ExactHMM:
 
 
 @cache
-def _operator(hmm: ExactHMM, x: tuple[int, ...]) -> Matrix:
-    size = len(hmm.start)
+def _operator(hmm: ExactHMM, x: tuple[int, ...]) -> Exact:
     if not x:
-        return tuple(tuple(Fraction(i == j) for j in range(size)) for i in range(size))
-    emitted = (row[x[-1]] for row in hmm.emission)
-    step = tuple(tuple(p * t for t in row) for p, row in zip(emitted, hmm.transition, strict=True))
-    return matmul(_operator(hmm, x[:-1]), step)
+        return np.eye(len(hmm.start), dtype=int).astype(object)
+    emission, transition = (np.array(each, object) for each in (hmm.emission, hmm.transition))
+    return _operator(hmm, x[:-1]) @ (emission[:, x[-1], None] * transition)
 
 
 @cache
-def _inside(hmm: ExactHMM, kernel: str) -> Matrix:
+def _inside(hmm: ExactHMM, kernel: str) -> Exact:
     """What a kernel inverts."""
     if kernel == "centred":
         return hmm.covariance()
     return hmm.moment({"printed": 1, "unweighted": 0, "ratio": -1}[kernel])
 
 
-def matmul(left: Sequence[Sequence[Fraction | int]], right: Matrix) -> Matrix:
-    """The matrix product, exactly."""
-    columns = tuple(zip(*right, strict=True))
-    return tuple(tuple(sum(a * b for a, b in zip(row, c, strict=True)) for c in columns) for row in left)
+def solve(matrix: Exact | Matrix, right: Exact | Vector) -> Exact:
+    """The solution of a regular system for one or several right sides, exactly (Gauss-Jordan).
 
-
-def solve(matrix: Matrix, right: Vector) -> Vector:
-    """The solution of a regular system, exactly (Gauss-Jordan). Raises ZeroDivisionError if it is singular."""
-    size = len(matrix)
-    rows = [[*row, b] for row, b in zip(matrix, right, strict=True)]
-    for i in range(size):
-        pivot = next((r for r in range(i, size) if rows[r][i]), i)
-        rows[i], rows[pivot] = rows[pivot], rows[i]
-        rows[i] = [entry / rows[i][i] for entry in rows[i]]
-        for r in range(size):
-            if r != i:
-                rows[r] = [a - rows[r][i] * b for a, b in zip(rows[r], rows[i], strict=True)]
-    return tuple(row[-1] for row in rows)
-
-
-def inverse(matrix: Matrix) -> Matrix:
-    """The inverse of a regular symmetric matrix, exactly."""
-    identity = (tuple(Fraction(i == j) for j in range(len(matrix))) for i in range(len(matrix)))
-    return tuple(solve(matrix, row) for row in identity)
+    Raises ZeroDivisionError if it is singular.
+    """
+    rows = np.column_stack([matrix, right]).astype(object)
+    for i in range(len(rows)):
+        pivot = next((r for r in range(i, len(rows)) if rows[r, i]), i)
+        rows[[i, pivot]] = rows[[pivot, i]]
+        rows[i] = rows[i] / Fraction(rows[i, i])
+        others = np.arange(len(rows)) != i
+        rows[others] -= np.outer(rows[others, i], rows[i])
+    return rows[:, len(rows) :].reshape(np.shape(right))
 
 
 def _rows(denominator: int, *rows: tuple[int, ...]) -> Matrix:
