@@ -54,12 +54,10 @@ def whiten(
     so only the choice of rank is open to rounding: the spectrum of Σ, which squares the singular values, is
     never inverted.
 
-    Args:
-        cutoff: singular values below this fraction of the largest are dropped; default: machine epsilon
-            times the larger side, the usual numerical rank.
+    ``cutoff``: singular values below this fraction of the largest are dropped; default: machine epsilon times
+    the larger side, the usual numerical rank.
 
-    Raises:
-        ValueError: if a weight is not positive.
+    Raises ValueError if a weight is not positive.
     """
     if not (weights > 0).all():
         raise ValueError(f"weights must be positive, the smallest is {weights.min():.6g}")

@@ -42,11 +42,9 @@ def bound(mixture: HMMMixture, task: int, length: int, lengths: Sequence[int]) -
     ε_θ is the least over l of ρ(Σ_pretrain,l⁻¹ - Σ_{s_θ},l⁻¹), where Σ_{p,l} is the second moment of vec(T_x)
     for sequences of l tokens from p; η the largest Frobenius norm of a T_x with as many tokens as x has.
 
-    Args:
-        lengths: the l that are tried; those with a singular second moment are passed over.
+    ``lengths``: the l that are tried; those with a singular second moment are passed over.
 
-    Raises:
-        numpy.linalg.LinAlgError: if all are singular, for then the bound is not defined.
+    Raises numpy.linalg.LinAlgError if all are singular, for then the bound is not defined.
 
     Source: Han et al. (2025), theorem 1.
     """

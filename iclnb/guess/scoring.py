@@ -79,11 +79,9 @@ class Scorer:
     def answers(self, condition: Condition, points: int | Int[np.ndarray, " points"]) -> ScoreAnswers:
         """The model's scores of some test pairs under every demonstration set, (sets, points).
 
-        Args:
-            points: numbers of test pairs, or how many of the first.
+        ``points``: numbers of test pairs, or how many of the first.
 
-        Raises:
-            IclnbError: if the digits or the chat template cannot be used with this tokeniser.
+        Raises IclnbError if the digits or the chat template cannot be used with this tokeniser.
         """
         points = np.arange(points) if isinstance(points, int) else points
         format, _ = written_format(

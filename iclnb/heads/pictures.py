@@ -104,9 +104,16 @@ def similarity(ladder: Ladder, *, seed: int) -> Picture:
         chance = by_row(ladder, READINGS, lambda one, reading: estimates.chance(one, way, reading))
         return Panel("Pearson's correlation", found, [Mark("similarities of other test points", chance)], way)
 
-    return rows.picture(
-        *map(panel, WAYS),
-        alt="Correlations of weights with prediction similarity.",
+    panels = [panel(way) for way in WAYS]
+    told = "; ".join(
+        f"{one.title}, {reading}, {name}: {cell(each)}"
+        for one in panels
+        for reading, by_name in one.found.items()
+        for name, each in by_name.items()
+    )
+    return Picture(
+        rows.figure(*panels),
+        alt=f"Correlations of weights with prediction similarity. {told}.",
         caption="Correlation of weights with prediction similarity in the head chosen for it on other test points; "
         "query-dependent: once each demonstration's mean over test points is off.",
     )

@@ -52,8 +52,7 @@ def changes(
 ) -> tuple[Float[np.ndarray, "sets points words"], Float[np.ndarray, "sets points words"]]:
     """What all single flips change in sum, and what all flips at once change.
 
-    Args:
-        scale: ``"log-odds"`` (of a word, its log-probability minus the mean of all), or ``"probability"``.
+    ``scale``: ``"log-odds"`` (of a word, its log-probability minus the mean of all), or ``"probability"``.
     """
     probability = scale == "probability"
     values = special.softmax(answers, -1) if probability else answers - answers.mean(-1, keepdims=True)

@@ -95,11 +95,9 @@ def task_rows(name: str, points: int, *, seed: Seed, source: str = "auto", at_mo
     The test points are a random part of the validation split. Demonstrations come from the train split or,
     where a source has none, from the rest of the validation split.
 
-    Args:
-        at_most: take all test points of a split that has fewer, instead of refusing.
+    ``at_most``: take all test points of a split that has fewer, instead of refusing.
 
-    Raises:
-        IclnbError: if the rows cannot be had, or the split has fewer than ``points``.
+    Raises IclnbError if the rows cannot be had, or the split has fewer than ``points``.
     """
     rows = tasks.load(name, "validation", source)
     origins, rows = [tasks.origin(rows)], rows.to_list()

@@ -168,8 +168,7 @@ class Reader:
         The product of two such rows is the prediction similarity sim(x, x') = P(o | x)ᵀ P(o | x') (paper A,
         section 5.3).
 
-        Raises:
-            ValueError: if a text has no tokens.
+        Raises ValueError if a text has no tokens.
         """
         alone = [tokenise(self.tokenizer, text)[0] for text in texts]
         if not all(alone):

@@ -62,9 +62,8 @@ def demonstrations_count(one: Details, condition: str, *, seed: int) -> Evidence
 def flips_after(one: Details, method: str | None, *, elsewhere: bool = False) -> np.ndarray:
     """How often two orders of a set get different answers after calibration. (sets, points)
 
-    Args:
-        elsewhere: whether every set's answers are divided by the priors of the next set: the null, which
-            corrects what all prompts prefer and not what this one does.
+    ``elsewhere``: whether every set's answers are divided by the priors of the next set: the null, which
+    corrects what all prompts prefer and not what this one does.
     """
     given = one.ordered.astype(float)
     if method is not None:

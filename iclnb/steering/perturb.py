@@ -28,8 +28,7 @@ _ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 def perturb(text: str, kind: str, *, seed: int, lexicon: Lexicon) -> str:
     """A text with every word changed that can be; the draws depend on the seed, the kind and the text.
 
-    Args:
-        kind: one of :data:`KINDS`:
+    ``kind``: one of :data:`KINDS`:
 
             - typos: one slip in every word of four letters or more, behind its first letter: two letters
               swapped, one lost, one doubled, or one replaced by its neighbour on the keyboard;
@@ -40,8 +39,7 @@ def perturb(text: str, kind: str, *, seed: int, lexicon: Lexicon) -> str:
               is no paraphrase by a person or a model, as the paper's may be;
             - punctuation: a mark behind the word, which leaves all words as they are: the control.
 
-    Raises:
-        IclnbError: if the kind is unknown.
+    Raises IclnbError if the kind is unknown.
     """
     if kind not in KINDS:
         raise unknown("kind of perturbation", kind, KINDS)
