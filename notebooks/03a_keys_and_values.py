@@ -49,10 +49,11 @@ ladder
 
 # %% [markdown] tags=["answer"]
 # **Answer.** In any transformer, trained or not, the values at a label hold the label's own token, and its keys something
-# of what stands before it. That a probe can read them off there is therefore no sign of a kernel. What would be one is
-# that the probe reads more than from the same architecture with random weights, and that the label is the best place to
-# read from, more than it is there. The figure sets both beside one another, position by position. Until larger models
-# are measured in the form of this edition, it holds this machine's run alone.
+# of what stands before it; so is it a sign of a kernel that a probe can read them off? {claim}`In SmolLM2-135M the probe
+# reads no more from the best head's keys and values at the label than controls such as the same architecture with random
+# weights give <keys-learned: not supported on SmolLM2-135M; values-learned: not supported on SmolLM2-135M>`, and
+# {claim}`the label is no better a place to read from than it is there <keys-position: not supported on SmolLM2-135M;
+# values-position: not supported on SmolLM2-135M>`.
 
 # %% tags=["answer", "hide-input"]
 pictures.probe_positions(ladder)
