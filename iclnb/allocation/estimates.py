@@ -53,11 +53,11 @@ def share_of_all_layers(found: Allocation, group: str, layers: Layers, *, seed: 
     return _against_random(part, seed)
 
 
-def window_overlap(found: Allocation, *, seed: int, draws: int = 400) -> Evidence:
+def window_overlap(found: Allocation, *, seed: int) -> Evidence:
     """How much of the window that attends most to labels lies within the paper's, both of the same width.
 
-    The interval is the percentile bootstrap over prompts: the window is chosen anew in every draw. The control
-    is the mean over all windows, as if every depth were as likely.
+    For the interval the window is chosen anew in every draw of prompts. The control is the mean over all
+    windows, as if every depth were as likely.
     """
     labels, middle = found.of(TRAINED, LABELS), found.middle
     width = len(middle)
@@ -65,13 +65,11 @@ def window_overlap(found: Allocation, *, seed: int, draws: int = 400) -> Evidenc
         [np.isin(np.arange(start, start + width), middle).mean() for start in range(found.layers - width + 1)]
     )
     windows = np.lib.stride_tricks.sliding_window_view(labels, width, axis=1).mean(-1)
-    rng = np.random.default_rng(seed)
-    drawn = [
-        overlaps[windows[rng.integers(len(labels), size=len(labels))].mean(0).argmax()] for _ in range(draws)
-    ]
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    value = float(overlaps[windows.mean(0).argmax()])
-    estimate = Estimate(value, min(low, value), max(high, value))
+
+    def overlap(windows: Float[np.ndarray, "prompts starts"]) -> float:
+        return overlaps[windows.mean(0).argmax()]
+
+    estimate = stats.interval(windows, statistic=overlap, smooth=False, range="rate", seed=seed)
     return Evidence(estimate, float(overlaps.mean()), "a window at any depth")
 
 

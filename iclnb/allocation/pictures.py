@@ -1,6 +1,6 @@
 """Pictures of attention: depth profiles with their controls, label heads, averaged maps, one prompt."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -125,7 +125,10 @@ def one_prompt(attention: Float[np.ndarray, "layers heads tokens"], prompt: Prom
     figure.colorbar(
         _heat(axes, by_layer * by_layer.shape[1]), ax=axes, label="times uniform", pad=0.02, format=_PLAIN
     )
-    _mark(axes, [span.start for span in prompt.y])
+    above = axes.secondary_xaxis("top")
+    above.set_xticks(
+        [y.start for y in prompt.y], [f"$y_{{{i + 1}}}$" for i in range(len(prompt.y))], fontsize=7
+    )
     axes.set(xlabel="token", ylabel="layer")
     on_labels = sum(by_layer[:, list(y.tokens)].sum(-1).mean() for y in prompt.y)
     return Picture(
@@ -143,8 +146,3 @@ _PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
 def _heat(axes: Axes, ratio: Float[np.ndarray, "rows columns"]) -> AxesImage:
     axes.grid(False)
     return axes.imshow(ratio, aspect="auto", norm=LogNorm(0.03, 30), interpolation="nearest")
-
-
-def _mark(axes: Axes, where: Sequence[int]) -> None:
-    above = axes.secondary_xaxis("top")
-    above.set_xticks(where, [f"$y_{{{i + 1}}}$" for i in range(len(where))], fontsize=7)

@@ -1,7 +1,6 @@
 """The pictures of appendices 01b and 01c."""
 
 import matplotlib.pyplot as plt
-import numpy as np
 
 from iclnb import figures
 from iclnb.bayes import estimates_table_3
@@ -66,7 +65,8 @@ def following(ladder: Ladder[Following], *, seed: int) -> Picture:
         for (name, values), look in zip(lines.items(), figures.SERIES, strict=False):
             estimate = interval(values[:, :, -1].T, range="nonnegative", seed=seed)
             figures.band(axes, found.tasks, estimate, name, **look)
-            told.append(f"{source}, {name}: {_ends(values)}")
+            first, last = (number(float(values[corpus, :, -1].mean()), 2) for corpus in (0, -1))
+            told.append(f"{source}, {name}: {first} and {last}")
         random = interval(found.of(RANDOM, source, BAYES)[:, :, -1].T, range="nonnegative", seed=seed)
         figures.band(axes, found.tasks, random, "random weights, to Bayes", **figures.CONTROL)
         axes.set(xscale="log", ylim=(0, None), title=source, xlabel="tasks in the corpus")
@@ -79,7 +79,3 @@ def following(ladder: Ladder[Following], *, seed: int) -> Picture:
         alt=f"Distances with the smallest and the largest corpus. {'; '.join(told)}.",
         caption="Trained transformers after all demonstrations of a prompt. Bands: 95 % over trainings.",
     )
-
-
-def _ends(values: np.ndarray) -> str:
-    return " and ".join(number(float(values[corpus, :, -1].mean()), 2) for corpus in (0, -1))

@@ -6,7 +6,6 @@ from itertools import combinations
 import numpy as np
 from jaxtyping import Float
 from matplotlib.artist import Artist
-from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
@@ -58,7 +57,9 @@ def alike(figure: Figure) -> list[str]:
     """Pairs of a panel's series, by their names, whose marker, dash and lightness are the same."""
     found = []
     for axes in figure.axes:
-        for (one, a), (other, b) in combinations(_series(axes), 2):
+        named = zip(*axes.get_legend_handles_labels(), strict=True)
+        series = [(name, look) for artist, name in named if (look := _look(artist))]
+        for (one, a), (other, b) in combinations(series, 2):
             same = one != other and a[:-1] == b[:-1] and abs(a[-1] - b[-1]) < TELLING
             found += [f"{one} and {other}"] if same else []
     return found
@@ -95,15 +96,8 @@ def _fit(figure: Figure, legend: Legend) -> None:
     figure.set_figheight(figure.get_figheight() + max(0.0, more) / figure.dpi)
 
 
-def _series(axes: Axes) -> Iterator[tuple[str, tuple]]:
-    """What a legend would name in a panel: its name, and how it looks, the lightness last."""
-    for artist, name in zip(*axes.get_legend_handles_labels(), strict=True):
-        if look := _look(artist):
-            yield name, look
-
-
 def _look(artist: Artist | tuple | None) -> tuple | None:
-    """Kind, shape and lightness of lines, points and areas; ``None`` of anything else."""
+    """Kind, shape and, last, lightness of lines, points and areas; ``None`` of anything else."""
     if isinstance(artist, tuple):  # bars, or a line with its error bars
         return _look(next((part for part in artist if part is not None), None))
     if isinstance(artist, Line2D):

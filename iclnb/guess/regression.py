@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import PredefinedSplit, cross_val_predict
 
 Table = Float[np.ndarray, "sets points"]
 
@@ -62,14 +64,10 @@ def held_out_errors(
     truth: Float[np.ndarray, " points"], predictors: Sequence[Table], fold: Int[np.ndarray, " points"]
 ) -> Table:
     """Squared error of each point under least squares, with a constant, on the other folds; for each set."""
-    errors = np.empty_like(predictors[0], dtype=float)
-    for s in range(len(errors)):
-        design = np.stack([np.ones(len(truth)), *(table[s] for table in predictors)], axis=1)
-        for left in np.unique(fold):
-            out = fold == left
-            fitted = np.linalg.lstsq(design[~out], truth[~out], rcond=None)[0]
-            errors[s, out] = (truth[out] - design[out] @ fitted) ** 2
-    return errors
+    designs = np.stack(predictors, axis=-1)
+    split = PredefinedSplit(fold)
+    predicted = [cross_val_predict(LinearRegression(), design, truth, cv=split) for design in designs]
+    return (truth - np.stack(predicted)) ** 2
 
 
 def permuted_among_similar(

@@ -50,8 +50,14 @@ def agreement_by_depth(ladder: Ladder, *, seed: int) -> Picture:
             told.append(
                 f"{name}, {arm}: at most {number(float(best.value[top]), 2)}, at depth {number(depth[top], 2)}"
             )
-        controls = {name: _strongest(found, arm) for name, found in ladder.items()}
-        axes.axhline(max(controls.values()), **figures.CONTROL | {"marker": ""}, label="any control, at most")
+        prior = RAW if arm == SHARED else PRIOR_OFF
+        most = max(
+            float(values.mean())
+            for found in ladder.values()
+            for name, values in found.hits(arm, prior).items()
+            if name != CHOSEN
+        )
+        axes.axhline(most, **figures.CONTROL | {"marker": ""}, label="any control, at most")
         axes.set(title=PANELS[arm], xlabel="relative depth")
     all_axes[0].set_ylabel("agreement with the model")
     rows.legend(figure)
@@ -62,12 +68,6 @@ def agreement_by_depth(ladder: Ladder, *, seed: int) -> Picture:
         caption="How often the best head of each layer gives its model's answer, by depth, with 95 % intervals; "
         "heads are chosen on other test points. Shaded: the paper's layers.",
     )
-
-
-def _strongest(found: Heads, arm: str) -> float:
-    prior = RAW if arm == SHARED else PRIOR_OFF
-    hits = found.hits(arm, prior)
-    return max(float(values.mean()) for name, values in hits.items() if name != CHOSEN)
 
 
 @figures.picture
