@@ -72,19 +72,20 @@ results = claims.Results(ladder)
 ladder
 
 # %% [markdown] tags=["answer"]
-# **Answer.** {claim}`In both models on record one head gives away what the model will answer, more often than any rule that
-# never looks at the question <shared-controls: supported everywhere; fresh-controls: supported everywhere>`, and
-# {claim}`such heads lie in the middle layers, as in the paper, when every question has demonstrations of its own
-# <depth-fresh: supported everywhere>`. Are its weights a similarity? {claim}`Where they change with the question they follow
-# the paper's similarity, if the model reads every text with the cue behind it <similarity-cue: supported everywhere>`:
-# {claim}`a little in SmolLM2-135M, and in Qwen2.5-Coder-0.5B better than they follow any rival, so that the heads that agree
-# with the model are those that follow similarity <similarity-rivals: inconclusive on SmolLM2-135M; supported on
-# Qwen2.5-Coder-0.5B; map-cue: inconclusive on SmolLM2-135M; supported on Qwen2.5-Coder-0.5B>`. {claim}`For the texts alone,
-# the reading of the paper, no such likeness shows <similarity-raw: inconclusive on SmolLM2-135M; not supported on
-# Qwen2.5-Coder-0.5B; similarity-query-dependent: inconclusive everywhere>`. Does the answer need these heads? {claim}`Whether
-# it is worse without them is open in both models <ablation-random: inconclusive everywhere; ablation-elsewhere: inconclusive
-# everywhere>`. {claim}`It does need the labels that the middle layers read: exchanging their values between the classes costs
-# much of the answer <values-followed: supported everywhere; values-middle: supported everywhere>`.
+# **Answer.** {claim}`On SST-2 one head gives the model's answer more often than any rule that ignores the query, in every
+# model on record <shared-controls: supported everywhere; fresh-controls: supported everywhere>`, and {claim}`such heads lie
+# in the middle layers, as in the paper, when every query has demonstrations of its own; in the largest model this is at the
+# margin <depth-fresh: supported on SmolLM2-135M, Qwen2.5-Coder-0.5B; inconclusive on Qwen2.5-Coder-1.5B>`. Are its weights
+# a similarity? {claim}`Where they change with the query they follow the paper's similarity, if the model reads every text
+# with the cue behind it <similarity-cue: supported everywhere>`: {claim}`a little in SmolLM2-135M, and in both Qwen models
+# better than any rival; there the heads that agree with the model are those that follow similarity <similarity-rivals:
+# inconclusive on SmolLM2-135M; supported on Qwen2.5-Coder-0.5B, Qwen2.5-Coder-1.5B; map-cue: inconclusive on SmolLM2-135M;
+# supported on Qwen2.5-Coder-0.5B, Qwen2.5-Coder-1.5B>`. {claim}`For the texts alone, as in the paper, that is not so in
+# Qwen2.5-Coder-0.5B, and open in the others <similarity-raw: not supported on Qwen2.5-Coder-0.5B; inconclusive on
+# SmolLM2-135M, Qwen2.5-Coder-1.5B; similarity-query-dependent: inconclusive everywhere>`. Does the answer need these
+# heads? {claim}`Whether it is worse without them than without random heads is open <ablation-random: inconclusive
+# everywhere>`. {claim}`It does need the labels that the middle layers read: exchanging their values between classes costs
+# more than within classes <values-followed: supported everywhere>`.
 
 # %% [markdown]
 # ## What the paper says
