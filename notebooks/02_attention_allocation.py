@@ -38,6 +38,7 @@ from iclnb.allocation import estimates, material, pictures
 from iclnb.allocation.design import design
 from iclnb.allocation.groups import FIRST_TOKEN, LABELS, QUERY_END
 from iclnb.allocation.measure import measure
+from iclnb.claims.tasks import across_tasks
 from iclnb.display import verbatim
 from iclnb.llm.demonstrations import task_rows
 from iclnb.llm.loading.readers import load_reader
@@ -170,6 +171,17 @@ results.claim(
 pictures.label_heads(ladder)
 
 # %% [markdown]
+# ## Does it hold in other tasks?
+#
+# SST-2 and Rotten Tomatoes ask for the sentiment of film reviews, *hate* whether a tweet is hateful, and MNLI whether one
+# sentence follows from another, with three label words. Other tasks than SST-2 have 20 prompts for each model.
+
+# %% tags=["hide-input"]
+across_tasks(
+    results, "first-token", "query-end-first-layers", "labels-not-texts"
+)
+
+# %% [markdown]
 # ## How it is measured
 #
 # Each test point gets one prompt with a fresh draw of demonstrations, so an interval over prompts is also an
@@ -194,7 +206,7 @@ pictures.one_prompt(attention, prompt)
 #
 # Attention does not imply use: a head may look at a label and do nothing with it. A model with random weights attends almost
 # uniformly, which makes it a weak control; other tokens of the same demonstrations are the stronger one. The
-# claims that hold do so by so much that more prompts would change nothing; another task or a larger model might. The
+# claims that hold do so by so much that more prompts would change nothing; a larger model might. The
 # claim that most of the attention falls into the first layers, and the one on the window of layers, were written after
 # seeing that the others hold by a wide margin.
 
