@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from filelock import FileLock
-from nbformat import NotebookNode
 
 from iclnb import paths
 from iclnb.errors import IclnbError
@@ -67,6 +66,8 @@ def run(
     kept for a look) or takes longer than ``time_limit``, if the notebook saves no results, if its pair has an
     edit that the source lacks, or if a folder cannot be written.
     """
+    import papermill
+
     source = notebooks.source(project, name)
     for edited in notebooks.edited_pair(source):
         raise IclnbError(edited)
@@ -81,7 +82,17 @@ def run(
             nullcontext(worker) if worker else closing(Worker(project)) as process,
             _failures(name, scratch, to.failed, time_limit),
         ):
-            done = _execute(project, name, notebook, parameters, scratch, time_limit, process)
+            with process.ready(scratch / "results") as kernel:
+                done = papermill.execute_notebook(
+                    notebook,
+                    scratch / f"{name}.ipynb",
+                    parameters=dict(parameters),
+                    cwd=project,
+                    start_timeout=300,  # on a busy machine
+                    execution_timeout=time_limit,
+                    progress_bar={"desc": name, "leave": False, "disable": None},  # on a terminal
+                    km=kernel,
+                )
             text = _results(name, scratch, key, done.metadata.papermill.duration)
             _keep(scratch / "results" / f"{name}{SUFFIX}", to.results.with_suffix(SUFFIX))
             paths.write(to.results, text)
@@ -142,31 +153,6 @@ def stored_results(to: Outputs) -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return stored if together else None
-
-
-def _execute(
-    project: Path,
-    name: str,
-    notebook: NotebookNode,
-    parameters: Mapping[str, Any],
-    scratch: Path,
-    time_limit: float | None,
-    process: Worker,
-) -> NotebookNode:
-    """The notebook with outputs; its results lie in ``scratch/results``."""
-    import papermill
-
-    with process.ready(scratch / "results") as kernel:
-        return papermill.execute_notebook(
-            notebook,
-            scratch / f"{name}.ipynb",
-            parameters=dict(parameters),
-            cwd=project,
-            start_timeout=300,  # on a busy machine
-            execution_timeout=time_limit,
-            progress_bar={"desc": name, "leave": False, "disable": None},  # on a terminal
-            km=kernel,
-        )
 
 
 @contextmanager
