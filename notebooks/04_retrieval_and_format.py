@@ -72,17 +72,18 @@ claim = partial(results.claim, paper="A", section="4.2")
 ladder
 
 # %% [markdown] tags=["answer"]
-# **Answer.** {claim}`In SmolLM2-135M demonstrations far from the query hurt, beyond the labels that they carry, as they would a
-# kernel <farthest-demonstrations-hurt: supported on SmolLM2-135M>`; {claim}`whether the nearest help more than random ones
-# with the same labels is open <nearest-demonstrations-help: inconclusive on SmolLM2-135M>`. {claim}`Kernel regression on
-# sentence embeddings tells a little of what the model will answer, mistakes included <kernel-tells-the-answer: supported on
-# SmolLM2-135M>`. But {claim}`when every label is flipped the model keeps to what the words mean, where any kernel would turn
-# round <flipped-labels-are-followed: not supported on SmolLM2-135M>`, and {claim}`random labels leave it more than half of its
-# gain, where a kernel would keep nothing <random-labels-do-little-harm: supported on SmolLM2-135M>`.
-# {value}`Two orders of the same demonstrations get different answers 27 times in 100 <order-matters on SmolLM2-135M>`, and
-# {claim}`the last label pulls most <last-label-pulls-most: supported on SmolLM2-135M>`; a kernel has no order. {claim}`Typos
-# hurt, as in the paper <typos-hurt: supported on SmolLM2-135M>`; {claim}`whether they hurt more than long-winded sentences is
-# open <typos-hurt-more-than-complex-sentences: inconclusive on SmolLM2-135M>`.
+# **Answer.** A kernel would be helped by demonstrations near the query and hurt by far ones, beyond the labels that they
+# carry; are the models? {claim}`SmolLM2-135M is hurt by far ones <farthest-demonstrations-hurt: supported on
+# SmolLM2-135M>`, which is {claim}`open for Qwen2.5-Coder-0.5B <farthest-demonstrations-hurt: inconclusive on
+# Qwen2.5-Coder-0.5B>`, as it is {claim}`for both whether near ones help <nearest-demonstrations-help: inconclusive
+# everywhere>`. {claim}`When every label is flipped both keep to what the words mean, where any kernel would turn round
+# <flipped-labels-are-followed: not supported everywhere>`, though {claim}`with arbitrary words, which mean nothing for the
+# task, Qwen2.5-Coder-0.5B follows the labels it is shown <arbitrary-words-are-learned: supported on Qwen2.5-Coder-0.5B>`.
+# {claim}`Random labels leave both more than half of their gain, where a kernel would keep nothing
+# <random-labels-do-little-harm: supported everywhere>`. {claim}`Both go by the order of the demonstrations, and by the last
+# label most <order-matters: supported everywhere; last-label-pulls-most: supported everywhere>`; a kernel has no order.
+# {claim}`Typos hurt, as in the paper <typos-hurt: supported everywhere>`; {claim}`whether they hurt more than long-winded
+# sentences is open <typos-hurt-more-than-complex-sentences: inconclusive everywhere>`.
 
 # %% tags=["answer", "hide-input"]
 pictures.effects(ladder, seed=seed)
