@@ -52,8 +52,8 @@ results = claims.Results(ladder)
 ladder
 
 # %% [markdown] tags=["answer"]
-# **Answer.** {claim}`The very first token of the prompt draws far more than its share <first-token: supported
-# everywhere>`. {claim}`The last tokens, which ask for the label, draw more in the first layers than in later ones
+# **Answer.** {claim}`In every model and task on record the very first token of the prompt draws far more than its share
+# <first-token: supported everywhere>`. {claim}`The last tokens, which ask for the label, draw more in the first layers than in later ones
 # <query-end-first-layers: supported everywhere>`, although {claim}`most of what they draw, summed over layers, they
 # draw later <query-end-mostly-first-layers: not supported everywhere>`. And {claim}`in the middle layers label words
 # stand out, not the texts that they belong to <labels-middle-layers: supported everywhere; labels-not-texts: supported

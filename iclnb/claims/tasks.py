@@ -42,7 +42,7 @@ def across_tasks(results: Results, *ids: str) -> Picture:
 
 def _by_task(results: Results, claim: Claim, what: str) -> dict[str, dict[str, Any]]:
     """The claim's ``what`` (of :class:`Judgement`) by task and model."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, dict[str, Any]] = {task_name(results.ladder.task): {}}
     for rung in results.ladder.rungs:
         if rung.recorded and rung.name in claim.judgements:
             found.setdefault(task_name(rung.task), {})[rung.model] = getattr(
