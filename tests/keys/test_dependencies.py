@@ -17,7 +17,7 @@ from iclnb.llm import models
 
 FILES = {
     "iclnb/__init__.py": "__version__ = '0'\n",
-    "iclnb/a.py": "def f(): ...\n",
+    "iclnb/a.py": "X = 1\ndef f(r: float): ...\n",
     "iclnb/b.py": "import iclnb.a\n",
     "iclnb/late.py": "",
     "iclnb/unused.py": "",
@@ -86,7 +86,8 @@ def test_words_and_layout_make_nothing_stale(project):
     notebook = project / "notebooks" / "01_n.py"
     notebook.write_text("# %% [markdown]\n# Prose.\n\n" + notebook.read_text() + "# a comment\n")
     module = project / "iclnb" / "a.py"
-    module.write_text('"""A docstring."""\n\n\ndef f():\n    ...  # does nothing\n')
+    words = ('"""A module."""', "X = 1  # a number", '"""What X is."""', "def f(", "    r: float,")
+    module.write_text("\n".join((*words, "):", '    """Of a disc."""', "    ...  # does nothing\n")))
     assert reasons(project, before) == []
     notebook.write_text(notebook.read_text().replace("import json", "import json\n\n# %%\n1"))
     assert reasons(project, before) == ["code changed: notebooks/01_n.py"]
