@@ -2,16 +2,12 @@
 
 import os
 import shutil
-import signal
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tiny
 from safetensors import safe_open
-from throwaway import ROOT
 
 from iclnb import store
 from iclnb.keys.equivalence import Entry, Ledger
@@ -206,40 +202,23 @@ def test_a_store_that_cannot_be_written_costs_the_reuse_alone(tmp_path):
     assert found == measure(make_reader(tmp_path / "fine")) and len(warned) == 1
 
 
-RUN = """
-import os, pathlib, signal, sys, test_store
-left, before = int(sys.argv[3]), sys.argv[4] == "before"
-replace = os.replace
-def killing(temporary, place):
-    global left
-    left -= str(place).endswith(".safetensors")
-    if not before or left:
+def test_a_run_that_was_broken_off_goes_on_where_it_was(tmp_path, monkeypatch):
+    replace, kept = os.replace, []
+
+    def breaking(temporary, place):
+        if str(place).endswith(".safetensors"):
+            if len(kept) == 5:
+                raise KeyboardInterrupt
+            kept.append(place)
         replace(temporary, place)
-    if left == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-os.replace = killing
-with test_store.store.tally() as tally:
-    found = test_store.measure(test_store.make_reader(pathlib.Path(sys.argv[1])))
-pathlib.Path(sys.argv[2]).write_bytes(found)
-print(tally.measured)
-"""
 
-
-def killed(folder, output, shards=-1, when="after"):
-    """A run that is killed just before or after it keeps its n-th shard; it ends where there are not so many."""
-    places = os.pathsep.join(map(str, (ROOT, ROOT / "tests")))
-    words = [sys.executable, "-c", RUN, str(folder), str(output), str(shards), when]
-    return subprocess.run(words, env={**os.environ, "PYTHONPATH": places}, capture_output=True, text=True)
-
-
-def test_killed_runs_go_on_where_they_were(tmp_path):
-    """SIGKILL beside the writing of a shard: none is measured twice, the end is bit for bit the same."""
-    shards, output = tmp_path / "store", tmp_path / "out"
-    assert killed(shards, output, 3, "before").returncode == -signal.SIGKILL
-    assert killed(shards, output, 5, "after").returncode == -signal.SIGKILL
-    last = killed(shards, output)
-    assert int(last.stdout) == SHARDS - 2 - 5
-    assert output.read_bytes() == measure(make_reader(tmp_path / "undisturbed"))
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "replace", breaking)
+        measure(make_reader(tmp_path / "store"))
+    with store.tally() as tally:
+        found = measure(make_reader(tmp_path / "store"))
+    assert (tally.measured, tally.reused) == (SHARDS - 5, 5)
+    assert found == measure(make_reader(tmp_path / "undisturbed"))
 
 
 def test_shards_and_clearing(tmp_path, monkeypatch):

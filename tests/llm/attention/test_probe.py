@@ -1,8 +1,6 @@
 """Models that no list names: what they do decides whether their attention is captured or refused."""
 
 import gc
-import subprocess
-import sys
 import threading
 import weakref
 
@@ -10,8 +8,6 @@ import pytest
 import tiny
 import torch
 from llm.attention import configurations, sweep
-from throwaway import ROOT
-from transformers import T5Config, T5ForConditionalGeneration
 
 from iclnb.llm.attention import (
     CaptureError,
@@ -59,17 +55,6 @@ def test_layers_that_are_not_causal_in_one_implementation():
         layer.self_attn.is_causal = False  # heeded by sdpa, not by eager
     with pytest.raises(CaptureError, match="not causal"):
         prepare(model, PREFIX)
-
-
-def test_an_encoder_decoder_is_refused_in_words():
-    sizes = {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 1, "num_heads": 4, "vocab_size": 97}
-    with pytest.raises(CaptureError, match="encoder-decoder"):
-        prepare(T5ForConditionalGeneration(T5Config(**sizes)), PREFIX)
-
-
-def test_layers_with_unequal_heads_are_refused_in_words():
-    with pytest.raises(CaptureError, match="equally many heads"):
-        last_token_attention(made("deepseek_v4"), torch.tensor([[31, 32]]))
 
 
 def test_rotary_embeddings_that_depend_on_the_length_in_layers_of_one_type():
@@ -149,21 +134,11 @@ def test_a_padding_token_inside_a_prompt_where_positions_are_counted_by_it():
 
 
 def test_heads_that_do_not_fit_are_refused_before_a_kernel_runs():
-    """In a process of its own: the kernel ends the interpreter."""
-    code = """
-import tiny, torch
-from iclnb.llm.attention import CaptureError, attend, prepare
-few, many = tiny.model("llama", num_key_value_heads=2), tiny.model("llama", num_key_value_heads=4)
-for model, other in ((few, many), (many, few)):
-    try:
-        attend(model, prepare(other, [3, 4, 5]), torch.tensor([[6, 7]]))
-    except CaptureError as error:
-        print(error)
-"""
-    paths = {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=paths, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("4 heads attend to") == 2
+    """The kernel would end the interpreter."""
+    few, many = (tiny.model("llama", num_key_value_heads=heads) for heads in (2, 4))
+    for model, other in ((few, many), (many, few)):
+        with pytest.raises(CaptureError, match="4 heads attend to"):
+            attend(model, prepare(other, [3, 4, 5]), torch.tensor([[6, 7]]))
 
 
 def test_only_the_layers_asked_for():
