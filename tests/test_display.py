@@ -164,13 +164,6 @@ def test_an_interval_says_how_many_digits_there_are(estimate, shown):
     assert display.interval_text(*estimate) == shown
 
 
-def test_rounding_never_carries_an_interval_over_a_bound():
-    assert display.interval_text(0.5, 0.004, 0.9) == "0.5 [0.004, 0.9]"
-    assert display.interval_text(0.5, -0.004, 0.9) == "0.5 [0, 0.9]"
-    assert display.interval_text(0.9, 0.52, 1.3) == "0.9 [0.5, 1.3]"
-    assert display.interval_text(0.9, 0.52, 1.3, bounds=[0.5]) == "0.9 [0.52, 1.3]"
-
-
 @given(st.tuples(*[st.floats(-1e9, 1e9)] * 3), st.lists(st.floats(-2, 2), max_size=2))
 def test_any_interval_shown_is_near_the_one_measured_and_on_the_same_side(estimate, bounds):
     low, value, high = sorted(estimate)

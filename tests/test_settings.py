@@ -142,12 +142,6 @@ def test_text_stays_text_and_what_papermill_took_for_a_number_becomes_text_again
         assert one("str", value) == one("Optional[str]", value) == str(value)
 
 
-def test_kinds_of_every_way_to_write_a_union():
-    for kind in ("Optional[int]", "Union[int, None]", "int | None", "None | int", "typing.Optional[int]"):
-        assert declared(f"x: {kind} = None")["x"].kinds == {"int", "None"}
-    assert declared("x: Optional[Union[int, float]] = 1")["x"].kinds == {"int", "float", "None"}
-
-
 def test_values_below_the_least_are_refused_together_with_what_would_do():
     cell = (
         'profile: str = "smoke"\nk: int = at_least(2, by_profile(4, 16, 16))  # shown\n'

@@ -230,12 +230,6 @@ def test_few_units_get_students_interval_by_hand():
     np.testing.assert_allclose(mean_by_name[1:], want)  # the jackknife's pseudo-values are the values
 
 
-def test_many_normal_units_come_near_students():
-    values = draw("normal", 400)[1]
-    want = scipy_stats.t.interval(0.95, 399, values.mean(), scipy_stats.sem(values))
-    np.testing.assert_allclose(interval(values, seed=0)[1:], want, atol=0.01)
-
-
 def test_a_table_by_hand():
     """Effects of sets alone give Student's interval over the sets; of points alone, over the points."""
     rows = np.array([1.0, 2.0, 6.0])

@@ -4,7 +4,6 @@ import ast
 import time
 from threading import Barrier, Thread
 
-import pytest
 from throwaway import ROOT
 
 from iclnb import syntax
@@ -33,12 +32,6 @@ def test_threads_parse_one_after_the_other(monkeypatch):
     for thread in threads:
         thread.join()
     assert most == [1] * 4
-
-
-def test_a_tree_is_that_of_python_and_no_python_is_refused():
-    assert ast.dump(syntax.tree(NESTED)) == ast.dump(ast.parse(NESTED))
-    with pytest.raises(SyntaxError, match=r"name\.py"):
-        syntax.tree("1 +", "name.py")
 
 
 def test_nothing_of_the_package_parses_past_the_lock():

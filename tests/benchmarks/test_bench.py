@@ -100,14 +100,6 @@ def test_a_gpu_has_experiments_of_its_own_with_a_model_of_ones_own(bench, model,
     assert {row["experiment"] for row in record["measurements"]} == {e.name for e in bench.GPU}
 
 
-def test_what_would_take_too_long_or_too_much_is_left_out(bench):
-    earlier = {"seconds": [10.0], "megabytes": 10.0, "left_out": None}
-    assert bench.too_large(earlier, 2, 41, "cpu") is None
-    assert bench.too_large(earlier, 2, 39, "cpu") == "about 40 s a run"
-    assert "memory" in bench.too_large({**earlier, "megabytes": 1e12}, 1, 60, "cpu")
-    assert bench.too_large({**earlier, "seconds": [], "left_out": "why"}, 1, 60, "cpu") == "why"
-
-
 class Quick:
     """A contender that does nothing and says what it took."""
 
@@ -182,15 +174,6 @@ def test_a_part_is_not_measured_on_another_machine(bench, tmp_path):
     (tmp_path / "bench.json").write_text(json.dumps(now | {"processor": "another"}))
     with pytest.raises(SystemExit, match="processor of the record: another"):
         records.recorded(tmp_path / "bench.json", now)
-
-
-def test_other_models_are_not_compared(bench):
-    rows = [
-        {"experiment": "models", "size": 1, "way": way, "sample": [value]}
-        for way, value in (("shared, bfloat16", 1.0), ("larger, qwen", 3.0), ("other", 1.5))
-    ]
-    bench.agree(rows)
-    assert [row.get("difference") for row in rows] == [0, None, 0.5]
 
 
 BLOCKS = """

@@ -110,14 +110,6 @@ def test_the_page_of_citing_has_this_version_and_a_licence_of_every_model_and_ta
         assert licence.lower() == card.licence
 
 
-def test_the_dev_container_makes_the_environment_that_it_points_to():
-    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text(encoding="utf-8"))
-    assert "make .venv/installed" in container["postCreateCommand"]
-    python = container["customizations"]["vscode"]["settings"]["python.defaultInterpreterPath"]
-    assert python == "${containerWorkspaceFolder}/.venv/bin/python"
-    assert "STAMP := .venv/installed" in (ROOT / "Makefile").read_text()
-
-
 @pytest.fixture
 def project(tmp_path):
     return checkout(tmp_path, {"00_mean": NOTEBOOK})
@@ -183,11 +175,3 @@ def test_a_commit_is_checked_by_the_tools_of_the_environment_and_nothing_is_down
     assert first.returncode and first.stdout.count("files were modified by this hook") == 2, first.stdout
     assert "import os" not in (project / "notebooks" / "00_mean.ipynb").read_text()
     assert subprocess.run(run, cwd=project, capture_output=True, check=False).returncode == 0
-
-
-def test_binder_installs_what_is_pinned():
-    lines = (ROOT / ".binder" / "requirements.txt").read_text().splitlines()
-    assert lines == ["-r ../requirements.txt", "-e ."]
-    runtime = (ROOT / ".binder" / "runtime.txt").read_text().strip()
-    lowest = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
-    assert runtime == f"python-{lowest.removeprefix('>=')}"

@@ -87,14 +87,6 @@ def test_lessons_teach_what_they_say_and_cannot_be_copied_but_the_first():
         material.lessons(PAIRS, 40, 2, seed=0)
 
 
-def test_demonstration_sets_are_choices_without_replacement():
-    rng = np.random.default_rng(5)
-    expected = [rng.choice(40, size=6, replace=False) for _ in range(3)]
-    assert (material.demonstration_sets(40, 6, 3, seed=5) == expected).all()
-    with pytest.raises(IclnbError, match="smaller k"):
-        material.demonstration_sets(3, 4, 1, seed=0)
-
-
 def test_moving_changes_what_it_names_and_nothing_else():
     guess = Guess(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
     before = Condition(np.array([[0, 1]]), np.array([2.0, 3.0]), guess)

@@ -5,7 +5,6 @@ from itertools import pairwise
 
 import pytest
 import tiny
-import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -119,13 +118,3 @@ def test_a_tokeniser_without_offsets_is_refused():
 
     with pytest.raises(IclnbError, match="offsets"):
         prompts.build(Slow(), FORMATS[0], WORDS, [], {"text": "x"})
-
-
-def test_collate_pads_on_the_right(tokenizers):
-    made = [
-        prompts.build(tokenizers["gpt2"], FORMATS[2], WORDS, [], {"text": t}) for t in ("a", "a longer text")
-    ]
-    ids, mask = prompts.collate([p.input_ids for p in made], pad_token_id=0)
-    padded = torch.nn.utils.rnn.pad_sequence([torch.tensor(p.input_ids) for p in made], batch_first=True)
-    assert torch.equal(ids, padded)
-    assert mask.sum(1).tolist() == [len(p.input_ids) for p in made] and mask[0, 0] == 1

@@ -90,15 +90,6 @@ def test_what_is_remembered_is_bounded(loaded, made, monkeypatch):
     assert len(few._passes._remembered) == 2
 
 
-def test_answers_have_the_shape_of_the_prompts_and_are_over_the_whole_vocabulary(loaded, made):
-    tokens = tiny.first_tokens(loaded.tokenizer, made[0].text, (" bad", " good"))
-    want = np.stack([one_by_one(loaded.model, prompt)[1][tokens] for prompt in made[:10]])
-    table = np.empty((2, 5), dtype=object)
-    table.flat = made[:10]
-    found = Reader(loaded, batch_size=4).answers(table, WORDING)
-    np.testing.assert_allclose(found, want.reshape(2, 5, 2), atol=1e-5)
-
-
 def test_kernel_weights_are_read_off_the_attention(loaded):
     made = [make(loaded.tokenizer, labels, query) for labels in ([0, 1], [1, 1]) for query in (1, 2, 4)]
     table = np.empty((2, 3), dtype=object)
@@ -122,12 +113,6 @@ def test_kernel_weights_are_read_off_the_attention(loaded):
     part = found.take(np.array([True, False, True]))
     np.testing.assert_array_equal(part.weights["sum"], found.weights["sum"][:, [0, 2]])
     np.testing.assert_array_equal(part.truth, [[1, 1], [1, 1]])
-
-
-def test_attention_is_that_of_each_prompt_alone(loaded, made):
-    for (prompt, rows), wanted in zip(Reader(loaded, batch_size=4).attention(made), made, strict=True):
-        assert prompt is wanted
-        np.testing.assert_allclose(rows, one_by_one(loaded.model, prompt)[0], atol=1e-5)
 
 
 def test_mean_head_outputs_are_attention_times_values(loaded, made):

@@ -94,13 +94,6 @@ def test_single_precision_losses_are_the_exact_risks(ends):
     )
 
 
-def test_padding_stays_zero_and_untrained_guesses_too(ends):
-    rows, key_query, guess = ends[1].parameters
-    assert rows.shape == (2, 4, 4, D + 1)
-    assert not rows[:, 0, 1:].any() and not key_query[:, 0, 1:].any()
-    assert not guess[:, :3].any() and guess[:, 3].any()
-
-
 def test_a_repetition_is_the_same_alone_and_others_differ(ends):
     alone = train.train(SWEEP, RECIPE, seeds=[1], **SHARED)
     assert np.asarray(alone.parameters.rows[0]) == pytest.approx(ends[1].parameters.rows[1], abs=1e-5)

@@ -384,12 +384,6 @@ def test_a_sweep_stops_where_the_package_was_edited(project):
     assert len(runs(project)) == 2
 
 
-def test_without_the_extra_a_message_says_what_to_install(project, monkeypatch):
-    monkeypatch.setitem(sys.modules, "submitit", None)
-    with pytest.raises(IclnbError, match="pip install submitit"):
-        executors.run(project, [Cell("00_study", {})], executor="slurm", report=print)
-
-
 def test_a_worker_keeps_its_process_and_survives_a_dead_one(project):
     with closing(Worker(project, keep_models=2)) as worker:
         for name in ("00_study", "01_study"):

@@ -88,19 +88,6 @@ def test_what_cannot_be_known_without_running_is_refused_with_file_and_line(tmp_
         notebooks.parameters(path)
 
 
-def test_a_byte_order_mark_changes_nothing(tmp_path):
-    path = source(tmp_path, "k: int = 3  # draws")
-    plain, text = notebooks.read(path), path.read_text()
-    path.write_text(text, encoding="utf-8-sig")
-    assert notebooks.read(path) == plain and notebooks.parameters(path)["k"].default == 3
-
-
-def test_values_equal_to_the_profiles_default_change_nothing(known):
-    assert notebooks.changed(known, {"k": 100, "scale": 1.0}) == {}
-    assert notebooks.changed(known, {"k": 100, "profile": "smoke"}) == {"k": 100, "profile": "smoke"}
-    assert notebooks.changed(known, {"k": 10, "profile": "smoke"}) == {"profile": "smoke"}
-
-
 TEXTS = [
     "8", "-1", "8.5", "1e3", "1_000", " 8 ", "inf", "nan", "true", "True", "FALSE", "None", "none", "", "x",
     "12", "0x1",
@@ -203,11 +190,6 @@ def test_every_notebook_is_paired_and_has_no_outputs(name):
     notebook = json.loads(pair.read_text(encoding="utf-8"))
     assert notebook["metadata"]["kernelspec"]["name"] == "python3"
     assert not any(cell.get("outputs") or cell.get("execution_count") for cell in notebook["cells"])
-
-
-def test_no_pair_is_left_without_its_source():
-    pairs = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
-    assert pairs == set(notebooks.names(ROOT))
 
 
 def contents(path):

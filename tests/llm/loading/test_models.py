@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from iclnb.errors import IclnbError
 from iclnb.llm.data import hub_access, packaged
-from iclnb.llm.loading import checkpoint, models, places
+from iclnb.llm.loading import models, places
 
 
 @pytest.fixture(scope="module")
@@ -147,11 +147,6 @@ def test_unknown_names(tmp_path):
         models.load(device="cpu", device_map="auto")
 
 
-def test_files_of_somebody_else_are_not_said_to_be_damaged():
-    said = str(checkpoint.failure("it", "packaged", OSError("Permission denied (os error 13)")))
-    assert "chmod" in said and "fetch" not in said
-
-
 def test_a_proxy_that_lacks_its_package_is_named(monkeypatch):
     def session():
         raise ImportError("SOCKS is asked for, and socksio is not installed")
@@ -168,10 +163,6 @@ def test_an_adapter_beside_the_weights_is_not_passed_over(folder, tmp_path):
     (both / "adapter_config.json").write_text("{}")
     with pytest.raises(IclnbError, match=r"both holds a LoRA adapter.*merge"):
         models.load(both)
-
-
-def test_every_pinned_revision_is_a_commit():
-    assert all(len(revision) == 40 and int(revision, 16) for revision in places.PINNED.values())
 
 
 @pytest.mark.packaged

@@ -59,16 +59,13 @@ def refused(folder, **how):
     [
         ({"remove": [".1."]}, f"lack model.layers.1.input_layernorm.weight, {LAYER[:18]}"),
         ({"remove": ["lm_head"]}, "lack lm_head.weight; save or download the whole model again"),
-        ({"remove": ["embed_tokens"]}, "lack model.embed_tokens.weight"),
         ({"weights": {"model.layers.3.mlp.up_proj.weight": torch.ones(48, 32)}}, "have, unlike its config"),
         ({"weights": {"score.weight": torch.ones(2, 32)}}, "have, unlike its configuration, score.weight"),
         ({"config": {"num_hidden_layers": 2}}, "have, unlike its configuration, model.layers.2."),
         ({"config": {"num_hidden_layers": 4}}, "lack model.layers.3."),
-        ({"weights": {LAYER: torch.ones(47, 32)}}, f"{LAYER} of"),
         ({"weights": {LAYER: torch.ones(47, 32)}}, "has shape (47, 32) in the file and (48, 32) by the conf"),
         ({"config": {"intermediate_size": 50}}, "has shape (32, 48) in the file and (32, 50)"),
         ({"weights": {LAYER: torch.full((48, 32), NAN)}}, f"not finite: {LAYER}"),
-        ({"weights": {LAYER: torch.full((48, 32), -float("inf"))}}, f"not finite: {LAYER}"),
     ],
 )  # fmt: skip
 def test_weights_that_are_not_all_there(whole, tmp_path, damage, words):
@@ -96,7 +93,6 @@ def test_quantised_weights_without_a_word_in_the_configuration(whole, tmp_path, 
     ("config", "words"),
     [
         ({"num_hidden_layers": 0}, "num_hidden_layers is 0"),
-        ({"num_hidden_layers": 10**9}, "num_hidden_layers is 1000000000"),
         ({"hidden_size": "32"}, "hidden_size"),
         ({"hidden_size": 10**8}, "it asks for"),
         ({"num_key_value_heads": 3}, "4 attention heads cannot share 3 heads of keys and values"),
