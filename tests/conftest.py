@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 import hypothesis
 import jaxtyping
@@ -23,11 +24,19 @@ def pytest_xdist_auto_num_workers(config):
     return at_a_time() + 1 if at_a_time() > 1 else 0
 
 
+SLOWEST = (
+    "site/test_book", "site/test_hostile", "records/test_records", "influence/test_told_apart",
+    "heads/test_claims_on_known_models", "site/test_browser", "records/test_own", "run/test_run_many",
+    "cli/test_new_chapter", "heads/test_precision", "records/test_status",
+)  # fmt: skip
+"""Files that take longest, the longest first."""
+
+
 def pytest_collection_modifyitems(items):
     """What takes longest first, so that no process waits for it at the end; files stay whole."""
-    files = list(dict.fromkeys(item.path for item in items))
-    slow = {item.path for item in items if item.get_closest_marker("book")}
-    items.sort(key=lambda item: (item.path not in slow, files.index(item.path)))
+    tests = Path(__file__).parent
+    files = [*(tests / f"{name}.py" for name in SLOWEST), *dict.fromkeys(item.path for item in items)]
+    items.sort(key=lambda item: files.index(item.path))
 
 
 @pytest.fixture(autouse=True)
