@@ -3,28 +3,21 @@
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
 
 import pytest
-from throwaway import NOTEBOOK, QUICK, alive, checkout, command, iclnb, listed, made, outputs, wait_for
+from throwaway import NOTEBOOK, QUICK, checkout, iclnb, listed, outputs
 
 from iclnb.errors import IclnbError
 from iclnb.run import notebooks, run_one
 from iclnb.site import book
 
-WAIT = """Path("started").write_text(str(os.getpid()))
-if Path("wait").is_file():
-    import time; time.sleep(300)
-"""
-SLOW = QUICK.replace("if fail:", WAIT + "if fail:")
-
 
 @pytest.fixture
 def project(tmp_path):
-    return checkout(tmp_path, {"00_quick": QUICK, "01_slow": SLOW})
+    return checkout(tmp_path, {"00_quick": QUICK, "01_second": QUICK})
 
 
 def word(path):
@@ -71,21 +64,6 @@ def test_plain_papermill_runs_the_pair(project):
     assert "k: int = 10 (smoke), 100 (laptop), 1000 (paper)  # draws" in done.stderr
 
 
-def test_a_failing_cell_leaves_old_results_whole_and_is_shown(project):
-    first = iclnb(project, "run", "00_quick", "-p", "profile", "smoke")
-    assert first.returncode == 0 and first.stdout.strip().endswith("00_quick.ipynb")
-    before = made(project)
-    (project / "break").touch()
-    done = iclnb(project, "run", "00_quick", "-p", "profile", "smoke")
-    assert done.returncode == 1
-    assert 'raise RuntimeError("the middle cell " + "fails")' in done.stderr
-    assert "RuntimeError: the middle cell fails" in done.stderr
-    assert made(project) == before
-    failed = project / "build" / "failed" / "00_quick.ipynb"
-    assert str(failed) in done.stderr and "RuntimeError" in failed.read_text()
-    assert listed(project / "build") == {"executed", "results", "failed"}
-
-
 def test_output_chooses_another_place(project):
     assert iclnb(project / "book", "run", "00_quick", "--output", "mine").returncode == 0
     assert listed(project / "book" / "mine") == {"00_quick.ipynb", "00_quick.json"}
@@ -93,31 +71,6 @@ def test_output_chooses_another_place(project):
     assert iclnb(project, "run", "00_quick", "--output", "mine", "-p", "fail", "true").returncode == 1
     assert "RuntimeError" in (project / "mine" / "failed" / "00_quick.ipynb").read_text()
     assert not (project / "build").exists()
-
-
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
-def test_a_killed_run_leaves_old_results_whole_and_no_kernel(project, number, status):
-    run_one.run(project, "01_slow", {})
-    before = made(project, "01_slow")
-    (project / "started").unlink()
-    (project / "wait").touch()
-    process = subprocess.Popen(
-        command("run", "01_slow"),
-        cwd=project,
-        stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(
-            signal.SIGINT, signal.default_int_handler
-        ),  # a shell's job ignores it
-    )
-    kernel = int(wait_for(lambda: (project / "started").is_file() and (project / "started").read_text()))
-    process.send_signal(number)
-    assert process.wait(timeout=300) == status, process.stderr.read()
-    process.stderr.close()
-    assert made(project, "01_slow") == before
-    assert wait_for(lambda: not alive(kernel)), "the kernel outlived its run"
-    (project / "wait").unlink()
-    run_one.run(project, "01_slow", {"word": "again"})
-    assert word(project / "build" / "results" / "01_slow.json") == "again"
 
 
 def test_results_under_another_name_are_refused(project):
@@ -129,14 +82,14 @@ def test_results_under_another_name_are_refused(project):
 
 
 def test_the_book_runs_only_what_changed_and_goes_on_where_it_stopped(project, monkeypatch):
-    """The HTML is left out here; `test_publish_book` builds it."""
+    """The HTML is left out here; `tests/site/test_book.py` builds it."""
     monkeypatch.setattr(book, "_html", lambda pages, output, target: target)
-    toc = {"00_quick": False, "01_slow": False}
+    toc = {"00_quick": False, "01_second": False}
     (project / "_toc.yml").write_text(
         "format: jb-book\nroot: book/introduction\nchapters:\n"
         + "".join(f"- file: notebooks/{name}\n" for name in toc)
     )
-    second = project / "notebooks" / "01_slow.py"
+    second = project / "notebooks" / "01_second.py"
     good = second.read_text()
     second.write_text(good.replace("if fail:", 'raise KeyError("broken")\nif fail:', 1))
 
@@ -149,10 +102,10 @@ def test_the_book_runs_only_what_changed_and_goes_on_where_it_stopped(project, m
     with pytest.raises(IclnbError, match="broken"):
         build()
     second.write_text(good)
-    assert build() == ["00_quick: up to date", "01_slow: running"]
-    assert build() == ["00_quick: up to date", "01_slow: up to date"]
+    assert build() == ["00_quick: up to date", "01_second: running"]
+    assert build() == ["00_quick: up to date", "01_second: up to date"]
     (project / "build" / "results" / "00_quick.json").write_text("{}")
-    assert build() == ["00_quick: running", "01_slow: up to date"]
-    assert build(force=True) == ["00_quick: running", "01_slow: running"]
+    assert build() == ["00_quick: running", "01_second: up to date"]
+    assert build(force=True) == ["00_quick: running", "01_second: running"]
     with pytest.raises(IclnbError, match="smoke"):
         book.build(project, "smok", report=print)
