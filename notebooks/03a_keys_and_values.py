@@ -49,11 +49,11 @@ ladder
 
 # %% [markdown] tags=["answer"]
 # **Answer.** In any transformer, trained or not, the values at a label hold the label's own token, and its keys something
-# of what stands before it; so is it a sign of a kernel that a probe can read them off? {claim}`In SmolLM2-135M the probe
-# reads no more from the best head's keys and values at the label than controls such as the same architecture with random
-# weights give <keys-learned: not supported on SmolLM2-135M; values-learned: not supported on SmolLM2-135M>`, and
-# {claim}`the label is no better a place to read from than it is there <keys-position: not supported on SmolLM2-135M;
-# values-position: not supported on SmolLM2-135M>`.
+# of what stands before it; so is it a sign of a kernel that a probe can read them off?
+# {claim}`In both models the probe reads no more from the best head's keys and values at the label than controls such as
+# the same architecture with random weights give <keys-learned: not supported everywhere; values-learned: not supported
+# everywhere>`, and {claim}`the label is no better a place to read from than it is there <keys-position: not supported
+# everywhere; values-position: not supported everywhere>`.
 
 # %% tags=["answer", "hide-input"]
 pictures.probe_positions(ladder)

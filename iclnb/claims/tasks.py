@@ -30,7 +30,7 @@ def across_tasks(results: Results, *ids: str) -> Picture:
         control = rows.Mark("control", _by_task(results, claim, "control"))
         rows.draw(axes, estimates, control, lines=claim.criterion.bounds)
         bounds = " and ".join(map(number, claim.criterion.bounds))
-        axes.set_title(textwrap.fill(f"{claim.statement} (line: {bounds})", 80), loc="left", fontsize=9)
+        axes.set_title(textwrap.fill(f"{claim.statement} (line: {bounds})", 60), fontsize=9)
     rows.legend(figure)
     told = " ".join(f"{claim.statement} {rows.told(of)}." for claim, of in zip(claims, found, strict=True))
     return Picture(

@@ -49,7 +49,7 @@ def of_notebook(project: Path, name: str, to: run_one.Outputs | None = None) -> 
         return Status(name, FAILED, [f"see {to.failed.relative_to(project)}{kept}"], seconds)
     reasons = run_one.why_stale(project, name, to=to)
     if reasons == [NEVER]:
-        return Status(name, NEVER, [], None)
+        return Status(name, NEVER, notebooks.edited_pair(notebooks.source(project, name)), None)
     return Status(name, STALE if reasons else FRESH, reasons, seconds)
 
 

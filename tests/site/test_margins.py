@@ -90,7 +90,8 @@ def stated():
             if len(criterion) == 1 and len(texts) >= 4:
                 id = next(part for part in call.args if isinstance(part, ast.Constant | ast.JoinedStr))
                 first = id if isinstance(id, ast.Constant) else id.values[0]
-                yield path.stem, str(first.value), eval(criterion[0], names)
+                each = "-own" if ast.unparse(call.func).endswith("claim_each") else ""
+                yield path.stem, f"{first.value}{each}", eval(criterion[0], names)
 
 
 def test_every_bound_of_the_book_is_derived_from_something():
