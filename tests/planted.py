@@ -25,11 +25,9 @@ from jaxtyping import Float, Int
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from iclnb.kernel_regression import kernel_regression
 from iclnb.llm import prompts
 from iclnb.llm.data.definitions import Format, Task
 from iclnb.llm.demonstrations import TaskRows
-from iclnb.llm.kernel_weights import KernelWeights
 from iclnb.llm.models import LoadedModel
 from iclnb.llm.prompts import Demonstration, Prompt
 
@@ -266,13 +264,6 @@ def plant_recency(*, rate: float = 1.0, **planted) -> Planted:
     return made
 
 
-def plant_nothing(**planted) -> Planted:
-    """A model whose heads are all random, and write noise."""
-    made = plant(**planted)
-    _put(made, made.head, _random_head(np.random.default_rng(1), 0.05))
-    return made
-
-
 def _put(made: Planted, head: tuple[int, int], weights: "Weights") -> None:
     with torch.no_grad():
         _set_head(made.loaded.model, *head, weights)
@@ -343,14 +334,3 @@ def _set_head(model: GPT2LMHeadModel, layer: int, head: int, weights: Weights) -
         start = part * HEADS * DIM + head * DIM
         attention.c_attn.weight[:, start : start + DIM] = torch.tensor(_read(matrix))
     attention.c_proj.weight[columns] = torch.tensor(_written(written), dtype=torch.float32)
-
-
-def answering(share, seed, points=400):
-    """Prompts that the model answers as head (0, 1) does, but for a share answered at random."""
-    rng = np.random.default_rng(seed)
-    labels, weights = rng.integers(2, size=(points, 5)), rng.random((points, 1, 2, 5))
-    votes = kernel_regression(weights, labels[:, None, None], 2)[:, 0, 1]
-    lost = rng.random(points) < share
-    answers = np.where(lost[:, None], rng.dirichlet([1, 1], size=points), votes)
-    truth = np.where(rng.random(points) < 0.8, answers.argmax(-1), rng.integers(2, size=points))
-    return KernelWeights({"maximum": weights}, labels, np.log(answers + 1e-3), truth)

@@ -12,13 +12,11 @@ from iclnb.llm.reader import Reader
 PLANTED = {
     "kernel": planted.plant,
     "classes": planted.plant_classes,
-    "counts": lambda: planted.plant(bandwidth=0.0),
     "recency": planted.plant_recency,
     "mapping": planted.plant_mapping,
     "inert": lambda: planted.plant_inert(reporters=3),
     "not inert": lambda: planted.plant_inert(reporters=0),
     "report": lambda: planted.plant_report(noise=0.005),
-    "nothing": lambda: planted.plant_nothing(noise=0.005),
 }
 
 

@@ -1,5 +1,7 @@
 """Pictures show the numbers of all runs, and say them."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from drawn import shows
@@ -32,26 +34,28 @@ def test_bars_are_shares_that_fill_the_whole(ladder):
     assert "kernel 1M, own words: demonstration" in picture.alt
 
 
-@pytest.mark.parametrize(
-    "draw", [pictures.form, pictures.explained, pictures.levels, pictures.carriers, pictures.by_depth]
-)
-def test_every_run_is_drawn_and_said(ladder, draw):
-    picture = draw(ladder, seed=0)
-    assert all(name in picture.alt for name in ladder)
+@pytest.fixture(scope="module")
+def drawn(ladder):
+    """A function from a picture's name to the picture, drawn once."""
+    return cache(lambda name: getattr(pictures, name)(ladder, seed=0))
+
+
+@pytest.mark.parametrize("name", ["form", "explained", "levels", "carriers", "by_depth"])
+def test_every_run_is_drawn_and_said(ladder, drawn, name):
+    picture = drawn(name)
+    assert all(run in picture.alt for run in ladder)
     assert {*ladder} <= {text.get_text() for legend in picture.figure.legends for text in legend.get_texts()}
 
 
-def test_what_is_drawn_is_estimated(ladder):
+def test_what_is_drawn_is_estimated(ladder, drawn):
+    axes = {name: drawn(name).figure.axes for name in ("form", "explained", "levels", "carriers")}
     for one in ladder.values():
-        _, axes = pictures.form(ladder, seed=0).figure.axes
-        assert shows(axes, estimates.other_over_same(one, ARBITRARY, seed=0).estimate.value)
-        _, axes = pictures.explained(ladder, seed=0).figure.axes
-        assert shows(axes, estimates_prediction.explained(one, ARBITRARY, HEADS, seed=0).value)
-        axes, _ = pictures.levels(ladder, seed=0).figure.axes
+        form = estimates.other_over_same(one, ARBITRARY, seed=0).estimate
+        explained = estimates_prediction.explained(one, ARBITRARY, HEADS, seed=0)
         follows = estimates_prediction.follows(one, ARBITRARY, (FAMILIES[0],), "pairs", seed=0)
-        assert shows(axes, follows.value)
-        _, axes = pictures.carriers(ladder, seed=0).figure.axes
-        assert shows(axes, estimates_heads.lost(one, ARBITRARY, CHOSEN, seed=0).value)
+        lost = estimates_heads.lost(one, ARBITRARY, CHOSEN, seed=0)
+        assert shows(axes["form"][1], form.value) and shows(axes["explained"][1], explained.value)
+        assert shows(axes["levels"][0], follows.value) and shows(axes["carriers"][1], lost.value)
 
 
 def test_one_set_is_that_of_the_largest_record(ladder):
