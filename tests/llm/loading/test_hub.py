@@ -8,7 +8,9 @@ import subprocess
 import sys
 import textwrap
 from contextlib import suppress
+from types import SimpleNamespace
 
+import gguf_files
 import pytest
 import tiny
 from hub_server import Hub, Repository, serve
@@ -27,10 +29,7 @@ ASK = """
 import hashlib, json, sys
 from iclnb.errors import IclnbError
 from iclnb.llm.loading import models
-from iclnb import paths
 from iclnb.llm.data import tasks
-from iclnb.records import needs
-from iclnb.records.records import Cell
 
 def model(name, **where):
     loaded = models.load(name, device="cpu", **where)
@@ -41,14 +40,10 @@ def rows(name, split, **where):
     found = tasks.load(name, split, "hub", **where)
     return tasks.origin(found), found.to_list()
 
-def plan(names):
-    cells = [Cell("02_attention_allocation", {"model": name, "revision": revision}) for name, revision in names]
-    return list(needs.models(paths.checkout(), cells))
-
 for line in sys.stdin:
     kind, words, where = json.loads(line)
     try:
-        answer = {"found": {"model": model, "rows": rows, "plan": plan}[kind](*words, **where)}
+        answer = {"found": {"model": model, "rows": rows}[kind](*words, **where)}
     except IclnbError as error:
         answer = {"refused": str(error)}
     except Exception as error:
@@ -64,7 +59,17 @@ def sentences(count, word="text"):
 
 
 @pytest.fixture(scope="module")
-def hub(tmp_path_factory):
+def gguf(tmp_path_factory):
+    """Two tiny models as GGUF files, and the hashes of their output matrices."""
+    path, made = tmp_path_factory.mktemp("gguf") / "tiny.gguf", []
+    for seed in (0, 1):
+        head = gguf_files.write(path, seed=seed).lm_head.weight.detach().numpy()
+        made.append(SimpleNamespace(file=path.read_bytes(), head=hashlib.sha256(head.tobytes()).hexdigest()))
+    return made
+
+
+@pytest.fixture(scope="module")
+def hub(gguf, tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
     tokenizer = tiny.tokenizers()["llama3"]
     tokenizer.save_pretrained(folder)
@@ -74,7 +79,7 @@ def hub(tmp_path_factory):
         return {path.name: path.read_bytes() for path in folder.iterdir()}
 
     commits = {FIRST: commit(0), SECOND: commit(1)}
-    names = ("tiny", "cut", "corrupt", "gated", "adapter", "planned")
+    names = ("tiny", "cut", "corrupt", "gated", "adapter")
     found = {}
     for name in names:
         own = {commit: dict(files) for commit, files in commits.items()}
@@ -85,7 +90,18 @@ def hub(tmp_path_factory):
     moved = {"train.jsonl": sentences(30, "other"), "validation.jsonl": sentences(9)}
     found[f"datasets/{SST2.repository}"] = Repository({SST2.revision: data, SECOND: moved}, {"main": SECOND})
     found[f"datasets/{STSB.repository}"] = Repository({STSB.revision: {}}, {}, gated=True)
-    with serve(Hub(found)) as hub:
+    both = commits[FIRST] | {"tiny.gguf": gguf[1].file}
+    for name, held in {
+        "only": {"README.md": b"a model", "m.gguf": gguf[0].file},
+        "many": {"m-f16.gguf": gguf[1].file, "m-Q4_K_M.gguf": gguf[0].file},
+        "unclear": {"m-f16.gguf": gguf[1].file, "m-q8_0.gguf": gguf[0].file},
+        "both": both,
+        "broken": {"broken.gguf": gguf[0].file},
+    }.items():
+        found[f"models/owner/{name}"] = Repository(
+            {FIRST: held, SECOND: {**held, "m.gguf": b""}}, {"main": FIRST}
+        )
+    with serve(Hub(found, corrupt={"broken.gguf"})) as hub:
         yield hub
 
 
@@ -130,11 +146,6 @@ def test_a_branch_is_the_commit_of_the_moment(hub, ask):
     assert origin["revision"] == FIRST and weights(hub, "tiny", FIRST).items() <= found.items()
 
 
-def test_without_a_revision_it_is_the_pinned_commit(ask):
-    origin, _ = ask("model", PINNED)["found"]
-    assert origin["revision"] == places.PINNED[PINNED]
-
-
 def test_an_interrupted_download_goes_on(hub, ask):
     size = len(hub.repositories["models/owner/cut"].commits[FIRST]["model.safetensors"])
     hub.cut["model.safetensors"] = size // 2
@@ -146,7 +157,7 @@ def test_a_wrong_hash_is_refused_and_not_kept(hub, ask):
     hub.corrupt.add("model.safetensors")
     refused = ask("model", "owner/corrupt", revision=FIRST)["refused"]
     assert "damaged" in refused and "run again" in refused
-    hub.corrupt.clear()
+    hub.corrupt.remove("model.safetensors")
     _, found = ask("model", "owner/corrupt", revision=FIRST)["found"]
     assert weights(hub, "corrupt", FIRST).items() <= found.items()
 
@@ -163,14 +174,41 @@ def test_models_out_of_reach(ask, name, revision, words):
     assert words in ask("model", name, revision=revision)["refused"]
 
 
-def test_a_plan_says_what_is_to_be_downloaded_and_what_is_not_granted(hub, ask):
-    asked = [("owner/planned", FIRST), ("owner/gated", FIRST), ("owner/nobody", FIRST)]
-    (_, _, download, _, problem), gated, none = ask("plan", asked)["found"]
-    files = hub.repositories["models/owner/planned"].commits[FIRST]
-    assert download == sum(map(len, files.values())) and not problem
-    assert (
-        "its owner has to grant you access" in gated[-1] and "the hub has no model owner/nobody" in none[-1]
-    )
+def test_which_gguf_file_is_meant(ask, gguf):
+    one, two = gguf
+
+    def model(name, revision="main"):
+        return ask("model", name, revision=revision)["found"]
+
+    origin, found = model("owner/only")
+    expected = {"source": "hub", "name": "owner/only", "revision": FIRST, "file": "m.gguf"}
+    assert expected.items() <= origin.items() and origin["sha256"] == hashlib.sha256(one.file).hexdigest()
+    assert found["lm_head.weight"] == one.head
+    for name, file, head in (
+        ("owner/many", "m-Q4_K_M.gguf", one.head), ("owner/many:m-f16.gguf", "m-f16.gguf", two.head),
+        ("owner/both:tiny.gguf", "tiny.gguf", two.head),
+    ):  # fmt: skip
+        origin, found = model(name, FIRST)
+        assert (origin["file"], found["lm_head.weight"]) == (file, head)
+    origin, found = model("owner/both")
+    assert "file" not in origin and found["lm_head.weight"] != two.head, "safetensors come first"
+
+
+@pytest.mark.parametrize(
+    ("name", "where", "words"),
+    [
+        (
+            "owner/unclear",
+            {"revision": "main"},
+            "choose one as owner/unclear:FILE, of m-f16.gguf, m-q8_0.gguf",
+        ),
+        ("owner/many:none.gguf", {"revision": "main"}, "choose one as owner/many:FILE"),
+        ("owner/broken", {"revision": "main"}, "broken.gguf of owner/broken is damaged"),
+        ("owner/only", {}, "revision='<commit>'"),
+    ],
+)
+def test_gguf_files_that_are_not_loaded(ask, name, where, words):
+    assert words in ask("model", name, **where)["refused"]
 
 
 def test_rows_are_those_of_the_pinned_commit_or_of_the_named_one(ask):
@@ -200,14 +238,16 @@ def test_what_was_fetched_ahead_is_read_without_the_hub(hub, ask, tmp_path):
 
     cli = "from iclnb.cli import main; main()"
     commit = hub.repositories["models/owner/cut"].branches["main"]
-    assert commit in run(cli, "fetch", "owner/cut", "sst2", "--revision", "main")
+    assert commit in run(cli, "fetch", "owner/cut", "owner/only", "sst2", "--revision", "main")
     hub.requests.clear()
     loaded = """
 from iclnb.llm.data import tasks
 from iclnb.llm.loading import models
-print(models.load("owner/cut", revision="main", device="cpu").origin["revision"], len(tasks.load("sst2", "train")))
+print(len(tasks.load("sst2", "train")))
+for name in ("owner/cut", "owner/only", "owner/only:m.gguf"):
+    print(models.load(name, revision="main", device="cpu").origin["revision"])
 """
-    assert run(loaded, HF_HUB_OFFLINE="1").split() == [commit, "30"] and not hub.requests
+    assert run(loaded, HF_HUB_OFFLINE="1").split() == ["30", commit, FIRST, FIRST] and not hub.requests
 
 
 def test_a_model_with_an_adapter_is_refused(hub, ask):
