@@ -23,6 +23,8 @@ from iclnb.provenance import provenance
 HERE = "this run"
 RECORDED = Path("book") / "recorded"
 SUFFIX = ".nc"
+SHOWN = "sst2"
+"""The task of the recorded runs in the chapters' figures; what is recorded of others stands in figures of tasks."""
 
 _SIZE = re.compile(r"[a-z]|\d+(\.\d+)?[mb]")
 
@@ -63,14 +65,14 @@ class Rung(Generic[F]):
 class Ladder(Mapping[str, F]):
     """Findings by their plain names, small models first, this run last; a line for each unreadable record.
 
-    Figures show what the mapping holds: this run, and the records of the task that most of them have. Claims are
-    judged for all ``rungs``, records of other tasks too.
+    Figures show what the mapping holds: this run, and the records of :data:`SHOWN`, or of the task that most have.
+    Claims are judged for all ``rungs``, records of other tasks too.
     """
 
     def __init__(self, notebook: str, rungs: Sequence[Rung[F]], unreadable: Sequence[str] = ()):
         self.notebook, self.unreadable = notebook, tuple(unreadable)
         tasks = Counter(rung.task for rung in rungs if rung.recorded)
-        self.task = tasks.most_common(1)[0][0] if tasks else ""
+        self.task = SHOWN if SHOWN in tasks else next((task for task, _ in tasks.most_common(1)), "")
         self.rungs = _named(sorted(rungs, key=_order), self.task)
         self._by_name = {
             rung.name: rung for rung in self.rungs if not rung.recorded or rung.task == self.task

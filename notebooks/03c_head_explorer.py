@@ -50,9 +50,9 @@ results = claims.Results(ladder)
 ladder
 
 # %% [markdown] tags=["answer"]
-# **Answer.** Does position or similarity explain more of the best head's weights, over all prompts? {claim}`In SmolLM2-135M
-# that is open: position explains a little more, too little to be told from the margin <position-over-prediction:
-# inconclusive on SmolLM2-135M; position-over-embedding: inconclusive on SmolLM2-135M>`.
+# **Answer.** Does position or similarity explain more of the best head's weights, over all prompts? {claim}`In both models that
+# is open: position explains a little more, too little to be told from the margin <position-over-prediction: inconclusive
+# everywhere; position-over-embedding: inconclusive everywhere>`.
 
 # %% [markdown] tags=["answer"]
 # Choose a run, a prompt and a head below. If the head is a kernel, its dots rise from left to right in the panel of

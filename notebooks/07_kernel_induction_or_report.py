@@ -43,6 +43,7 @@ sampling_seed: int = 3  # sets that choose, intervals
 
 # %% tags=["hide-input"]
 from iclnb import claims, ladders, settings
+from iclnb.claims.tasks import across_tasks
 from iclnb.display import verbatim
 from iclnb.influence import estimates, estimates_heads, pictures
 from iclnb.influence import estimates_prediction as prediction
@@ -329,6 +330,24 @@ results.claim_each(
 
 # %% tags=["hide-input"]
 pictures.by_depth(ladder, seed=seed)
+
+# %% [markdown]
+# ## Does it hold in another task?
+#
+# *Hate* asks whether a tweet is hateful. It was measured on Qwen2.5-Coder-0.5B, with five sets of demonstrations. {claim}`As
+# on SST-2, influence follows likeness and the weights of one head within a class, and the labels' pulls do not add up to
+# one <texts-count-own: supported on Qwen2.5-Coder-0.5B, Qwen2.5-Coder-0.5B on hate; head-within-class-own: supported on
+# Qwen2.5-Coder-0.5B, Qwen2.5-Coder-0.5B on hate; weights-sum-to-one-own: not supported on Qwen2.5-Coder-0.5B,
+# Qwen2.5-Coder-0.5B on hate>`.
+
+# %% tags=["hide-input"]
+across_tasks(
+    results,
+    "weights-sum-to-one-own",
+    "other-class-idle-own",
+    "texts-count-own",
+    "head-within-class-own",
+)
 
 # %% [markdown]
 # ## How it is measured

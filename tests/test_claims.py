@@ -246,6 +246,7 @@ def test_records_of_other_tasks_are_judged_and_shown_apart():
     """A claim holds in one task and fails in another: marks in strips are of the main task, rows of both."""
     listed = [
         recorded("gpt-1b", "hate", [-2.0, -3.0, -2.5]),
+        recorded("gpt-6m", "hate", [1.5, 2.5, 2.0]),
         recorded("gpt-1b", "sst2", [2.0, 3.0, 2.5]),
         recorded("gpt-6m", "sst2", [1.0, 1.5, 2.0]),
     ]
@@ -253,19 +254,20 @@ def test_records_of_other_tasks_are_judged_and_shown_apart():
     strips = results.claim("positive", "It is positive.", claims.above(0), mean)
     said = {run: one.verdict for run, one in results.claims[0].judgements.items()}
     assert said == {
-        "GPT-6M": "supported", "GPT-1B on hate": "not supported", "GPT-1B": "supported", HERE: "supported"
+        "GPT-6M on hate": "supported", "GPT-6M": "supported", "GPT-1B on hate": "not supported",
+        "GPT-1B": "supported", HERE: "supported",
     }  # fmt: skip
     assert list(results.ladder) == ["GPT-6M", "GPT-1B", HERE]
     page = BeautifulSoup(strips._repr_html_(), "html.parser")
     assert [name.text for name in page.select("summary .name")] == ["GPT-6M", "GPT-1B", HERE]
-    assert len(page.select("tbody tr")) == 4
+    assert len(page.select("tbody tr")) == 5
 
     picture = across_tasks(results, "positive")
     (axes,) = picture.figure.axes
     assert [label.get_text() for label in axes.get_yticklabels()] == ["SST-2", "hate"]
     drawn = {bars.get_label(): sorted(bars.lines[0].get_xdata().tolist()) for bars in axes.containers}
-    assert drawn == {"GPT-6M": [1.5], "GPT-1B": [-2.5, 2.5]}
-    assert "hate: GPT-1B -2.5" in picture.alt
+    assert drawn == {"GPT-6M": [1.5, 2.0], "GPT-1B": [-2.5, 2.5]}
+    assert "hate: GPT-6M 2, GPT-1B -2.5" in picture.alt
 
 
 def test_a_claim_in_variants_is_judged_once_for_each():
