@@ -332,13 +332,15 @@ results.claim_each(
 pictures.by_depth(ladder, seed=seed)
 
 # %% [markdown]
-# ## Does it hold in another task?
+# ## Does it hold in other tasks?
 #
-# *Hate* asks whether a tweet is hateful. It was measured on Qwen2.5-Coder-0.5B, with five sets of demonstrations. {claim}`As
-# on SST-2, influence follows likeness and the weights of one head within a class, and the labels' pulls do not add up to
-# one <texts-count-own: supported on Qwen2.5-Coder-0.5B, Qwen2.5-Coder-0.5B on hate; head-within-class-own: supported on
-# Qwen2.5-Coder-0.5B, Qwen2.5-Coder-0.5B on hate; weights-sum-to-one-own: not supported on Qwen2.5-Coder-0.5B,
-# Qwen2.5-Coder-0.5B on hate>`.
+# Rotten Tomatoes has film reviews as SST-2 has, *hate* asks whether a tweet is hateful. Both were measured on
+# Qwen2.5-Coder-0.5B, with five sets of demonstrations each. {claim}`In every task influence follows the weights of one head
+# within a class, and the labels' pulls do not add up to one <head-within-class-own: supported on Qwen2.5-Coder-0.5B,
+# Qwen2.5-Coder-0.5B on hate, Qwen2.5-Coder-0.5B on Rotten Tomatoes; weights-sum-to-one-own: not supported on
+# Qwen2.5-Coder-0.5B, Qwen2.5-Coder-0.5B on hate, Qwen2.5-Coder-0.5B on Rotten Tomatoes>`. {claim}`Texts count on SST-2 and
+# in hate <texts-count-own: supported on Qwen2.5-Coder-0.5B, Qwen2.5-Coder-0.5B on hate>`; {claim}`on Rotten Tomatoes that
+# is open <texts-count-own: inconclusive on Qwen2.5-Coder-0.5B on Rotten Tomatoes>`.
 
 # %% tags=["hide-input"]
 across_tasks(
