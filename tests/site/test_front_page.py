@@ -73,6 +73,14 @@ def test_the_front_page_shows_every_sentence_with_the_verdicts_that_it_rests_on(
     assert "09_gone" not in text and front_page.PLACE not in text
 
 
+def test_runs_on_other_tasks_have_no_line_beside_those_of_the_figures(project):
+    shown = run(SMALL, claim("up", YES), task="sst2")
+    other = run(f"{SMALL} on hate", claim("up", YES), model=SMALL, task="tweet_eval_hate")
+    for runs, expected in ((shown, other), [SMALL]), ((other,), [f"{SMALL} on hate"]):
+        lines = re.findall(r'class="iclnb-run">([^<]+) <', front(project, *runs))
+        assert lines == expected
+
+
 def test_a_sentence_that_does_not_hold_and_one_without_records(project):
     with pytest.raises(IclnbError, match=f"up is supported on {SMALL}, and the record says not supported"):
         front(project, run(SMALL, claim("up", NO)))

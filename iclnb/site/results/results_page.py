@@ -14,11 +14,12 @@ from iclnb.site.results.runs import Run
 
 INTRODUCTION = """# Results
 
-Every claim of every chapter. A column is a model of the recorded runs; the last one is *this run*, which made
-this copy of the book. A line opens to estimates, 95 % intervals and controls; all of them are in
-{download}`JSON <../downloads/claims.json>` and {download}`CSV <../downloads/claims.csv>`. *Stale* marks a record
-whose measuring code, versions or data have changed since. *At chance* marks a model that answers no better than
-always naming the most frequent label: what a claim says of its answers then means little."""
+Every claim of every chapter. A column is a model of the recorded runs, with a mark for each task on record; the
+last one is *this run*, which made this copy of the book. A line opens to estimates, 95 % intervals and
+controls; all of them are in {download}`JSON <../downloads/claims.json>` and {download}`CSV
+<../downloads/claims.csv>`. *Stale* marks a record whose measuring code, versions or data have changed since.
+*At chance* marks a model that answers no better than always naming the most frequent label: what a claim says
+of its answers then means little."""
 
 
 def page(

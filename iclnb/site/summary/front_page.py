@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from iclnb import display
+from iclnb.ladders import SHOWN
 from iclnb.site import answers, marks
 from iclnb.site.results.claim_rows import Row
 from iclnb.site.results.runs import Run
@@ -44,10 +45,11 @@ def fill(
 
 
 def _marks(question: Question, rows: Sequence[Row]) -> str:
-    """For every recorded run the marks of the claims that the answer rests on."""
+    """For every recorded run on the task of the figures the marks of the claims that the answer rests on."""
     ids = answers.mentioned([question.answer])
+    bearing = [row for row in rows if row.recorded and row.claim in ids]
     lines = []
-    for name, listed in papers.by_run(row for row in rows if row.recorded and row.claim in ids).items():
+    for name, listed in papers.by_run([row for row in bearing if row.task in ("", SHOWN)] or bearing).items():
         drawn = "".join(marks.mark(row.verdict, f"{row.statement} {row.verdict}") for row in listed)
         stale = f" {marks.badge('stale')}" if any(row.stale for row in listed) else ""
         lines.append(f'<span class="iclnb-run">{html.escape(name)} {drawn}{stale}</span>')
