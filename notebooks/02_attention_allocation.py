@@ -174,7 +174,7 @@ pictures.label_heads(ladder)
 # ## Does it hold in other tasks?
 #
 # SST-2 and Rotten Tomatoes ask for the sentiment of film reviews, *hate* whether a tweet is hateful, and MNLI whether one
-# sentence follows from another, with three label words. Other tasks than SST-2 have 20 prompts for each model.
+# sentence follows from another, with three label words. Other tasks than SST-2 were measured on fewer prompts.
 
 # %% tags=["hide-input"]
 across_tasks(

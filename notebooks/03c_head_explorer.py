@@ -50,9 +50,9 @@ results = claims.Results(ladder)
 ladder
 
 # %% [markdown] tags=["answer"]
-# **Answer.** Does position or similarity explain more of the best head's weights, over all prompts? {claim}`In both models that
-# is open: position explains a little more, too little to be told from the margin <position-over-prediction: inconclusive
-# everywhere; position-over-embedding: inconclusive everywhere>`.
+# **Answer.** Does position or similarity explain more of the best head's weights, over all prompts? {claim}`In both models it
+# is open whether position explains more than either similarity, by the margin that counts <position-over-prediction:
+# inconclusive everywhere; position-over-embedding: inconclusive everywhere>`.
 
 # %% [markdown] tags=["answer"]
 # Choose a run, a prompt and a head below. If the head is a kernel, its dots rise from left to right in the panel of

@@ -25,8 +25,8 @@ results = claims.Results(ladder)
 # %% [markdown] tags=["answer"]
 # **Answer.** What would make heads without a guess a step of gradient descent after all?
 # {claim}`A coordinate of the tokens that is always one <constant-coordinate: proved everywhere>`, or {claim}`inputs that
-# all have the same length <inputs-of-one-length: proved everywhere>`. Without either, {claim}`a gap is left that grows
-# with the square of the mean $w^*$ and shrinks with the number of examples times heads, as long as there are no more heads
+# all have the same length <inputs-of-one-length: proved everywhere>`. Without either, {claim}`a gap is left that grows,
+# for a mean $w^*$ far from zero, with its square and shrinks with the number of examples times heads, as long as there are no more heads
 # than coordinates <head-law-limit: proved everywhere>`. {claim}`Heads whose weights are normalised, as by softmax, come as
 # near as one likes to what linear heads do, at the price of one more head and one example <one-head-more: proved
 # everywhere>`.

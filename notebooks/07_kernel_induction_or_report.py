@@ -335,7 +335,7 @@ pictures.by_depth(ladder, seed=seed)
 # ## Does it hold in other tasks?
 #
 # Rotten Tomatoes has film reviews as SST-2 has, *hate* asks whether a tweet is hateful. Both were measured on
-# Qwen2.5-Coder-0.5B, with five sets of demonstrations each. {claim}`In every task influence follows the weights of one head
+# Qwen2.5-Coder-0.5B, on fewer sets of demonstrations. {claim}`In every task influence follows the weights of one head
 # within a class, and the labels' pulls do not add up to one <head-within-class-own: supported on Qwen2.5-Coder-0.5B,
 # Qwen2.5-Coder-0.5B on hate, Qwen2.5-Coder-0.5B on Rotten Tomatoes; weights-sum-to-one-own: not supported on
 # Qwen2.5-Coder-0.5B, Qwen2.5-Coder-0.5B on hate, Qwen2.5-Coder-0.5B on Rotten Tomatoes>`. {claim}`Texts count on SST-2 and

@@ -19,9 +19,12 @@ def across_tasks(results: Results, *ids: str) -> Picture:
 
     Args:
         results: of a notebook that has judged the claims.
-        ids: of the claims.
+        ids: of the claims, from top to bottom.
+
+    Raises KeyError for an id that the notebook has not judged.
     """
-    claims = [claim for claim in results.claims if claim.id in ids]
+    judged = {claim.id: claim for claim in results.claims}
+    claims = [judged[id] for id in ids]
     found = [_by_task(results, claim, "estimate") for claim in claims]
     figure, panels = plt.subplots(
         len(claims), squeeze=False, figsize=(7.4, sum(map(rows.height, found)) - 0.4 * len(claims))

@@ -1,6 +1,7 @@
 """The measurements of the book's records as archives, one for each model, to be carried to another machine."""
 
 import tarfile
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -39,17 +40,25 @@ def write(project: Path, folder: Path, *, report: Callable[[str], None] = lambda
 def read(archive: Path) -> int:
     """Put the shards of an archive into this machine's store; returns how many there were.
 
-    Raises IclnbError if the archive is not what its checksum says.
+    Raises IclnbError if the archive is not what its checksum says, or holds something else than measurements.
     """
     checksum = archive.with_name(f"{archive.name}.sha256")
     if not archive.is_file() or not checksum.is_file():
         raise IclnbError(f"{archive} and {checksum.name} beside it are needed, and one is missing")
     if file_hash(archive) != checksum.read_text(encoding="utf-8").split()[0]:
         raise IclnbError(f"{archive} is not what {checksum.name} says; fetch it again")
-    with tarfile.open(archive) as tar:
-        names = tar.getnames()
-        tar.extractall(store.root(), filter="data")  # nothing outside of the folder
-    return sum(name.endswith(".safetensors") for name in names)
+    root = store.root()
+    root.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(archive) as tar, tempfile.TemporaryDirectory(dir=root.parent) as scratch:
+        files = tar.getmembers()
+        for file in files:
+            if not file.isfile() or Path(file.name).suffix not in {".safetensors", ".json"}:
+                raise IclnbError(f"{archive} holds {file.name!r}, which is no measurement; it was not read")
+        tar.extractall(scratch, filter="data")  # nothing outside of the folder
+        for file in files:
+            (root / file.name).parent.mkdir(parents=True, exist_ok=True)
+            Path(scratch, file.name).replace(root / file.name)
+    return sum(file.name.endswith(".safetensors") for file in files)
 
 
 def _archive(folder: Path, model: str, files: list[Path]) -> Path:

@@ -1,6 +1,6 @@
 """The one place where the design of a measurement picks the method of its interval.
 
-How often these intervals hold the truth stands in ``book/intervals.md``: 93 to 97 % of simulated data sets, less
+How often these intervals hold the truth stands in ``book/intervals.md``: 91 to 98 % of simulated data sets, less
 where fewer than 10 units of a skewed quantity were drawn.
 """
 

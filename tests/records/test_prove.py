@@ -1,8 +1,10 @@
 """Refactoring with proof, and measurements that travel, on a chapter of thirty units of work."""
 
+import hashlib
 import importlib
 import shutil
 import sys
+import tarfile
 
 import pytest
 from throwaway import NOTEBOOK, checkout, git
@@ -169,11 +171,19 @@ def test_measurements_travel_as_archives(project, tmp_path, monkeypatch):
         records.make(project, Cell("00_mean", {}), allow_changes=True)
     assert (tally.measured, tally.reused) == (0, 30)
     shutil.rmtree(tmp_path / "elsewhere")
+    with tarfile.open(tmp_path / "other.tar", "w") as tar:
+        tar.add(archive.with_name(f"{archive.name}.sha256"), "0/notes.txt")
+    digest = hashlib.sha256((tmp_path / "other.tar").read_bytes()).hexdigest()
+    (tmp_path / "other.tar.sha256").write_text(f"{digest}  other.tar\n")
+    with pytest.raises(IclnbError, match=r"notes\.txt', which is no measurement"):
+        archives.read(tmp_path / "other.tar")
     content = archive.read_bytes()
     archive.write_bytes(content[:-2000] + bytes([content[-2000] ^ 1]) + content[-1999:])
     with pytest.raises(IclnbError, match=r"not what .*sha256 says"):
         archives.read(archive)
-    assert not list((tmp_path / "elsewhere").rglob("*.safetensors"))
+    assert not [
+        path for path in (tmp_path / "elsewhere").rglob("*") if path.suffix in {".safetensors", ".txt"}
+    ]
 
 
 def test_the_cost_of_a_record_is_that_of_all_its_legs(project):
