@@ -166,16 +166,14 @@ def variables(kind: type[Findings]) -> list[Variable]:
     return [_variable(field) for field in dataclasses.fields(kind) if "unit" in field.metadata]
 
 
-def same(one: Findings, other: Findings) -> float:
-    """The largest :func:`difference` between two findings of one kind; infinite where a name differs."""
-    largest = 0.0
-    for field in variables(type(one)):
-        a, b = getattr(one, field.name), getattr(other, field.name)
-        if a is None or b is None or isinstance(a, str):
-            largest = max(largest, 0.0 if a is b or (isinstance(a, str) and a == b) else np.inf)
-        else:
-            largest = max(largest, difference(np.asarray(a), np.asarray(b)))
-    return largest
+def same(one: "xarray.Dataset", other: "xarray.Dataset") -> float:
+    """The largest :func:`difference` between two sets of findings (:meth:`Findings.dataset`, or what a file holds).
+
+    Infinite where one has a variable that the other has not, or a name differs.
+    """
+    if {*one.variables} != {*other.variables}:
+        return np.inf
+    return max((difference(one[name].values, other[name].values) for name in one.variables), default=0.0)
 
 
 def difference(one: np.ndarray, other: np.ndarray) -> float:

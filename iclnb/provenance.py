@@ -42,19 +42,19 @@ def revision(project: Path) -> str:
     repository is another one, in which the folder was unpacked.
     """
     changed = changes(project)
-    return _git(project, "log", "-1", "--format=%H") + ("+changes" if changed else "")
+    return git(project, "log", "-1", "--format=%H") + ("+changes" if changed else "")
 
 
 def changes(project: Path) -> str:
     """What computes and differs from the commit, as git lists it, or nothing. Raises as :func:`revision`."""
-    if not _git(project, "ls-files", "--", *COMPUTES):
+    if not git(project, "ls-files", "--", *COMPUTES):
         raise IclnbError(f"{project} lies in a git repository that does not have its files")
-    _git(project, "log", "-1", "--format=%H")
-    return _git(project, "status", "--porcelain", "--", *COMPUTES)
+    git(project, "log", "-1", "--format=%H")
+    return git(project, "status", "--porcelain", "--", *COMPUTES)
 
 
-def _git(project: Path, *words: str) -> str:
-    """What git says; an :class:`IclnbError` with its words where it refuses, which say what to do."""
+def git(project: Path, *words: str) -> str:
+    """What git says of a checkout. Raises IclnbError with its words where it refuses, which say what to do."""
     command = ["git", "-C", str(project), *words]
     try:
         done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")

@@ -60,7 +60,6 @@ class Tally:
 
 
 _TALLY: ContextVar[Tally | None] = ContextVar("tally", default=None)
-_ACCEPTS: ContextVar[Callable[..., bool]] = ContextVar("accepts", default=lambda *_: False)
 
 
 @contextmanager
@@ -74,20 +73,6 @@ def tally() -> Iterator[Tally]:
         _TALLY.reset(token)
         for name, number in vars(counts).items() if outer else ():
             setattr(outer, name, getattr(outer, name) + number)
-
-
-@contextmanager
-def proving(accepts: Callable[[Shard, Code, Code, Callable[[], Arrays]], bool]) -> Iterator[None]:
-    """Within the block shards of other code serve too, if they are accepted.
-
-    A proof is asked with the shard, the code that measured it, the present one, and what measures it again
-    (:meth:`iclnb.records.prove.Proving.accepts`).
-    """
-    token = _ACCEPTS.set(accepts)
-    try:
-        yield
-    finally:
-        _ACCEPTS.reset(token)
 
 
 class Store:
@@ -129,7 +114,7 @@ class Store:
         code = _code(measuring, self._gpu)
         for shard in self._candidates(key, code):
             arrays = read(shard.path)
-            if arrays is not None and self._serves(shard, code, measure):
+            if arrays is not None and self._serves(shard, code):
                 _count(shard.path, reused=1, seconds_reused=shard.about["seconds"])
                 return arrays
         arrays, seconds = self._measured(measure)
@@ -157,14 +142,12 @@ class Store:
             if about := about_shard(path):
                 yield Shard(key, path, about)
 
-    def _serves(self, shard: Shard, code: Code, measure: Callable[[], Arrays]) -> bool:
+    def _serves(self, shard: Shard, code: Code) -> bool:
         """Whether the code of a shard is the present one, or measures the same."""
         if shard.about["code"] == _digest(code):
             return True
         then = self._files(shard.about["code"])
-        if then is None:
-            return False
-        return _ledger().carry(then, code) is not None or _ACCEPTS.get()(shard, then, code, measure)
+        return then is not None and _ledger().carry(then, code) is not None
 
     def _files(self, digest: str) -> dict[str, str] | None:
         """The files of a state of the code, by its digest."""

@@ -82,27 +82,20 @@ def sweep(file: Path, dry_run: bool, executor: str, allow_changes: bool, **resou
 
 
 @click.command()
-@click.option(
-    "--share",
-    type=click.FloatRange(0, 1),
-    default=0.05,
-    show_default=True,
-    help="Of the shards to measure again.",
-)
-def prove(share: float) -> None:
-    """Show that the present code measures the same as the code of the stale records, which then are fresh.
+@click.argument("before", metavar="COMMIT")
+def prove(before: str) -> None:
+    """Show that the present code measures what the code of COMMIT does; records of that code then are fresh.
 
-    A sample of their shards is measured again, and the findings must be the recorded ones.
+    Both measure small runs of the stale records, which must agree.
     """
     from iclnb.keys.equivalence import PLACE
     from iclnb.records import prove as proofs
 
-    made = proofs.prove(paths.checkout(), share=share, report=click.echo)
+    made = proofs.prove(paths.checkout(), before, report=click.echo)
     about = made[0].about
     same = "bit for bit the same" if not about["largest_difference"] else "the same to 1e-5"
     click.echo(
-        f"{about['sampled']} of {about['shards']} shards measured again: {same}. At 95 % at most "
-        f"{proofs.bound(about['sampled']):.0%} of the shards differ. Entered in {PLACE}; commit it"
+        f"{len(about['measured_with_both'])} runs measured with both: {same}. Entered in {PLACE}; commit it"
     )
 
 

@@ -1,137 +1,116 @@
-"""Proofs that other code measures the same: records are carried over, and nobody has to take it on trust.
+"""Proofs that better code measures the same: records are carried over, and nobody has to take it on trust.
 
-The present code measures a sample of the shards again that the code before had measured, and the findings made
-from all of them must be the recorded ones. The sample is drawn from a hash of the commit and of each shard's key,
-so that no author picks it, with at least one shard of every measurement, model and precision.
+The code that made the records, taken from git, and the present code measure the same small runs: one for each
+notebook, model and precision, with the record's settings and the sizes of the smoke profile. Their findings must
+agree. The seeds come from a hash of the commit, so that no author picks the draws.
 """
 
 import hashlib
-import math
+import json
 import os
 import platform
+import subprocess
+import sys
+import tarfile
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
+import xarray
 
-from iclnb import findings, ladders, store
+from iclnb import findings
 from iclnb.errors import IclnbError
 from iclnb.keys import measurement
 from iclnb.keys.equivalence import Code, Entry, Ledger, changed
-from iclnb.provenance import provenance
+from iclnb.provenance import git, provenance
 from iclnb.records import records
 from iclnb.records.records import Record
-from iclnb.store import Arrays, Shard
+from iclnb.run import notebooks
+from iclnb.settings import ByProfile
 
 TOLERANCE = 1e-5  # The largest relative difference that another machine or number of threads explains
 
-
-@dataclass
-class Change:
-    """One state of the code that had measured, and the present one."""
-
-    then: dict[str, str]  # what is known of both states: files with their fingerprints
-    now: dict[str, str]
-    before: dict[str, str]  # the files in which a measurement of that state and the present one differ
-    after: dict[str, str]
-
-    def joins(self, other: "Change") -> bool:
-        """Take in what another measurement knows, if no file of the two states is another."""
-        pairs = ((self.then, other.then), (self.now, other.now))
-        if any(mine[name] != its[name] for mine, its in pairs for name in mine.keys() & its.keys()):
-            return False
-        for mine, its in (*pairs, (self.before, other.before), (self.after, other.after)):
-            mine.update(its)
-        return True
+_MEASURE = """
+import importlib, json, pathlib, sys, types
+module, settings, place = sys.argv[1:]
+run = types.SimpleNamespace(**json.loads(settings))
+importlib.import_module(module).measure(run).save(pathlib.Path(place))
+"""
 
 
-@dataclass
-class Proving:
-    """Accepts shards of other code, and measures those of a sample again."""
+def prove(project: Path, before: str, *, report: Callable[[str], None] = lambda line: None) -> list[Entry]:
+    """Show that the present code measures what the code of the commit ``before`` does; gives the new entries.
 
-    sample: frozenset[str] = frozenset()  # keys of the shards to measure again
-    # every shard of other code that was asked for, by its key
-    met: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    # of the shards measured again, the largest relative difference
-    differences: dict[str, float] = field(default_factory=dict)
-    # for each state of the code that had measured, what changed
-    changes: list[Change] = field(default_factory=list)
-
-    def accepts(self, shard: Shard, then: Code, now: Code, measure: Callable[[], Arrays]) -> bool:
-        """Serve a shard of other code; measure it again if it is of the sample."""
-        self.met[shard.key] = shard.about
-        self.note(then, now)
-        if shard.key in self.sample and shard.key not in self.differences:
-            kept, again = store.read(shard.path), dict(measure())
-            self.differences[shard.key] = _difference(kept, again)
-        return True
-
-    def note(self, then: Code, now: Code) -> None:
-        """Remember what changed; what several measurements know of one state of the code comes together."""
-        met = Change(dict(then), dict(now), *changed(then, now))
-        if not any(known.joins(met) for known in self.changes):
-            self.changes.append(met)
-
-
-def prove(
-    project: Path, *, share: float = 0.05, report: Callable[[str], None] = lambda line: None
-) -> list[Entry]:
-    """Show that the present code measures the same as that of the stale records; gives the ledger's new entries.
-
-    Raises IclnbError if nothing is stale by its code alone, if shards are missing, or if the present code
-    measures something else; then nothing is entered.
+    Raises IclnbError if nothing is stale by its code alone, if other code than that commit's made a record, if a
+    run ends in an error, or if the present code measures something else; then nothing is entered.
     """
     records.check_committed(project)
-    ledger = Ledger.of(project)
     waiting = [record for record in records.all_records(project) if _by_code_alone(project, record)]
     if not waiting:
         raise IclnbError("no record is stale by its code alone, so there is nothing to prove")
     commit = str(provenance()["revision"])
-    proving = Proving()
-    for record in waiting:
-        report(f"{records.label(project, record.path)}: its shards")
-        _again(project, record, proving)
-    sample = choose({key: _kind(about) for key, about in proving.met.items()}, commit, share)
-    proving.sample = frozenset(sample)
-    largest = 0.0
-    for record in waiting:
-        report(f"{records.label(project, record.path)}: measuring a sample of {len(sample)} shards again")
-        largest = max(largest, _again(project, record, proving))
-        now = measurement.code(record.key["module"], project=project, gpu=record.key["device"] == "cuda")
-        proving.note(record.key["code"], now)
-    _refuse(proving, largest)
+    differences = {}
+    with tempfile.TemporaryDirectory() as folder:
+        then = _checkout(project, before, Path(folder))
+        for record in waiting:
+            _refuse_others(project, then, record, before)
+        for record in _of_each_kind(waiting):
+            name = records.label(project, record.path)
+            report(f"{name}: measuring a small run with both")
+            small = smaller(project, record, commit)
+            both = (_measured(code, record.key["module"], small) for code in (then, project))
+            differences[name] = findings.same(*both)
+    wrong = [f"{name} (by up to {d:.2g})" for name, d in differences.items() if not d <= TOLERANCE]
+    if wrong:
+        raise IclnbError(
+            f"the present code measures something else: {', '.join(wrong)}; measure the records again "
+            "(`iclnb sweep`)"
+        )
+    records.check_committed(project)  # what was measured is what is entered
     about = {
         "revision": commit,
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "shards": len(proving.met),
-        "sampled": len(proving.differences),
-        "mismatches": 0,
-        "largest_difference": max([largest, *proving.differences.values()]),
+        "largest_difference": max(differences.values()),
+        "measured_with_both": list(differences),
         "records": [records.label(project, record.path) for record in waiting],
     }
-    made = [Entry(change.before, change.after, about) for change in proving.changes]
+    states = joined([(record.key["code"], _code(project, record)) for record in waiting])
+    made = [Entry(*changed(*both), about) for both in states]
+    ledger = Ledger.of(project)
     Ledger([*ledger.entries, *made]).save(project)
     return made
 
 
-def choose(kinds: Mapping[str, Sequence[str]], commit: str, share: float) -> list[str]:
-    """Keys of the shards to measure again: of every kind those whose hash with the commit is smallest."""
-    of_kind: dict[Sequence[str], list[str]] = {}
-    for key, kind in kinds.items():
-        of_kind.setdefault(kind, []).append(key)
-    chosen = []
-    for keys in of_kind.values():
-        ordered = sorted(keys, key=lambda key: hashlib.sha256(f"{commit}{key}".encode()).digest())
-        chosen += ordered[: max(1, math.ceil(share * len(ordered)))]
-    return chosen
+def smaller(project: Path, record: Record, commit: str) -> dict[str, Any]:
+    """The settings of a record with the sizes of the smoke profile, and seeds from the hash of a commit."""
+    declared = notebooks.parameters(notebooks.source(project, record.notebook))
+    small = dict(record.parameters)
+    for name, one in declared.items():
+        if name.endswith("seed"):
+            small[name] = int(hashlib.sha256(f"{commit} {name}".encode()).hexdigest()[:6], 16)
+        elif isinstance(one.default, ByProfile) and not isinstance(one.default.smoke, str):
+            small[name] = one.default.smoke
+    return small
 
 
-def bound(sampled: int) -> float:
-    """The share of shards that may differ at most, at 95 %, where none of a sample does (the rule of three)."""
-    return min(1.0, 3 / sampled) if sampled else 1.0
+def joined(states: Sequence[tuple[Code, Code]]) -> list[tuple[dict[str, str], dict[str, str]]]:
+    """States of the code before and after, where several measurements know parts of the same one."""
+    found: list[tuple[dict[str, str], dict[str, str]]] = []
+    for state in states:
+        for known in found:
+            pairs = list(zip(known, state, strict=True))
+            if all(mine[name] == its[name] for mine, its in pairs for name in mine.keys() & its.keys()):
+                for mine, its in pairs:
+                    mine.update(its)
+                break
+        else:
+            found.append((dict(state[0]), dict(state[1])))
+    return found
+
+
+def _code(folder: Path, record: Record) -> dict[str, str]:
+    return measurement.code(record.key["module"], project=folder, gpu=record.key["device"] == "cuda")
 
 
 def _by_code_alone(project: Path, record: Record) -> bool:
@@ -139,31 +118,43 @@ def _by_code_alone(project: Path, record: Record) -> bool:
     return bool(reasons) and all(reason.startswith("code changed") for reason in reasons)
 
 
-def _again(project: Path, record: Record, proving: Proving) -> float:
-    """Make the findings of a record again; returns how much they differ from it."""
-    measure = records.measuring(project / "notebooks" / f"{record.notebook}.py")
-    run = SimpleNamespace(**record.parameters)
-    with store.proving(proving.accepts):
-        rung = ladders.measure_one(measure, run)
-    return findings.same(rung.findings, type(rung.findings).load(record.path))
+def _of_each_kind(waiting: Sequence[Record]) -> list[Record]:
+    """The first record of every notebook, model and precision."""
+    kinds: dict[tuple[Any, ...], Record] = {}
+    for record in waiting:
+        settings = record.parameters
+        kinds.setdefault((record.notebook, settings.get("model"), settings.get("dtype")), record)
+    return list(kinds.values())
 
 
-def _refuse(proving: Proving, largest: float) -> None:
-    wrong = {key: d for key, d in proving.differences.items() if not d <= TOLERANCE}
-    if wrong or not largest <= TOLERANCE:
-        kinds = sorted({_kind(proving.met[key])[0] for key in wrong}) or ["the findings"]
-        worst = max([largest, *proving.differences.values()])
+def _checkout(project: Path, before: str, folder: Path) -> Path:
+    """The files of a commit, in a folder."""
+    packed, place = folder / "then.tar", folder / "then"
+    git(project, "archive", "--output", str(packed), before)
+    with tarfile.open(packed) as files:
+        files.extractall(place, filter="data")
+    return place
+
+
+def _refuse_others(project: Path, then: Path, record: Record, before: str) -> None:
+    """Refuse a record that other code made."""
+    label = records.label(project, record.path)
+    there = then.joinpath(*record.key["module"].split(".")).with_suffix(".py").is_file()
+    if not there or Ledger.of(project).carry(record.key["code"], _code(then, record)) is None:
         raise IclnbError(
-            f"the present code measures something else: {len(wrong)} of {len(proving.differences)} sampled shards "
-            f"differ ({', '.join(kinds)}), by up to {worst:.2g}; measure the records again (`iclnb sweep`)"
+            f"{label}: not measured by the code of {before}; name a commit at which it was fresh"
         )
 
 
-def _difference(one: Arrays | None, other: Arrays) -> float:
-    if one is None or one.keys() != other.keys():
-        return np.inf
-    return max((findings.difference(np.asarray(one[n]), np.asarray(other[n])) for n in one), default=0.0)
-
-
-def _kind(about: Mapping[str, Any]) -> tuple[str, str, str]:
-    return about["what"], about["model"], about["dtype"]
+def _measured(code: Path, module: str, settings: Mapping[str, Any]) -> xarray.Dataset:
+    """The findings that the code of a folder measures."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "findings.nc"
+        done = subprocess.run(
+            [sys.executable, "-c", _MEASURE, module, json.dumps(settings), str(place)],
+            cwd=code, env=os.environ | {"PYTHONPATH": str(code)}, capture_output=True, encoding="utf-8",
+        )  # fmt: skip
+        if done.returncode:
+            said = done.stderr.strip().splitlines()[-1:]
+            raise IclnbError(f"{module} cannot measure a small run: {' '.join(said)}")
+        return xarray.load_dataset(place, engine="h5netcdf")

@@ -1,10 +1,11 @@
-"""Refactoring with proof, and measurements that travel, on a chapter of thirty units of work."""
+"""Refactoring with proof, and measurements that travel, on a chapter of a few units of work."""
 
 import hashlib
 import importlib
 import shutil
 import sys
 import tarfile
+from pathlib import Path
 
 import pytest
 from throwaway import NOTEBOOK, checkout, git
@@ -13,7 +14,7 @@ import iclnb as package
 from iclnb import store
 from iclnb.errors import IclnbError
 from iclnb.keys import measurement
-from iclnb.keys.equivalence import Ledger
+from iclnb.keys.equivalence import Entry, Ledger, changed
 from iclnb.records import archives, prove, records
 from iclnb.records.records import Cell
 
@@ -38,7 +39,7 @@ def measure(run):
     store = Store({"name": "m", "sha256": "5eed", "dtype": "float32", "device": "cpu"})
     kept = [
         store.kept("draws", [run.seed, unit], lambda unit=unit: drawn(run.seed, unit), modules=[__name__])
-        for unit in range(30)
+        for unit in range(run.units)
     ]
     return Study(x=np.stack([one["x"] for one in kept]), origins={"model": {"name": "m", "source": "hub"}})
 
@@ -51,7 +52,9 @@ def drawn(seed, unit):
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A committed checkout with one record, measured by a room of its own."""
-    folder = checkout(tmp_path / "checkout", {"00_mean": NOTEBOOK})
+    notebook = NOTEBOOK.replace("\nseed:", "\nunits: int = by_profile(3, 30, 30)  # shards\nseed:")
+    folder = checkout(tmp_path / "checkout", {"00_mean": notebook})
+    shutil.copytree(Path(package.__file__).parent, folder / "iclnb", dirs_exist_ok=True)
     monkeypatch.setenv("ICLNB_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(folder)
     monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder / "iclnb")])
@@ -92,11 +95,13 @@ def test_better_code_that_measures_the_same_is_carried_by_a_proof(project):
     edit(project, MEASURE.replace("SCALE * np", "1.0 * SCALE * np"))
     assert list(stale(project)) == ["code changed: iclnb/mean/measure.py"]
     with pytest.raises(IclnbError, match="commit them first"):
-        prove.prove(project)
+        prove.prove(project, "HEAD")
     commit(project)
-    (entry,) = prove.prove(project, share=0.1)
+    with pytest.raises(IclnbError, match="not measured by the code of HEAD"):
+        prove.prove(project, "HEAD")
+    (entry,) = prove.prove(project, "HEAD~1")
     assert (
-        entry.about["shards"] == 30 and entry.about["sampled"] == 3 and entry.about["largest_difference"] == 0
+        entry.about["measured_with_both"] == ["00_mean / laptop"] and entry.about["largest_difference"] == 0
     )
     assert stale(project) == () and stale(project).carried
     with store.tally() as tally:  # shards serve too, none is measured again
@@ -104,19 +109,24 @@ def test_better_code_that_measures_the_same_is_carried_by_a_proof(project):
     assert (tally.measured, tally.reused) == (0, 30)
     assert len(Ledger.of(project).entries) == 1
     with pytest.raises(IclnbError, match="nothing to prove"):
-        prove.prove(project)
+        prove.prove(project, "HEAD~1")
 
 
 @pytest.mark.parametrize(
-    "change",
-    [("SCALE = 1.0", "SCALE = 1.001"), ("size=4", "size=5"), ("np.stack(", "1.1 * np.stack(")],
-    ids=["a constant", "a shape", "what is made of shards"],
+    ("change", "message"),
+    [
+        (("SCALE = 1.0", "SCALE = 1.001"), "measures something else"),
+        (("size=4", "size=5"), "measures something else"),
+        (("np.stack(", "1.1 * np.stack("), "measures something else"),
+        (("run.units", "run.unit"), "cannot measure a small run: .* no attribute 'unit'"),
+    ],
+    ids=["a constant", "a shape", "what is made of shards", "an error"],
 )
-def test_code_that_measures_something_else_is_not_carried(project, change):
+def test_code_that_measures_something_else_is_not_carried(project, change, message):
     edit(project, MEASURE.replace(*change))
     commit(project)
-    with pytest.raises(IclnbError, match="measures something else"):
-        prove.prove(project)
+    with pytest.raises(IclnbError, match=message):
+        prove.prove(project, "HEAD~1")
     assert Ledger.of(project).entries == [] and stale(project)
 
 
@@ -127,10 +137,8 @@ def test_every_state_of_the_code_that_had_measured_is_carried_by_an_entry_of_its
         {"a.py": "old", "c.py": "C"},  # of the same state, through other files
         {"a.py": "old", "b.py": "B"},  # of a later state, in which b had changed already
     ]
-    proving = prove.Proving()
-    for state in then:
-        proving.note(state, {name: now[name] for name in state})
-    ledger = Ledger([prove.Entry(change.before, change.after, {}) for change in proving.changes])
+    states = prove.joined([(state, {name: now[name] for name in state}) for state in then])
+    ledger = Ledger([Entry(*changed(*both), {}) for both in states])
     assert len(ledger.entries) == 2
     for state in then:
         assert ledger.carry(state, {name: now[name] for name in state})
@@ -140,26 +148,25 @@ def test_every_state_of_the_code_that_had_measured_is_carried_by_an_entry_of_its
 def test_rounding_of_another_machine_is_told_from_a_difference(project):
     edit(project, MEASURE.replace("SCALE = 1.0", "SCALE = 1.0 + 1e-7"))
     commit(project)
-    (entry,) = prove.prove(project)
+    (entry,) = prove.prove(project, "HEAD~1")
     assert 0 < entry.about["largest_difference"] < prove.TOLERANCE
 
 
 def test_a_proof_counts_for_the_code_that_was_proved_alone(project):
     edit(project, MEASURE.replace("SCALE * np", "1.0 * SCALE * np"))
     commit(project)
-    prove.prove(project)
+    prove.prove(project, "HEAD~1")
     edit(project, MEASURE.replace("SCALE * np", "2.0 * SCALE * np"))
     assert list(stale(project)) == ["code changed: iclnb/mean/measure.py"]
     edit(project, MEASURE)
     assert stale(project) == () and not stale(project).carried
 
 
-def test_the_sample_is_drawn_from_the_commit_and_has_every_kind():
-    kinds = {f"key{i}": ("what", "model", "float32" if i else "bfloat16") for i in range(200)}
-    one, other = (prove.choose(kinds, revision, 0.05) for revision in ("a", "b"))
-    assert len(one) == len(other) == 1 + 10 and "key0" in one and "key0" in other
-    assert set(one) != set(other) and prove.choose(kinds, "a", 0.05) == one
-    assert prove.bound(60) == 0.05 and prove.bound(0) == 1 and prove.bound(2) == 1
+def test_a_small_run_has_the_sizes_of_the_smoke_profile_and_draws_that_the_commit_picks(project):
+    (record,) = records.all_records(project)
+    one, same, other = (prove.smaller(project, record, commit) for commit in "aab")
+    assert one["units"] == 3 and record.parameters["units"] == 30
+    assert one == same and one["seed"] != other["seed"] != record.parameters["seed"]
 
 
 def test_measurements_travel_as_archives(project, tmp_path, monkeypatch):
