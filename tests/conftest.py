@@ -25,7 +25,7 @@ def pytest_xdist_auto_num_workers(config):
 
 
 SLOWEST = (
-    "site/test_book", "site/test_hostile", "records/test_records", "influence/test_told_apart",
+    "site/test_book", "records/test_records", "influence/test_told_apart",
     "heads/test_claims_on_known_models", "site/test_browser", "records/test_own", "run/test_run_many",
     "cli/test_new_chapter", "heads/test_precision", "records/test_status",
 )  # fmt: skip

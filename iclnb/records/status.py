@@ -1,5 +1,6 @@
-"""What is fresh, what is stale and why: every notebook, every record, and every cell of the book's sweeps."""
+"""What is fresh, what is stale and why: every notebook, every record, and every cell of the book's own sweep."""
 
+from collections import ChainMap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -8,6 +9,8 @@ from iclnb.records import own, records, sweep
 from iclnb.run import notebooks, run_one
 
 FRESH, STALE, FAILED, NEVER = "fresh", "stale", "failed", run_one.NEVER
+
+LADDER = "ladder.toml"  # The sweep of the book's own records; those beside it are for other machines
 
 
 class Status(NamedTuple):
@@ -25,7 +28,7 @@ class Status(NamedTuple):
 
 
 def everything(project: Path) -> Iterator[Status]:
-    """All notebooks, runs of one's own, then all records: those there are and those of ``sweeps/``.
+    """All notebooks, runs of one's own, then all records: those there are and those of the book's own sweep.
 
     A record that a sweep of the folder ``sweeps`` lists is held against the sweep's parameters.
     """
@@ -34,9 +37,10 @@ def everything(project: Path) -> Iterator[Status]:
         yield of_notebook(project, one.notebook, one.outputs)._replace(name=f"{one.label} (your own)")
     found = {record.path: record for record in records.all_records(project)}
     files = sorted((project / "sweeps").glob("*.toml"))
-    cells = {records.path(project, cell): cell for file in files for cell in sweep.read(project, file)}
-    for place in sorted({*found, *cells}):
-        yield _of_record(project, place, found.get(place), cells.get(place))
+    cells = {file.name: {records.path(project, c): c for c in sweep.read(project, file)} for file in files}
+    listed = dict(ChainMap(*cells.values()))
+    for place in sorted({*found, *cells.get(LADDER, {})}):
+        yield _of_record(project, place, found.get(place), listed.get(place))
 
 
 def of_notebook(project: Path, name: str, to: run_one.Outputs | None = None) -> Status:

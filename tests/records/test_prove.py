@@ -5,7 +5,6 @@ import importlib
 import shutil
 import sys
 import tarfile
-from pathlib import Path
 
 import pytest
 from throwaway import NOTEBOOK, checkout, git
@@ -54,7 +53,6 @@ def project(tmp_path, monkeypatch):
     """A committed checkout with one record, measured by a room of its own."""
     notebook = NOTEBOOK.replace("\nseed:", "\nunits: int = by_profile(3, 30, 30)  # shards\nseed:")
     folder = checkout(tmp_path / "checkout", {"00_mean": notebook})
-    shutil.copytree(Path(package.__file__).parent, folder / "iclnb", dirs_exist_ok=True)
     monkeypatch.setenv("ICLNB_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(folder)
     monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder / "iclnb")])

@@ -141,6 +141,13 @@ def test_a_parameter_and_rows_count_for_the_runs_that_have_them(project):
     (project / "data" / "mnli" / "train.jsonl").write_text('{"text": "other"}\n')
     found = {each.name: each for each in stale(project)[1]}
     assert found["02_attention_allocation / model / mnli"].reasons == ["changed: data mnli/train.jsonl"]
+    (project / "sweeps" / "a.toml").rename(project / "sweeps" / "b.toml")
+    for file, other in (("ladder", "larger"), ("papers", "largest")):
+        (project / "sweeps" / f"{file}.toml").write_text(sweep.replace('"model"', f'"{other}"'))
+    new = {each.name: each.state for each in status.everything(project) if each.name not in found}
+    assert {name: state for name, state in new.items() if " / " in name} == {
+        "02_attention_allocation / larger / sst2": status.NEVER
+    }, "only the book's own are missed"
 
 
 def test_a_proof_carries_records_over_and_status_says_so(project):

@@ -1,19 +1,18 @@
 """The whole book in the smoke profile, built with warnings as errors, its pages opened in a browser."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
 import sys
 import urllib.parse
 
 import audit
+import hostile
 import pytest
 import yaml
 from browser import CHROMIUM, served
 from bs4 import BeautifulSoup
-from throwaway import NOTEBOOK, ROOT, checkout, command, iclnb
+from throwaway import NOTEBOOK, ROOT, checkout, iclnb
 
 from iclnb.errors import IclnbError
 from iclnb.run import notebooks
@@ -24,21 +23,24 @@ pytestmark = pytest.mark.book
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """A copy of the checkout, with one more notebook, and its book."""
+    """A copy of the checkout, with one more notebook, and its book; chapters that show rows show hostile ones."""
     sources = {name: (ROOT / "notebooks" / f"{name}.py").read_text() for name in notebooks.names(ROOT)}
+    sources |= {name: hostile.chapter(sources[name]) for name in hostile.CHAPTERS}
     project = checkout(tmp_path_factory.mktemp("checkout"), {"00_mean": NOTEBOOK, **sources})
     if (ROOT / "book" / "recorded").is_dir():
         shutil.copytree(ROOT / "book" / "recorded", project / "book" / "recorded", dirs_exist_ok=True)
     toc = yaml.safe_load((project / "_toc.yml").read_text())
     toc["parts"].insert(0, {"caption": "Test", "chapters": [{"file": "notebooks/00_mean"}]})
     (project / "_toc.yml").write_text(yaml.safe_dump(toc))
-    environment = {name: value for name, value in os.environ.items() if name != "ICLNB_RESULTS"}
-    done = subprocess.run(
-        command("book", "--profile", "smoke"), cwd=project, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"the book: {project / '_build' / 'html' / 'index.html'}" in done.stdout
-    return project
+    hostile.write_model(project)
+    hostile.write_rows(project / "data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("ICLNB_RESULTS", raising=False)
+        patch.setenv("ICLNB_DATA", str(project / "data"))
+        done = iclnb(project, "book", "--profile", "smoke")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"the book: {project / '_build' / 'html' / 'index.html'}" in done.stdout
+        yield project
 
 
 def pages(project):
@@ -112,6 +114,23 @@ def test_every_page_serves_every_reader_without_a_network(built):
     with served(html) as address, audit.browser() as browser:
         for page in pages(built):
             assert audit.audit(browser, f"{address}/{page.relative_to(html)}") == [], page.name
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")
+def test_nothing_in_a_row_runs_or_becomes_part_of_a_page(built):
+    html, shown = built / "_build" / "html", ""
+    with served(html) as at, audit.browser() as browser:
+        for page in (*(f"notebooks/{name}" for name in hostile.CHAPTERS), "book/results"):
+            with audit.opened(browser, f"{at}/{page}.html") as (drawn, faults):
+                drawn.evaluate(audit.OPEN)
+                text = drawn.content()
+            assert "data-ran" not in text, f"{page}: a script of a row ran"
+            headings = re.findall(r"<h[1-6][^>]*>(.*?)</h[1-6]>", text, flags=re.DOTALL)
+            assert headings and not any("injected" in heading for heading in headings), page
+            assert not re.search(r"<a[^>]*href=\"javascript:", text), page
+            assert not faults, page
+            shown += (html / f"{page}.html").read_text(encoding="utf-8")
+    assert "&lt;script&gt;document" in shown or "&lt;img src=x onerror=" in shown, "letter by letter"
 
 
 def test_no_page_is_heavier_than_a_reader_should_wait_for(built):
