@@ -12,7 +12,8 @@ from jaxtyping import Float
 
 from iclnb.errors import IclnbError
 from iclnb.heads.explorer import FEATURES, SIMILARITIES, Explored
-from iclnb.ladders import HERE, Ladder
+from iclnb.keys.measurement import inputs_changed
+from iclnb.ladders import HERE, Ladder, Rung
 from iclnb.llm.demonstrations import TaskRows, task_rows
 
 SCRIPTS = ("plot/d3.min.js", "plot/plot.umd.min.js", "explorer.js")
@@ -32,7 +33,7 @@ COLUMNS = ("position", "demonstration", "label", "similarity", "weight")
 def pages(ladder: Ladder[Explored]) -> list[dict[str, Any]]:
     """What the page holds of every run, this one first."""
     names = [HERE, *(rung.name for rung in ladder.recorded)]
-    return [page(ladder[name], name, _rows(ladder.rung(name).settings)) for name in names]
+    return [page(ladder[name], name, _rows(ladder.rung(name))) for name in names]
 
 
 def page(found: Explored, title: str, rows: TaskRows | None) -> dict[str, Any]:
@@ -97,8 +98,11 @@ def said(run: Mapping[str, Any]) -> str:
     )
 
 
-def _rows(settings: Any) -> TaskRows | None:
-    """The rows of a run's task; nothing where they cannot be had."""
+def _rows(rung: Rung) -> TaskRows | None:
+    """The rows of a run's task; nothing where they cannot be had, or are others by now."""
+    settings = rung.settings
+    if inputs_changed(rung.key["inputs"], vars(settings)):
+        return None
     try:
         return task_rows(
             settings.task, settings.prompts, seed=settings.data_seed, source=settings.source, at_most=True

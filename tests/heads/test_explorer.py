@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
+import archives
 import numpy as np
 import pytest
 import tiny
@@ -77,9 +78,12 @@ def test_findings_are_those_of_every_prompt_by_itself(found, reader):
 @pytest.mark.packaged
 def test_the_pages_numbers_are_those_measured_and_its_texts_those_of_the_rows(found, tmp_path, monkeypatch):
     monkeypatch.setenv("ICLNB_DATA", str(tmp_path))
+    other = [{"sentence": f"text {i}", "label": i % 2} for i in range(200)]
+    archives.write_rows(tmp_path, "sst2", train=other, validation=other)
+    local, key = SETTINGS | {"task": "sst2", "source": "local"}, {"inputs": {"data sst2/train.jsonl": "5eed"}}
     rungs = [
-        Rung("", found, SimpleNamespace(**SETTINGS), {"model": {"name": "tiny-1m"}}, {}, Path("a record")),
-        Rung(HERE, found, SimpleNamespace(**SETTINGS | {"task": "sst2", "source": "local"}), {}, {}, None),
+        Rung("", found, RUN, {"model": {"name": "tiny-1m"}}, {"inputs": {}}, Path("a record")),
+        Rung(HERE, found, SimpleNamespace(**local), {}, key, None),
     ]
     here, recorded = explorer_view.pages(Ladder("03c", rungs))
     assert (here["title"], recorded["title"]) == (HERE, "tiny-1M")
@@ -90,7 +94,7 @@ def test_the_pages_numbers_are_those_measured_and_its_texts_those_of_the_rows(fo
         for shown, row in zip(mine["texts"], drawn.fresh.rows[i], strict=True):
             start = shown.removesuffix(" …")
             assert " ".join(texts[row].split()).startswith(start) and len(start) > 5
-        assert bare["texts"] == [f"row {row}" for row in found.rows[i]]  # a task whose rows are not at hand
+        assert bare["texts"] == [f"row {row}" for row in found.rows[i]]  # the task's rows are others by now
         assert mine["labels"] == [drawn.rows.labels[row] for row in drawn.fresh.rows[i]]
         shares = np.array(mine["shares"].split(), dtype=float).reshape(*shape, 4) / 1000
         np.testing.assert_allclose(shares, found.share[i], atol=6e-4)
