@@ -50,8 +50,8 @@ results = claims.Results(ladder)
 ladder
 
 # %% [markdown] tags=["answer"]
-# **Answer.** Does position or similarity explain more of the best head's weights, over all prompts? {claim}`In both models it
-# is open whether position explains more than either similarity, by the margin that counts <position-over-prediction:
+# **Answer.** Does position or similarity explain more of the best head's weights, over all prompts? {claim}`In every
+# model on record it is open whether position explains more than either similarity, by the margin that counts <position-over-prediction:
 # inconclusive everywhere; position-over-embedding: inconclusive everywhere>`.
 
 # %% [markdown] tags=["answer"]

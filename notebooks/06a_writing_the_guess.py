@@ -55,11 +55,12 @@ results = claims.Results(ladder)
 ladder
 
 # %% [markdown] tags=["answer"]
-# **Answer.** {claim}`In the chat template of SmolLM2-135M the guess helps as well <guess-helps-in-chat: supported
-# everywhere>`: the correlation with human scores rises by {value}`0.67 <guess-helps-in-chat on SmolLM2-135M>`, as much as
-# in plain text. {claim}`It also helps in front of the sentences, far from the answer <guess-helps-in-front: supported
-# everywhere>`, by {value}`0.57 <guess-helps-in-front on SmolLM2-135M>`. Do the other ways to write it, drawn below, make a
-# difference?
+# **Answer.** {claim}`In the chat template, too, a guess helps every model on record <guess-helps-in-chat: supported
+# everywhere>`: the correlation with human scores rises by {value}`0.67 <guess-helps-in-chat on SmolLM2-135M>` in
+# SmolLM2-135M and by {value}`0.81 <guess-helps-in-chat on Qwen2.5-Coder-0.5B>` in Qwen2.5-Coder-0.5B. {claim}`It also helps
+# in front of the sentences, far from the answer <guess-helps-in-front: supported everywhere>`, by
+# {value}`0.57 <guess-helps-in-front on SmolLM2-135M>` and {value}`0.79 <guess-helps-in-front on Qwen2.5-Coder-0.5B>`. Do
+# the other ways to write it, drawn below, make a difference?
 
 # %% tags=["answer", "hide-input"]
 pictures.styles(ladder, seed=seed)
