@@ -90,7 +90,7 @@ def test_a_wide_interval_of_this_run_does_not_squeeze_that_of_a_record():
         found = {
             run: claims.Judgement(above, Estimate(v, a, b), 0.0, "chance") for run, (v, a, b) in intervals
         }
-        made = Claim("a", "ours", "", "a", above, "neither", found, {})
+        made = Claim("a", "a", above, found, {})
         page = BeautifulSoup(claims.Strips([made])._repr_html_(), "html.parser")
         return [
             [one.get("d") or one.get("cx") for one in svg.select(".interval, .value")] for svg in page("svg")

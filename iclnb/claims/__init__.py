@@ -4,7 +4,6 @@ A notebook makes one :class:`Results` of its ladder, records claims and values i
 is what the pages of the book are made from.
 """
 
-from iclnb.claims.asking import by_row, by_run
 from iclnb.claims.claim import (
     CONTRADICTED,
     PROVED,
@@ -13,6 +12,8 @@ from iclnb.claims.claim import (
     Evidence,
     Judgement,
     NothingToMeasure,
+    by_row,
+    by_run,
 )
 from iclnb.claims.results import Results
 from iclnb.claims.strips import Strips

@@ -1,13 +1,17 @@
 """One claim: a statement, the criterion that could refute it, and what every run's findings say of it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from iclnb.criteria import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Criterion, data_needed
 from iclnb.ladders import HERE
 from iclnb.stats import Estimate
+
+F = TypeVar("F")
+T = TypeVar("T")
 
 PROVED, CONTRADICTED = "proved and checked", "contradicted"
 """Verdicts on what is proved: the check by computer agrees with the proof, or does not."""
@@ -27,6 +31,23 @@ class Evidence(NamedTuple):
     # as of a model that always answers the same
     control: float
     control_is: str  # what that control is ("random weights, same prompts")
+
+
+def by_run(ladder: Mapping[str, F], ask: Callable[[F], T]) -> dict[str, T]:
+    """What is found in every run that has something to measure, by the run's plain name."""
+    found = {}
+    for run, one in ladder.items():
+        with suppress(NothingToMeasure):
+            found[run] = ask(one)
+    return found
+
+
+def by_row(
+    ladder: Mapping[str, F], rows: Mapping[str, Any] | Iterable[str], ask: Callable[[F, Any], T]
+) -> dict[str, dict[str, T]]:
+    """The same for each row: its name, or what a mapping has in its place, is what is asked for."""
+    asked = rows if isinstance(rows, Mapping) else {row: row for row in rows}
+    return {row: by_run(ladder, lambda one, what=what: ask(one, what)) for row, what in asked.items()}
 
 
 @dataclass(frozen=True)
@@ -77,13 +98,15 @@ class Claim:
     """One falsifiable claim, and what every run of the ladder says of it."""
 
     id: str  # short name, unique in its notebook ("labels-middle-layers")
-    paper: str  # "A" (Han et al. 2025), "B" (Xie et al. 2025), or "ours" for a claim that no paper makes
-    section: str  # where the paper makes it
     statement: str  # what is claimed, in our words
     criterion: Criterion  # what the interval must satisfy
-    speaks: str  # what it says of the paper if it holds: "for", "against" or "neither"
     judgements: Mapping[str, Judgement]  # by the run's plain name
     left_out: Mapping[str, str]  # runs whose settings leave it nothing to measure, with what it would need
+    paper: str = (
+        "ours"  # "A" (Han et al. 2025), "B" (Xie et al. 2025), or "ours" for a claim that no paper makes
+    )
+    section: str = "this notebook"  # where the paper makes it
+    speaks: Literal["for", "against", "neither"] = "neither"  # what it says of the paper if it holds
 
     def to_json(self, run: str = HERE) -> dict[str, Any] | None:
         """The claim as it stands in the results file for one run; ``None`` where it is left out there."""

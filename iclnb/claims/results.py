@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from IPython.display import display
@@ -19,8 +19,6 @@ from iclnb.display import Author
 from iclnb.ladders import HERE, SUFFIX, Ladder, Rung
 
 Estimator = Callable[[Any], Evidence]  # From findings to what decides a claim
-
-Speaks = Literal["for", "against", "neither"]
 
 
 @dataclass
@@ -44,15 +42,28 @@ class Results:
         criterion: Criterion,
         estimator: Estimator,
         *,
-        paper: str = "ours",
-        section: str = "this notebook",
-        speaks: Speaks = "neither",
+        proof: str = "",
+        **about: str,
     ) -> Strips:
         """Judge a claim for every run, keep it and give its strip, to be shown below the figure that it is about.
 
+        Args:
+            proof: where the statement is proved, if it is (:meth:`proved`).
+            about: whose claim it is and what it says of the paper, as in :class:`~iclnb.claims.claim.Claim`:
+                ``paper``, ``section`` and ``speaks``.
+
         Raises ValueError if the notebook already has a claim of that id.
         """
-        return self._strips(self._judge(id, statement, criterion, estimator, paper, section, speaks, ""))
+        if any(id == known.id for known in self.claims):
+            raise ValueError(f"claim {id!r} is recorded twice in {self.notebook}")
+        judgements, left_out = {}, {}
+        for rung in self.ladder.rungs:
+            try:
+                judgements[rung.name] = Judgement(criterion, *estimator(rung.findings), proof)
+            except NothingToMeasure as needs:
+                left_out[rung.name] = str(needs)
+        self.claims.append(Claim(id, statement, criterion, judgements, left_out, **about))
+        return self._strips(self.claims[-1])
 
     def claim_each(
         self,
@@ -61,24 +72,20 @@ class Results:
         statement: str,
         criterion: Criterion,
         estimator: Callable[[Any, str], Evidence],
-        **about: Any,
+        **about: str,
     ) -> Strips:
         """Judge one claim in several variants, as :meth:`claim` does: "<id>-own", "<statement> (own words)."
 
         Args:
             variants: by what their ids end in, in words that end their statements and tell the estimator.
         """
-        made = [
-            self.claim(
-                f"{id}-{name}",
-                f"{statement} ({words}).",
-                criterion,
-                lambda found, words=words: estimator(found, words),
-                **about,
-            )
-            for name, words in variants.items()
-        ]
-        return self._strips(*(strips.claims[0] for strips in made))
+        for name, words in variants.items():
+
+            def ask(found: Any, words: str = words) -> Evidence:
+                return estimator(found, words)
+
+            self.claim(f"{id}-{name}", f"{statement} ({words}).", criterion, ask, **about)
+        return self._strips(*self.claims[-len(variants) :])
 
     def proved(
         self,
@@ -88,9 +95,7 @@ class Results:
         *,
         proof: str,
         tolerance: float = 1e-12,
-        paper: str = "ours",
-        section: str = "this notebook",
-        speaks: Speaks = "neither",
+        **about: str,
     ) -> Strips:
         """Keep a statement that is proved, with its check by computer, and give its strip.
 
@@ -101,17 +106,17 @@ class Results:
             estimator: from findings to the largest deviation; the control is that of a variant which the proof
                 does not cover.
             tolerance: the largest deviation that rounding explains.
+            about: as of :meth:`claim`.
 
         Raises:
             ValueError: if the notebook already has a claim of that id, or for an estimate with an interval: a
                 deviation is not sampled.
         """
-        criterion = within(-tolerance, tolerance)
-        claim = self._judge(id, statement, criterion, estimator, paper, section, speaks, proof)
-        for judgement in claim.judgements.values():
+        strips = self.claim(id, statement, within(-tolerance, tolerance), estimator, proof=proof, **about)
+        for judgement in strips.claims[0].judgements.values():
             if float(judgement.estimate.low) < float(judgement.estimate.high):
                 raise ValueError(f"{id!r} is proved: give its largest deviation, exactly, not an interval")
-        return self._strips(claim)
+        return strips
 
     def value(self, name: str, function: Callable[[Any], Any]) -> dict[str, Any]:
         """Keep a value of every run's findings under ``name``; returns the values by the run's plain name."""
@@ -119,29 +124,6 @@ class Results:
         for run, value in found.items():
             self.values.setdefault(run, {})[name] = value
         return found
-
-    def _judge(
-        self,
-        id: str,
-        statement: str,
-        criterion: Criterion,
-        estimator: Estimator,
-        paper: str,
-        section: str,
-        speaks: Speaks,
-        proof: str,
-    ) -> Claim:
-        if any(id == known.id for known in self.claims):
-            raise ValueError(f"claim {id!r} is recorded twice in {self.notebook}")
-        judgements, left_out = {}, {}
-        for rung in self.ladder.rungs:
-            try:
-                judgements[rung.name] = Judgement(criterion, *estimator(rung.findings), proof)
-            except NothingToMeasure as needs:
-                left_out[rung.name] = str(needs)
-        claim = Claim(id, paper, section, statement, criterion, speaks, judgements, left_out)
-        self.claims.append(claim)
-        return claim
 
     def to_json(self) -> dict[str, Any]:
         """Everything, as plain numbers, strings, lists and dictionaries; not-a-number becomes null.
