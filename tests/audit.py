@@ -60,7 +60,6 @@ LAYOUT = """smallest => {
   }
   return wrong;
 }"""
-ALIKE = "figures => figures.map(figure => `not told apart in grey: ${figure.dataset.alike}`)"
 TWINS = """() => {
   const keys = new Map(), seen = {}, every = [...document.body.querySelectorAll("*")];
   for (const e of every) {
@@ -157,7 +156,6 @@ def audit(browser, address, *, widths=WIDTHS, schemes=SCHEMES):
         faults += [f"no size or alternative text: {image}" for image in images]
         alts = page.eval_on_selector_all("article .iclnb-picture img", ALTS)
         faults += [f"alternative text without a finding: {alt}" for alt in alts]
-        faults += page.eval_on_selector_all("[data-alike]", ALIKE)
         levels = page.eval_on_selector_all("article :is(h1, h2, h3, h4)", HEADINGS)
         faults += [f"h{a} before h{b}" for a, b in itertools.pairwise(levels) if b > a + 1]
         found = list(faults)  # axe asks for style sheets of its own

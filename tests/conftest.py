@@ -39,6 +39,13 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: files.index(item.path))
 
 
+def pytest_collection_finish(session):
+    if "iclnb.figures" in sys.modules:
+        import greys
+
+        greys.install()
+
+
 @pytest.fixture(autouse=True)
 def gradients():
     """A test that turns gradients off for the whole process fails, and not some later one."""

@@ -72,10 +72,8 @@ class Picture:
         source = f'<source media="({PHONE})" {phone.attributes("srcset")}>' if phone else ""
         caption = f"<figcaption>{html.escape(self.caption)}</figcaption>" if self.caption else ""
         alt = html.escape(self.alt)
-        alike = html.escape("; ".join(legible.alike(self.figure)))
-        told = f' data-alike="{alike}"' if alike else ""  # for the tests of the pages
         return (
-            f'<figure class="iclnb-picture"{told}><picture>{source}<img {wide.attributes("src")} alt="{alt}" '
+            f'<figure class="iclnb-picture"><picture>{source}<img {wide.attributes("src")} alt="{alt}" '
             f'style="max-width:100%;height:auto"></picture>{caption}</figure>'
         )
 

@@ -164,7 +164,7 @@ def test_the_audit_sees_what_it_should(site, address, chromium):
         "<!doctype html><html lang=en><title>t</title><article><h1>a</h1><h3>b</h3>"
         "<p style='color:#ccc;width:2000px'>pale</p><img src=missing.png>"
         "<span class='math notranslate'>x</span>"
-        "<figure class=iclnb-picture data-alike='a and b'>"
+        "<figure class=iclnb-picture>"
         "<img width=90 height=9 data-text=10 alt=a src=no.png></figure>"
         "<p style='margin-top:1000px'><strong>Answer.</strong></p>"
         "</article><script>x(</script>"
@@ -175,7 +175,7 @@ def test_the_audit_sees_what_it_should(site, address, chromium):
         wrong.unlink()
     for part in (
         "console", "script", "sideways", "too wide", "no size", "h1 before h3", "axe color-contrast", "scheme",
-        "formula not drawn", "px in a figure", "in grey: a and b", "without a finding: a", "the answer is at",
+        "formula not drawn", "px in a figure", "without a finding: a", "the answer is at",
     ):  # fmt: skip
         assert part in found, found
 
