@@ -12,7 +12,7 @@ from iclnb.errors import IclnbError
 from iclnb.settings import PROFILES
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.version_option(package_name="iclnb", prog_name="iclnb")
 def commands() -> None:
     """How in-context learning works, as a book that runs."""
@@ -72,7 +72,7 @@ def run(
 
 
 @commands.command()
-@click.option("--profile", type=click.Choice(PROFILES), default="laptop", show_default=True)
+@click.option("--profile", type=click.Choice(PROFILES), default="laptop")
 @click.option("--force", is_flag=True, help="Run every notebook, changed or not.")
 @click.option(
     "--jobs",

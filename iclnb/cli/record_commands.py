@@ -28,26 +28,18 @@ def status(check: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @click.option("--dry-run", is_flag=True, help="Say what would run, what it needs, and about how long.")
 @click.option(
-    "--executor",
-    type=click.Choice(("here", "local", "slurm")),
-    default="here",
-    show_default=True,
+    "--executor", type=click.Choice(("here", "local", "slurm")), default="here",
     help="Run here one after another, in processes beside, or on a SLURM cluster.",
-)
-@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Jobs at once.")
-@click.option("--gpus", type=click.IntRange(0), default=0, show_default=True, help="GPUs of a job.")
-@click.option("--cpus", type=click.IntRange(1), default=2, show_default=True, help="Cores of a job.")
-@click.option(
-    "--minutes", type=click.IntRange(1), default=1440, show_default=True, help="Time limit of a job."
-)
+)  # fmt: skip
+@click.option("--jobs", type=click.IntRange(1), default=1, help="Jobs at once.")
+@click.option("--gpus", type=click.IntRange(0), default=0, help="GPUs of a job.")
+@click.option("--cpus", type=click.IntRange(1), default=2, help="Cores of a job.")
+@click.option("--minutes", type=click.IntRange(1), default=1440, help="Time limit of a job.")
 @click.option("--partition", metavar="NAME", help="SLURM: where to run.")
 @click.option(
-    "--requeue",
-    type=click.IntRange(0),
-    default=3,
-    show_default=True,
+    "--requeue", type=click.IntRange(0), default=3,
     help="SLURM: how often a job goes on that reached its time limit.",
-)
+)  # fmt: skip
 @click.option("--allow-changes", is_flag=True, help="Record in spite of uncommitted changes.")
 def sweep(file: Path, dry_run: bool, executor: str, allow_changes: bool, **resources: Any) -> None:
     """Run the table of notebooks, models, tasks and seeds in FILE; what is fresh is skipped.
