@@ -25,7 +25,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from iclnb import syntax
 from iclnb.errors import IclnbError, did_you_mean, unknown
 
 PROFILES = ("smoke", "laptop", "paper")
@@ -101,7 +100,7 @@ def declared(cell: str, where: object = "the parameters cell", first: int = 1) -
     """
     text = re.sub(r"^\s*[%!?].*$", "", cell, flags=re.MULTILINE)
     try:
-        body = syntax.tree(text).body
+        body = ast.parse(text).body
     except SyntaxError as error:
         raise IclnbError(f"{where}, line {first + (error.lineno or 1) - 1}: {error.msg}") from error
     tokens = tokenize.generate_tokens(io.StringIO(text).readline)

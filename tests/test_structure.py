@@ -12,7 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 from throwaway import ROOT
 
-GROUND = {"errors", "paths", "syntax", "settings", "keys"}
+GROUND = {"errors", "paths", "settings", "keys"}
 BASE = GROUND | {
     "provenance", "store", "findings", "ladders", "stats", "display", "criteria", "claims", "figures",
     "kernel_regression",
@@ -31,9 +31,8 @@ ROOMS = {
 MAY_IMPORT = {
     "errors": set(),
     "paths": {"errors"},
-    "syntax": set(),
-    "settings": {"errors", "syntax"},
-    "keys": {"errors", "paths", "syntax", "settings"},
+    "settings": {"errors"},
+    "keys": {"errors", "paths", "settings"},
     "provenance": GROUND,
     "store": GROUND,
     "findings": GROUND,

@@ -10,8 +10,6 @@ from collections.abc import Iterable
 from functools import cache, lru_cache
 from pathlib import Path
 
-from iclnb import syntax
-
 _PROGRESS = {"tqdm", "trange"}
 _LABELS = {"desc", "unit", "postfix"}
 
@@ -30,7 +28,7 @@ def fingerprint(paths: Iterable[Path]) -> str:
 @lru_cache(maxsize=4096)
 def of_source(text: str) -> str:
     """The same of one Python source text."""
-    return of_tree(syntax.tree(text))
+    return of_tree(ast.parse(text))
 
 
 def of_tree(tree: ast.AST) -> str:

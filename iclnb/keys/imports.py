@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
-from iclnb import syntax
 from iclnb.errors import IclnbError
 from iclnb.keys.fingerprint import fingerprint, of_tree
 
@@ -48,7 +47,7 @@ def _imports(project: Path, path: Path, changed: int, gpu: bool) -> tuple[frozen
     """
     inside, text = path.relative_to(project).with_suffix("").parts, _without_magics(path)
     try:
-        tree = syntax.tree(text, str(path))
+        tree = ast.parse(text, str(path))
     except SyntaxError as error:
         raise IclnbError(f"{path}, line {error.lineno}: {error.msg}") from error
     found: list[str] = []
@@ -114,7 +113,7 @@ def _without_gpu(path: Path, changed: int) -> str | None:
     text = path.read_text(encoding="utf-8-sig") if path.suffix == ".py" else ""
     if ".is_cuda" not in text:
         return None
-    rest = of_tree(_OnProcessors().visit(syntax.tree(text, str(path))))
+    rest = of_tree(_OnProcessors().visit(ast.parse(text, str(path))))
     return hashlib.sha256(rest.encode()).hexdigest()
 
 

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from iclnb import findings, ladders, syntax
+from iclnb import findings, ladders
 from iclnb.errors import IclnbError
 from iclnb.findings import Findings
 from iclnb.keys import measurement
@@ -101,7 +101,7 @@ def _imported(source: Path, name: str) -> Callable[[Any], Any] | None:
     for cell in notebooks.read(source).cells:
         if cell.cell_type != "code" or "import" not in cell.source:
             continue
-        for node in ast.walk(syntax.tree(re.sub(r"^\s*[%!].*$", "", cell.source, flags=re.MULTILINE))):
+        for node in ast.walk(ast.parse(re.sub(r"^\s*[%!].*$", "", cell.source, flags=re.MULTILINE))):
             if isinstance(node, ast.ImportFrom):
                 for alias in node.names:
                     if name == (alias.asname or alias.name):

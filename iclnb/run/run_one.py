@@ -5,7 +5,6 @@ import json
 import re
 import shutil
 import tempfile
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
@@ -19,7 +18,7 @@ from iclnb.keys import dependencies as keys
 from iclnb.keys.inputs import inputs
 from iclnb.ladders import SUFFIX
 from iclnb.run import notebooks
-from iclnb.run.worker import Worker
+from iclnb.run.worker import PARSING, Worker
 
 NEVER = "never run"
 
@@ -43,10 +42,6 @@ def outputs(project: Path, name: str, folder: Path | None = None) -> Outputs:
         build / "failed" / f"{name}.ipynb",
         build / f".lock-{name}",
     )
-
-
-_PARSING = threading.Lock()
-"""Python 3.11 fails where two threads read syntax trees at once (runs side by side are threads)."""
 
 
 def run(
@@ -73,7 +68,7 @@ def run(
         raise IclnbError(edited)
     name = source.stem
     to = to or outputs(project, name)
-    with _PARSING:
+    with PARSING:
         notebook = notebooks.read(source)
         key = keys.key(project, source, notebooks.changed(notebooks.parameters(source), parameters))
     try:

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,9 @@ QUIET = {
     "PYTHONWARNINGS": "ignore:IProgress not found",
 }
 """No frames of progress bars in pages, and no complaint of tqdm that it could not draw any."""
+
+PARSING = threading.Lock()
+"""Held where source is read: Python 3.11 fails where two threads (runs side by side) parse at once."""
 
 _EMPTY = """
 get_ipython().reset(new_session=True)
@@ -56,7 +60,8 @@ class Worker:
         After an error in the block, the next notebook gets a new process: a cell that was broken off may
         have left anything behind, as hooks on a model.
         """
-        package = fingerprint(sorted((self.project / "iclnb").rglob("*.py")))
+        with PARSING:
+            package = fingerprint(sorted((self.project / "iclnb").rglob("*.py")))
         if package != self._package or not self._emptied(results):
             self.close()
             self._start(results)
