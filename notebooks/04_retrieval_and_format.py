@@ -74,15 +74,20 @@ ladder
 # %% [markdown] tags=["answer"]
 # **Answer.** A kernel would be helped by demonstrations near the query and hurt by far ones, beyond the labels that they
 # carry; are the models? {claim}`SmolLM2-135M is hurt by far ones <farthest-demonstrations-hurt: supported on
-# SmolLM2-135M>`, which is {claim}`open for Qwen2.5-Coder-0.5B <farthest-demonstrations-hurt: inconclusive on
-# Qwen2.5-Coder-0.5B>`, as it is {claim}`for both whether near ones help <nearest-demonstrations-help: inconclusive
-# everywhere>`. {claim}`When every label is flipped both keep to what the words mean, where any kernel would turn round
-# <flipped-labels-are-followed: not supported everywhere>`, though {claim}`with arbitrary words, which mean nothing for the
-# task, Qwen2.5-Coder-0.5B follows the labels it is shown <arbitrary-words-are-learned: supported on Qwen2.5-Coder-0.5B>`.
-# {claim}`Random labels leave both more than half of their gain, where a kernel would keep nothing
-# <random-labels-do-little-harm: supported everywhere>`. {claim}`Both go by the order of the demonstrations, and by the last
-# label most <order-matters: supported everywhere; last-label-pulls-most: supported everywhere>`; a kernel has no order.
-# {claim}`Typos hurt, as in the paper <typos-hurt: supported everywhere>`; {claim}`whether they hurt more than long-winded
+# SmolLM2-135M>`, which is {claim}`open for the two larger models <farthest-demonstrations-hurt: inconclusive on
+# Qwen2.5-Coder-0.5B, Qwen2.5-Coder-1.5B>`, as it is {claim}`for all three whether near ones help
+# <nearest-demonstrations-help: inconclusive everywhere>`. {claim}`When every label is flipped all keep to what the words
+# mean, where any kernel would turn round <flipped-labels-are-followed: not supported everywhere>`, though {claim}`with
+# arbitrary words, which mean nothing for the task, the two larger models follow the labels they are shown
+# <arbitrary-words-are-learned: supported on Qwen2.5-Coder-0.5B, Qwen2.5-Coder-1.5B>`. {claim}`Random labels leave every
+# model more than half of its gain, where a kernel would keep nothing <random-labels-do-little-harm: supported everywhere>`.
+# {claim}`The two smaller models go by the order of the demonstrations, and by the last label most <order-matters: supported
+# on SmolLM2-135M, Qwen2.5-Coder-0.5B; last-label-pulls-most: supported on SmolLM2-135M, Qwen2.5-Coder-0.5B>`; a kernel has
+# no order. {claim}`In the largest both are open <order-matters: inconclusive on Qwen2.5-Coder-1.5B; last-label-pulls-most:
+# inconclusive on Qwen2.5-Coder-1.5B>`: two orders of the same demonstrations change
+# {value}`1 in 100 <order-matters on Qwen2.5-Coder-1.5B>` of its answers, and
+# {value}`27 in 100 <order-matters on SmolLM2-135M>` of those of SmolLM2-135M. {claim}`Typos hurt the two smaller models, as
+# in the paper <typos-hurt: supported on SmolLM2-135M, Qwen2.5-Coder-0.5B>`; {claim}`whether they hurt more than long-winded
 # sentences is open <typos-hurt-more-than-complex-sentences: inconclusive everywhere>`.
 
 # %% tags=["answer", "hide-input"]

@@ -72,13 +72,13 @@ results = claims.Results(ladder)
 ladder
 
 # %% [markdown] tags=["answer"]
-# **Answer.** {claim}`In SmolLM2-135M a part of the order's influence is a bias of the prompt: dividing by what the same
-# demonstrations favour, estimated in any of three ways, lets two orders differ less often <contextual-steadies: supported
-# on SmolLM2-135M; batch-steadies: supported on SmolLM2-135M; domain-context-steadies: supported on SmolLM2-135M>`. Are
-# demonstrations that are near by the model's own predictions better than random ones of the same labels, and does that
-# similarity tell more of the answer than embeddings do? {claim}`Both are open <predictions-retrieve: inconclusive on
-# SmolLM2-135M; predictions-tell-more: inconclusive on SmolLM2-135M>`, as is {claim}`whether typos in the demonstrations
-# alone hurt <typos-in-demonstrations-hurt: inconclusive on SmolLM2-135M>`.
+# **Answer.** {claim}`A part of the order's influence is a bias of the prompt: dividing by what the same demonstrations
+# favour, estimated in any of three ways, lets two orders differ less often <contextual-steadies: supported everywhere;
+# batch-steadies: supported everywhere; domain-context-steadies: supported everywhere>`. Are demonstrations that are near by
+# the model's own predictions better than random ones of the same labels, and does that similarity tell more of the answer
+# than embeddings do? {claim}`Both are open <predictions-retrieve: inconclusive everywhere; predictions-tell-more:
+# inconclusive everywhere>`, as is {claim}`whether typos in the demonstrations alone hurt <typos-in-demonstrations-hurt:
+# inconclusive everywhere>`.
 
 # %% tags=["answer", "hide-input"]
 pictures.calibration(ladder, seed=seed)
