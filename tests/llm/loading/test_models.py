@@ -14,7 +14,7 @@ from huggingface_hub import constants
 from safetensors.torch import load_file
 
 from iclnb.errors import IclnbError
-from iclnb.llm.data import packaged
+from iclnb.llm.data import hub, packaged
 from iclnb.llm.loading import models, places
 
 
