@@ -47,20 +47,12 @@ _STRONG = 20.0  # difference of attention logits that leaves a token with nothin
 
 @dataclass(frozen=True)
 class Planted:
-    """The model and what is known about it.
-
-    Attributes:
-        loaded: model and tokeniser.
-        head: layer and head of the planted head.
-        bandwidth: inverse width of its kernel.
-        places: unit vectors u of the words w0, w1, ... (words, 8)
-        clusters: cluster of each word. (words,)
-    """
+    """The model and what is known about it."""
 
     loaded: LoadedModel
-    head: tuple[int, int]
-    bandwidth: float
-    places: Float[np.ndarray, "words 8"]
+    head: tuple[int, int]  # layer and head of the planted head
+    bandwidth: float  # inverse width of its kernel
+    places: Float[np.ndarray, "words 8"]  # unit vectors u of the words w0, w1, ...
     clusters: Int[np.ndarray, " words"]
 
     @property

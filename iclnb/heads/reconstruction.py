@@ -98,12 +98,20 @@ def prior(
     return np.where(half.reshape(-1, *[1] * first.ndim), second, first)
 
 
+def best_head(values: Float[np.ndarray, "layers heads"]) -> Head:
+    """The layer and head with the largest number (the first of equals); not-a-number never wins."""
+    layer, head = np.unravel_index(np.nanargmax(values), values.shape)
+    return int(layer), int(head)
+
+
 def best_elsewhere(
-    hits: Bool[np.ndarray, "*prompts layers heads"], half: Half, axes: int
+    hits: Bool[np.ndarray, "*prompts layers heads"] | Float[np.ndarray, "*prompts layers heads"],
+    half: Half,
+    axes: int,
 ) -> tuple[Head, Head]:
-    """For each half the head with the largest mean on the other (ties: the first)."""
-    means = [part.mean(tuple(range(axes))) for part in elsewhere(hits, half, axes)]
-    return tuple(tuple(map(int, np.unravel_index(mean.argmax(), mean.shape))) for mean in means)
+    """For each half the head with the largest mean on the other."""
+    first, second = (part.mean(tuple(range(axes))) for part in elsewhere(hits, half, axes))
+    return best_head(first), best_head(second)
 
 
 def most_frequent_elsewhere(answers: Int[np.ndarray, " *prompts"], half: Half) -> Int[np.ndarray, " points"]:
