@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from iclnb import paths
-from iclnb.cli import model_commands, new_chapter, record_commands, report_commands, task_commands
+from iclnb.cli import data_commands, new_chapter, record_commands, report_commands
 from iclnb.errors import IclnbError
 from iclnb.settings import PROFILES
 
@@ -120,9 +120,9 @@ def pair(names: tuple[str, ...]) -> None:
 
 
 for command in (
-    model_commands.fetch, model_commands.models, new_chapter.new, record_commands.cache, record_commands.prove,
-    record_commands.status, record_commands.sweep, report_commands.page, report_commands.report,
-    task_commands.tasks,
+    data_commands.fetch, data_commands.models, data_commands.tasks, new_chapter.new, record_commands.cache,
+    record_commands.prove, record_commands.status, record_commands.sweep, report_commands.page,
+    report_commands.report,
 ):  # fmt: skip
     commands.add_command(command)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from iclnb import paths
-from iclnb.cli.task_commands import new_task
+from iclnb.cli.data_commands import new_task
 from iclnb.errors import IclnbError
 from iclnb.run import notebooks
 

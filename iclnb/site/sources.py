@@ -13,7 +13,7 @@ from iclnb.ladders import SUFFIX
 from iclnb.records import status
 from iclnb.records.own import Own
 from iclnb.run import notebooks, run_one
-from iclnb.site import architectures_page, bench, data_dictionary, here, origins, pages, repository
+from iclnb.site import architectures_page, bench, data_dictionary, here, pages, repository
 from iclnb.site.results import claim_rows, margins, results_page
 from iclnb.site.results import runs as all_runs
 from iclnb.site.results.claim_rows import Row
@@ -95,5 +95,5 @@ def _chapter(project: Path, name: str, to: run_one.Outputs, folder: Path, rows: 
     results = json.loads(to.results.read_text(encoding="utf-8"))
     section = here.section(rows, results, status.of_notebook(project, name, to).state)
     page = pages.page(source, nbformat.read(to.executed, as_version=4), results, downloads, section)
-    page = origins.mark(page, project, name)
+    page = pages.with_origins(page, project, name)
     (folder / "notebooks" / f"{name}.ipynb").write_text(nbformat.writes(page), encoding="utf-8")

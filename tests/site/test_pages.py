@@ -1,5 +1,7 @@
 """One chapter as a page: the answer first, prose as it is now, the settings that were used, every output."""
 
+import itertools
+
 import nbformat
 import pytest
 from markdown_it import MarkdownIt
@@ -161,3 +163,54 @@ def test_settings_of_recorded_runs_stand_beside_those_of_this_run():
         ["`k`", "16", "4", "numbers"],
         ["`sets`", "10 (SmolLM2-135M, Qwen2.5-Coder-0.5B), 6 (Qwen2.5-Coder-1.5B)", "2", "numbers"],
     ]
+
+
+ALIKE = """# %% [markdown]
+# # Why so?
+
+# %%
+x = 1
+
+# %%
+x = 1
+
+# %%
+y = [
+    2,
+]
+"""
+
+
+def origins(project, *outputs):
+    """The lines below the code cells of a notebook with these outputs (``None`` for none); the page is whole."""
+    (project / "notebooks").mkdir(exist_ok=True)
+    (project / "notebooks" / "00_why.py").write_text(ALIKE)
+    notebook = notebooks.read(project / "notebooks" / "00_why.py")
+    for cell, data in zip(notebook.cells[1:], outputs, strict=True):
+        cell.outputs = [nbformat.v4.new_output("display_data", data=data)] if data else []
+    made = pages.with_origins(notebook, project, "00_why")
+    nbformat.validate(made)
+    return [
+        below.source
+        for cell, below in itertools.pairwise([*made.cells, None])
+        if below and below.id == f"origin-{cell.id}"
+    ]
+
+
+PICTURE, FIGURE = {"image/png": "aGk="}, {"text/html": "<figure><img></figure>"}
+
+
+def test_figures_and_tables_alone_have_a_line_that_says_where_their_cell_stands(tmp_path):
+    plain, table = {"text/plain": "1"}, {"text/markdown": "| a |\n| --- |\n| 1 |"}
+    strips = {"text/html": '<div class="iclnb-strips"><table></table></div>'}
+    assert origins(tmp_path, strips, {"text/markdown": "It is 0.3."}, plain) == []
+    first, second, third = origins(tmp_path, PICTURE, FIGURE, table)
+    assert "00_why.py>`, line 5 · {download}`data <../downloads/00_why.json>`" in first
+    assert "line 8 ·" in second, "cells alike are told apart"
+    assert "lines 11 to 13 ·" in third
+
+
+def test_with_the_repositorys_address_the_line_leads_to_the_cell(tmp_path):
+    (tmp_path / "_config.yml").write_text("repository:\n  url: https://github.com/owner/name/\n")
+    (line,) = origins(tmp_path, None, None, PICTURE)
+    assert "(https://github.com/owner/name/blob/main/notebooks/00_why.py#L11-L13)" in line
