@@ -12,7 +12,7 @@ from throwaway import ROOT
 
 from iclnb.cli import commands
 from iclnb.errors import IclnbError
-from iclnb.llm.data import gguf, packaged, tasks
+from iclnb.llm.data import packaged, tasks
 from iclnb.llm.loading import catalogue, fetching, places
 
 LARGE = ["qwen2.5-coder-0.5b-instruct", "qwen2.5-coder-1.5b-instruct"]
