@@ -3,7 +3,7 @@
 from iclnb.llm.attention.head_hooks import Edit
 from iclnb.llm.attention.last_token import last_token_attention
 from iclnb.llm.attention.prefix import attend, prepare, shared_prefix_attention
-from iclnb.llm.attention.prefix_keys import SharedPrefix
+from iclnb.llm.attention.prefix_pass import SharedPrefix
 from iclnb.llm.attention.refusals import CaptureError
 
 __all__ = [

@@ -6,8 +6,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from functools import cache
-from typing import Protocol, runtime_checkable
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -76,38 +77,59 @@ class BlockMask:
         return eager_mask(**(self.arguments | block))
 
 
-@runtime_checkable
-class Pass(Protocol):
-    """What an attention function knows of the forward pass it is part of."""
+@dataclass
+class Pass:
+    """One forward pass in which every layer attends as :meth:`attend` says."""
 
+    # makes what layers are given as their mask of what a model says of the one it asks for
+    mask: ClassVar[Callable] = BlockMask
     # for each layer that was reached what is kept of it, such as the last tokens' attention
-    rows: dict[int, object]
+    rows: dict[int, object] = field(default_factory=dict, kw_only=True)
+
+    def attend(
+        self,
+        module: torch.nn.Module,
+        query: Float[Tensor, "batch heads tokens dim"],
+        key: Float[Tensor, "batch kv_heads tokens dim"],
+        value: Float[Tensor, "batch kv_heads tokens value_dim"],
+        mask: object,
+        **settings: object,
+    ) -> tuple[Float[Tensor, "batch tokens heads value_dim"], object]:
+        """What the heads of a layer put out, and what is kept of it."""
+        raise NotImplementedError
+
+
+_ENTRY = "iclnb"
+_CURRENT: ContextVar[Pass] = ContextVar("iclnb_pass")
+
+
+def _attend(module: torch.nn.Module, *parts: object, **settings: object) -> tuple[Tensor, None]:
+    current, layer = _CURRENT.get(), module.layer_idx
+    if layer in current.rows:
+        raise TypeError(f"layer {layer} attends twice")
+    output, current.rows[layer] = current.attend(module, *parts, **settings)
+    return output, None
+
+
+AttentionInterface.register(_ENTRY, _attend)
+AttentionMaskInterface.register(_ENTRY, lambda **arguments: _CURRENT.get().mask(**arguments))
 
 
 @contextmanager
-def attending(
-    model: PreTrainedModel,
-    name: str,
-    attend: Callable,
-    mask: Callable,
-    current: ContextVar,
-    state: Pass,
-) -> Iterator[None]:
-    """In the block's one forward pass every layer's attention is ``attend``, which leaves rows in ``state``.
+def attending(model: PreTrainedModel, current: Pass) -> Iterator[None]:
+    """In the block's one forward pass every layer attends as ``current`` says, which keeps its rows.
 
     Raises CaptureError if the model treats attention or masks in its own way, or not every layer was reached.
     """
-    AttentionInterface.register(name, attend)
-    AttentionMaskInterface.register(name, mask)
-    token = current.set(state)
+    token = _CURRENT.set(current)
     try:
-        with implementation(model, name):
+        with implementation(model, _ENTRY):
             yield
     finally:
-        current.reset(token)
-    if sorted(state.rows) != list(range(layers(model))):
+        _CURRENT.reset(token)
+    if sorted(current.rows) != list(range(layers(model))):
         raise CaptureError(
-            model, f"softmax attention was seen in layers {sorted(state.rows)} of {layers(model)}"
+            model, f"softmax attention was seen in layers {sorted(current.rows)} of {layers(model)}"
         )
 
 

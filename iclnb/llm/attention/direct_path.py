@@ -16,7 +16,6 @@ from transformers import PreTrainedModel
 from iclnb.llm.attention.head_hooks import _projections
 from iclnb.llm.attention.prefix import attend, prepare
 from iclnb.llm.attention.refusals import CaptureError
-from iclnb.llm.attention.residual_stream import final_norm
 
 _LARGE = 1e6  # Times what heads put out at random: next to it all else in the residual stream vanishes
 
@@ -26,6 +25,15 @@ def output_weights(projection: torch.nn.Module, heads: int) -> Float[Tensor, "he
     weight = projection.weight.float()
     weight = weight if hasattr(projection, "nx") else weight.T
     return weight.reshape(heads, -1, weight.shape[1])
+
+
+def final_norm(model: PreTrainedModel) -> torch.nn.Module:
+    """The normalisation between the last layer and the unembedding. Raises CaptureError if none is found."""
+    inner = getattr(model.base_model, "decoder", model.base_model)
+    for name in ("norm", "ln_f", "final_layer_norm", "final_layernorm"):
+        if isinstance(norm := getattr(inner, name, None), torch.nn.Module):
+            return norm
+    raise CaptureError(model, "its last normalisation has no name that is known")
 
 
 class FinalNorm:

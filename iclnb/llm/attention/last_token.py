@@ -14,8 +14,7 @@ Anything else raises :class:`~iclnb.llm.attention.architectures.CaptureError`, w
 """
 
 from collections.abc import Sequence
-from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -27,6 +26,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from iclnb.llm.attention import architectures, probe
 from iclnb.llm.attention.architectures import (
     BlockMask,
+    Pass,
     accepted,
     attending,
     body,
@@ -46,8 +46,6 @@ from iclnb.llm.attention.refusals import (
 )
 from iclnb.llm.attention.rounding import is_judging, require_equal
 from iclnb.llm.attention.split_softmax import last_row
-
-_ENTRY = "iclnb_last_token"
 
 
 @torch.no_grad()
@@ -115,107 +113,54 @@ def capture(
 
 
 @dataclass
-class _Capture:
-    """One forward pass: the index of each prompt's last token, and the rows of the layers asked for."""
+class _Eager(Pass):
+    """Every module's own eager attention, by blocks of queries; the last tokens' rows are kept."""
 
-    last: list[int]
-    wanted: frozenset[int]
-    rows: dict[int, Tensor | None] = field(default_factory=dict)
+    last: list[int]  # index of each prompt's last token
+    wanted: frozenset[int]  # the layers asked for
 
-
-_CURRENT: ContextVar[_Capture] = ContextVar("iclnb_capture")
-
-Attended = tuple[Float[Tensor, "batch tokens heads value_dim"], Float[Tensor, "batch heads tokens"] | None]
-"""What a layer's heads put out, and the attention of each prompt's last token."""
-
-
-def _attend_fused(
-    module: torch.nn.Module,
-    query: Float[Tensor, "batch heads tokens dim"],
-    key: Float[Tensor, "batch kv_heads tokens dim"],
-    value: Float[Tensor, "batch kv_heads tokens value_dim"],
-    attention_mask: BlockMask | None,
-    **settings: object,
-) -> tuple[Float[Tensor, "batch tokens heads value_dim"], None]:
-    """Fused causal attention; the last tokens' rows, written out, go to the current capture."""
-    capture, layer = _CURRENT.get(), module.layer_idx
-    if not is_common(architectures.eager_of(module)):
-        raise TypeError(f"the eager attention of {type(module).__name__} is its own")
-    if is_judging():
-        single = query.float(), key.float(), value.float()
-        want = _eager(module, capture.last, *single, attention_mask, **settings)
-        require_equal(_fused(module, capture.last, *single, **settings), want)
-        return _attend(module, query, key, value, attention_mask, **settings)
-    if layer in capture.rows:
-        raise TypeError(f"layer {layer} attends twice")
-    output, row = _fused(module, capture.last, query, key, value, row=layer in capture.wanted, **settings)
-    capture.rows[layer] = row
-    return output, None
+    def attend(self, module, query, key, value, mask, **settings):
+        outputs, found = [], {}
+        for start, output, probabilities in in_blocks(module, query, key, value, mask, **settings):
+            outputs.append(output)
+            for prompt, index in enumerate(self.last):
+                if start <= index < start + output.shape[1]:
+                    found[prompt] = probabilities[prompt, :, index - start, : key.shape[2]].clone()
+        return torch.cat(outputs, dim=1), torch.stack([found[prompt] for prompt in range(len(self.last))])
 
 
-def _fused(
-    module: torch.nn.Module, last: list[int], query: Tensor, key: Tensor, value: Tensor, *,
-    row: bool = True, **settings: object,
-) -> Attended:  # fmt: skip
-    """Causal attention of all tokens, and the last tokens' rows written out if asked for."""
-    output, _ = sdpa_attention_forward(module, query, key, value, None, **settings)
-    if not row:
-        return output, None
-    if query.is_cuda:
-        from iclnb.llm.attention import on_gpu
+class _Fused(_Eager):
+    """Fused causal attention; the last tokens' rows are written out in the layers asked for."""
 
-        return output, on_gpu.last_rows(query, key, last, settings["scaling"])
-    index = torch.tensor(last, device=query.device)
-    later = torch.arange(key.shape[2], device=query.device) > index[:, None]
-    unseen = torch.zeros_like(later, dtype=torch.float32).masked_fill(later, -torch.inf)
-    queries = query[torch.arange(len(last), device=query.device), :, index]
-    return output, last_row(queries, key[0, :, :0], key, unseen, settings["scaling"])
+    def mask(self, **arguments):
+        return BlockMask(**arguments) if is_judging() else None
 
+    def attend(self, module, query, key, value, mask, **settings):
+        if not is_common(architectures.eager_of(module)):
+            raise TypeError(f"the eager attention of {type(module).__name__} is its own")
+        if is_judging():
+            single = query.float(), key.float(), value.float()
+            eager = super().attend(module, *single, mask, **settings)
+            require_equal(self._fused(module, *single, settings, row=True), eager)
+            return super().attend(module, query, key, value, mask, **settings)
+        return self._fused(module, query, key, value, settings, row=module.layer_idx in self.wanted)
 
-def _through_sdpa(
-    model: PreTrainedModel,
-    input_ids: Tensor,
-    attention_mask: Tensor | None,
-    last: list[int],
-    wanted: Sequence[int],
-) -> list[Float[Tensor, "batch heads tokens"]]:
-    """One forward pass under :func:`_attend_fused`, to which padding on the right is what comes later."""
-    capture, inner = _Capture(last, frozenset(wanted)), body(model)
-    mask = BlockMask if is_judging() else lambda **_: None
-    with attending(model, _ENTRY, _attend_fused, mask, _CURRENT, capture):
-        inner(input_ids=input_ids, use_cache=False, **accepted(inner, {"logits_to_keep": 1}))
-    return [capture.rows[layer] for layer in wanted]
+    def _fused(
+        self, module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor, settings: dict, *, row: bool
+    ) -> tuple[Float[Tensor, "batch tokens heads value_dim"], Float[Tensor, "batch heads tokens"] | None]:
+        output, _ = sdpa_attention_forward(module, query, key, value, None, **settings)
+        if not row:
+            return output, None
+        last, scaling = self.last, settings["scaling"]
+        if query.is_cuda:
+            from iclnb.llm.attention import on_gpu
 
-
-def _attend(
-    module: torch.nn.Module,
-    query: Float[Tensor, "batch heads tokens dim"],
-    key: Float[Tensor, "batch kv_heads tokens dim"],
-    value: Float[Tensor, "batch kv_heads tokens value_dim"],
-    attention_mask: BlockMask,
-    **settings: object,
-) -> tuple[Float[Tensor, "batch tokens heads value_dim"], None]:
-    """The module's eager attention, block by block; the last tokens' rows go to the current capture."""
-    capture = _CURRENT.get()
-    if module.layer_idx in capture.rows:
-        raise TypeError(f"layer {module.layer_idx} attends twice")
-    output, row = _eager(module, capture.last, query, key, value, attention_mask, **settings)
-    capture.rows[module.layer_idx] = row
-    return output, None
-
-
-def _eager(
-    module: torch.nn.Module, last: list[int], query: Tensor, key: Tensor, value: Tensor, mask: BlockMask,
-    **settings: object,
-) -> Attended:  # fmt: skip
-    """The module's eager attention by blocks of queries, and the last tokens' rows."""
-    outputs, found = [], {}
-    for start, output, probabilities in in_blocks(module, query, key, value, mask, **settings):
-        outputs.append(output)
-        for prompt, index in enumerate(last):
-            if start <= index < start + output.shape[1]:
-                found[prompt] = probabilities[prompt, :, index - start, : key.shape[2]].clone()
-    return torch.cat(outputs, dim=1), torch.stack([found[prompt] for prompt in range(len(last))])
+            return output, on_gpu.last_rows(query, key, last, scaling)
+        index = torch.tensor(last, device=query.device)
+        later = torch.arange(key.shape[2], device=query.device) > index[:, None]
+        unseen = torch.zeros_like(later, dtype=torch.float32).masked_fill(later, -torch.inf)
+        queries = query[torch.arange(len(last), device=query.device), :, index]
+        return output, last_row(queries, key[0, :, :0], key, unseen, scaling)
 
 
 def _through_interface(
@@ -224,13 +169,21 @@ def _through_interface(
     attention_mask: Tensor | None,
     last: list[int],
     wanted: Sequence[int],
+    attention: type[_Eager] = _Eager,
 ) -> list[Float[Tensor, "batch heads tokens"]]:
-    """One forward pass in which every layer's attention is :func:`_attend`."""
-    capture, inner = _Capture(last, frozenset(wanted)), body(model)
+    """One forward pass in which every layer has this ``attention``."""
+    capture, inner = attention(last, frozenset(wanted)), body(model)
     inputs = {"input_ids": input_ids, "attention_mask": attention_mask, "use_cache": False}
-    with attending(model, _ENTRY, _attend, BlockMask, _CURRENT, capture):
+    with attending(model, capture):
         inner(**inputs, **accepted(inner, {"logits_to_keep": 1}))
     return [capture.rows[layer] for layer in wanted]
+
+
+def _through_sdpa(
+    model: PreTrainedModel, input_ids: Tensor, _: Tensor | None, last: list[int], wanted: Sequence[int]
+) -> list[Float[Tensor, "batch heads tokens"]]:
+    """The same with fused attention, to which padding on the right is what comes later."""
+    return _through_interface(model, input_ids, None, last, wanted, _Fused)
 
 
 # --- the others, with a cache of keys and values ------------------------------------------------------------

@@ -4,7 +4,7 @@ A row holds what all continuations share and, behind it, one continuation after 
 position that it has in its own text, and a mask hides the other continuations from it. So the numbers are
 those of texts read one by one, and the shared tokens are read once, without padding (as in tree attention,
 Miao et al. 2024). A row stands on tokens that may have been read before
-(:class:`~iclnb.llm.attention.prefix_keys.SharedPrefix`).
+(:class:`~iclnb.llm.attention.prefix_pass.SharedPrefix`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,8 +19,7 @@ from transformers import PreTrainedModel
 from iclnb.llm.attention import architectures, probe
 from iclnb.llm.attention.architectures import accepted, attending, evaluation
 from iclnb.llm.attention.prefix import prepare
-from iclnb.llm.attention.prefix_keys import SharedPrefix, own_tokens_alone
-from iclnb.llm.attention.prefix_pass import CURRENT, ENTRY, Batch, Mask, attend
+from iclnb.llm.attention.prefix_pass import Batch, Mask, SharedPrefix, own_tokens_alone
 from iclnb.llm.attention.refusals import chosen_layers, refuse_length_dependent_positions, refusing
 from iclnb.llm.attention.rounding import logits_in_float32
 
@@ -190,7 +189,7 @@ def _read(
     with (
         evaluation(model),
         refusing(model),
-        attending(model, ENTRY, attend, Mask, CURRENT, found),
+        attending(model, found),
         logits_in_float32(model),
     ):
         output = model(**inputs, past_key_values=cache, use_cache=True)

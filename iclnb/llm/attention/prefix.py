@@ -22,8 +22,14 @@ from transformers import PreTrainedModel
 from iclnb.llm.attention import architectures, probe
 from iclnb.llm.attention.architectures import checked_mask, evaluation
 from iclnb.llm.attention.head_hooks import Edit
-from iclnb.llm.attention.prefix_keys import SharedPrefix, prefix_of_cache, prefix_of_interface
-from iclnb.llm.attention.prefix_pass import Found, through_cache, through_interface
+from iclnb.llm.attention.prefix_pass import (
+    Found,
+    SharedPrefix,
+    prefix_of_cache,
+    prefix_of_interface,
+    through_cache,
+    through_interface,
+)
 from iclnb.llm.attention.probe import PrefixWay
 from iclnb.llm.attention.refusals import (
     CaptureError,
