@@ -51,7 +51,7 @@ def models() -> None:
 
     Of a packaged one: size, layers, heads, licence, download, and whether it is here.
     """
-    from iclnb.llm.data import packaged
+    from iclnb.llm.data import download
     from iclnb.llm.loading import catalogue
 
     row = "{:<29}{:>12}{:>8}{:>13}  {:<12}{:>10}  {}"
@@ -62,5 +62,5 @@ def models() -> None:
         count = f"{card.parameters / 1e6:,.0f} M"
         click.echo(row.format(card.name, count, card.layers, heads, card.licence, size, here))
     click.echo("on the hub")
-    for name, commit in packaged.pins("hub").items():
+    for name, commit in download.pins("hub").items():
         click.echo(f"{name:<41}{commit}")

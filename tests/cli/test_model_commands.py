@@ -11,7 +11,7 @@ from throwaway import ROOT
 
 from iclnb.cli import commands
 from iclnb.errors import IclnbError
-from iclnb.llm.data import gguf, packaged, split_models
+from iclnb.llm.data import packaged
 from iclnb.llm.loading import catalogue, fetching, places
 
 LARGE = ["qwen2.5-coder-0.5b-instruct", "qwen2.5-coder-1.5b-instruct"]
@@ -41,7 +41,7 @@ def test_models_are_listed_without_fetching_any(empty):
 
 
 def test_a_model_that_is_here_is_said_to_be(empty):
-    entry = gguf.entry(split_models.SPLIT[LARGE[0]].sha256)
+    entry = packaged.of(LARGE[0]).entry
     entry.mkdir(parents=True)
     (entry / "contents.json").write_text("{}")
     small, medium, large = run("models").output.splitlines()[1:4]
@@ -51,10 +51,9 @@ def test_a_model_that_is_here_is_said_to_be(empty):
 def test_fetch_takes_the_large_ones_only_by_name(monkeypatch):
     fetched = []
     monkeypatch.setattr(packaged, "prefetch", lambda: fetched.append("defaults"))
-    for source in (split_models, packaged):
-        monkeypatch.setattr(
-            source, "folder", lambda name, hash_all: fetched.append((name, hash_all)) or Path(name)
-        )
+    monkeypatch.setattr(
+        packaged, "folder", lambda name, hash_all: fetched.append((name, hash_all)) or Path(name)
+    )
     assert run("fetch").output == "" and fetched == ["defaults"]
     fetched.clear()
     assert run("fetch", LARGE[1], "smollm2-135m-instruct").exit_code == 0
@@ -62,7 +61,7 @@ def test_fetch_takes_the_large_ones_only_by_name(monkeypatch):
 
 
 def test_unknown_names_fetch_nothing(monkeypatch):
-    monkeypatch.setattr(split_models, "folder", None)
+    monkeypatch.setattr(packaged, "folder", None)
     with pytest.raises(IclnbError, match=r"(?s)unknown model 'qwen'.*qwen2\.5-coder-0\.5b.*task: .*sst2"):
         run("fetch", LARGE[0], "qwen")
 
@@ -98,5 +97,5 @@ def stored(folder):
 def test_cards_say_what_the_models_are(card):
     if card.name in LARGE and not catalogue.is_here(card):
         pytest.skip(f"needs `iclnb fetch {card.name}`")
-    folder = (split_models if card.name in LARGE else packaged).folder(card.name)
+    folder = packaged.folder(card.name)
     assert stored(folder) == (card.parameters, card.layers, card.heads, card.key_value_heads)

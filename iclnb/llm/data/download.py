@@ -3,9 +3,10 @@
 import os
 import subprocess
 import sys
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from tqdm.auto import tqdm
 
@@ -28,6 +29,12 @@ class Distribution:
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"
+
+
+def pins(name: str) -> dict[str, Any]:
+    """A table of what is pinned."""
+    path = Path(__file__).with_name("pins") / f"{name}.toml"
+    return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
 def download(wanted: Distribution, scratch: Path) -> Path:

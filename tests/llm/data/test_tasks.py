@@ -162,7 +162,7 @@ def test_packaged_tasks(name):
         file = packaged.folder(task.packaged) / name / f"{split}.jsonl"
         assert origin["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
         assert origin["rows"] == len(rows) == file.read_text().count("\n")
-        assert origin["from"] == packaged.revision(task.packaged)
+        assert origin["from"] == packaged.of(task.packaged).origin
     if task.classes:
         valence = {
             (label, sign > 0)

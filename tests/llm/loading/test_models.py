@@ -168,7 +168,7 @@ def test_an_adapter_beside_the_weights_is_not_passed_over(folder, tmp_path):
 @pytest.mark.packaged
 def test_packaged_model_reads_english():
     model, tokenizer, origin = vars(models.load(device="cpu")).values()
-    assert (origin["source"], origin["sha256"]) == ("packaged", packaged.revision(places.PACKAGED)["sha256"])
+    assert (origin["source"], origin["sha256"]) == ("packaged", packaged.of(places.PACKAGED).origin["sha256"])
     prompt = tokenizer("The capital of France is", return_tensors="pt")
     with torch.no_grad():
         assert tokenizer.decode(model(**prompt).logits[0, -1].argmax()) == " Paris"
