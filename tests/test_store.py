@@ -11,7 +11,7 @@ from safetensors import safe_open
 
 from iclnb import store
 from iclnb.keys.equivalence import Entry, Ledger
-from iclnb.llm import memory, passes
+from iclnb.llm import limits, passes
 from iclnb.llm.data.definitions import Format
 from iclnb.llm.models import LoadedModel
 from iclnb.llm.prompts import Demonstration, Wording, build
@@ -79,7 +79,7 @@ def test_memory_and_the_size_of_a_pass_decide_no_shard(tmp_path, monkeypatch):
     names = []
     for place, (size, free) in enumerate([(1, 2**40), (16, 2**40), (16, 1)]):
         monkeypatch.setattr(
-            memory.psutil, "virtual_memory", lambda free=free: SimpleNamespace(available=free)
+            limits.psutil, "virtual_memory", lambda free=free: SimpleNamespace(available=free)
         )
         reader = make_reader(tmp_path / str(place))
         reader.batch_size = reader._passes.batch_size = size

@@ -15,7 +15,7 @@ from iclnb.errors import IclnbError
 from iclnb.llm.attention import prepare
 from iclnb.llm.attention.packed import Packed, read
 from iclnb.llm.label_words import Continuations, continuations
-from iclnb.llm.prompts import Prompt, Wording
+from iclnb.llm.prompts import Prompt, Wording, alike
 
 Ids = tuple[int, ...]
 
@@ -47,8 +47,8 @@ def contexts(
     words = continuations(tokenizer, prompts, wording)
     texts = [one.input_ids for one in words.contexts]
     texts += [one.input_ids for one in prompts if one.input_ids not in texts]
-    alike = min(_alike(texts[0], one[:-1]) for one in texts)
-    query = prompts[0].input_ids[alike:]
+    common = min(alike(texts[0], one[:-1]) for one in texts)
+    query = prompts[0].input_ids[common:]
     for one in others:
         if one.input_ids[-len(query) :] != query:
             raise IclnbError(
@@ -56,8 +56,8 @@ def contexts(
             )
     return Contexts(
         words,
-        (texts[0][:alike], *(one.input_ids[: -len(query)] for one in others)),
-        tuple(one[alike:] for one in texts),
+        (texts[0][:common], *(one.input_ids[: -len(query)] for one in others)),
+        tuple(one[common:] for one in texts),
         tuple(texts.index(one.input_ids) for one in prompts),
     )
 
@@ -73,7 +73,7 @@ def rows(
     Raises CaptureError if the architecture cannot be followed.
     """
     first, *others = read_in.demonstrations
-    start = min([len(first) - 1, *states, *(_alike(first, one) for one in others)])
+    start = min([len(first) - 1, *states, *(alike(first, one) for one in others)])
     base = prepare(model, first[: max(1, start)])
     start = len(base.input_ids)
     kept = {"attention": attention, "states": [place - start for place in states]}
@@ -81,11 +81,5 @@ def rows(
     yield row
     whole = row.common()
     for one in others:
-        alike = _alike(first, one)
-        yield read(model, whole.first(alike), one[alike:], read_in.queries)
-
-
-def _alike(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many tokens two texts begin with alike."""
-    pairs = zip(one, other, strict=False)
-    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+        common = alike(first, one)
+        yield read(model, whole.first(common), one[common:], read_in.queries)

@@ -1,6 +1,5 @@
 """Label words as continuations of a prompt: which tokens they are there, whatever the tokeniser merges."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -9,7 +8,7 @@ from jaxtyping import Float
 from transformers import PreTrainedTokenizerBase
 
 from iclnb.errors import IclnbError
-from iclnb.llm.prompts import Prompt, Prompts, Wording, tokenise
+from iclnb.llm.prompts import Prompt, Prompts, Wording, alike, tokenise
 
 Term = tuple[int, int]  # A context, by its place in `Continuations.contexts`, and a token that may follow it
 
@@ -55,7 +54,7 @@ def continuations(tokenizer: PreTrainedTokenizerBase, prompts: Prompts, wording:
     terms = []
     for prompt in prompts:
         wholes = _wholes(tokenizer, prompt, wording)
-        kept = min(_shared(prompt.input_ids, whole) for whole in wholes)
+        kept = min(alike(prompt.input_ids, whole[:-1]) for whole in wholes)
         places: dict[tuple[int, ...], int] = {}
         words = []
         for whole in wholes:
@@ -80,9 +79,3 @@ def _wholes(tokenizer: PreTrainedTokenizerBase, prompt: Prompt, wording: Wording
     if len(set(wholes)) < len(wholes):
         raise IclnbError(f"label words {', '.join(wording.words)} give the same tokens; choose others")
     return wholes
-
-
-def _shared(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many tokens two texts begin with alike, short of the whole of the other."""
-    pairs = zip(one, other[:-1], strict=False)
-    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other) - 1))

@@ -11,9 +11,8 @@ from jaxtyping import Float
 from tqdm import tqdm
 
 from iclnb.llm.attention import Edit, SharedPrefix, attend, prepare
-from iclnb.llm.limits import check_readable, padding_id
+from iclnb.llm.limits import check_readable, padding_id, queries_at_once
 from iclnb.llm.loaded import LoadedModel
-from iclnb.llm.memory import queries_at_once
 from iclnb.llm.prompts import Prompt, Prompts, collate
 
 Alter = Callable[[SharedPrefix, Prompt], SharedPrefix]

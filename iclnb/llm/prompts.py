@@ -178,6 +178,12 @@ def tokenise(
     return tuple(token for token, _, _ in tokens), starts, stops
 
 
+def alike(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens two texts begin with alike."""
+    pairs = zip(one, other, strict=False)
+    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+
+
 def _span(piece: tuple[int, int], starts: Sequence[int], stops: Sequence[int]) -> Span:
     """The tokens that hold characters ``piece[0]`` to ``piece[1]``."""
     start, stop = piece

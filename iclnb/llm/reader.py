@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -40,11 +39,6 @@ class Reader:
     def __init__(self, loaded: LoadedModel, *, batch_size: int = 16, store: Store | None = None):
         self.loaded, self.batch_size, self.store = loaded, batch_size, store
         self._passes = Passes(loaded, batch_size)
-
-    @classmethod
-    def load(cls, *name: str, **where: Any) -> "Reader":
-        """The same as :func:`iclnb.llm.loading.readers.load_reader`, for chapters that have not moved."""
-        return import_module("iclnb.llm.loading.readers").load_reader(*name, **where)
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:

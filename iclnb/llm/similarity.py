@@ -25,12 +25,7 @@ Compare = Callable[[Sequence[str], Sequence[str]], Float[np.ndarray, "queries te
 
 def prediction_similarity(reader: Reader) -> Compare:
     """sim(x, x') = P(o | x)ᵀ P(o | x'), each text alone in the prompt (paper A, section 5.3)."""
-
-    def compare(queries: Sequence[str], texts: Sequence[str]) -> np.ndarray:
-        predicted = reader.next_token_probabilities([*queries, *texts])
-        return predicted[: len(queries)] @ predicted[len(queries) :].T
-
-    return compare
+    return _products(reader.next_token_probabilities)
 
 
 def embedding_similarity(encoder: str = ENCODER) -> Compare:
@@ -38,9 +33,12 @@ def embedding_similarity(encoder: str = ENCODER) -> Compare:
 
     What is returned raises IclnbError if the encoder cannot be had.
     """
+    return _products(lambda texts: embed(texts, encoder))
 
+
+def _products(vectors: Callable[[Sequence[str]], Float[np.ndarray, "texts dim"]]) -> Compare:
     def compare(queries: Sequence[str], texts: Sequence[str]) -> np.ndarray:
-        found = embed([*queries, *texts], encoder)
+        found = vectors([*queries, *texts])
         return found[: len(queries)] @ found[len(queries) :].T
 
     return compare

@@ -35,7 +35,7 @@ class Need(NamedTuple):
 
 def models(project: Path, cells: Sequence[Cell]) -> list[Need]:
     """What the models of some cells need, in their order; asks the hub where it is in reach."""
-    from iclnb.llm.data.hub_access import cache_if_out_of_reach
+    from iclnb.llm.data.hub import cache_if_out_of_reach
     from iclnb.llm.loading.places import is_local
 
     widths: dict[tuple[str, str | None], int] = {}
@@ -53,7 +53,7 @@ def models(project: Path, cells: Sequence[Cell]) -> list[Need]:
 def tasks(project: Path, cells: Sequence[Cell]) -> Iterator[str]:
     """A line for each task of some cells whose rows cannot be had."""
     from iclnb.llm.data import tasks as known
-    from iclnb.llm.data.hub_access import cache_if_out_of_reach
+    from iclnb.llm.data.hub import cache_if_out_of_reach
 
     names: dict[tuple[str, str], None] = {}
     for cell in cells:

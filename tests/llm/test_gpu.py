@@ -7,7 +7,7 @@ import pytest
 import tiny
 import torch
 
-from iclnb.llm import memory
+from iclnb.llm import limits
 from iclnb.llm.attention import last_token_attention, on_gpu, prefix, shared_prefix_attention
 from iclnb.llm.models import LoadedModel
 from iclnb.llm.prompts import Prompt, Span
@@ -145,10 +145,10 @@ def test_a_batch_fits_the_free_memory(dtype):
     """The peak of a pass stays below what was foreseen, and little free memory makes a batch small."""
     model = tiny.model("llama").eval().to("cuda", dtype)
     size = {"prefix": 2000, "suffix": 40}
-    each = memory.bytes_per_query(model, **size)
+    each = limits.bytes_per_query(model, **size)
     free = torch.cuda.mem_get_info()[0]
-    assert memory.queries_at_once(model, **size, most=free // each * 2) * each <= free
-    assert memory.queries_at_once(model, **size, most=3) == 3
+    assert limits.queries_at_once(model, **size, most=free // each * 2) * each <= free
+    assert limits.queries_at_once(model, **size, most=3) == 3
     count, prefix = 16, torch.randint(3, tiny.VOCABULARY, (2000,))
     suffix = torch.randint(3, tiny.VOCABULARY, (count, 40))
     shared_prefix_attention(model, prefix, suffix)

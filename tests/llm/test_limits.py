@@ -1,5 +1,7 @@
 """What a model can read: contexts, padding, closing tokens, tokens that it lacks."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tiny
@@ -10,6 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from iclnb.errors import IclnbError
 from iclnb.llm import limits, passes, prompts
 from iclnb.llm import reader as reader_module
+from iclnb.llm.attention import attend, prepare
 from iclnb.llm.data.definitions import Format
 from iclnb.llm.models import LoadedModel
 from iclnb.llm.prompts import Demonstration, Wording
@@ -161,3 +164,25 @@ def test_tokens_that_the_model_lacks_are_refused():
     reader = reader_of(made, vocab_size=200)
     with pytest.raises(IclnbError, match="the model has embeddings for 200; take the tokenizer"):
         reader.answers(prompts_of(made), WORDING)
+
+
+def at_once(monkeypatch, free, **sizes):
+    monkeypatch.setattr(limits.psutil, "virtual_memory", lambda: SimpleNamespace(available=free))
+    return limits.queries_at_once(tiny.model("llama"), **({"prefix": 40, "suffix": 8, "most": 16} | sizes))
+
+
+def test_fewer_queries_where_memory_is_short(monkeypatch):
+    one = limits.bytes_per_query(tiny.model("llama"), prefix=40, suffix=8)
+    assert at_once(monkeypatch, 2 * 16 * one) == 16 and at_once(monkeypatch, 2 * 16 * one - 2) == 15
+    assert at_once(monkeypatch, 2 * 3 * one, prefix=400) < 3
+    assert at_once(monkeypatch, 0) == 1 and at_once(monkeypatch, 10**12, most=300) == 300
+
+
+def test_no_tensor_of_a_pass_is_larger_than_the_estimate():
+    model = tiny.model("llama", implementation="sdpa", vocab_size=5000)
+    prefix, batch = prepare(model, torch.arange(3, 203)), torch.randint(3, 99, (12, 20))
+    attend(model, prefix, batch)
+    with tiny.Largest() as largest:
+        attend(model, prefix, batch)
+    estimate = 12 * limits.bytes_per_query(model, prefix=200, suffix=20)
+    assert estimate / 20 < largest.bytes < estimate

@@ -10,7 +10,7 @@ from iclnb.errors import IclnbError
 from iclnb.keys.inputs import file_hash
 from iclnb.llm.data import packaged
 from iclnb.llm.data.definitions import Task
-from iclnb.llm.data.hub_access import cache_if_out_of_reach
+from iclnb.llm.data.hub import cache_if_out_of_reach
 from iclnb.llm.data.rows import KINDS, Numbered, numbered, split_of, typed
 from iclnb.llm.data.task_files import FILE
 

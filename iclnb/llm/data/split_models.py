@@ -15,7 +15,7 @@ from typing import Any
 from iclnb.errors import IclnbError
 from iclnb.llm.data import gguf
 from iclnb.llm.data.download import Distribution, NotThere, download, pins
-from iclnb.llm.data.hub_access import cache_if_out_of_reach
+from iclnb.llm.data.hub import cache_if_out_of_reach
 
 logger = logging.getLogger(__name__)
 

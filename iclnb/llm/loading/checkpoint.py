@@ -1,6 +1,7 @@
 """A model and its tokenizer read from where they lie: with their trained weights, or with random ones."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from transformers import (
 )
 
 from iclnb.errors import IclnbError
+from iclnb.llm.data.hub import cache_if_out_of_reach
 from iclnb.llm.data.progress import bars_on_a_terminal
 from iclnb.llm.loading import weights
 
@@ -102,6 +104,21 @@ def _random(
     unsplit = list(model._no_split_modules or ())
     spread = infer_auto_device_map(model, no_split_module_classes=unsplit, dtype=dtype)
     return dispatch_model(model, device_map if isinstance(device_map, dict) else spread)
+
+
+@contextmanager
+def explained(name: str, source: str) -> Iterator[None]:
+    """Whatever loading raises inside the block is an IclnbError that says what to do about it.
+
+    Where ``source`` is the hub and that is out of reach, its clients use their cache alone.
+    """
+    with cache_if_out_of_reach() if source == "hub" else nullcontext(True) as in_reach:
+        try:
+            yield
+        except IclnbError:
+            raise
+        except Exception as error:  # what damaged files and the hub's client raise has no common type
+            raise failure(name, source if in_reach else "out of reach", error) from error
 
 
 def failure(name: str, source: str, error: Exception) -> IclnbError:

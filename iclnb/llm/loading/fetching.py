@@ -6,8 +6,7 @@ from functools import partial
 from huggingface_hub import snapshot_download
 
 from iclnb.errors import IclnbError
-from iclnb.llm.data import hub_files, packaged, tasks
-from iclnb.llm.data.hub_access import cache_if_out_of_reach
+from iclnb.llm.data import hub, packaged, tasks
 from iclnb.llm.loading import catalogue, checkpoint, places
 from iclnb.llm.loading.places import Place
 
@@ -46,16 +45,11 @@ def _task(name: str) -> str:
 def _model(place: Place) -> str:
     """The files of a model on the hub, checked; a GGUF file converted."""
     name = place.origin["name"]
-    with cache_if_out_of_reach() as in_reach:
-        try:
-            place = places.resolve_revision(place)
-            where, commit = place.arguments["pretrained_model_name_or_path"], place.origin["revision"]
-            if "file" in place.origin:
-                return str(where)
-            folder = snapshot_download(where, revision=commit, allow_patterns=list(PATTERNS))
-        except IclnbError:
-            raise
-        except Exception as error:  # the client's errors have no common type
-            raise checkpoint.failure(name, "hub" if in_reach else "out of reach", error) from error
-    hub_files.verify(where, commit)
+    with checkpoint.explained(name, "hub"):
+        place = places.resolve_revision(place)
+        where, commit = place.arguments["pretrained_model_name_or_path"], place.origin["revision"]
+        if "file" in place.origin:
+            return str(where)
+        folder = snapshot_download(where, revision=commit, allow_patterns=list(PATTERNS))
+    hub.verify(where, commit)
     return folder

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download, try_to_load_from_cache
 
 from iclnb.errors import IclnbError
-from iclnb.llm.data import hub_files
+from iclnb.llm.data import hub
 
 
 class Found(NamedTuple):
@@ -51,7 +51,7 @@ def fetch(found: Found) -> tuple[Path, str]:
     """The file on this machine, checked by hash, and its commit. A damaged one is deleted: IclnbError."""
     path = Path(hf_hub_download(found.repository, found.file, revision=found.revision))
     commit = path.parts[len(path.parts) - len(Path(found.file).parts) - 1]  # snapshots/<commit>/<file>
-    hub_files.verify(found.repository, commit, found.file)
+    hub.verify(found.repository, commit, found.file)
     return path, commit
 
 

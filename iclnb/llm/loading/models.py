@@ -4,15 +4,12 @@ Weights are read from safetensors (a GGUF file is converted once) and no code of
 run.
 """
 
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from iclnb.errors import IclnbError
-from iclnb.llm.data import hub_files, packaged
-from iclnb.llm.data.hub_access import cache_if_out_of_reach
+from iclnb.llm.data import hub, packaged
 from iclnb.llm.data.progress import bars_on_a_terminal
 from iclnb.llm.loaded import LoadedModel
 from iclnb.llm.loading import checkpoint, hub_gguf, places, weights
@@ -63,59 +60,46 @@ def load(
     name, device = str(name), torch.device(device) if device is not None else best_device()
     _dtype(dtype, device)  # refused before anything is fetched
     place = places.find(name, revision)
-    with _hub(place.origin["source"]) as in_reach:
+    with checkpoint.explained(name, place.origin["source"]):
         try:
             place = places.resolve_revision(place)
             dtype = _dtype(dtype, device, place.dtype)
             how = random_weights_seed, dtype, device, device_map
             model, tokenizer = checkpoint.read(name, place.arguments, *how)
-        except IclnbError:
+        except Exception:
             _verify(place.origin)  # a damaged download would explain it
             raise
-        except Exception as error:  # what damaged files raise in 🤗 transformers has no common type
-            _verify(place.origin)
-            source = place.origin["source"] if in_reach else "out of reach"
-            raise checkpoint.failure(name, source, error) from error
     _verify(place.origin)
     weights.check_pass(name, model)
     use = {"dtype": str(dtype).removeprefix("torch."), "device": str(model.device)}
     return LoadedModel(model, tokenizer, place.origin | use | {"random_weights_seed": random_weights_seed})
 
 
-def load_encoder(
-    name: str = ENCODER, *, revision: str = "main", device: str | torch.device | None = None
-) -> "SentenceTransformer":
+def load_encoder(name: str = ENCODER, *, device: str | torch.device | None = None) -> "SentenceTransformer":
     """A sentence encoder (``encode(texts)``: (texts, width)).
 
     Args:
         name: ``all-minilm-l6-v2`` (packaged), a folder, or the hub id of an encoder.
-        revision: commit, branch or tag of an encoder on the hub.
         device: ``None`` for the first of CUDA, Apple's MPS and CPU that there is.
 
     Raises:
         IclnbError: if it has to be fetched and cannot be, or is no encoder.
     """
-    place: dict[str, Any] = {"local_files_only": True}
+    where, source = name, "hub"
     if name == ENCODER:
-        where = str(packaged.folder(ENCODER))
-    elif Path(name).expanduser().is_dir() or name.startswith((".", "/", "~")):
-        where = str(Path(name).expanduser())
-    else:
-        where, place = name, {"revision": revision}
+        where, source = str(packaged.folder(ENCODER)), "packaged"
+    elif places.is_local(name):
+        where, source = str(Path(name).expanduser()), "local"
     from sentence_transformers import SentenceTransformer
 
-    source = "packaged" if name == ENCODER else "local" if "revision" not in place else "hub"
-    with _hub(source) as in_reach, bars_on_a_terminal():
-        try:
-            return SentenceTransformer(
-                where,
-                device=str(device or best_device()),
-                trust_remote_code=False,
-                model_kwargs={"use_safetensors": True},
-                **place,
-            )
-        except Exception as error:  # as in `load`
-            raise checkpoint.failure(name, source if in_reach else "out of reach", error) from error
+    with checkpoint.explained(name, source), bars_on_a_terminal():
+        return SentenceTransformer(
+            where,
+            device=str(device or best_device()),
+            trust_remote_code=False,
+            model_kwargs={"use_safetensors": True},
+            local_files_only=source != "hub",
+        )
 
 
 def best_device() -> torch.device:
@@ -151,9 +135,4 @@ def _dtype(dtype: torch.dtype | str | None, device: torch.device, own: str | Non
 
 def _verify(origin: dict[str, Any]) -> None:
     if origin["source"] == "hub":
-        hub_files.verify(hub_gguf.split(origin["name"])[0], origin["revision"])
-
-
-def _hub(source: str) -> AbstractContextManager[bool]:
-    """What a loader from some source is to stand in: for the hub, whether that is in reach."""
-    return cache_if_out_of_reach() if source == "hub" else nullcontext(True)
+        hub.verify(hub_gguf.split(origin["name"])[0], origin["revision"])

@@ -261,8 +261,8 @@ def test_a_hub_that_never_answers_is_asked_once_and_said_to_be_out_of_reach(ask)
     program = """
         from iclnb.errors import IclnbError
         from iclnb.llm.loading import models
-        from iclnb.llm.data import hub_access, tasks
-        hub_access.SECONDS /= 100  # a server that never answers is waited for, each time
+        from iclnb.llm.data import hub, tasks
+        hub.SECONDS /= 100  # a server that never answers is waited for, each time
         for ask in (
             lambda: models.load("owner/tiny", revision="a" * 40, device="cpu"),
             lambda: tasks.load("sst2", "train", "hub"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from iclnb.llm.loaded import LoadedModel
-from iclnb.llm.loading import model_cache, models
+from iclnb.llm.loading import models, readers
 
 pytestmark = pytest.mark.wrong_arguments  # a model and a tokenizer that are none
 
@@ -19,17 +19,17 @@ def loads(monkeypatch):
         return LoadedModel(object(), None, {"name": name, **where})
 
     monkeypatch.setattr(models, "load", load)
-    monkeypatch.setattr(model_cache, "_KEPT", type(model_cache._KEPT)())
+    monkeypatch.setattr(readers, "_KEPT", type(readers._KEPT)())
     return calls
 
 
 def test_the_same_arguments_give_the_same_model_and_others_another(loads, monkeypatch):
     monkeypatch.setenv("ICLNB_KEEP_MODELS", "2")
-    first = model_cache.load("a", dtype="bfloat16", device_map=None)
+    first = readers.load("a", dtype="bfloat16", device_map=None)
     first.origin["changed"] = "by a notebook"
-    again = model_cache.load("a", device_map=None, dtype="bfloat16")
+    again = readers.load("a", device_map=None, dtype="bfloat16")
     assert again.model is first.model and "changed" not in again.origin
-    control = model_cache.load("a", dtype="bfloat16", device_map=None, random_weights_seed=2)
+    control = readers.load("a", dtype="bfloat16", device_map=None, random_weights_seed=2)
     assert control.model is not first.model and len(loads) == 2
 
 
@@ -39,6 +39,6 @@ def test_those_asked_for_last_are_kept(loads, monkeypatch):
     held = []
     for number, name in enumerate(order):
         before = len(loads)
-        model_cache.load(str(name))
+        readers.load(str(name))
         assert (len(loads) == before) == (name in held), number
         held = [*(other for other in held if other != name), name][-2:]

@@ -14,7 +14,7 @@ from huggingface_hub import constants
 from safetensors.torch import load_file
 
 from iclnb.errors import IclnbError
-from iclnb.llm.data import hub_access, packaged
+from iclnb.llm.data import hub, packaged
 from iclnb.llm.loading import models, places
 
 
@@ -151,7 +151,7 @@ def test_a_proxy_that_lacks_its_package_is_named(monkeypatch):
     def session():
         raise ImportError("SOCKS is asked for, and socksio is not installed")
 
-    monkeypatch.setattr(hub_access, "get_session", session)
+    monkeypatch.setattr(hub, "get_session", session)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     with pytest.raises(IclnbError, match=r"SOCKS.*pip install socksio"):
         models.load("Qwen/Qwen2.5-0.5B")
