@@ -23,9 +23,7 @@ TEXTS = ["a fine film", "dull", "really good", "the end", "naïve café", "blank
 def flipped(classes):
     """Labels as drawn, each flipped in turn, and all of them."""
     k = len(LABELS)
-    return (
-        LABELS + np.concatenate([np.zeros((1, k), int), np.eye(k, dtype=int), np.ones((1, k), int)])
-    ) % classes
+    return (LABELS + np.vstack([np.zeros(k, int), np.eye(k, dtype=int), np.ones(k, int)])) % classes
 
 
 def material(tokenizer, wording, texts):

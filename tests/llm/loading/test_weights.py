@@ -72,20 +72,22 @@ def test_weights_that_are_not_all_there(whole, tmp_path, damage, words):
     assert words in refused(damaged(whole(), tmp_path / "copy", **damage))
 
 
-@pytest.mark.parametrize("method", ["gptq", "no such", None])
-def test_quantised_weights(whole, tmp_path, method):
-    quantised = {"quantization_config": {"bits": 4} | ({"quant_method": method} if method else {})}
-    said = refused(damaged(whole(), tmp_path / "copy", config=quantised))
-    assert f"are quantised ({method or 'method not named'})" in said and "that it was made from" in said
+def packed(kind):
+    return {"weights": {LAYER: torch.ones(48, 32).to(kind)}}
 
 
-@pytest.mark.parametrize("kind", ["packed", "int8", "float8_e4m3fn"])
-def test_quantised_weights_without_a_word_in_the_configuration(whole, tmp_path, kind):
-    packed = {f"{LAYER[:-7]}.qweight": torch.ones(6, 32, dtype=torch.int32)}
-    if kind != "packed":
-        packed = {LAYER: torch.ones(48, 32).to(getattr(torch, kind))}
-    said = refused(damaged(whole(), tmp_path / "copy", weights=packed))
-    assert "quantised" in said and "that it was made from" in said
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ({"config": {"quantization_config": {"bits": 4, "quant_method": "gptq"}}}, "quantised (gptq)"),
+        ({"config": {"quantization_config": {"bits": 4}}}, "quantised (method not named)"),
+        ({"weights": {f"{LAYER[:-7]}.qweight": torch.ones(6, 32, dtype=torch.int32)}}, "quantised"),
+        (packed(torch.int8), "quantised"), (packed(torch.float8_e4m3fn), "quantised"),
+    ],
+)  # fmt: skip
+def test_quantised_weights(whole, tmp_path, damage, words):
+    said = refused(damaged(whole(), tmp_path / "copy", **damage))
+    assert words in said and "that it was made from" in said
 
 
 @pytest.mark.parametrize("random_weights_seed", [None, 0])
