@@ -35,9 +35,9 @@ def new_task(name: str) -> list[str]:
 
     Raises IclnbError if there is no folder of data, or the name is taken or no name.
     """
-    from iclnb.llm.data import sources, task_files
+    from iclnb.llm.data import task_files, tasks
 
-    root = sources.local_root()
+    root = tasks.local_root()
     if root is None:
         raise IclnbError("ICLNB_DATA names the folder of your data; set it first, to any folder of yours")
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):

@@ -162,9 +162,9 @@ def _files(name: str, revision: str) -> tuple[int, int]:
     from huggingface_hub import HfApi, get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
-    from iclnb.llm.loading import checkpoint, fetching, hub_gguf
+    from iclnb.llm.loading import checkpoint, fetching, places
 
-    repository, _ = hub_gguf.split(name)
+    repository = places.repository_of(name)
     try:
         listed = list(HfApi().list_repo_tree(repository, revision=revision, recursive=True))
         sizes = {each.path: each.size for each in listed if hasattr(each, "size")}

@@ -1,6 +1,5 @@
 """The packaged language models: what each is, whether it is here, and fetching it."""
 
-from pathlib import Path
 from typing import NamedTuple
 
 from iclnb.errors import unknown
@@ -54,11 +53,3 @@ def card(name: str) -> Card:
 def is_here(card: Card) -> bool:
     """Whether the model lies in the cache, so that no network is needed."""
     return packaged.is_here(card.name)
-
-
-def fetch(card: Card) -> Path:
-    """The model's folder in the cache, every file checked by its hash, fetched first if need be.
-
-    Raises IclnbError if it cannot be fetched or kept.
-    """
-    return packaged.folder(card.name, hash_all=True)
