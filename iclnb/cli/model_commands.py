@@ -51,14 +51,14 @@ def models() -> None:
 
     Of a packaged one: size, layers, heads, licence, download, and whether it is here.
     """
-    from iclnb.llm.data import download
+    from iclnb.llm.data import download, packaged
     from iclnb.llm.loading import catalogue
 
     row = "{:<29}{:>12}{:>8}{:>13}  {:<12}{:>10}  {}"
     click.echo(row.format("name", "parameters", "layers", "heads (kv)", "licence", "download", "here"))
     for card in catalogue.CARDS:
         heads, size = f"{card.heads} ({card.key_value_heads})", f"{card.download / 1e6:,.0f} MB"
-        here = "yes" if catalogue.is_here(card) else f"no: iclnb fetch {card.name}"
+        here = "yes" if packaged.is_here(card.name) else f"no: iclnb fetch {card.name}"
         count = f"{card.parameters / 1e6:,.0f} M"
         click.echo(row.format(card.name, count, card.layers, heads, card.licence, size, here))
     click.echo("on the hub")

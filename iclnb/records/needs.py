@@ -124,13 +124,14 @@ def faster(project: Path) -> tuple[str, float] | None:
 
 
 def _need(name: str, revision: str | None, width: int, in_reach: bool) -> Need:
+    from iclnb.llm.data import packaged
     from iclnb.llm.loading import catalogue, places
 
     count, download, problem = parameters(name), 0, ""
     try:
         card = next((card for card in catalogue.CARDS if card.name == name), None)
         if card:
-            download = 0 if catalogue.is_here(card) else card.download
+            download = 0 if packaged.is_here(card.name) else card.download
         elif (place := places.find(name, revision)).origin["source"] == "hub":
             known = catalogue.HUB.get(name, (0, 0, ""))
             if in_reach:
