@@ -14,9 +14,7 @@ from iclnb.llm import limits, passes, prompts
 from iclnb.llm import reader as reader_module
 from iclnb.llm.attention import attend, prepare
 from iclnb.llm.data.definitions import Format
-from iclnb.llm.models import LoadedModel
 from iclnb.llm.prompts import Demonstration, Wording
-from iclnb.llm.reader import Reader
 
 pytestmark = pytest.mark.tiny
 
@@ -33,11 +31,6 @@ def tokenizer(*, closing=False):
             single="<s> $A </s>", special_tokens=special
         )
     return made
-
-
-def reader_of(tokenizer, architecture="llama", **changes):
-    model = tiny.model(architecture, **({"vocab_size": len(tokenizer)} | changes)).eval()
-    return Reader(LoadedModel(model, tokenizer, {}), batch_size=4)
 
 
 def prompts_of(tokenizer):
@@ -61,7 +54,7 @@ def check_answers(reader):
 def test_every_path_drops_the_closing_token():
     made = tokenizer(closing=True)
     assert made("fine film").input_ids[-1] == made.eos_token_id
-    reader = reader_of(made)
+    reader = tiny.reader(made)
     expected = [alone(reader, made(text).input_ids[:-1]) for text in TEXTS]
     np.testing.assert_allclose(reader.next_token_probabilities(TEXTS), expected, atol=1e-5)
     for prompt in prompts_of(made):
@@ -74,7 +67,7 @@ def test_every_path_drops_the_closing_token():
 def test_any_padding_reads_the_same(architecture, pad):
     """Texts of different lengths in one batch; a token beyond the embedding, or none, cannot be looked up."""
     made = tokenizer()
-    reader = reader_of(made, architecture)
+    reader = tiny.reader(made, architecture)
     if pad == "beyond":
         made.add_special_tokens({"pad_token": "<pad>"})
         assert made.pad_token_id == reader.loaded.model.get_input_embeddings().weight.shape[0]
@@ -97,7 +90,7 @@ def test_a_prompt_beyond_the_context_is_refused_before_anything_is_computed(arch
     made = tokenizer()
     longest = max(len(prompt.input_ids) for prompt in prompts_of(made))
     length = LENGTH.get(architecture, "max_position_embeddings")
-    reader = reader_of(made, architecture, **{length: longest - 1})
+    reader = tiny.reader(made, architecture, **{length: longest - 1})
     for module in (passes, reader_module):
         monkeypatch.setattr(module, "prepare", lambda *_: pytest.fail("a prefix was read"))
     monkeypatch.setattr(reader_module, "last_token_attention", lambda *_: pytest.fail("a batch was read"))
@@ -155,7 +148,7 @@ def test_contexts_of_architectures(architecture, rope, most):
 
 def test_tokens_that_the_model_lacks_are_refused():
     made = tokenizer()
-    reader = reader_of(made, vocab_size=200)
+    reader = tiny.reader(made, vocab_size=200)
     with pytest.raises(IclnbError, match="the model has embeddings for 200; take the tokenizer"):
         reader.answers(prompts_of(made), WORDING)
 
