@@ -73,13 +73,13 @@ def model(architecture: str, *, seed: int = 0, implementation: str = "eager", **
     return made
 
 
-def reader(family: str = "llama3", architecture: str = "llama", *, batch_size: int = 16, **changes):
-    """A reader of a tiny model, with a tokeniser of this family that it knows all tokens of."""
+def reader(tokenizer="llama3", architecture: str = "llama", *, batch_size: int = 16, **changes):
+    """A reader of a tiny model, with this tokeniser, or one of a family, that it knows all tokens of."""
     from iclnb.llm.models import LoadedModel
     from iclnb.llm.reader import Reader
 
-    tokenizer = tokenizers()[family]
-    made = model(architecture, vocab_size=len(tokenizer), **changes).eval()
+    tokenizer = tokenizers()[tokenizer] if isinstance(tokenizer, str) else tokenizer
+    made = model(architecture, **({"vocab_size": len(tokenizer)} | changes)).eval()
     return Reader(LoadedModel(made, tokenizer, {"name": "tiny"}), batch_size=batch_size)
 
 

@@ -61,7 +61,7 @@ def models() -> None:
     click.echo(row.format("name", "parameters", "layers", "heads (kv)", "licence", "download", "here"))
     for card in catalogue.CARDS:
         heads, size = f"{card.heads} ({card.key_value_heads})", f"{card.download / 1e6:,.0f} MB"
-        here = "yes" if catalogue.is_here(card) else f"no: iclnb fetch {card.name}"
+        here = "yes" if packaged.is_here(card.name) else f"no: iclnb fetch {card.name}"
         count = f"{card.parameters / 1e6:,.0f} M"
         click.echo(row.format(card.name, count, card.layers, heads, card.licence, size, here))
     click.echo("on the hub")
@@ -95,9 +95,9 @@ def new_task(name: str) -> list[str]:
 
     Raises IclnbError if there is no folder of data, or the name is taken or no name.
     """
-    from iclnb.llm.data import sources, task_files
+    from iclnb.llm.data import task_files, tasks
 
-    root = sources.local_root()
+    root = tasks.local_root()
     if root is None:
         raise IclnbError("ICLNB_DATA names the folder of your data; set it first, to any folder of yours")
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):

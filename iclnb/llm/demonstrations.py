@@ -15,7 +15,6 @@ from transformers import PreTrainedTokenizerBase
 
 from iclnb.errors import IclnbError
 from iclnb.llm.data import tasks
-from iclnb.llm.data.sources import MissingSplit
 from iclnb.llm.prompts import Demonstration, Wording, build
 from iclnb.llm.prompts import Prompts as Prompts
 
@@ -109,7 +108,7 @@ def task_rows(name: str, points: int, *, seed: Seed, source: str = "auto", at_mo
         train = tasks.load(name, "train", source)
         origins.insert(0, tasks.origin(train))
         pool = train.to_list()
-    except MissingSplit:
+    except tasks.MissingSplit:
         pool = [rows[i] for i in order[points:]]
     return TaskRows(tasks.get(name), pool, [rows[i] for i in order[:points]], origins)
 

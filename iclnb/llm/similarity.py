@@ -54,18 +54,16 @@ def to_demonstrations(
     return table[points, where.reshape(shown.rows.shape)]
 
 
-def bm25(
-    queries: Sequence[str], pool: Sequence[str], *, k1: float = 1.5, b: float = 0.75
-) -> Float[np.ndarray, "queries pool"]:
+def bm25(queries: Sequence[str], pool: Sequence[str]) -> Float[np.ndarray, "queries pool"]:
     """Lexical overlap: BM25 of each query with each row of the pool (Lucene's variant, of ``bm25s``).
 
-    Words are runs of letters and digits in lower case, none left out; a word that a query repeats counts
-    as often as it stands there.
+    With k1 = 1.5 and b = 0.75. Words are runs of letters and digits in lower case, none left out; a word that
+    a query repeats counts as often as it stands there.
     """
     import bm25s  # loads jax where that is installed
 
     words = {"stopwords": [], "show_progress": False, "token_pattern": r"(?u)\b\w+\b"}
-    index = bm25s.BM25(k1=k1, b=b, method="lucene", dtype="float64")
+    index = bm25s.BM25(k1=1.5, b=0.75, method="lucene", dtype="float64")
     index.index(bm25s.tokenize(list(pool), return_ids=False, **words), show_progress=False)
     asked = bm25s.tokenize(list(queries), return_ids=False, **words)
     return np.stack([_scores(index, words, len(pool)) for words in asked])

@@ -124,13 +124,14 @@ def faster(project: Path) -> tuple[str, float] | None:
 
 
 def _need(name: str, revision: str | None, width: int, in_reach: bool) -> Need:
+    from iclnb.llm.data import packaged
     from iclnb.llm.loading import catalogue, places
 
     count, download, problem = parameters(name), 0, ""
     try:
         card = next((card for card in catalogue.CARDS if card.name == name), None)
         if card:
-            download = 0 if catalogue.is_here(card) else card.download
+            download = 0 if packaged.is_here(card.name) else card.download
         elif (place := places.find(name, revision)).origin["source"] == "hub":
             known = catalogue.HUB.get(name, (0, 0, ""))
             if in_reach:
@@ -162,9 +163,9 @@ def _files(name: str, revision: str) -> tuple[int, int]:
     from huggingface_hub import HfApi, get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
-    from iclnb.llm.loading import checkpoint, fetching, hub_gguf
+    from iclnb.llm.loading import checkpoint, fetching, places
 
-    repository, _ = hub_gguf.split(name)
+    repository = places.repository_of(name)
     try:
         listed = list(HfApi().list_repo_tree(repository, revision=revision, recursive=True))
         sizes = {each.path: each.size for each in listed if hasattr(each, "size")}

@@ -144,11 +144,11 @@ def _shared(dtype, larger=None):
 
     def way(place):
         from iclnb.llm import models
-        from iclnb.llm.loading import catalogue
+        from iclnb.llm.data import packaged
         from iclnb.llm.reader import Reader
 
         own = {Path(folder).name: folder for folder in place.get("larger", ())}
-        if larger and larger not in own and not catalogue.is_here(catalogue.card(larger)):
+        if larger and larger not in own and not packaged.is_here(larger):
             raise NotHere(f"not fetched: iclnb fetch {larger}")
         known = models.load(own.get(larger, larger) or place["model"], device=place["device"], dtype=dtype)
 

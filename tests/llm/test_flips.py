@@ -9,9 +9,7 @@ from iclnb.errors import IclnbError
 from iclnb.llm import flips
 from iclnb.llm.data.definitions import Format
 from iclnb.llm.demonstrations import Demonstrations, write
-from iclnb.llm.loaded import LoadedModel
 from iclnb.llm.prompts import Wording
-from iclnb.llm.reader import Reader
 
 pytestmark = pytest.mark.tiny
 
@@ -23,9 +21,7 @@ TEXTS = ["a fine film", "dull", "really good", "the end", "naïve café", "blank
 def flipped(classes):
     """Labels as drawn, each flipped in turn, and all of them."""
     k = len(LABELS)
-    return (
-        LABELS + np.concatenate([np.zeros((1, k), int), np.eye(k, dtype=int), np.ones((1, k), int)])
-    ) % classes
+    return (LABELS + np.vstack([np.zeros(k, int), np.eye(k, dtype=int), np.ones(k, int)])) % classes
 
 
 def material(tokenizer, wording, texts):
@@ -38,22 +34,17 @@ def material(tokenizer, wording, texts):
     return prompts, flips.contexts(tokenizer, prompts[0].tolist(), prompts[1:, 0].tolist(), wording)
 
 
-def reader_of(architecture, tokenizer, **changes):
-    model = tiny.model(architecture, vocab_size=len(tokenizer), **changes).eval()
-    return Reader(LoadedModel(model, tokenizer, {"name": "tiny"}), batch_size=4)
-
-
 @pytest.mark.parametrize("architecture", ["llama", "gpt2", "gemma2"])
 def test_every_context_is_read_as_if_from_scratch(architecture):
     tokenizer = planted.plant().loaded.tokenizer
     wording = Wording(planted.FORMAT, planted.LABEL_WORDS)
     prompts, read_in = material(tokenizer, wording, [f"w{i}" for i in range(9)])
-    reader = reader_of(architecture, tokenizer)
+    reader = tiny.reader(tokenizer, architecture)
     rows = list(flips.rows(reader.loaded.model, read_in, attention=True))
     expected = reader.answers(prompts, wording)
     np.testing.assert_allclose([read_in.answers(row) for row in rows], expected, atol=1e-4)
     assert np.ptp(expected, axis=0).min() > 1e-3, "labels matter"
-    for _, prompt in enumerate(prompts[0]):
+    for prompt in prompts[0]:
         (reading,) = reader.read([prompt])
         place = read_in.prompts[prompts[0].tolist().index(prompt)]
         np.testing.assert_allclose(rows[0].attention(place).numpy(), reading.attention, atol=1e-5)
@@ -66,7 +57,7 @@ def test_words_of_several_tokens_are_scored_whole(name, words):
     tokenizer.pad_token = tokenizer.convert_ids_to_tokens(0)
     wording = Wording(REVIEWS, words)
     prompts, read_in = material(tokenizer, wording, TEXTS)
-    reader = reader_of("llama", tokenizer)
+    reader = tiny.reader(tokenizer)
     found = [read_in.answers(row) for row in flips.rows(reader.loaded.model, read_in)]
     np.testing.assert_allclose(found, reader.answers(prompts, wording), atol=2e-4)
 
@@ -76,7 +67,7 @@ def test_nothing_is_read_twice():
     tokenizer = planted.plant().loaded.tokenizer
     wording = Wording(planted.FORMAT, planted.LABEL_WORDS)
     _, read_in = material(tokenizer, wording, [f"w{i}" for i in range(9)])
-    reader, seen = reader_of("llama", tokenizer), []
+    reader, seen = tiny.reader(tokenizer), []
     list(flips.rows(reader.loaded.model, read_in))  # the architecture is tried once
     embedding = reader.loaded.model.get_input_embeddings()
     handle = embedding.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].numel()))

@@ -9,9 +9,7 @@ from transformers import GemmaTokenizer
 from iclnb.errors import IclnbError
 from iclnb.llm import label_words, prompts
 from iclnb.llm.data.definitions import Format
-from iclnb.llm.models import LoadedModel
 from iclnb.llm.prompts import Demonstration, Wording
-from iclnb.llm.reader import Reader
 
 pytestmark = pytest.mark.tiny
 
@@ -58,7 +56,7 @@ def by_hand(model, tokenizer, prompt, wording):
     scores = []
     for whole in wholes:
         with torch.no_grad():
-            logs = model.eval()(torch.tensor([whole])).logits[0].log_softmax(-1)
+            logs = model(torch.tensor([whole])).logits[0].log_softmax(-1)
         scores.append(sum(float(logs[i - 1, whole[i]]) for i in range(kept, len(whole))))
     return scores
 
@@ -67,9 +65,8 @@ def by_hand(model, tokenizer, prompt, wording):
 @pytest.mark.parametrize("name", ["gpt2", "llama3", "llama2", "gemma", "unigram"])
 def test_whole_words_are_scored_as_the_model_continues(name, wording):
     tokenizer, wording = tokenizers()[name], WORDINGS[wording]
-    model = tiny.model("llama", vocab_size=len(tokenizer))
-    made = written(tokenizer, wording)
-    reader = Reader(LoadedModel(model, tokenizer, {}), batch_size=3)
+    made, reader = written(tokenizer, wording), tiny.reader(tokenizer, batch_size=3)
+    model = reader.loaded.model
     want = np.array([by_hand(model, tokenizer, prompt, wording) for prompt in made.ravel()])
     np.testing.assert_allclose(reader.answers(made, wording), want.reshape(2, 2, -1), atol=2e-4)
     found = reader.kernel_weights(made[1], wording, np.zeros(2, dtype=int))

@@ -14,9 +14,7 @@ from iclnb.llm import limits, passes, prompts
 from iclnb.llm import reader as reader_module
 from iclnb.llm.attention import attend, prepare
 from iclnb.llm.data.definitions import Format
-from iclnb.llm.models import LoadedModel
 from iclnb.llm.prompts import Demonstration, Wording
-from iclnb.llm.reader import Reader
 
 pytestmark = pytest.mark.tiny
 
@@ -35,11 +33,6 @@ def tokenizer(*, closing=False):
     return made
 
 
-def reader_of(tokenizer, architecture="llama", **changes):
-    model = tiny.model(architecture, **({"vocab_size": len(tokenizer)} | changes)).eval()
-    return Reader(LoadedModel(model, tokenizer, {}), batch_size=4)
-
-
 def prompts_of(tokenizer):
     shown = [Demonstration({"text": TEXTS[0]}, 1)]
     return [prompts.build(tokenizer, *WORDING, shown, {"text": text}) for text in TEXTS]
@@ -50,20 +43,23 @@ def alone(reader, ids):
         return reader.loaded.model(torch.tensor([ids])).logits[0, -1].softmax(-1).numpy()
 
 
+def check_answers(reader):
+    """Each is the one that the model gives to the text by itself."""
+    made, known = prompts_of(reader.tokenizer), reader.tokenizer
+    words = tiny.first_tokens(known, made[0].text, [f" {word}" for word in WORDING.words])
+    for prompt, row in zip(made, reader.answers(made, WORDING), strict=True):
+        np.testing.assert_allclose(np.exp(row), alone(reader, prompt.input_ids)[words], atol=1e-5)
+
+
 def test_every_path_drops_the_closing_token():
     made = tokenizer(closing=True)
     assert made("fine film").input_ids[-1] == made.eos_token_id
-    reader = reader_of(made)
+    reader = tiny.reader(made)
     expected = [alone(reader, made(text).input_ids[:-1]) for text in TEXTS]
     np.testing.assert_allclose(reader.next_token_probabilities(TEXTS), expected, atol=1e-5)
-    answers = reader.answers(prompts_of(made), WORDING)
-    words = tiny.first_tokens(
-        made, prompts_of(made)[0].text, [WORDING.format.label_prefix + w for w in WORDING.words]
-    )
-    for prompt, row in zip(prompts_of(made), answers, strict=True):
-        assert made.eos_token_id not in prompt.input_ids
-        ids = made(prompt.text).input_ids[:-1]
-        np.testing.assert_allclose(np.exp(row), alone(reader, ids)[words], atol=1e-5)
+    for prompt in prompts_of(made):
+        assert prompt.input_ids == tuple(made(prompt.text).input_ids[:-1])
+    check_answers(reader)
 
 
 @pytest.mark.parametrize("architecture", ["llama", "gpt2", "opt", "bloom", "phi", "mpt"])
@@ -71,7 +67,7 @@ def test_every_path_drops_the_closing_token():
 def test_any_padding_reads_the_same(architecture, pad):
     """Texts of different lengths in one batch; a token beyond the embedding, or none, cannot be looked up."""
     made = tokenizer()
-    reader = reader_of(made, architecture)
+    reader = tiny.reader(made, architecture)
     if pad == "beyond":
         made.add_special_tokens({"pad_token": "<pad>"})
         assert made.pad_token_id == reader.loaded.model.get_input_embeddings().weight.shape[0]
@@ -80,11 +76,7 @@ def test_any_padding_reads_the_same(architecture, pad):
     assert 0 <= limits.padding_id(reader.loaded.model, made) < len(made)
     expected = [alone(reader, made(text).input_ids) for text in TEXTS]
     np.testing.assert_allclose(reader.next_token_probabilities(TEXTS), expected, atol=1e-5)
-    words = tiny.first_tokens(
-        made, prompts_of(made)[0].text, [WORDING.format.label_prefix + w for w in WORDING.words]
-    )
-    for prompt, row in zip(prompts_of(made), reader.answers(prompts_of(made), WORDING), strict=True):
-        np.testing.assert_allclose(np.exp(row), alone(reader, prompt.input_ids)[words], atol=1e-5)
+    check_answers(reader)
     for prompt, attention in reader.attention(prompts_of(made)):
         np.testing.assert_allclose(attention.sum(-1), 1, atol=1e-4)
         assert attention.shape[-1] == len(prompt.input_ids)
@@ -98,7 +90,7 @@ def test_a_prompt_beyond_the_context_is_refused_before_anything_is_computed(arch
     made = tokenizer()
     longest = max(len(prompt.input_ids) for prompt in prompts_of(made))
     length = LENGTH.get(architecture, "max_position_embeddings")
-    reader = reader_of(made, architecture, **{length: longest - 1})
+    reader = tiny.reader(made, architecture, **{length: longest - 1})
     for module in (passes, reader_module):
         monkeypatch.setattr(module, "prepare", lambda *_: pytest.fail("a prefix was read"))
     monkeypatch.setattr(reader_module, "last_token_attention", lambda *_: pytest.fail("a batch was read"))
@@ -134,34 +126,29 @@ def test_a_text_as_long_as_the_context_is_read(architecture):
                 model(input_ids=torch.full((1, most + 1), 5))
 
 
+YARN = {"rope_type": "yarn", "factor": 4.0}
+
+
 @pytest.mark.parametrize(
-    ("architecture", "most"),
+    ("architecture", "rope", "most"),
     [
-        ("bloom", None), ("mpt", None), ("falcon alibi", None), ("llama", 4096), ("gpt2", 4096),
-        ("llama dynamic rope", 64), ("phi3 longrope", 128), ("gemma3_text", 4096),
+        ("bloom", None, None), ("mpt", None, None), ("falcon alibi", None, None), ("llama", None, 4096),
+        ("gpt2", None, 4096), ("llama dynamic rope", None, 64), ("phi3 longrope", None, 128),
+        ("gemma3_text", None, 4096), ("llama", YARN | {"original_max_position_embeddings": 1000}, 4096),
+        ("llama", YARN | {"original_max_position_embeddings": 4096}, 16384),
+        ("llama", {"rope_type": "linear", "factor": 2.0}, 8192),
     ],
 )  # fmt: skip
-def test_contexts_of_architectures(architecture, most):
-    config = AutoConfig.for_model(architecture.split()[0], **tiny.ARCHITECTURES[architecture])
+def test_contexts_of_architectures(architecture, rope, most):
+    settings = dict(tiny.ARCHITECTURES[architecture])
+    settings |= {"rope_parameters": rope | {"rope_theta": 1e4}} if rope else {}
+    config = AutoConfig.for_model(architecture.split()[0], **settings)
     assert limits.context_length(config) == most
-
-
-@pytest.mark.parametrize(
-    ("rope", "most"),
-    [
-        ({"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 1000}, 4096),
-        ({"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 4096}, 16384),
-        ({"rope_type": "linear", "factor": 2.0}, 8192),
-    ],
-)
-def test_stretched_positions(rope, most):
-    settings = {**tiny.ARCHITECTURES["llama"], "rope_parameters": {**rope, "rope_theta": 1e4}}
-    assert limits.context_length(AutoConfig.for_model("llama", **settings)) == most
 
 
 def test_tokens_that_the_model_lacks_are_refused():
     made = tokenizer()
-    reader = reader_of(made, vocab_size=200)
+    reader = tiny.reader(made, vocab_size=200)
     with pytest.raises(IclnbError, match="the model has embeddings for 200; take the tokenizer"):
         reader.answers(prompts_of(made), WORDING)
 

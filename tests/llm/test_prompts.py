@@ -97,9 +97,8 @@ def test_spans_decode_back_to_their_text(tokenizers, name, texts, labels, format
 def test_the_prompt_reads_as_written(tokenizers):
     shown = [Demonstration({"text": "fine"}, 1), Demonstration({"text": ""}, 0)]
     prompt = prompts.build(tokenizers["llama3"], FORMATS[0], WORDS, shown, {"text": "dull"})
-    assert (
-        prompt.text == "Review: fine\nSentiment: good\n\nReview: \nSentiment: bad\n\nReview: dull\nSentiment:"
-    )
+    reviews = "Review: fine\nSentiment: good\n\nReview: \nSentiment: bad\n\nReview: dull\nSentiment:"
+    assert prompt.text == reviews
     assert prompt.labels == (1, 0)
     assert prompt.x[0].start == 1  # behind the opening token
     assert list(prompt.query.tokens) == list(range(*prompt.query))

@@ -7,7 +7,7 @@ import torch
 
 from iclnb.llm import passes, prompts
 from iclnb.llm.data.definitions import Format
-from iclnb.llm.kernel_weights import VARIANTS
+from iclnb.llm.kernel_weights import VARIANTS, kernel_weights
 from iclnb.llm.prompts import Demonstration, Wording
 from iclnb.llm.reader import Reader
 
@@ -41,9 +41,8 @@ def made(loaded):
 def one_by_one(model, prompt):
     with torch.no_grad():
         found = model.eval()(torch.tensor([prompt.input_ids]), output_attentions=True)
-    return np.stack([a[0, :, -1].numpy() for a in found.attentions]), found.logits[0, -1].log_softmax(
-        -1
-    ).numpy()
+    rows = np.stack([a[0, :, -1].numpy() for a in found.attentions])
+    return rows, found.logits[0, -1].log_softmax(-1).numpy()
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 16])
@@ -101,15 +100,9 @@ def test_kernel_weights_are_read_off_the_attention(loaded):
         place = divmod(i, 3)
         np.testing.assert_allclose(found.answers[place], logs[tokens], atol=1e-5)
         assert found.labels[place].tolist() == list(prompt.labels) and found.truth[place] == (1, 0, 1)[i % 3]
-        for j, (x, y) in enumerate(zip(prompt.x, prompt.y, strict=True)):
-            span = rows[:, :, max(1, x.start) : y.stop]
-            want = {
-                "maximum": span.max(-1),
-                "sum": span.sum(-1),
-                "label": rows[:, :, y.start : y.stop].max(-1),
-            }
-            for variant, weights in want.items():
-                np.testing.assert_allclose(found.weights[variant][place][..., j], weights, atol=1e-5)
+        for variant in VARIANTS:
+            want = kernel_weights(rows, prompt, variant)
+            np.testing.assert_allclose(found.weights[variant][place], want, atol=1e-5)
     part = found.take(np.array([True, False, True]))
     np.testing.assert_array_equal(part.weights["sum"], found.weights["sum"][:, [0, 2]])
     np.testing.assert_array_equal(part.truth, [[1, 1], [1, 1]])

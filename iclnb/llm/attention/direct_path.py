@@ -77,13 +77,9 @@ class FinalNorm:
 
 @torch.no_grad()
 def unembedding(
-    model: PreTrainedModel, tokens: Sequence[int], norm: FinalNorm | None = None
+    model: PreTrainedModel, tokens: Sequence[int], norm: FinalNorm
 ) -> Float[Tensor, "words width"]:
-    """What each token's logit reads of the residual stream, but for the final norm's scale s.
-
-    Raises CaptureError if the final norm cannot be found.
-    """
-    norm = norm or FinalNorm(model)
+    """What each token's logit reads of the residual stream, but for the final norm's scale s."""
     rows = model.get_output_embeddings().weight[list(tokens)].float()
     rows = rows * norm.gain.to(rows.device)
     return rows - rows.mean(1, keepdim=True) if norm.centred else rows
@@ -91,7 +87,7 @@ def unembedding(
 
 @torch.no_grad()
 def direct_logits(
-    model: PreTrainedModel, tokens: Sequence[int], norm: FinalNorm | None = None
+    model: PreTrainedModel, tokens: Sequence[int], norm: FinalNorm
 ) -> list[Float[Tensor, "heads dim words"]]:
     """For every layer, what one unit of a head's output adds to each token's logit, but for the scale s."""
     rows = unembedding(model, tokens, norm)

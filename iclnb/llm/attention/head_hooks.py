@@ -1,6 +1,6 @@
 """What each attention head puts out at the last token, seen and replaced while a model runs."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import torch
@@ -19,9 +19,7 @@ _PROJECTIONS = ("o_proj", "out_proj", "c_proj", "dense", "wo", "Wo")
 
 
 @contextmanager
-def head_outputs(
-    model: PreTrainedModel, edit: Edit, last: Sequence[int | None] | None = None
-) -> Iterator[None]:
+def head_outputs(model: PreTrainedModel, edit: Edit) -> Iterator[None]:
     """Inside the block ``edit`` sees and replaces the head outputs at the last tokens, layer by layer.
 
     What a head puts out is the sum of its values weighted by its attention, before the output projection
@@ -31,13 +29,11 @@ def head_outputs(
     Args:
         model: a causal language model; without any change after the block, however it ends.
         edit: called once for every layer and forward pass. It must not change what it is given in place.
-        last: index of each prompt's last token among the tokens of the forward pass; a prompt at ``None``
-            is left alone, and ``edit`` does not see it. Without it, the last column of every prompt.
 
     Raises:
         IclnbError: if the output projection cannot be found in every layer (the message names the
             architecture), or the model ran without calling it.
-        ValueError: if ``edit`` returns another shape, or ``last`` is not one index for each prompt.
+        ValueError: if ``edit`` returns another shape.
     """
     found = _projections(model)
     calls, passes = [0] * len(found), [0]
@@ -48,7 +44,7 @@ def head_outputs(
     with ONE_AT_A_TIME, ExitStack() as stack:
         stack.callback(model.get_input_embeddings().register_forward_pre_hook(count).remove)
         for layer, (projection, heads) in enumerate(found):
-            hook = _hook(layer, heads, edit, last, calls)
+            hook = _hook(layer, heads, edit, calls)
             stack.callback(projection.register_forward_pre_hook(hook).remove)
         yield
         if any(called != max(*calls, passes[0]) for called in calls):
@@ -56,27 +52,21 @@ def head_outputs(
 
 
 def _hook(
-    layer: int, heads: int, edit: Edit, last: Sequence[int | None] | None, calls: list[int]
+    layer: int, heads: int, edit: Edit, calls: list[int]
 ) -> Callable[[torch.nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...]]:
     """The forward pre-hook of one layer's output projection."""
 
     def replace(_: torch.nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         calls[layer] += 1
         joined, *others = arguments
-        places = [-1] * len(joined) if last is None else list(last)
-        if joined.ndim != 3 or len(places) != len(joined):
-            shape = tuple(joined.shape)
-            raise ValueError(f"expected {len(places)} prompts as (prompts, tokens, width), got {shape}")
-        rows = [row for row, place in enumerate(places) if place is not None]
-        if not rows:
-            return arguments
-        columns = [places[row] for row in rows]
-        z = joined[rows, columns].unflatten(-1, (heads, -1))
+        if joined.ndim != 3:
+            raise ValueError(f"expected head outputs (prompts, tokens, width), got {tuple(joined.shape)}")
+        z = joined[:, -1].contiguous().unflatten(-1, (heads, -1))
         edited = edit(layer, z)
         if edited.shape != z.shape:
             raise ValueError(f"edit was given {tuple(z.shape)} and returned {tuple(edited.shape)}")
         changed = joined.clone()
-        changed[rows, columns] = edited.flatten(1).to(joined)
+        changed[:, -1] = edited.flatten(1).to(joined)
         return (changed, *others)
 
     return replace

@@ -213,17 +213,12 @@ def _through_cache(
                 raise CaptureError(model, "it does not keep the keys and values of the tokens before")
             if prompts:
                 require_every_layer(model, found.attentions)
-                kept = [found.attentions[layer] for layer in wanted]
-                _take(kept, prompts, rows, input_ids.shape[1])
+                for layer, kept in zip(wanted, rows, strict=True):
+                    attention = found.attentions[layer]
+                    missing = input_ids.shape[1] - attention.shape[-1]
+                    for prompt in prompts:
+                        kept[prompt] = torch.nn.functional.pad(attention[prompt, :, -1], (0, missing))
     return [torch.stack(layer) for layer in rows]
-
-
-def _take(attentions: list[Tensor], prompts: list[int], rows: list[list], tokens: int) -> None:
-    """Put the rows of a block of one query, padded to all tokens, where they belong."""
-    for layer, attention in enumerate(attentions):
-        for prompt in prompts:
-            row = attention[prompt, :, -1]
-            rows[layer][prompt] = torch.nn.functional.pad(row, (0, tokens - row.shape[-1]))
 
 
 WAYS = {"sdpa": _through_sdpa, "interface": _through_interface, "cache": _through_cache}

@@ -121,7 +121,6 @@ def attend(
     *,
     attention: bool = True,
     edit: Edit | None = None,
-    layers: Sequence[int] | None = None,
 ) -> tuple[Float[Tensor, "layers batch heads tokens"] | None, Float[Tensor, "batch vocabulary"]]:
     """One batch of queries on top of a prepared prefix; gives what :func:`shared_prefix_attention` gives.
 
@@ -130,11 +129,10 @@ def attend(
         prefix: from :func:`prepare`, of the same model.
         edit: sees, and returns in its place, what the heads of a layer put out at the last tokens
             (:func:`iclnb.llm.attention.head_hooks.head_outputs`).
-        layers: whose attention to return, in this order; all of them for ``None``.
     """
     mask = checked_mask(suffix_ids, suffix_mask)
     with architectures.ONE_AT_A_TIME:
-        wanted = chosen_layers(model, layers) if attention else []
+        wanted = chosen_layers(model, None) if attention else []
         rows, logs = _attend(model, _way(model), prefix, suffix_ids, mask, wanted, edit)
     return (rows if attention else None), logs
 

@@ -23,7 +23,6 @@ from transformers import PreTrainedModel
 from iclnb.llm.attention.architectures import accepted, evaluation, implementation
 from iclnb.llm.attention.refusals import (
     CaptureError,
-    refuse_encoder_decoder,
     refusing,
     require_every_layer,
 )
@@ -136,7 +135,8 @@ def _once(model: PreTrainedModel, question: str, tried: Callable) -> object:
 
 def _refuse_what_is_not_causal(model: PreTrainedModel) -> None:
     """Raise :class:`CaptureError` if a later token changes what the model says at the tokens before."""
-    refuse_encoder_decoder(model)
+    if model.config.is_encoder_decoder:
+        raise CaptureError(model, "it is an encoder-decoder, and this is for causal language models")
     ids = _tokens(model, 1, _PREFIX).expand(2, -1).clone()
     ids[1, -1] = ids[0, 0] if ids[0, 0] != ids[0, -1] else ids[0, 1]
     for name in {model.config._attn_implementation, "eager"}:

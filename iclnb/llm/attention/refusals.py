@@ -62,12 +62,6 @@ def chosen_layers(model: PreTrainedModel, wanted: Sequence[int] | None) -> list[
     return [layer % number for layer in wanted]
 
 
-def refuse_encoder_decoder(model: PreTrainedModel) -> None:
-    """Raise :class:`CaptureError` for a model that is not a causal language model."""
-    if model.config.is_encoder_decoder:
-        raise CaptureError(model, "it is an encoder-decoder, and this is for causal language models")
-
-
 def refuse_length_dependent_positions(model: PreTrainedModel) -> None:
     """Raise :class:`CaptureError` where a key depends on the length of the whole prompt."""
     rope = getattr(_text_config(model), "rope_parameters", None) or {}

@@ -2,7 +2,7 @@
 
 - :mod:`.readers`: a :class:`iclnb.llm.reader.Reader` by name, of a model that a process may keep
 - :mod:`.models`: load one, or a sentence encoder
-- :mod:`.places`: where a name leads, and what pins it; :mod:`.hub_gguf`: GGUF files of the hub
+- :mod:`.places`: where a name leads, and what pins it
 - :mod:`.checkpoint`: read model and tokenizer; :mod:`.weights`: check them
 - :mod:`.catalogue`: the packaged models
 """

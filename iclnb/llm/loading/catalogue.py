@@ -1,9 +1,7 @@
-"""The packaged language models: what each is, whether it is here, and fetching it."""
+"""What is known of language models before they are fetched: the packaged ones, and those pinned on the hub."""
 
-from pathlib import Path
 from typing import NamedTuple
 
-from iclnb.errors import unknown
 from iclnb.llm.data import packaged
 
 
@@ -41,24 +39,3 @@ HUB = {
     "Qwen/Qwen2.5-7B-Instruct": (7_615_616_512, 2, ""),
 }
 """Pinned models of the hub: number of weights, bytes of each in its files, whether access is to be asked for."""
-
-
-def card(name: str) -> Card:
-    """The card of a model. Raises IclnbError for an unknown name."""
-    for found in CARDS:
-        if found.name == name:
-            return found
-    raise unknown("packaged model", name, (found.name for found in CARDS))
-
-
-def is_here(card: Card) -> bool:
-    """Whether the model lies in the cache, so that no network is needed."""
-    return packaged.is_here(card.name)
-
-
-def fetch(card: Card) -> Path:
-    """The model's folder in the cache, every file checked by its hash, fetched first if need be.
-
-    Raises IclnbError if it cannot be fetched or kept.
-    """
-    return packaged.folder(card.name, hash_all=True)

@@ -1,6 +1,6 @@
 """A model and its tokenizer read from where they lie: with their trained weights, or with random ones."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -33,20 +33,14 @@ def read(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Model and tokenizer, with trained weights or, by a seed, random ones."""
     with bars_on_a_terminal():
-        config = AutoConfig.from_pretrained(**place)
-        weights.check_configuration(name, config, _folder(place))
+        config, where = AutoConfig.from_pretrained(**place), place["pretrained_model_name_or_path"]
+        weights.check_configuration(name, config, where if isinstance(where, Path) else None)
         tokenizer = _tokenizer(name, place)
         if seed is not None:
             return _random(config, seed, dtype, device, device_map).eval(), tokenizer
         if device_map is None and device.type != "cpu":
             device_map = {"": device}  # straight there, without a copy in the main memory
         return _trained(name, place, config, dtype, device_map).eval(), tokenizer
-
-
-def _folder(place: Mapping[str, Any]) -> Path | None:
-    """The folder of a model that lies on this machine."""
-    where = place["pretrained_model_name_or_path"]
-    return where if isinstance(where, Path) else None
 
 
 def _tokenizer(name: str, place: dict[str, Any]) -> PreTrainedTokenizerBase:

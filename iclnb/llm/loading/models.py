@@ -12,7 +12,7 @@ import torch
 from iclnb.llm.data import hub, packaged
 from iclnb.llm.data.progress import bars_on_a_terminal
 from iclnb.llm.loaded import LoadedModel
-from iclnb.llm.loading import checkpoint, hub_gguf, places, weights
+from iclnb.llm.loading import checkpoint, places, weights
 from iclnb.llm.loading.places import PACKAGED
 
 if TYPE_CHECKING:
@@ -135,4 +135,4 @@ def _dtype(dtype: torch.dtype | str | None, device: torch.device, own: str | Non
 
 def _verify(origin: dict[str, Any]) -> None:
     if origin["source"] == "hub":
-        hub.verify(hub_gguf.split(origin["name"])[0], origin["revision"])
+        hub.verify(places.repository_of(origin["name"]), origin["revision"])

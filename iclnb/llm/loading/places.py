@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import hf_hub_download
+from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download, try_to_load_from_cache
 from transformers.utils import find_adapter_config_file
 
 from iclnb.errors import IclnbError
 from iclnb.keys.inputs import content_hash, file_hash
-from iclnb.llm.data import download, gguf, packaged, split_models
-from iclnb.llm.loading import hub_gguf
+from iclnb.llm.data import download, gguf, hub, packaged, split_models
 
 PACKAGED = "smollm2-135m-instruct"
 
@@ -46,7 +45,7 @@ def find(name: str, revision: str | None) -> Place:
         return _packaged(name)
     if local:
         return _local(name, Path(name).expanduser())
-    repository = hub_gguf.split(name)[0]
+    repository = repository_of(name)
     if revision is None and repository not in PINNED:
         raise IclnbError(_kinds(name))
     revision = revision or PINNED[repository]
@@ -64,10 +63,10 @@ def resolve_revision(place: Place) -> Place:
     if place.origin["source"] != "hub":
         return place
     name, revision = place.origin["name"], place.origin["revision"]
-    if (found := hub_gguf.choose(name, revision)) is not None:
-        file, commit = hub_gguf.fetch(found)
+    if (chosen := _gguf_file(name, revision)) is not None:
+        file, commit = _fetch(repository_of(name), revision, chosen)
         sha256 = file_hash(file)
-        pins = {"revision": commit, "file": found.file, "sha256": sha256}
+        pins = {"revision": commit, "file": chosen, "sha256": sha256}
         return _converted(gguf.folder(file, name, sha256), place.origin | pins)
     commit = _commit(name, revision)
     _refuse_adapter(name, name, commit)
@@ -77,6 +76,56 @@ def resolve_revision(place: Place) -> Place:
 def is_local(name: str) -> bool:
     """Whether a name is that of a file or folder of this machine."""
     return Path(name).expanduser().exists() or name.startswith((".", "/", "~"))
+
+
+def repository_of(name: str) -> str:
+    """The repository of the hub that a name means, which may be ``owner/repository:file.gguf``."""
+    return name.partition(":")[0]
+
+
+def _gguf_file(name: str, revision: str) -> str | None:
+    """The GGUF file that a name means: the one it names, else the only one, else the only one in Q4_K_M.
+
+    ``None`` for a repository with a configuration, which is read as safetensors, and for one that cannot be asked.
+
+    Raises IclnbError if none or several could be meant.
+    """
+    repository, _, wanted = name.partition(":")
+    if not wanted and isinstance(try_to_load_from_cache(repository, "config.json", revision=revision), str):
+        return None
+    try:
+        files = _listing(repository, revision)
+    except Exception:  # the client's errors have no common type, and the reader of safetensors explains them
+        if not wanted:
+            return None
+        raise
+    models = [file for file in files if file.endswith(".gguf")]
+    if not wanted and ("config.json" in files or not models):
+        return None
+    usual = [file for file in models if "q4_k_m" in file.lower()]
+    fit = [wanted] if wanted in models else [] if wanted else models if len(models) == 1 else usual
+    if len(fit) != 1:
+        raise IclnbError(
+            f"{name} names no GGUF file that is there; choose one as {repository}:FILE, of "
+            f"{', '.join(models) or 'none'}"
+        )
+    return fit[0]
+
+
+def _listing(repository: str, revision: str) -> list[str]:
+    """The files of a revision; out of reach of the hub, those in its cache."""
+    if not constants.HF_HUB_OFFLINE:
+        return [file.rfilename for file in HfApi().model_info(repository, revision=revision).siblings]
+    folder = Path(snapshot_download(repository, revision=revision, local_files_only=True))
+    return [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+
+
+def _fetch(repository: str, revision: str, file: str) -> tuple[Path, str]:
+    """The file on this machine, checked by hash, and its commit. A damaged one is deleted: IclnbError."""
+    path = Path(hf_hub_download(repository, file, revision=revision))
+    commit = path.parts[len(path.parts) - len(Path(file).parts) - 1]  # snapshots/<commit>/<file>
+    hub.verify(repository, commit, file)
+    return path, commit
 
 
 def _packaged(name: str) -> Place:

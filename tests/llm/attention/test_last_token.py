@@ -9,11 +9,7 @@ from llm.attention.sweep import by_itself, padded
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from iclnb.errors import IclnbError
-from iclnb.llm.attention import (
-    CaptureError,
-    architectures,
-    last_token_attention,
-)
+from iclnb.llm.attention import CaptureError, architectures, last_token_attention
 
 pytestmark = pytest.mark.tiny
 
@@ -62,9 +58,8 @@ def test_fused_attention_runs_where_it_gives_the_same(architecture, padding, fus
 def test_without_mask_and_for_a_single_token():
     model = tiny.model("llama").eval()
     ids, mask = padded(LENGTHS, "none", 0)
-    torch.testing.assert_close(
-        last_token_attention(model, ids), by_itself(model, ids, mask)[0], atol=1e-5, rtol=0
-    )
+    want = by_itself(model, ids, mask)[0]
+    torch.testing.assert_close(last_token_attention(model, ids), want, atol=1e-5, rtol=0)
     assert last_token_attention(model, ids[:, :1]).shape == (3, 3, 4, 1)
     assert (last_token_attention(model, ids[:, :1]) == 1).all()
 
@@ -83,9 +78,8 @@ def test_model_is_unchanged(architecture):
     assert [m.training for m in model.modules()] == modes
     assert model.config.to_dict() == settings and model.config._attn_implementation == implementation
     assert all(torch.equal(a, b) for a, b in zip(weights.values(), model.state_dict().values(), strict=True))
-    torch.testing.assert_close(
-        got, by_itself(model.eval(), ids, mask)[0], atol=1e-5, rtol=0
-    )  # dropout was off
+    want = by_itself(model.eval(), ids, mask)[0]
+    torch.testing.assert_close(got, want, atol=1e-5, rtol=0)  # dropout was off
 
 
 def test_settings_survive_a_failure(monkeypatch):
@@ -97,7 +91,7 @@ def test_settings_survive_a_failure(monkeypatch):
     assert model.config._attn_implementation == "sdpa" and model.training
 
 
-@pytest.mark.parametrize("architecture", ["llama", "mistral", "gptj", "bloom", "falcon"])
+@pytest.mark.parametrize("architecture", ["llama", "mistral", "gptj"])  # one of each way
 @pytest.mark.parametrize("padding", ["none", "right"])
 def test_memory_grows_with_tokens_not_their_square(architecture, padding):
     model = tiny.model(architecture)

@@ -53,9 +53,11 @@ def test_without_mask_and_without_attention():
     assert nothing is None and torch.equal(said, again)
 
 
+@pytest.mark.parametrize("part", ["_part", "_written_out"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_merging_equals_one_softmax_over_joined_keys(dtype):
-    """Grouped heads, causal suffixes with padding; the flash kernel and the written-out form."""
+def test_merging_equals_one_softmax_over_joined_keys(dtype, part, monkeypatch):
+    """Grouped heads, causal suffixes with padding; the flash kernel, and what runs where there is none."""
+    monkeypatch.setattr(split_softmax, "_part", getattr(split_softmax, part))
     generator = torch.Generator().manual_seed(1)
 
     def draw(*shape):
@@ -77,17 +79,6 @@ def test_merging_equals_one_softmax_over_joined_keys(dtype):
     torch.testing.assert_close(got.double(), scores.softmax(-1) @ values, atol=tolerance, rtol=0)
     row = split_softmax.last_row(query[:, :, -1], prefix_key, key, mask[:, 0, -1], 0.3)
     torch.testing.assert_close(row.double(), scores.softmax(-1)[:, :, -1], atol=tolerance, rtol=0)
-
-
-def test_written_out_equals_the_flash_kernel():
-    """What runs where there is no CPU kernel."""
-    query, key, value = torch.randn(3, 2, 2, 6, 8, generator=torch.Generator().manual_seed(2))
-    for want, got in zip(
-        split_softmax._part(query, key, value, None, 0.3),
-        split_softmax._written_out(query, key, value, None, 0.3),
-        strict=True,
-    ):
-        torch.testing.assert_close(got, want, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("side", ["left", "right", "none"])
@@ -117,11 +108,8 @@ def test_last_rows_as_a_gpu_takes_them_equal_a_causal_softmax(last):
 def test_most_architectures_take_the_merged_way(monkeypatch):
     """Otherwise a change in the library would make everything slow without a word."""
     taken = []
-    monkeypatch.setattr(
-        prefix_pass,
-        "merged_attention",
-        lambda *words: taken.append(1) or split_softmax.merged_attention(*words),
-    )
+    merged = split_softmax.merged_attention
+    monkeypatch.setattr(prefix_pass, "merged_attention", lambda *words: taken.append(1) or merged(*words))
     for architecture in ("llama", "qwen2", "qwen3", "phi", "mistral"):
         changes = {"sliding_window": None} if architecture == "mistral" else {}
         model = tiny.model(architecture, **changes)
