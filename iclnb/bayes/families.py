@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Float
+from scipy.linalg import block_diag
 from scipy.special import softmax as normalised_exponentials
 
 from iclnb.bayes.hmm import HMMMixture
@@ -41,29 +42,17 @@ def single_starts(tasks: int, states: int) -> Float[np.ndarray, "tasks states"]:
     return np.eye(states)[np.arange(tasks) * states // tasks]
 
 
-def closed_blocks(rng: np.random.Generator, rows: Rows, blocks: int, states: int) -> np.ndarray:
-    """A transition without moves between blocks: HMMs of equal size, drawn apart and put side by side."""
-    size = states // blocks
-    transition = np.zeros((states, states))
-    for block in range(blocks):
-        own = slice(block * size, (block + 1) * size)
-        transition[own, own] = rows(rng, size, size)
-    return transition
-
-
-def noisy(
-    emission: Float[np.ndarray, "states observations"], noise: float
-) -> Float[np.ndarray, "states observations"]:
-    """Each emitted token replaced, with probability ``noise``, by one drawn uniformly."""
-    return (1 - noise) * emission + noise / emission.shape[1]
-
-
 def mixture(
     start: Float[np.ndarray, "tasks states"], rows: Rows, observations: int, seed: int | Sequence[int],
     *, noise: float = 0.0, blocks: int = 1,
 ) -> HMMMixture:  # fmt: skip
-    """A random mixture with a uniform prior over tasks; rows of transition and emission are drawn by ``rows``."""
+    """A random mixture with a uniform prior over tasks; rows of transition and emission are drawn by ``rows``.
+
+    - ``noise``: probability with which an emitted token is replaced by one drawn uniformly
+    - ``blocks``: there are no moves between so many blocks of states of equal size, HMMs put side by side
+    """
     tasks, states = start.shape
-    rng = np.random.default_rng(seed)
-    transition, emission = closed_blocks(rng, rows, blocks, states), rows(rng, states, observations)
-    return HMMMixture(np.full(tasks, 1 / tasks), start, transition, noisy(emission, noise))
+    rng, size = np.random.default_rng(seed), states // blocks
+    transition = block_diag(*(rows(rng, size, size) for _ in range(blocks)))
+    emission = (1 - noise) * rows(rng, states, observations) + noise / observations
+    return HMMMixture(np.full(tasks, 1 / tasks), start, transition, emission)

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from iclnb.bayes.hmm import HMMMixture
-from iclnb.bayes.operators import Whitening, coordinates, operators, whiten
+from iclnb.bayes.operators import coordinates, operators, whiten
 from iclnb.bayes.sequences import joint, reached
 
 KERNELS: Mapping[str, str] = {
@@ -40,7 +40,9 @@ class Kernels:
     mixture: HMMMixture
     x: Int[np.ndarray, "sequences length"]
     bandwidth: float = BANDWIDTH
-    _whitenings: dict[str, Whitening] = field(default_factory=dict, init=False, repr=False)
+    _bases: dict[str, Float[np.ndarray, "sequences rank"]] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     @cached_property
     def joint(self) -> Float[np.ndarray, "sequences tasks observations"]:
@@ -73,13 +75,13 @@ class Kernels:
         states = np.einsum("t,xts->xs", self.mixture.prior, reached(self.mixture, self.x))
         return states / states.sum(axis=1, keepdims=True)
 
-    def whitening(self, kernel: str) -> Whitening:
-        """The whitening behind ``printed``, ``unweighted`` or ``ratio``: its rank and cut-off."""
-        if kernel not in self._whitenings:
+    def basis(self, kernel: str) -> Float[np.ndarray, "sequences rank"]:
+        """The basis (:func:`whiten`) behind ``printed``, ``unweighted`` or ``ratio``."""
+        if kernel not in self._bases:
             p = self.probability
             weights = {"printed": p, "unweighted": np.ones(len(p)), "ratio": 1 / p}[kernel]
-            self._whitenings[kernel] = whiten(self._coordinates, weights)
-        return self._whitenings[kernel]
+            self._bases[kernel] = whiten(self._coordinates, weights)
+        return self._bases[kernel]
 
     def gram(
         self, kernel: str, queries: Int[np.ndarray, " queries"] | None = None
@@ -94,7 +96,7 @@ class Kernels:
             return self.gram("printed", queries) + np.outer(towards[rows], towards) / over
         if kernel in WHITENED:
             root = np.ones(len(self.x)) if kernel == "unweighted" else np.sqrt(self.probability)
-            basis = self.whitening(kernel).basis / root[:, None]
+            basis = self.basis(kernel) / root[:, None]
             return basis[rows] @ basis.T
         if kernel == "belief":
             return np.exp(self.bandwidth * (_cosine(self.belief, rows) - 1))

@@ -12,9 +12,6 @@ from iclnb.bayes.kernels import Kernels
 from iclnb.bayes.material import SHARES, learning_designs
 from iclnb.store import Store
 
-ONE_THREAD = {"limits": 1, "user_api": "blas"}
-"""Matrices here are small: threads that wait for one another slow LAPACK down on a busy machine."""
-
 
 def measure(run: SimpleNamespace) -> Learning:
     """Every learner on HMMs of three designs, no seed in common; tasks of the corpus, a held-out one mixed in."""
@@ -33,11 +30,11 @@ def measure(run: SimpleNamespace) -> Learning:
     return Learning(**arrays | {"rank": arrays["rank"][..., 0]}, ns=np.array(ns))
 
 
-@threadpool_limits.wrap(**ONE_THREAD)
+@threadpool_limits.wrap(limits=1, user_api="blas")  # matrices are small: threads wait for one another
 def one(
     design: int, i: int, ns: list[int], streams: int, hmm_seed: int, prompt_seed: int
 ) -> dict[str, np.ndarray]:
-    """One HMM of a design: the fields of :class:`iclnb.bayes.learning.Learned`, shares in front."""
+    """One HMM of a design: what :func:`iclnb.bayes.learning.learn` gives, shares in front."""
     drawn = learning_designs()[DESIGNS[design]]
     mixture = drawn.mixture((hmm_seed, design, i))
     kernels = Kernels(mixture, sequences.every(drawn.observations, drawn.length))
@@ -46,4 +43,4 @@ def one(
         learning.learn(kernels, start, ns, streams, (prompt_seed, design, i, place))
         for place, start in enumerate(starts)
     ]
-    return {name: np.array([getattr(each, name) for each in found]) for name in learning.Learned._fields}
+    return {name: np.array([each[name] for each in found]) for name in found[0]}

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from iclnb.bayes import table_3
 from iclnb.bayes.findings import stacked
 from iclnb.bayes.material import draw_prompts, readings
-from iclnb.bayes.table_3 import DEMONSTRATIONS, KERNELS, Curves
+from iclnb.bayes.table_3 import DEMONSTRATIONS, KERNELS
 from iclnb.findings import Findings, variable
 from iclnb.store import Store
 
@@ -79,5 +79,4 @@ def one(
     mixture = design.mixture((hmm_seed, place, 0, i))
     most, seed = max(DEMONSTRATIONS), (prompt_seed, place, i)
     drawn = draw_prompts(mixture, prompts, most, design.length, design.threshold, seed)
-    curves = table_3.compare(mixture, drawn)
-    return {name: np.array(getattr(curves, name), dtype=float) for name in Curves._fields}
+    return table_3.compare(mixture, drawn)

@@ -1,7 +1,5 @@
 """Operators T_x of token sequences, and whitening that never forms a second moment."""
 
-from typing import NamedTuple
-
 import numpy as np
 import scipy.linalg
 from jaxtyping import Float, Int
@@ -32,19 +30,9 @@ def operators(
     return found[parent]
 
 
-class Whitening(NamedTuple):
-    """Result of :func:`whiten`: an orthonormal basis and what was cut off to get it."""
-
-    basis: Float[np.ndarray, "sequences rank"]
-    singular_values: Float[np.ndarray, " values"]
-    rank: int
-    cutoff: float
-
-
 def whiten(
-    features: Float[np.ndarray, "sequences features"], weights: Float[np.ndarray, " sequences"],
-    cutoff: float | None = None,
-) -> Whitening:  # fmt: skip
+    features: Float[np.ndarray, "sequences features"], weights: Float[np.ndarray, " sequences"]
+) -> Float[np.ndarray, "sequences rank"]:
     """Orthonormal basis V of the columns of √w φ, without ever forming Σ = Σ_x w(x) φ(x) φ(x)ᵀ.
 
     With the singular value decomposition √w φ = V S Uᵀ the whitened kernel is
@@ -52,20 +40,15 @@ def whiten(
         φ(x)ᵀ Σ⁺ φ(x') = (V Vᵀ)[x, x'] / √(w(x) w(x')),
 
     so only the choice of rank is open to rounding: the spectrum of Σ, which squares the singular values, is
-    never inverted.
-
-    ``cutoff``: singular values below this fraction of the largest are dropped; default: machine epsilon times
-    the larger side, the usual numerical rank.
+    never inverted. Singular values below the usual fraction of the largest, machine epsilon times the larger
+    side, are dropped.
 
     Raises ValueError if a weight is not positive.
     """
     if not (weights > 0).all():
         raise ValueError(f"weights must be positive, the smallest is {weights.min():.6g}")
-    if cutoff is None:
-        cutoff = max(features.shape) * np.finfo(float).eps
     basis, values, _ = scipy.linalg.svd(features * np.sqrt(weights)[:, None], full_matrices=False)
-    rank = int((values > cutoff * values[0]).sum())
-    return Whitening(basis[:, :rank], values, rank, float(cutoff))
+    return basis[:, : _rank(values, features)]
 
 
 def coordinates(features: Float[np.ndarray, "sequences features"]) -> Float[np.ndarray, "sequences rank"]:
@@ -77,5 +60,10 @@ def coordinates(features: Float[np.ndarray, "sequences features"]) -> Float[np.n
     support = features[:, features.any(axis=0)]
     norm = np.linalg.norm(support, axis=1, keepdims=True)
     left, values, _ = scipy.linalg.svd(support / norm, full_matrices=False)
-    rank = (values > max(support.shape) * np.finfo(float).eps * values[0]).sum()
+    rank = _rank(values, support)
     return left[:, :rank] * values[:rank] * norm
+
+
+def _rank(values: Float[np.ndarray, " values"], matrix: Float[np.ndarray, "rows columns"]) -> int:
+    """The numerical rank of a matrix with these singular values, largest first."""
+    return int((values > max(matrix.shape) * np.finfo(float).eps * values[0]).sum())

@@ -39,11 +39,6 @@ def likely(mixture: HMMMixture, length: int, threshold: float) -> Sequences:
     return found
 
 
-def merge(*sets: Int[np.ndarray, "_ length"]) -> Sequences:
-    """The distinct sequences of all sets, in lexicographic order."""
-    return np.unique(np.concatenate(sets), axis=0)
-
-
 def find(sequences: Sequences, known: Int[np.ndarray, "known length"]) -> Int[np.ndarray, " sequences"]:
     """The row of ``known`` (distinct, in lexicographic order) that equals each sequence; ValueError without one."""
     distinct, place = np.unique(np.concatenate([known, sequences]), axis=0, return_inverse=True)

@@ -1,7 +1,6 @@
 """The synthetic experiment of paper A, appendix C: kernel regression against the exact posterior."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -25,29 +24,6 @@ SHARPNESS = {families.softmax: (2.0, 200.0), families.dirichlet: (0.3, 0.001)}
 """Where rows are searched that give the table's first column: from noisy to nearly deterministic."""
 
 
-class Curves(NamedTuple):
-    """What one HMM mixture gives, by kernel (:data:`KERNELS`) and number of demonstrations.
-
-    - ``distance``: mean over prompts of the L1 norm of ŷ minus the posterior; one prompt counts at most 2, the
-      largest distance between distributions
-    - ``squared``: mean of the squared L2 norm, a prompt counting at most 2
-    - ``accuracy``: how often both have the same largest entry
-    - ``negative``: share of prompts whose normaliser is negative
-    - ``limit``: mean (capped) as n → ∞
-
-    and, for all kernels alike, ``without`` (L1 distance of the posterior without demonstrations to the one
-    with n) and the probability ``missing_mass`` of sequences that the sums of second moments lack.
-    """
-
-    distance: Float[np.ndarray, "kernels n"]
-    squared: Float[np.ndarray, "kernels n"]
-    accuracy: Float[np.ndarray, "kernels n"]
-    negative: Float[np.ndarray, "kernels n"]
-    limit: Float[np.ndarray, " kernels"]
-    without: Float[np.ndarray, " n"]
-    missing_mass: float
-
-
 def posteriors(
     mixture: HMMMixture, prompts: Prompts, joint: Float[np.ndarray, "sequences tasks observations"], n: int
 ) -> Float[np.ndarray, "prompts observations"]:
@@ -63,15 +39,17 @@ def posteriors(
 
 
 def compare(
-    mixture: HMMMixture, prompts: Prompts, *, names: Sequence[str] = KERNELS,
-    ns: Sequence[int] = DEMONSTRATIONS,
-) -> Curves:  # fmt: skip
-    """Kernels against the exact posterior on the same prompts."""
+    mixture: HMMMixture, prompts: Prompts, ns: Sequence[int] = DEMONSTRATIONS
+) -> dict[str, np.ndarray]:
+    """Kernels against the exact posterior on the same prompts, by number of demonstrations.
+
+    One HMM mixture's part of :class:`iclnb.bayes.measure_table_3.Table3` by field.
+    """
     kernels = Kernels(mixture, prompts.known)
     exact = [posteriors(mixture, prompts, kernels.joint, n) for n in ns]
     rows, place = np.unique(prompts.query, return_inverse=True)
     scores, limits = [], []
-    for name in names:
+    for name in KERNELS:
         gram = kernels.gram(name, rows)
         similarity = gram[place[:, None], prompts.x]
         scores.append(
@@ -79,18 +57,18 @@ def compare(
         )
         limits.append(_limit_distance(gram[place], kernels.joint, prompts))
     alone = posteriors(mixture, prompts, kernels.joint, 0)
-    return Curves(
-        *np.moveaxis(np.array(scores), -1, 0),
-        limit=np.array(limits),
-        without=np.array([_l1(alone, posterior).mean() for posterior in exact]),
-        missing_mass=kernels.missing_mass,
+    curves = dict(
+        zip(("distance", "squared", "accuracy", "negative"), np.moveaxis(scores, -1, 0), strict=True)
     )
+    without = np.array([_l1(alone, posterior).mean() for posterior in exact])
+    missing = np.array(kernels.missing_mass)
+    return curves | {"limit": np.array(limits), "without": without, "missing_mass": missing}
 
 
 def _score(
     similarity: Float[np.ndarray, "prompts n"], labels: np.ndarray, posterior: Float[np.ndarray, "prompts m"]
 ) -> tuple[float, ...]:
-    """One kernel at one n: the first four fields of :class:`Curves`."""
+    """One kernel at one n: distance, squared distance, accuracy, share of negative normalisers."""
     estimate = kernel_regression(similarity, labels, posterior.shape[1])
     distance = _l1(estimate, posterior)
     agree = estimate.argmax(axis=1) == posterior.argmax(axis=1)

@@ -47,10 +47,10 @@ def test_every_learner_one_prompt_at_a_time(small):
                 expected[name] += weight[q] * min(apart, 2) / 2
     for place, name in enumerate(LEARNERS):
         if name != TUNED:
-            assert found.error[place, 1] == pytest.approx(
+            assert found["error"][place, 1] == pytest.approx(
                 expected[name], abs=1e-3 if name == FITTED else 1e-9
             )
-    assert found.rank == 9 and joint.shape[1] == 2
+    assert found["rank"] == 9 and joint.shape[1] == 2
 
 
 def most_likely_start(kernels, shown):
@@ -71,8 +71,8 @@ def pairs_of(kernels, x, y):
 def test_a_start_of_the_corpus_and_many_demonstrations(small):
     """Bayes is right, and every kernel is at its limit."""
     found = learning.learn(small, small.mixture.start[1], (10, 1_000_000), 3, seed=0)
-    errors = dict(zip(LEARNERS, found.error[:, 1], strict=True))
-    limits = dict(zip(LEARNERS, found.limit, strict=True))
+    errors = dict(zip(LEARNERS, found["error"][:, 1], strict=True))
+    limits = dict(zip(LEARNERS, found["limit"], strict=True))
     assert errors[BAYES] < 1e-9 and limits[BAYES] == 0 and limits["ratio"] < 1e-12
     for name in FOLLOWED:
         assert errors[name] == pytest.approx(limits[name], abs=0.02)
@@ -105,8 +105,8 @@ def test_the_law_of_bayes_is_the_mean_of_simulated_posteriors(small, start):
     pairs, ns = pairs_from(small, start), (8, 32, 128)
     law = learning.predicted_posterior_error(small.mixture.prior, small.joint, pairs, ns)
     found = learning.learn(small, start, ns, 400, seed=1)
-    np.testing.assert_allclose(law, found.error[LEARNERS.index(BAYES)], rtol=0.12, atol=0.004)
-    np.testing.assert_array_equal(law, found.predicted[LEARNERS.index(BAYES)])
+    np.testing.assert_allclose(law, found["error"][LEARNERS.index(BAYES)], rtol=0.12, atol=0.004)
+    np.testing.assert_array_equal(law, found["predicted"][LEARNERS.index(BAYES)])
 
 
 @pytest.mark.parametrize("name", ["ratio", "printed", "belief", "labels only"])
@@ -124,7 +124,7 @@ def test_kernels_follow_the_sharp_law_where_prompts_are_long(small):
     found = learning.learn(small, HALF, (1000, 100_000), 40, seed=2)
     for name in FOLLOWED:
         place = LEARNERS.index(name)
-        np.testing.assert_allclose(found.error[place], found.predicted[place], rtol=0.1)
+        np.testing.assert_allclose(found["error"][place], found["predicted"][place], rtol=0.1)
 
 
 def test_the_mean_of_a_folded_normal():

@@ -43,8 +43,8 @@ def test_learning_is_hmm_by_hmm_and_a_killed_run_goes_on():
     kernels = Kernels(mixture, sequences.every(design.observations, design.length))
     start = (1 - SHARES[share]) * mixture.start[0] + SHARES[share] * design.held_out()
     direct = learning.learn(kernels, start, [1, 1024, 1048576], 2, (1, place, 1, share))
-    np.testing.assert_allclose(found.error[place, 1, share], direct.error, rtol=3e-4)
-    np.testing.assert_allclose(found.limit[place, 1, share], direct.limit, rtol=1e-6)
+    np.testing.assert_allclose(found.error[place, 1, share], direct["error"], rtol=3e-4)
+    np.testing.assert_allclose(found.limit[place, 1, share], direct["limit"], rtol=1e-6)
 
 
 def test_designs_share_no_hmm():
@@ -77,5 +77,5 @@ def test_table_3_is_reading_by_reading():
     direct = table_3.compare(
         mixture, draw_prompts(mixture, 3, 128, design.length, design.threshold, (1, 0, 1))
     )
-    np.testing.assert_allclose(found.distance[0, 1], direct.distance, rtol=3e-4)
-    np.testing.assert_allclose(found.without[0, 1], direct.without, rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(found.distance[0, 1], direct["distance"], rtol=3e-4)
+    np.testing.assert_allclose(found.without[0, 1], direct["without"], rtol=1e-6, atol=1e-12)

@@ -45,14 +45,14 @@ def test_curves_are_means_over_prompts_taken_one_by_one(setting):
             end = gram[prompts.query[p]] @ pairs
             truth = pairs[prompts.query[p]]
             ends.append(min(np.abs(end / end.sum() - truth / truth.sum()).sum(), 2))
-        assert found.squared[k, 1] == pytest.approx(np.minimum(squares, 2).mean(), rel=1e-9)
-        assert found.distance[k, 1] == pytest.approx(np.minimum(distances, 2).mean(), rel=1e-9)
-        assert found.accuracy[k, 1] == pytest.approx(np.mean(agree))
-        assert found.negative[k, 1] == pytest.approx(np.mean(negative))
-        assert found.limit[k] == pytest.approx(np.mean(ends), abs=1e-9)
+        assert found["squared"][k, 1] == pytest.approx(np.minimum(squares, 2).mean(), rel=1e-9)
+        assert found["distance"][k, 1] == pytest.approx(np.minimum(distances, 2).mean(), rel=1e-9)
+        assert found["accuracy"][k, 1] == pytest.approx(np.mean(agree))
+        assert found["negative"][k, 1] == pytest.approx(np.mean(negative))
+        assert found["limit"][k] == pytest.approx(np.mean(ends), abs=1e-9)
     alone = table_3.posteriors(mixture, prompts, kernels.joint, 0)
-    assert found.without[1] == pytest.approx(np.abs(posteriors - alone).sum(axis=1).mean())
-    assert found.negative[KERNELS.index("prediction")].max() == 0
+    assert found["without"][1] == pytest.approx(np.abs(posteriors - alone).sum(axis=1).mean())
+    assert found["negative"][KERNELS.index("prediction")].max() == 0
 
 
 def test_prompts_hold_what_was_sampled(setting):

@@ -112,7 +112,7 @@ def test_thirds_is_the_largest_error_of_its_kind():
             mixture = HMMMixture([1.0], [[1, 0]], floats([[a, 3 - a], [b, 3 - b]]) / 3, emission)
             x = sequences.every(3, 2)
             kernels = Kernels(mixture, x[Kernels(mixture, x).probability > 0])
-            if kernels.whitening("printed").rank == 4:
+            if kernels.basis("printed").shape[1] == 4:
                 worst = max(worst, theorem.floor(kernels, "printed", 0).worst)
     assert worst == pytest.approx(float(THIRDS.error("printed", (2, 2))), rel=1e-6)
 
