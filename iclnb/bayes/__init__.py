@@ -7,7 +7,7 @@ NumPy alone but for ``transformer``, no language model; each module imports only
 - ``operators``, ``kernels``: T_x and whitening; every kernel
 - ``material``: designs of HMMs, tasks outside the corpus, prompts: drawn once, from seeds
 - ``learning``: how fast Bayes, kernels and others learn a task, of the corpus or not; measured and predicted
-- ``theorem``, ``counterexample``: limits and bound of theorem 1 on small HMMs; in exact fractions
+- ``measure_theorem``, ``counterexample``: limits and bound of theorem 1 on small HMMs; in exact fractions
 - ``table_3``: the experiment of appendix C under every reading
 - ``transformer``, ``following``: a small softmax transformer and its training (JAX); what it follows
 """

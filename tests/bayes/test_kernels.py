@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iclnb.bayes import KERNELS, Kernels, families, kernels, sequences, theorem
+from iclnb.bayes import KERNELS, Kernels, families, kernels, sequences
+from iclnb.bayes.measure_theorem import floor
 
 
 @pytest.fixture(scope="module")
@@ -68,4 +69,4 @@ def test_repairs_have_no_asymptotic_error_on_random_hmms(seed, tasks, concentrat
     x = sequences.every(4, 3)
     made = Kernels(mixture, x[Kernels(mixture, x).probability > 0])
     for name in ("unweighted", "ratio"):
-        assert theorem.floor(made, name, tasks - 1).median < 1e-9
+        assert floor(made, name, tasks - 1).median < 1e-9

@@ -14,7 +14,6 @@ from iclnb.bayes import (
     measure_theorem,
     sequences,
     table_3,
-    theorem,
 )
 from iclnb.bayes.findings import DESIGNS
 from iclnb.bayes.material import SHARES, SMALL, draw_prompts, learning_designs, readings
@@ -58,9 +57,9 @@ def test_limits_of_small_hmms_are_those_of_theory():
     found = measure_theorem.measure(SimpleNamespace(small_hmms=2, hmm_seed=3))
     mixture = SMALL.mixture((3, 1))
     kernels = Kernels(mixture, sequences.every(SMALL.observations, SMALL.length))
-    assert found.bound[1] == theorem.bound(mixture, 0, SMALL.length, (2, 3, 4))
+    assert found.bound[1] == measure_theorem.bound(mixture, 0, SMALL.length, (2, 3, 4))
     for name in ("printed", "ratio"):
-        assert found.of(name)[1] == theorem.floor(kernels, name, 0).worst
+        assert found.of(name)[1] == measure_theorem.floor(kernels, name, 0).worst
 
 
 def test_table_3_is_reading_by_reading():
