@@ -9,7 +9,7 @@ NumPy alone but for ``transformer``, no language model; each module imports only
 - ``learning``: how fast Bayes, kernels and others learn a task, of the corpus or not; measured and predicted
 - ``measure_theorem``, ``counterexample``: limits and bound of theorem 1 on small HMMs; in exact fractions
 - ``table_3``: the experiment of appendix C under every reading
-- ``transformer``, ``following``: a small softmax transformer and its training (JAX); what it follows
+- ``transformer``, ``measure_transformer``: a small softmax transformer and its training (JAX); what it follows
 """
 
 from iclnb.bayes.hmm import HMMMixture, ZeroProbabilityError

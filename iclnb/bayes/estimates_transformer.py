@@ -5,9 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float
 
-from iclnb.bayes.following import ANSWERERS, EVERY_TASK, KERNELS, SOURCES
 from iclnb.bayes.learning import BAYES, IGNORING
-from iclnb.bayes.measure_transformer import Following
+from iclnb.bayes.measure_transformer import ANSWERERS, EVERY_TASK, KERNELS, SOURCES, Following
 from iclnb.claims import Evidence
 from iclnb.stats import geometric_mean
 

@@ -5,10 +5,9 @@ import matplotlib.pyplot as plt
 from iclnb import figures
 from iclnb.bayes import estimates_table_3
 from iclnb.bayes.estimates_transformer import CORPUS, OTHERS, RANDOM, TRAINED, nearest_kernel
-from iclnb.bayes.following import EVERY_TASK
 from iclnb.bayes.learning import BAYES
 from iclnb.bayes.measure_table_3 import READINGS, Table3
-from iclnb.bayes.measure_transformer import Following
+from iclnb.bayes.measure_transformer import EVERY_TASK, Following
 from iclnb.bayes.pictures import strongest
 from iclnb.bayes.table_3 import DEMONSTRATIONS, DISTANCE
 from iclnb.display import number

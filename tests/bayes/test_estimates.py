@@ -17,12 +17,11 @@ from iclnb.bayes import (
 )
 from iclnb.bayes.counterexample import POSITIVE, THIRDS, TWO_TASKS
 from iclnb.bayes.findings import DESIGNS, Learning
-from iclnb.bayes.following import ANSWERERS, EVERY_TASK, KERNELS, REFERENCES, SOURCES
 from iclnb.bayes.learning import BAYES, FITTED, IGNORING, LEARNERS, TUNED
 from iclnb.bayes.material import SHARES
 from iclnb.bayes.measure_table_3 import READINGS, Table3
 from iclnb.bayes.measure_theorem import LIMITS_OF, Limits
-from iclnb.bayes.measure_transformer import Following
+from iclnb.bayes.measure_transformer import ANSWERERS, EVERY_TASK, KERNELS, REFERENCES, SOURCES, Following
 from iclnb.bayes.table_3 import DEMONSTRATIONS, DISTANCE
 from iclnb.claims import NothingToMeasure
 from iclnb.ladders import HERE, Ladder, Rung

@@ -7,18 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from iclnb.bayes import (
-    HMMMixture,
-    Kernels,
-    families,
-    following,
-    kernel_regression,
-    material,
-    sequences,
-    transformer,
-)
-from iclnb.bayes.following import ANSWERERS, EVERY_TASK, REFERENCES, SOURCES, TRUTH
+from iclnb.bayes import HMMMixture, Kernels, families, kernel_regression, material, sequences, transformer
+from iclnb.bayes import measure_transformer as following
 from iclnb.bayes.learning import BAYES, IGNORING
+from iclnb.bayes.measure_transformer import ANSWERERS, EVERY_TASK, REFERENCES, SOURCES, TRUTH
 
 SHAPE = transformer.Shape(layers=2, heads=2, width=8, demonstrations=4)
 CORPUS = material.Corpus(material.Design(2, 4, 3, 2, families.softmax(2.0), noise=0.2))
@@ -133,9 +125,9 @@ def test_distances_prompt_by_prompt(found):
             for k, mine in enumerate((by_hand(blind, 2, shown, query), answers[BAYES])):
                 apart = [np.abs(answers[name] - mine).sum() for name in REFERENCES]
                 expected[k] += np.minimum(apart, 2) / 30
-        np.testing.assert_allclose(found.distance[1:, s, :, -1], expected, atol=1e-4)
-    assert found.distance.shape == (len(ANSWERERS), len(SOURCES), len(REFERENCES), 3)
-    assert found.loss.shape == (20,) and 0 < found.entropy < np.log(3)
+        np.testing.assert_allclose(found["distance"][1:, s, :, -1], expected, atol=1e-4)
+    assert found["distance"].shape == (len(ANSWERERS), len(SOURCES), len(REFERENCES), 3)
+    assert found["loss"].shape == (20,) and 0 < found["entropy"] < np.log(3)
 
 
 def test_a_larger_corpus_holds_the_tasks_of_a_smaller_one():
