@@ -1,6 +1,7 @@
 """The evidence on table 3 of paper A, under the reading that suits a claim best; HMMs are the units."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -28,19 +29,22 @@ def ran(found: Table3) -> list[int]:
 
 
 def best(
-    found: Table3, statistic: Callable[[int, slice], Float[np.ndarray, "hmm *columns"]],
-    judge: Callable[[np.ndarray], Estimate], *, most: bool = False,
+    found: Table3, values: Callable[[int], Float[np.ndarray, "hmm *columns"]], *, most: bool = False,
+    seed: int, **how: Any,
 ) -> tuple[int, Estimate]:  # fmt: skip
-    """The reading under which half of the HMMs say most for a claim (of much, or little); what the others say."""
+    """The reading under which half of the HMMs say most for a claim (of much, or little); what the others say.
+
+    ``values`` of a reading are estimated as :func:`iclnb.stats.interval` is told in ``how``.
+    """
     if len(found.without[0]) < 4:
         raise NothingToMeasure("four HMMs: two that choose a reading and two that judge it")
 
     def against(reading: int) -> float:
-        estimate = judge(statistic(reading, slice(None, None, 2)))
+        estimate = interval(values(reading)[::2], seed=seed, **how)
         return -float(estimate.low) if most else float(estimate.high)
 
     place = min(ran(found), key=against)
-    return place, judge(statistic(place, slice(1, None, 2)))
+    return place, interval(values(place)[1::2], seed=seed, **how)
 
 
 def gap(distance: Curve) -> float:
@@ -50,29 +54,26 @@ def gap(distance: Curve) -> float:
 
 def _nearest(found: Table3, kernel: str, seed: int) -> tuple[int, Estimate]:
     """The reading under which a kernel is nearest to the whole table, and its gap."""
-    return best(
-        found,
-        lambda reading, hmms: of(found, "distance", reading, kernel)[hmms],
-        lambda values: interval(values, statistic=gap, range="nonnegative", seed=seed),
-    )
+    how = {"statistic": gap, "range": "nonnegative", "seed": seed}
+    return best(found, lambda reading: of(found, "distance", reading, kernel), **how)
+
+
+def _under(place: int, estimate: Estimate, control: float | np.floating, control_is: str) -> Evidence:
+    return Evidence(estimate, float(control), f"{control_is}; reading: {READINGS[place]}")
 
 
 def table_gap(found: Table3, kernel: str, *, seed: int) -> Evidence:
     """Mean gap to the whole table under the reading that suits best; control: the blind kernel there."""
     place, estimate = _nearest(found, kernel, seed)
-    blind = gap(of(found, "distance", place, BLIND)[1::2])
-    return Evidence(estimate, float(blind), f"{BLIND}; reading: {READINGS[place]}")
+    return _under(place, estimate, gap(of(found, "distance", place, BLIND)[1::2]), BLIND)
 
 
 def last_distance(found: Table3, kernel: str, *, seed: int) -> Evidence:
     """Distance at n = 128 under the reading that suits best; control: the blind kernel there."""
     place, estimate = best(
-        found,
-        lambda reading, hmms: of(found, "distance", reading, kernel)[hmms, -1],
-        lambda values: interval(values, range="nonnegative", seed=seed),
+        found, lambda reading: of(found, "distance", reading, kernel)[:, -1], range="nonnegative", seed=seed
     )
-    blind = of(found, "distance", place, BLIND)[1::2, -1].mean()
-    return Evidence(estimate, float(blind), f"{BLIND}; reading: {READINGS[place]}")
+    return _under(place, estimate, of(found, "distance", place, BLIND)[1::2, -1].mean(), BLIND)
 
 
 def bias(found: Table3, *, seed: int) -> Evidence:
@@ -80,30 +81,24 @@ def bias(found: Table3, *, seed: int) -> Evidence:
     place, _ = _nearest(found, "printed", seed)
     printed, repaired = (found.limit[place, 1::2, KERNELS.index(name)] for name in ("printed", "ratio"))
     estimate = interval(printed, range="nonnegative", seed=seed)
-    return Evidence(estimate, float(repaired.mean()), f"repaired kernel; reading: {READINGS[place]}")
+    return _under(place, estimate, repaired.mean(), "repaired kernel")
 
 
 def negative_normalisers(found: Table3, n: int, *, seed: int) -> Evidence:
     """Share of prompts that divide by a negative number, under the reading that suits best."""
     at = DEMONSTRATIONS.index(n)
     place, estimate = best(
-        found,
-        lambda reading, hmms: of(found, "negative", reading, "printed")[hmms, at],
-        lambda values: interval(values, range="rate", seed=seed),
+        found, lambda reading: of(found, "negative", reading, "printed")[:, at], range="rate", seed=seed
     )
     repaired = of(found, "negative", place, "ratio")[1::2, at].mean()
-    return Evidence(estimate, float(repaired), f"repaired kernel; reading: {READINGS[place]}")
+    return _under(place, estimate, repaired, "repaired kernel")
 
 
 def demonstrations_matter(found: Table3, *, seed: int) -> Evidence:
     """How far 128 demonstrations move the posterior, under the reading where it is most."""
-    place, estimate = best(
-        found,
-        lambda reading, hmms: found.without[reading, hmms, -1],
-        lambda values: interval(values, range="nonnegative", seed=seed),
-        most=True,
-    )
-    return Evidence(estimate, 0.0, f"nothing is learned; reading: {READINGS[place]}")
+    how = {"range": "nonnegative", "seed": seed}
+    place, estimate = best(found, lambda reading: found.without[reading, :, -1], most=True, **how)
+    return _under(place, estimate, 0.0, "nothing is learned")
 
 
 def constant(distance: Float[np.ndarray, "*hmm n"], accuracy: Float[np.ndarray, "*hmm n"]) -> float:
