@@ -11,8 +11,7 @@ Exact results (NumPy):
 
 Models (JAX):
 
-- ``features``: the matrix G of a prompt, its vech features, heads of a coefficient tensor
-- ``layer``, ``gd``: the layer as the paper writes it and its fast form; gradient descent
+- ``layer``: the layer as the paper writes it and its fast form; gradient descent
 - ``losses``, ``train``: training of many heads, prior means and seeds in one compiled program
 - ``softmax``: heads whose weights are normalised, trained in the same setting
 - ``beside``: trained layers beside gradient descent, prompt by prompt

@@ -11,9 +11,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 from scipy.optimize import minimize
 
-from iclnb.lsa.features import gram
-from iclnb.lsa.gd import gd_predict, gd_stack
-from iclnb.lsa.layer import LinearSelfAttention
+from iclnb.lsa.layer import LinearSelfAttention, gd_predict, gd_stack, gram
 from iclnb.lsa.material import draw_prompts
 
 BATCH, LEARNING_RATE = 512, 2e-3  # Prompts an update; Adam's first rate, which falls to zero along a cosine
@@ -86,10 +84,10 @@ def train_stack(
 
     @jax.jit
     def both() -> tuple[Array, Array]:
-        stack = _perturbed(gd_stack(mean, rates), for_start)
-        stack = jax.lax.scan(advance, (stack, optimiser.init(stack)), jax.random.split(for_data, updates))[0][
-            0
-        ]
+        flat, unravel = ravel_pytree(gd_stack(mean, rates))
+        stack = unravel(flat + PERTURBATION * jax.random.normal(for_start, flat.shape))
+        keys = jax.random.split(for_data, updates)
+        (stack, _), _ = jax.lax.scan(advance, (stack, optimiser.init(stack)), keys)
         *inputs, target = test = draw(for_test, TEST_PROMPTS)
         return jnp.mean((gd_predict(*inputs, mean, rates) - target) ** 2), _loss(stack, test)
 
@@ -116,11 +114,6 @@ def predict_stack(
 
 
 def _loss(stack: list, prompts: tuple) -> Array:
-    """Mean squared error; the output of a stack is minus its prediction (:func:`iclnb.lsa.gd.gd_stack`)."""
+    """Mean squared error; the output of a stack is minus its prediction (:func:`iclnb.lsa.layer.gd_stack`)."""
     *inputs, target = prompts
     return jnp.mean((-predict_stack(stack, *inputs) - target) ** 2)
-
-
-def _perturbed(stack: list, key: Array) -> list:
-    flat, unravel = ravel_pytree(stack)
-    return unravel(flat + PERTURBATION * jax.random.normal(key, flat.shape))

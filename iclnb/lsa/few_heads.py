@@ -14,25 +14,18 @@ from threadpoolctl import threadpool_limits
 from iclnb.lsa.moments import Moments, prompt_moments
 from iclnb.lsa.optima import risk_at_norm
 
-Rows = Float[np.ndarray, "d+1 heads"]
-
 CONTEXTS, NORMS = (1, 2, 3, 5, 10, 30, 100), (0.3, 1.0, 2.0, 4.0, 8.0)  # From which `search` draws C and ‖w*‖
 
 
 def few_heads_risk(
-    moments: Moments,
-    prior_mean: Float[np.ndarray, " d"],
-    heads: int,
-    *,
-    seed: int = 0,
-    restarts: int = 3,
+    moments: Moments, prior_mean: Float[np.ndarray, " d"], heads: int, *, restarts: int = 3
 ) -> float:
     """Smallest exact risk found of multi-head LSA with y_q = 0 and H ≤ d heads: a bound of the optimum from above.
 
     The problem is not convex; of random starts beside one along w*, those that end elsewhere end higher.
     """
     w = np.asarray(prior_mean, dtype=float)
-    size, rng = len(w) + 1, np.random.default_rng(seed)
+    size, rng = len(w) + 1, np.random.default_rng(0)
     target = moments.cross + moments.mean[..., None] * w  # E G̃ ⊗ (u + w*)
     constant = np.sum(moments.covariance * (np.eye(len(w)) + np.outer(w, w)))
 
@@ -40,7 +33,8 @@ def few_heads_risk(
         risk, gradient = _projected_risk(flat.reshape(size, heads), moments, target, constant)
         return risk, gradient.ravel()  # the optimiser would read a transposed array in memory order
 
-    starts = [_start_along(w, heads, rng), *(rng.normal(size=(size, heads)) for _ in range(restarts))]
+    starts = [rng.normal(size=(size, heads)) for _ in range(1 + restarts)]
+    starts[0][:, 0] = np.append(w / max(np.linalg.norm(w), 1e-300), 1.0)  # the label's row tilted towards w*
     options = {"maxiter": 500, "ftol": 1e-14}
     with threadpool_limits(1):  # the matrices are small: threads wait for each other, a hundred times longer
         ends = [minimize(loss, x.ravel(), jac=True, method="L-BFGS-B", options=options) for x in starts]
@@ -65,13 +59,6 @@ def search(d: int, seed: int) -> Float[np.ndarray, "settings quantities"]:
                 break
         rows.append((d, size["n_context"], heads, noise_std, norm, found))
     return np.array(rows, dtype=float)
-
-
-def _start_along(w: Float[np.ndarray, " d"], heads: int, rng: np.random.Generator) -> Rows:
-    """The label row tilted towards w*, then random rows."""
-    rows = rng.normal(size=(len(w) + 1, heads))
-    rows[:, 0] = np.append(w / max(np.linalg.norm(w), 1e-300), 1.0)
-    return rows
 
 
 def _projected_risk(

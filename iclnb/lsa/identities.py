@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from iclnb.lsa import features, layer, softmax
-from iclnb.lsa.gd import gd_layer, gd_predict, gd_stack
+from iclnb.lsa import layer, softmax
 from iclnb.lsa.head_law import head_law_limit
+from iclnb.lsa.layer import gd_layer, gd_predict, gd_stack
 from iclnb.lsa.material import noisy_prompts
 from iclnb.lsa.moments import population_risk, prompt_moments
 from iclnb.lsa.optima import best_preconditioner, best_rate, gap_law, risk_at_norm
@@ -41,9 +41,9 @@ def in_double(check: Callable[..., Deviations]) -> Callable[..., Check]:
 @in_double
 def heads_bound(d: int, n_context: int, seed: int) -> Deviations:
     """20 random heads against the d + 1 that make the same predictions; without the last of these."""
-    some = layer.random_layer(jax.random.key(seed), d, heads=20, train_guess=True)
+    some = layer.random_layer(jax.random.key(seed), d, heads=20, guess=True)
     reduced, inputs = layer.with_fewest_heads(some), _inputs(d, n_context, seed)
-    short = layer.LinearSelfAttention(reduced.value[:d], reduced.key_query[:d], some.guess, True)
+    short = layer.LinearSelfAttention(reduced.value[:d], reduced.key_query[:d], some.guess)
     written, full, less = (layer.predict(each, *inputs) for each in (some, reduced, short))
     return _apart(full, written), _apart(less, written)
 
@@ -71,7 +71,7 @@ def one_step(d: int, n_context: int, seed: int) -> Deviations:
 def constant_coordinate(d: int, n_context: int, seed: int) -> Deviations:
     """Two heads without a guess on tokens (1, x, y) against the best step from w*; without the first."""
     start, (x, y, query) = jnp.linspace(-1.0, 1.0, d), _inputs(d, n_context, seed)
-    seen = features.gram(jnp.concatenate([jnp.ones_like(x[..., :1]), x], axis=-1), y)
+    seen = layer.gram(jnp.concatenate([jnp.ones_like(x[..., :1]), x], axis=-1), y)
     rate = best_rate(d, n_context)
     rows = jnp.stack([jnp.eye(d + 2)[0], jnp.concatenate([jnp.zeros(1), -start, jnp.ones(1)])])
     blocks = jnp.zeros((2, d + 2, d)).at[0, 0].set(start).at[1, 1 : d + 1].set(rate * jnp.eye(d))
@@ -89,7 +89,7 @@ def one_length(d: int, n_context: int, seed: int) -> Deviations:
     tensor = tensor.at[:d, :d].add(-rate * start[:, None, None] * jnp.eye(d)).at[d, :d].set(rate * jnp.eye(d))
     for inputs in (x * jnp.sqrt(d) / jnp.linalg.norm(x, axis=-1, keepdims=True), x):
         y = jnp.sum(inputs, axis=-1)  # w = (1, .., 1)
-        ours = jnp.einsum("pab,abj,pj->p", features.gram(inputs, y), tensor, query)
+        ours = jnp.einsum("pab,abj,pj->p", layer.gram(inputs, y), tensor, query)
         found.append(_apart(ours, gd_predict(inputs, y, query, start, [rate])))
     return found[0], found[1]
 

@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from iclnb.lsa.features import fold, pairs
 from iclnb.lsa.moments import prompt_moments
 
 Trains = Bool[np.ndarray, " models"]
@@ -44,9 +43,19 @@ def _coefficients(
     return fold(tensor), guess - means
 
 
+def fold(tensor: Float[Array, "*batch size size d"]) -> Float[Array, "*batch pairs d"]:
+    """Coefficients θ on vech(G), its distinct entries, with θ·vech(G) = T·G for every symmetric G."""
+    size, d = tensor.shape[-2:]
+    rows, columns = np.triu_indices(size)
+    chosen = np.zeros((len(rows), size, size), dtype=np.float32)  # a product, as a gather's gradient is slow
+    index = np.arange(len(rows))
+    chosen[index, rows, columns] = chosen[index, columns, rows] = 1
+    return chosen.reshape(len(rows), -1) @ tensor.reshape(*tensor.shape[:-3], size * size, d)
+
+
 def folded_moments(d: int, n_context: int) -> tuple[Array, Array, Array]:
     """Second moments, means and cross moments of vech(G̃), in single precision."""
-    moments, (rows, columns) = prompt_moments(d, n_context), pairs(d + 1)
+    moments, (rows, columns) = prompt_moments(d, n_context), np.triu_indices(d + 1)
     second = moments.second[rows, columns][:, rows, columns]
     parts = (second, moments.mean[rows, columns], moments.cross[rows, columns])
     return tuple(jnp.asarray(part, jnp.float32) for part in parts)

@@ -9,8 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from iclnb.lsa.moments import Matrix, as_covariance
-
 
 class Configuration(NamedTuple):
     """One model to train: number of heads, norm of the prior mean, and whether the guess is trained."""
@@ -84,13 +82,11 @@ def noisy_prompts(
     n_context: int,
     prior_mean: Float[np.ndarray, " d"],
     seed: int | tuple[int, ...],
-    covariance: Matrix | None = None,
     noise_std: float = 0.0,
 ) -> Prompts:
-    """Prompts with x ~ N(0, Λ), w ~ N(w*, I), y = wᵀx + ε, ε ~ N(0, σ²), in double precision."""
+    """Prompts with x ~ N(0, I), w ~ N(w*, I), y = wᵀx + ε, ε ~ N(0, σ²), in double precision."""
     rng = np.random.default_rng(seed)
-    root = np.linalg.cholesky(as_covariance(d, covariance))
-    x = rng.normal(size=(prompts, n_context, d)) @ root.T
+    x = rng.normal(size=(prompts, n_context, d))
     weights = np.asarray(prior_mean, dtype=float) + rng.normal(size=(prompts, d))
     y = np.einsum("pcd,pd->pc", x, weights) + noise_std * rng.normal(size=(prompts, n_context))
     return Prompts(x, y, weights)

@@ -12,7 +12,6 @@ from iclnb.lsa import (
     beside,
     deep,
     estimates,
-    gd,
     identities,
     layer,
     material,
@@ -160,7 +159,7 @@ def test_distances_of_two_predictors():
 
 def test_the_best_step_beside_itself_and_from_zero():
     mean = np.array([1.0, -2.0])
-    made = gd.gd_layer(jnp.asarray(mean), 1 / (1 + 3 / 5))
+    made = layer.gd_layer(jnp.asarray(mean), 1 / (1 + 3 / 5))
     tensor = np.asarray(layer.coefficient_tensor(made), float)[None]
     same, zero = beside.beside_gd(tensor, mean[None], mean, n_context=5, prompts=200, seed=(0, 0))
     assert np.all(np.abs(same) < 1e-6) and zero[0] > 0.1
