@@ -6,19 +6,11 @@ import numpy as np
 import pytest
 
 from iclnb import store
-from iclnb.bayes import (
-    Kernels,
-    learning,
-    measure,
-    measure_table_3,
-    measure_theorem,
-    sequences,
-    table_3,
-)
+from iclnb.bayes import Kernels, learning, measure, measure_table_3, measure_theorem, sequences, table_3
 from iclnb.bayes.findings import DESIGNS
 from iclnb.bayes.material import SHARES, SMALL, draw_prompts, learning_designs, readings
 
-RUN = SimpleNamespace(hmms=2, streams=2, doublings=10, hmm_seed=0, prompt_seed=1)
+RUN = SimpleNamespace(hmms=1, streams=2, doublings=10, hmm_seed=0, prompt_seed=1)
 
 
 @pytest.fixture(autouse=True)
@@ -30,11 +22,9 @@ def test_learning_is_hmm_by_hmm_and_a_killed_run_goes_on():
     with store.tally() as first:
         found = measure.measure(RUN)
     with store.tally() as second:
-        again = measure.measure(SimpleNamespace(**{**vars(RUN), "hmms": 3}))
-    assert (first.measured, first.reused) == (6, 0) and (second.measured, second.reused) == (3, 6)
-    np.testing.assert_array_equal(
-        found.error, again.error[:, :2]
-    )  # an HMM does not depend on how many there are
+        again = measure.measure(SimpleNamespace(**{**vars(RUN), "hmms": 2}))
+    assert (first.measured, first.reused) == (3, 0) and (second.measured, second.reused) == (3, 3)
+    np.testing.assert_array_equal(found.error, again.error[:, :1])  # whatever the number of HMMs
     np.testing.assert_array_equal(found.ns, [1, 1024, 1048576])
     place, share = 2, 3
     design = learning_designs()[DESIGNS[place]]
@@ -42,15 +32,8 @@ def test_learning_is_hmm_by_hmm_and_a_killed_run_goes_on():
     kernels = Kernels(mixture, sequences.every(design.observations, design.length))
     start = (1 - SHARES[share]) * mixture.start[0] + SHARES[share] * design.held_out()
     direct = learning.learn(kernels, start, [1, 1024, 1048576], 2, (1, place, 1, share))
-    np.testing.assert_allclose(found.error[place, 1, share], direct["error"], rtol=3e-4)
-    np.testing.assert_allclose(found.limit[place, 1, share], direct["limit"], rtol=1e-6)
-
-
-def test_designs_share_no_hmm():
-    """Two designs that differ in noise alone would draw the same T and B from one seed."""
-    first, second = (learning_designs()[name] for name in DESIGNS[:2])
-    a, b = first.mixture((0, 0, 0)), second.mixture((0, 1, 0))
-    assert not np.isclose(a.transition[0, 0], b.transition[0, 0])
+    np.testing.assert_allclose(again.error[place, 1, share], direct["error"], rtol=3e-4)
+    np.testing.assert_allclose(again.limit[place, 1, share], direct["limit"], rtol=1e-6)
 
 
 def test_limits_of_small_hmms_are_those_of_theory():
@@ -63,10 +46,8 @@ def test_limits_of_small_hmms_are_those_of_theory():
 
 
 def test_table_3_is_reading_by_reading():
-    run = SimpleNamespace(
-        readings=1, hmms=2, prompts=3, search_hmms=1, search_prompts=5, hmm_seed=0, prompt_seed=1
-    )
-    found = measure_table_3.measure(run)
+    size = {"readings": 1, "hmms": 2, "prompts": 3, "search_hmms": 1, "search_prompts": 5}
+    found = measure_table_3.measure(SimpleNamespace(**size, hmm_seed=0, prompt_seed=1))
     assert np.isfinite(found.distance[0]).all() and np.isnan(found.distance[1:]).all()
     name = measure_table_3.READINGS[0]
     sharpness = table_3.sharpness(readings()[name], 1, 5, (0, 0, 1))
