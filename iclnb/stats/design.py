@@ -5,6 +5,7 @@ where fewer than 10 units of a skewed quantity were drawn.
 """
 
 import warnings
+from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ Design = Literal["units", "sets x points"]
 """What was drawn independently: the rows of a table, or its rows and its columns."""
 
 MOST: Final = 40  # Parts of the sets, and of the points, that the jackknife leaves out
+STRAIGHT: Final = np.float64(0)  # Without skewness
 SCALED: Final = ("rate", "difference", "correlation")  # Ranges with a scale of their own
 
 
@@ -70,6 +72,18 @@ class Estimate(_Limits):
             return float(bound == value)
         degrees = float(self.degrees)
         return float(2 * t.sf(abs(bound - value) / half * t.ppf(0.975, degrees), degrees))
+
+
+def holm(p_values: Sequence[float] | Float[np.ndarray, " tests"]) -> Float[np.ndarray, " tests"]:
+    """p-values adjusted by Holm's step-down method: those below a level hold together at that level.
+
+    Source: Holm, "A simple sequentially rejective multiple test procedure" (1979).
+    """
+    p_values = np.asarray(p_values, dtype=float)
+    order, n = np.argsort(p_values), len(p_values)
+    adjusted = np.empty(n)
+    adjusted[order] = np.minimum(np.maximum.accumulate(p_values[order] * np.arange(n, 0, -1)), 1)
+    return adjusted
 
 
 def exact(value: float) -> Estimate:
@@ -180,34 +194,42 @@ def _redrawn(
     value, drawn, n = statistic(*rows), redrawn(rows, statistic, axes, rng), min(rows[0].shape[:axes])
     if n >= limits.ENOUGH:
         return value, *np.nanquantile(drawn, (0.025, 0.975), axis=0), np.inf
-    error, quantile = np.nanstd(drawn, axis=0) * np.sqrt(n / (n - 1)), limits.student(n)
+    error = np.nanstd(drawn, axis=0) * np.sqrt(n / (n - 1))
+    return value, *_around(range, value, error, limits.student(n), max(rows[0].shape[:axes])), n - 1
+
+
+def _around(
+    range: Range | None,
+    value: Numbers,
+    error: Numbers,
+    quantile: Numbers,
+    units: int,
+    bend: Numbers = STRAIGHT,
+) -> limits.Limits:
+    """Limits so many errors from a value: on the scale of its range, or with their skewness removed."""
     if range in SCALED:
-        return value, *ranges.scaled(range, value, error, quantile, max(rows[0].shape[:axes])), n - 1
-    return value, value - quantile * error, value + quantile * error, n - 1
+        return ranges.scaled(range, value, error, quantile, units)
+    return limits.unskewed(np.asarray(value, float), error, quantile, bend)
 
 
 def _over_units(
     rows: list[np.ndarray], statistic: Statistic | None, range: Range | None, rng: np.random.Generator
 ) -> tuple:
     """Value, limits and degrees of freedom."""
-    n = len(rows[0])
-    on_a_scale = range in SCALED
+    n, on_a_scale = len(rows[0]), range in SCALED
     if statistic is None and not on_a_scale:
         mean, count = limits.mean_and_count(rows[0])
         return mean, *limits.of_mean(rows[0], rng), count - 1
     if limits.ENOUGH <= n <= 50 and not on_a_scale:
         value, error, quantile = studentized(rows, statistic, rng)
         quantile = np.where(np.isfinite(quantile), quantile, limits.student(n))
-        return value, value - quantile * error, value + quantile * error, n - 1
+        return value, *limits.unskewed(value, error, quantile, STRAIGHT), n - 1
     if statistic is None:
         value, pseudo = limits.mean_and_count(rows[0])[0], rows[0]
     else:
         value, pseudo = pseudo_values(rows, statistic, (200,), rng)
     (error, bend), (_, count) = limits.moments(pseudo), limits.mean_and_count(pseudo)
-    quantile = limits.student(count)
-    if on_a_scale:
-        return value, *ranges.scaled(range, value, error, quantile, n), count - 1
-    return value, *limits.unskewed(value, error, quantile, bend), count - 1
+    return value, *_around(range, value, error, limits.student(count), n, bend), count - 1
 
 
 def _over_sets_and_points(
@@ -223,6 +245,4 @@ def _over_sets_and_points(
         value, _ = limits.mean_and_count(values.reshape(-1, *values.shape[2:]))
         cells = cells_of_mean(values)
     error, quantile, bend, degrees = limits.spread_of_table(cells)
-    if range in SCALED:
-        return value, *ranges.scaled(range, value, error, quantile, max(cells.shape[:2])), degrees
-    return value, *limits.unskewed(value, error, quantile, bend), degrees
+    return value, *_around(range, value, error, quantile, max(cells.shape[:2]), bend), degrees
