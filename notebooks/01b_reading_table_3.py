@@ -27,7 +27,7 @@ bootstrap_seed: int = 3  # seeds the intervals
 
 # %% tags=["hide-input"]
 from iclnb import claims, ladders, settings
-from iclnb.bayes import estimates_table_3, pictures, pictures_appendix, tables
+from iclnb.bayes import estimates_table_3, pictures, tables
 from iclnb.bayes.measure_table_3 import measure
 
 run = settings.read(globals())
@@ -50,7 +50,7 @@ ladder
 # demonstrations move the exact answer most <demonstrations-matter: inconclusive everywhere>`.
 
 # %% tags=["answer", "hide-input"]
-pictures_appendix.table_3(ladder)
+pictures.table_3(ladder)
 
 # %% [markdown]
 # ## What the paper says

@@ -31,12 +31,7 @@ bootstrap_seed: int = 3  # seeds the intervals
 
 # %% tags=["hide-input"]
 from iclnb import claims, ladders, settings
-from iclnb.bayes import (
-    estimates_transformer,
-    pictures,
-    pictures_appendix,
-    tables,
-)
+from iclnb.bayes import estimates_transformer, pictures, tables
 from iclnb.bayes.measure_transformer import measure
 
 run = settings.read(globals())
@@ -57,7 +52,7 @@ ladder
 # two is it nearer to a kernel <no-kernel-elsewhere: supported everywhere>`.
 
 # %% tags=["answer", "hide-input"]
-pictures_appendix.following(ladder, seed=seed)
+pictures.following(ladder, seed=seed)
 
 # %% [markdown]
 # ## What is asked

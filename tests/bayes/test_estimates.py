@@ -13,7 +13,6 @@ from iclnb.bayes import (
     estimates_theorem,
     estimates_transformer,
     pictures,
-    pictures_appendix,
     tables,
 )
 from iclnb.bayes.counterexample import POSITIVE, THIRDS, TWO_TASKS
@@ -245,7 +244,7 @@ def test_transformers_are_judged_at_the_corpus_that_speaks_most_against_the_clai
         assert "256 tasks" in evidence.control_is or name == "follows_bayes"
     few, many = (estimates_transformer.generality(found, corpus, seed=0).estimate for corpus in (0, -1))
     assert few.value == pytest.approx(3, rel=1e-3) and many.value == pytest.approx(1 / 3, rel=1e-3)
-    alt = pictures_appendix.following(ladder_of(found), seed=0).alt
+    alt = pictures.following(ladder_of(found), seed=0).alt
     assert f"{own}, to Bayes over the corpus: 0.1 and 0.2" in alt
     assert "| 256 | 1.5 | 1.5 | 1 |" in tables.training(found).data
 
@@ -260,7 +259,7 @@ def test_pictures_and_tables_say_what_they_show():
     count = np.median(estimates.halving(found, 0, BAYES))
     assert f"| Bayes | {count:.2g} ({count:.2g}) |" in tables.halving(found).data
     of_table = table_3(r0=[0.3, 0.0, 0.3, 0.0], r1=[0.0, 0.4, 0.0, 0.2])
-    assert "from 0.15 to 0.15" in pictures_appendix.table_3(ladder_of(of_table)).alt
+    assert "from 0.15 to 0.15" in pictures.table_3(ladder_of(of_table)).alt
     assert READINGS[1] in tables.readings(of_table).data and READINGS[2] not in tables.readings(of_table).data
     assert tables.exact_limits(POSITIVE).data.count("\n") == 4  # three that differ
     assert "\\(2/3, 2, -5/3) |" in tables.worst_cases({"thirds": THIRDS}).data
