@@ -30,7 +30,7 @@ Pairs = Float[np.ndarray, "sequences labels"]  # P(x, y) of demonstrations
 Counts = Float[np.ndarray, "streams sequences labels"]
 """How often each (x, y) was shown, in several independent streams."""
 
-Answers = Float[np.ndarray, "streams sequences labels"]  # ŷ for every x_test
+Answers = Counts  # ŷ for every x_test
 
 Joint = Float[np.ndarray, "sequences tasks labels"]
 

@@ -7,7 +7,6 @@ Exact results (NumPy):
 - ``few_heads``: numerical search over the heads of multi-head LSA, which checks the head law
 - ``optima``: exact risk of the best member of each family
 - ``sight``: what linear heads lose if the query is not masked
-- ``baselines``: ridge, least squares, Bayes; Monte Carlo risk with an interval
 
 Models (JAX):
 
@@ -19,5 +18,5 @@ Models (JAX):
 - ``identities``: what is proved, checked by computer
 
 The chapter: ``material`` (what is drawn), ``findings``, ``measure`` (05), ``measure_proofs`` (05a),
-``measure_beyond`` (05b), ``estimates`` (what decides its claims), ``pictures``.
+``measure_beyond`` (05b, with ridge regression and Bayes), ``estimates`` (what decides its claims), ``pictures``.
 """

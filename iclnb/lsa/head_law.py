@@ -24,16 +24,9 @@ GRID = np.linspace(-np.pi / 2, np.pi / 2, 2001)  # Angles between which the best
 
 
 def head_law_risk(d: int, n_context: int, norm: float, heads: int, noise_std: float = 0.0) -> float:
-    """The least risk over the angle θ.
+    """The least risk over the angle θ, of H = ``heads`` and m = ‖w*‖ = ``norm``.
 
-    Args:
-        n_context: C.
-        norm: m = ‖w*‖.
-        heads: H, from 1 to d.
-        noise_std: σ of the labels.
-
-    Raises:
-        ValueError: for a number of heads that the law does not cover.
+    Raises ValueError for a number of heads that the law does not cover.
     """
     if not 1 <= heads <= d:
         raise ValueError(f"the head law is for 1 to d = {d} heads, got {heads}")

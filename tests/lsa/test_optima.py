@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from iclnb.errors import IclnbError
-from iclnb.lsa import baselines
+from iclnb.lsa import measure_beyond as baselines
 from iclnb.lsa.few_heads import few_heads_risk
 from iclnb.lsa.material import noisy_prompts
 from iclnb.lsa.moments import population_risk, prompt_moments
