@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from iclnb.lsa import layer, losses, material
+from iclnb.lsa import layer, material, train
 
 PRECISIONS = [(False, 1e-6), (True, 1e-12)]
 """Double precision or not, and the relative tolerance that goes with it."""
@@ -47,7 +47,7 @@ def test_forms_agree(double, tolerance):
         assert exact.dtype == (np.float64 if double else np.float32)
         assert near(layer.predict(model, x, y, query), exact, tolerance)
         assert near(layer.predict_fast(model, x, y, query), exact, tolerance)
-        theta = losses.fold(layer.coefficient_tensor(model)).ravel()
+        theta = train.fold(layer.coefficient_tensor(model)).ravel()
         rows, columns = np.triu_indices(x.shape[-1] + 1)
         phi = layer.gram(x, y)[:, rows, columns, None] * query[:, None]
         assert near(phi.reshape(len(phi), -1) @ theta + query @ model.guess, exact, tolerance)
