@@ -66,10 +66,8 @@ def test_population_risk_is_exact(d, n_context, w, noise_std, root):
         error = error + gram[a][b] * query[j] * int(tensor[a, b, j])
     covariance = np.array(root, dtype=float) @ np.array(root, dtype=float).T
     moments = prompt_moments(d, n_context, covariance=covariance, noise_std=noise_std)
-    exact = expectation(error * error)
-    assert population_risk(tensor, guess, np.array(w, dtype=float), moments) == pytest.approx(
-        exact, rel=1e-12
-    )
+    found = population_risk(tensor, guess, np.array(w, dtype=float), moments)
+    assert found == pytest.approx(expectation(error * error), rel=1e-12)
 
 
 @pytest.mark.parametrize(("d", "n_context", "w", "noise_std", "root"), CASES)
@@ -96,13 +94,8 @@ def test_optima_solve_exact_least_squares(d, n_context, w, noise_std, root):
 
 
 @given(
-    st.integers(1, 5),
-    st.integers(1, 12),
-    st.integers(0, 10**6),
-    st.floats(0, 6),
-    st.floats(0, 2),
-    st.booleans(),
-)
+    st.integers(1, 5), st.integers(1, 12), st.integers(0, 10**6), st.floats(0, 6), st.floats(0, 2), st.booleans()
+)  # fmt: skip
 def test_gap_law_against_least_squares_over_all_tensors(d, n_context, seed, norm, noise_std, isotropic):
     rng = np.random.default_rng(seed)
     w = norm * rng.normal(size=d)
@@ -145,10 +138,8 @@ def test_best_preconditioner_is_a_minimum_over_matrices():
     found = minimize(risk, np.zeros(d * d))
     best = best_preconditioner(d, n_context, covariance=covariance, noise_std=noise_std)
     assert found.x.reshape(d, d) == pytest.approx(best, abs=1e-4)
-    gd = optimal_risk(
-        "gd", d=d, n_context=n_context, prior_mean=w, covariance=covariance, noise_std=noise_std
-    )
-    assert gd == pytest.approx(found.fun, abs=1e-7)
+    setting = {"d": d, "n_context": n_context, "prior_mean": w, "covariance": covariance}
+    assert optimal_risk("gd", **setting, noise_std=noise_std) == pytest.approx(found.fun, abs=1e-7)
 
 
 def test_least_squares_and_bayes_leave_what_the_examples_do_not_determine():
@@ -192,12 +183,6 @@ def test_wrong_arguments(family, changes, message):
 
 
 def test_a_query_in_sight_widens_the_gap_of_linear_heads():
-    shared = {
-        "d": 4,
-        "n_context": 4,
-        "prior_mean": np.array([3.0, 0.0, 0.0, 0.0]),
-        "prompts": 200_000,
-        "seed": 0,
-    }
+    shared = {"d": 4, "n_context": 4, "prior_mean": 3 * np.eye(4)[0], "prompts": 200_000, "seed": 0}
     masked, seen = (interval(gap_to_gd(in_sight=each, **shared), seed=0) for each in (False, True))
     assert masked.low < 2 * 9 / (4 * 4 + 2) < masked.high < seen.low
