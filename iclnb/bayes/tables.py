@@ -122,8 +122,7 @@ def readings(found: Table3) -> Markdown:
 
 def constants(found: Table3, *, seed: int) -> Markdown:
     """c in distance = c (1 - accuracy), of the table and of the printed kernel by norm."""
-    rows = estimates_table_3.constants(found, seed=seed).items()
-    return display.table(["", "c"], [[name, value] for name, value in rows])
+    return display.table(["", "c"], estimates_table_3.constants(found, seed=seed).items())
 
 
 def training(found: Following) -> Markdown:
