@@ -53,16 +53,24 @@ def test_coverage_of_sets_and_points(sets, by_set, by_point):
     assert 93 <= coverage(interval(table, design="sets x points", seed=0), 0) <= 97
 
 
-@pytest.mark.parametrize(("sets", "least"), [(3, 92), (5, 93), (10, 93)])
-def test_coverage_of_shares_of_right_answers(sets, least):
+@pytest.mark.parametrize(("mean", "rate", "range", "sets", "least"), [
+    (0, 0.5, None, 3, 92), (0, 0.5, None, 10, 93), (2, 0.816, "rate", 3, 90.5), (2, 0.816, "rate", 10, 93.5),
+    (4, 0.960, "rate", 3, 94), (4, 0.960, "rate", 10, 92.5),
+])  # fmt: skip
+def test_coverage_of_shares_of_right_answers(mean, rate, range, sets, least):
     """Answers 0 or 1, whose log-odds vary by sets (standard deviation 1) and by points (1)."""
-    rng = np.random.default_rng(2)
-    logits = rng.normal(size=(sets, 1, DATA_SETS)) + rng.normal(size=(1, 40, DATA_SETS))
-    answers = rng.random((sets, 40, DATA_SETS)) < 1 / (1 + np.exp(-logits))
-    got = interval(answers, design="sets x points", seed=0)
-    assert least <= coverage(got, 0.5) <= 97.5
-    cells = interval(answers.reshape(-1, DATA_SETS), seed=0)
-    assert coverage(cells, 0.5) < 75  # answers taken for units
+    rng = np.random.default_rng(4)
+    logits = mean + rng.normal(size=(sets, 1, DATA_SETS)) + rng.normal(size=(1, 24, DATA_SETS))
+    answers = rng.random((sets, 24, DATA_SETS)) < 1 / (1 + np.exp(-logits))
+    got = interval(answers, design="sets x points", range=range, seed=0)
+    assert least <= coverage(got, rate)
+    if range == "rate":
+        assert got.low.min() >= 0 and got.high.max() <= 1
+    else:
+        assert coverage(got, rate) <= 97.5
+        assert (
+            coverage(interval(answers.reshape(-1, DATA_SETS), seed=0), rate) < 75
+        )  # answers taken for units
 
 
 @pytest.mark.parametrize("n", [3, 6, 10, 30])
@@ -116,18 +124,6 @@ def test_coverage_of_a_rate(rate, n, least):
     got = interval(answers, range="rate", seed=0)
     assert least <= coverage(got, rate)
     assert got.low.min() >= 0 and got.high.max() <= 1 and (got.low < got.high).all()
-
-
-@pytest.mark.parametrize(("mean", "rate", "sets", "least"), [
-    (2, 0.816, 3, 90.5), (2, 0.816, 10, 93.5), (4, 0.960, 3, 94), (4, 0.960, 10, 92.5),
-])  # fmt: skip
-def test_coverage_of_rates_near_one_under_shared_sets(mean, rate, sets, least):
-    rng = np.random.default_rng(4)
-    logits = mean + rng.normal(size=(sets, 1, DATA_SETS)) + rng.normal(size=(1, 24, DATA_SETS))
-    answers = rng.random((sets, 24, DATA_SETS)) < 1 / (1 + np.exp(-logits))
-    got = interval(answers, design="sets x points", range="rate", seed=0)
-    assert least <= coverage(got, rate)
-    assert got.low.min() >= 0 and got.high.max() <= 1
 
 
 @pytest.mark.parametrize(("rho", "n"), [(0.9, 5), (0, 20)])

@@ -2,7 +2,7 @@
 
 NumPy alone but for ``transformer``, no language model; each module imports only from those above it:
 
-- ``forward``, ``hmm``: the forward recursion; mixtures of HMMs and exact inference over prompts
+- ``hmm``: mixtures of HMMs and exact inference over prompts
 - ``families``, ``sequences``: random mixtures; sets of token sequences and their probabilities
 - ``operators``, ``kernels``: T_x and whitening; every kernel
 - ``material``: designs of HMMs, tasks outside the corpus, prompts: drawn once, from seeds

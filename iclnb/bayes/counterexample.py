@@ -1,6 +1,5 @@
 """Theorem 1 in exact arithmetic: two states, three observations, sequences of two tokens; one task or two."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -9,6 +8,7 @@ from itertools import product
 
 import numpy as np
 from jaxtyping import Shaped
+from scipy import special
 
 Vector = tuple[Fraction, ...]
 Matrix = tuple[Vector, ...]
@@ -30,9 +30,7 @@ class ExactHMM:
     transition: Matrix  # P(s' | s), rows
     emission: Matrix  # P(o | s), rows
     length: int  # l = abs(x)
-    pretrain: Vector | None = (
-        None  # distribution of the first state over all tasks; `None`: θ is the only one
-    )
+    pretrain: Vector | None = None  # of the first state over all tasks; `None`: θ is the only one
 
     def __post_init__(self) -> None:
         for name, rows in (
@@ -50,13 +48,9 @@ class ExactHMM:
         """All x of the length, also those of probability zero."""
         return list(product(range(len(self.emission[0])), repeat=self.length))
 
-    def operator(self, x: tuple[int, ...]) -> Exact:
-        """T_x = Π_t diag(p_{x_t}) T."""
-        return _operator(self, x)
-
     def joint(self, x: tuple[int, ...], start: Sequence[Fraction | int] | None = None) -> Exact:
         """P(x, y) for every y, from a distribution of the first state (default: of the task)."""
-        return np.array(start or self.start, object) @ self.operator(x) @ np.array(self.emission, object)
+        return np.array(start or self.start, object) @ _operator(self, x) @ np.array(self.emission, object)
 
     def truth(self, x_test: tuple[int, ...]) -> Vector:
         """P(y | x_test): what the theorem says kernel regression approaches."""
@@ -65,7 +59,7 @@ class ExactHMM:
 
     def features(self, x: tuple[int, ...]) -> Exact:
         """φ(x) = vec(T_x)."""
-        return self.operator(x).ravel()
+        return _operator(self, x).ravel()
 
     def moment(self, power: int, start: Vector | None = None) -> Exact:
         """Σ_x P(x)^power φ(x) φ(x)ᵀ over x of positive probability, under a start (default: p_pretrain).
@@ -111,10 +105,10 @@ class ExactHMM:
         )
         return max(sum(self.features(x) ** 2) for x in self.sequences) * max(abs(corpus - task).sum(1))
 
-    def divergence(self, start: Sequence[Fraction | int], reverse: bool = False) -> float:
-        """KL(P(x | θ) ‖ P(x | start)) in nats, or the other way round; every x must be possible under both."""
-        pairs = [(sum(self.joint(x)), sum(self.joint(x, start))) for x in self.sequences]
-        return math.fsum(float(q if reverse else p) * math.log(q / p if reverse else p / q) for p, q in pairs)
+    def divergence(self, start: Sequence[Fraction | int]) -> float:
+        """The smaller KL divergence, in nats, between P(x | θ) and P(x | start); no x may be impossible."""
+        p, q = (np.array([sum(self.joint(x, s)) for x in self.sequences], float) for s in (None, start))
+        return float(min(special.rel_entr(p, q).sum(), special.rel_entr(q, p).sum()))
 
     def error(self, kernel: str, x_test: tuple[int, ...]) -> Fraction:
         """L∞ distance of the limit to P(y | x_test, θ); theorem 1 says it is at most η² ε_θ."""
@@ -124,6 +118,7 @@ class ExactHMM:
 
 @cache
 def _operator(hmm: ExactHMM, x: tuple[int, ...]) -> Exact:
+    """T_x = Π_t diag(p_{x_t}) T."""
     if not x:
         return np.eye(len(hmm.start), dtype=int).astype(object)
     emission, transition = (np.array(each, object) for each in (hmm.emission, hmm.transition))

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from iclnb.bayes import forward
 from iclnb.errors import IclnbError
 
 ROW_SUM_TOLERANCE = 1e-6
@@ -93,7 +92,7 @@ class HMMMixture:
 
         Raises ValueError if an entry is not an observation index.
         """
-        return self._filtered(self._indices("sequence", sequence))[0]
+        return self._forward(self._indices("sequence", sequence))[0]
 
     def task_posterior(self, demonstrations: Demonstrations, query: Tokens) -> Float[np.ndarray, " tasks"]:
         """P(θ | demonstrations, query), the query's own tokens included; raises as :meth:`predict`."""
@@ -147,18 +146,32 @@ class HMMMixture:
         with np.errstate(divide="ignore"):
             log_weight = np.log(self.prior)
         for i, sequence in enumerate(sequences):
-            log_weight = log_weight + self._filtered(sequence)[0]
+            log_weight = log_weight + self._forward(sequence)[0]
             _require_possible(log_weight, f"demonstration {i}", sequence, i)
-        log_query, states = self._filtered(query)
+        log_query, states = self._forward(query)
         log_weight = log_weight + log_query
         _require_possible(log_weight, "the query", query, len(sequences))
         weight = np.exp(log_weight - log_weight.max())
         return weight / weight.sum(), states
 
-    def _filtered(
+    def _forward(
         self, sequence: Int[np.ndarray, " tokens"]
     ) -> tuple[Float[np.ndarray, " tasks"], Float[np.ndarray, "tasks states"]]:
-        return forward.filtered(self.start, self.transition, self.emission, sequence)
+        """log P(sequence | θ), and the distribution of the state that emits the next token, for every task.
+
+        In logarithms, so that a probability of zero is reported only where it is true; rescaled to sum to one
+        after each token, so that precision does not decay with length. States are zeros where P is zero.
+        """
+        with np.errstate(divide="ignore"):
+            states, transition, emission = map(np.log, (self.start, self.transition, self.emission))
+        log_probability = np.zeros(len(states))
+        for token in sequence:
+            states = states + emission[:, token]
+            total = np.logaddexp.reduce(states, axis=1)
+            log_probability += total
+            states = states - np.where(np.isneginf(total), 0, total)[:, None]
+            states = np.logaddexp.reduce(states[:, :, None] + transition, axis=1)
+        return log_probability, np.exp(states)
 
     def _demonstration(self, i: int, pair: tuple[Tokens, Token]) -> Int[np.ndarray, " tokens"]:
         try:

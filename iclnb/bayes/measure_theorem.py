@@ -1,7 +1,4 @@
-"""The findings of appendix 01a: theorem 1 of paper A on small HMMs whose sequences are enumerated.
-
-Limits are exact, and the bound is what it says of them.
-"""
+"""The findings of appendix 01a: exact limits, and the bound, of theorem 1 of paper A on small random HMMs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -68,7 +68,8 @@ def forward(
     seen = jnp.arange(n) < place[:, None]
     for layer in range(len(weights.merge)):
         normal = _normalise(stream)
-        q, k, v = (_split(normal @ matrix, heads) for matrix in weights.attend[layer])
+        split = (len(stream), heads, -1)
+        q, k, v = ((normal @ matrix).reshape(split).swapaxes(0, 1) for matrix in weights.attend[layer])
         weight, own = _attention(q, k, n, seen)
         mixed = jnp.einsum("htj,hjd->htd", weight, v[:, :n]) + own[..., None] * v
         stream += mixed.swapaxes(0, 1).reshape(stream.shape) @ weights.merge[layer]
@@ -94,10 +95,6 @@ def _normalise(rows: Float[Array, "tokens width"]) -> Float[Array, "tokens width
     """Layer normalisation without weights."""
     apart = rows - rows.mean(axis=-1, keepdims=True)
     return apart / jnp.sqrt((apart**2).mean(axis=-1, keepdims=True) + 1e-6)
-
-
-def _split(rows: Float[Array, "tokens width"], heads: int) -> Float[Array, "heads tokens columns"]:
-    return rows.reshape(len(rows), heads, -1).swapaxes(0, 1)
 
 
 MOST_TASKS = 256

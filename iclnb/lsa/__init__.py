@@ -11,7 +11,7 @@ Exact results (NumPy):
 Models (JAX):
 
 - ``layer``: the layer as the paper writes it and its fast form; gradient descent
-- ``losses``, ``train``: training of many heads, prior means and seeds in one compiled program
+- ``train``: training of many heads, prior means and seeds in one compiled program
 - ``softmax``: heads whose weights are normalised, trained in the same setting
 - ``beside``: trained layers beside gradient descent, prompt by prompt
 - ``deep``: stacks of layers beside as many steps of gradient descent

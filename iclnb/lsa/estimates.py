@@ -6,15 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from iclnb.claims import Evidence, NothingToMeasure
-from iclnb.lsa.findings import (
-    COSINE,
-    FROM_ZERO,
-    HEADS,
-    PREDICTIONS,
-    Beyond,
-    ProofChecks,
-    TrainedLayers,
-)
+from iclnb.lsa.findings import COSINE, FROM_ZERO, HEADS, PREDICTIONS, Beyond, ProofChecks, TrainedLayers
 from iclnb.lsa.optima import gap_law, gap_share, risk_at_norm
 from iclnb.stats import Estimate, exact, geometric_mean, interval
 

@@ -15,11 +15,10 @@ from iclnb.lsa import identities, sight, softmax
 from iclnb.lsa.beside import beside_gd
 from iclnb.lsa.few_heads import search
 from iclnb.lsa.findings import CHECKS, TrainedLayers
-from iclnb.lsa.losses import Parameters
 from iclnb.lsa.material import Configuration, dimensions, norms_of, numbers, prior_means, sweep_models
 from iclnb.lsa.moments import prompt_moments
 from iclnb.lsa.optima import risk_at_norm
-from iclnb.lsa.train import CONVERGED, PAPER, Recipe, Trained, exact_risks, tensors, train
+from iclnb.lsa.train import CONVERGED, PAPER, Parameters, Recipe, Trained, exact_risks, tensors, train
 from iclnb.store import Arrays, Store
 
 SCALES = (0.03, 0.1, 0.3)  # Standard deviations of the initial weights; 0.1 is that of every other sweep

@@ -54,12 +54,7 @@ def gap_by_heads(ladder: Mapping[str, TrainedLayers]) -> Picture:
     return Picture(figure, alt, caption)
 
 
-_KINDS = (
-    "linear, trained",
-    "linear with a guess, trained",
-    "normalised",
-    "normalised, query in sight",
-)
+_KINDS = ("linear, trained", "linear with a guess, trained", "normalised", "normalised, query in sight")
 
 
 def _trained(found: TrainedLayers) -> list[tuple[np.ndarray, np.ndarray]]:

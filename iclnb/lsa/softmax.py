@@ -110,11 +110,8 @@ def _compiled(layers: tuple[Layer, ...], n_context: int, steps: int, batch: int)
         for_training, for_test = jax.random.split(key)
 
         def loss(weights: list[Heads], step: Array) -> Array:
-            return (
-                errors(weights, direction, jax.random.fold_in(for_training, step), batch)[0]
-                .mean(axis=1)
-                .sum()
-            )
+            ours, _ = errors(weights, direction, jax.random.fold_in(for_training, step), batch)
+            return ours.mean(axis=1).sum()
 
         def advance(carry: tuple, step: Array) -> tuple[tuple, None]:
             weights, state = carry

@@ -20,6 +20,7 @@ Design = Literal["units", "sets x points"]
 """What was drawn independently: the rows of a table, or its rows and its columns."""
 
 MOST: Final = 40  # Parts of the sets, and of the points, that the jackknife leaves out
+STRAIGHT: Final = np.float64(0)  # Without skewness
 SCALED: Final = ("rate", "difference", "correlation")  # Ranges with a scale of their own
 
 
@@ -198,12 +199,17 @@ def _redrawn(
 
 
 def _around(
-    range: Range | None, value: Numbers, error: Numbers, quantile: Numbers, units: int, bend: Numbers = 0
+    range: Range | None,
+    value: Numbers,
+    error: Numbers,
+    quantile: Numbers,
+    units: int,
+    bend: Numbers = STRAIGHT,
 ) -> limits.Limits:
     """Limits so many errors from a value: on the scale of its range, or with their skewness removed."""
     if range in SCALED:
         return ranges.scaled(range, value, error, quantile, units)
-    return limits.unskewed(value, error, quantile, bend)
+    return limits.unskewed(np.asarray(value, float), error, quantile, bend)
 
 
 def _over_units(
@@ -217,7 +223,7 @@ def _over_units(
     if limits.ENOUGH <= n <= 50 and not on_a_scale:
         value, error, quantile = studentized(rows, statistic, rng)
         quantile = np.where(np.isfinite(quantile), quantile, limits.student(n))
-        return value, *limits.unskewed(value, error, quantile, 0), n - 1
+        return value, *limits.unskewed(value, error, quantile, STRAIGHT), n - 1
     if statistic is None:
         value, pseudo = limits.mean_and_count(rows[0])[0], rows[0]
     else:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from iclnb.bayes import HMMMixture, Kernels, families, kernel_regression, material, table_3
+from iclnb.bayes import Kernels, families, kernel_regression, material, table_3
 from iclnb.bayes.table_3 import KERNELS
 
 
@@ -94,4 +94,3 @@ def test_readings_begin_with_a_start_state_for_every_task():
     names = list(readings)
     own = [name.startswith("own start") for name in names if "scale" not in name]
     assert own == sorted(own, reverse=True)
-    assert isinstance(mixture, HMMMixture)

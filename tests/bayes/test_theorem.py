@@ -46,8 +46,7 @@ def test_two_tasks_are_apart_and_the_limit_is_far_beyond_the_bound():
     """The theorem's second assumption holds, and its bound is small; in fractions, and the bound in floats."""
     other = (Fraction(0), Fraction(1))
     p, q = (floats([sum(TWO_TASKS.joint(x, s)) for x in TWO_TASKS.sequences]) for s in (None, other))
-    assert TWO_TASKS.divergence(other) == pytest.approx(stats.entropy(p, q))
-    assert TWO_TASKS.divergence(other, reverse=True) == pytest.approx(stats.entropy(q, p))
+    assert TWO_TASKS.divergence(other) == pytest.approx(min(stats.entropy(p, q), stats.entropy(q, p)))
     for kernel, times in (("printed", 9), ("centred", 6)):
         worst = max(TWO_TASKS.error(kernel, x) for x in TWO_TASKS.sequences)
         assert worst > times * TWO_TASKS.bound_at_most(kernel) > 0

@@ -1,11 +1,11 @@
-"""The trained transformer of appendix 01c: its forward pass in loops, what it can learn, how it is read."""
-
-import math
+"""The trained transformer of appendix 01c: its forward pass, what it can learn, how it is read."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import torch
+from torch.nn import functional
 
 from iclnb.bayes import HMMMixture, Kernels, families, kernel_regression, material, sequences, transformer
 from iclnb.bayes import measure_transformer as following
@@ -17,41 +17,22 @@ CORPUS = material.Corpus(material.Design(2, 4, 3, 2, families.softmax(2.0), nois
 SEEDS = {"hmm_seed": (0, 1), "prompt_seed": (1, 1), "train_seed": (2, 1), "init_seed": (3, 1)}
 
 
-def normal(row):
-    mean = sum(row) / len(row)
-    variance = sum((value - mean) ** 2 for value in row) / len(row)
-    return np.array([(value - mean) / math.sqrt(variance + 1e-6) for value in row])
+def by_torch(weights, heads, shown, query):
+    """One prompt of n demonstrations and one query by PyTorch: the answer."""
+    weights = transformer.Weights(*(torch.tensor(np.asarray(part, dtype=float)) for part in weights))
+    pairs = [*shown, (query, len(weights.labels) - 1)]
+    stream = torch.stack([weights.tokens[range(len(x)), x].sum(0) + weights.labels[y] for x, y in pairs])
 
+    def normal():
+        return functional.layer_norm(stream, stream.shape[1:], eps=1e-6)
 
-def gelu(value):
-    return 0.5 * value * (1 + math.tanh(math.sqrt(2 / math.pi) * (value + 0.044715 * value**3)))
-
-
-def by_hand(weights, heads, shown, query):
-    """One prompt of n demonstrations and one query, token by token: the answer."""
-    weights = transformer.Weights(*(np.asarray(part, dtype=float) for part in weights))
-    blank = len(weights.labels) - 1
-    stream = [
-        sum(weights.tokens[place, token] for place, token in enumerate(x)) + weights.labels[y]
-        for x, y in [*shown, (query, blank)]
-    ]
-    size = len(stream[0]) // heads
     for layer in range(len(weights.merge)):
-        rows = [normal(row) for row in stream]
-        q, k, v = ([row @ matrix for row in rows] for matrix in weights.attend[layer])
-        moved = []
-        for i, row in enumerate(stream):
-            mixed = np.zeros_like(row)
-            for head in range(heads):
-                at = slice(head * size, (head + 1) * size)
-                scores = [math.exp(q[i][at] @ k[j][at] / math.sqrt(size)) for j in range(i + 1)]
-                mixed[at] = sum(score / sum(scores) * v[j][at] for j, score in enumerate(scores))
-            row = row + mixed @ weights.merge[layer]
-            wide = normal(row) @ weights.widen[layer] + weights.bias[layer]
-            moved.append(row + np.array([gelu(value) for value in wide]) @ weights.narrow[layer])
-        stream = moved
-    scores = np.exp(normal(stream[-1]) @ weights.read)
-    return scores / scores.sum()
+        parts = (normal() @ weights.attend[layer]).unflatten(-1, (heads, -1)).swapaxes(1, 2)
+        mixed = functional.scaled_dot_product_attention(*parts, is_causal=True)
+        stream = stream + mixed.swapaxes(0, 1).flatten(1) @ weights.merge[layer]
+        hidden = functional.gelu(normal() @ weights.widen[layer] + weights.bias[layer], approximate="tanh")
+        stream = stream + hidden @ weights.narrow[layer]
+    return torch.softmax(normal()[-1] @ weights.read, 0).numpy()
 
 
 def test_one_pass_is_every_prompt_by_itself():
@@ -62,7 +43,7 @@ def test_one_pass_is_every_prompt_by_itself():
     x, y = rng.integers(3, size=(5, 2)), rng.integers(3, size=4)
     logs = transformer.forward(weights, 2, jnp.asarray(x), jnp.asarray(y))
     for n in range(5):
-        answer = by_hand(weights, 2, list(zip(x[:n], y[:n], strict=True)), x[n])
+        answer = by_torch(weights, 2, list(zip(x[:n], y[:n], strict=True)), x[n])
         np.testing.assert_allclose(np.exp(logs[n]), answer, rtol=2e-4)
 
 
@@ -122,7 +103,7 @@ def test_distances_prompt_by_prompt(found):
                     for name in following.KERNELS
                 },
             }
-            for k, mine in enumerate((by_hand(blind, 2, shown, query), answers[BAYES])):
+            for k, mine in enumerate((by_torch(blind, 2, shown, query), answers[BAYES])):
                 apart = [np.abs(answers[name] - mine).sum() for name in REFERENCES]
                 expected[k] += np.minimum(apart, 2) / 30
         np.testing.assert_allclose(found["distance"][1:, s, :, -1], expected, atol=1e-4)

@@ -8,17 +8,7 @@ import pytest
 
 from iclnb.claims import NothingToMeasure
 from iclnb.errors import IclnbError
-from iclnb.lsa import (
-    beside,
-    deep,
-    estimates,
-    identities,
-    layer,
-    material,
-    measure,
-    measure_beyond,
-    pictures,
-)
+from iclnb.lsa import beside, deep, estimates, identities, layer, material, measure, measure_beyond, pictures
 from iclnb.lsa.findings import CONVERGED, EXACT, SAMPLED, TrainedLayers
 
 D, CONTEXT, NORM = 3, 4, 3**0.5
@@ -62,9 +52,8 @@ def test_estimates_by_hand():
     assert worst.control == pytest.approx(1.0)
     guess = estimates.excess(found, CONVERGED, guess=True, seed=0)
     assert guess.estimate.value == pytest.approx((0.2 * 0.1) ** 0.5) and guess.estimate.low > 0
-    assert estimates.excess(found, EXACT, guess=True, seed=0).estimate.value == pytest.approx(
-        (1.4 * 1.2) ** 0.5
-    )
+    by_paper = estimates.excess(found, EXACT, guess=True, seed=0)
+    assert by_paper.estimate.value == pytest.approx((1.4 * 1.2) ** 0.5)
     with pytest.raises(NothingToMeasure, match="two seeds"):
         estimates.excess(found, SAMPLED, seed=0)
     scales = estimates.excess_by_scale(found, seed=0)  # the worse of two scales: 0.2 and 0.3
@@ -184,12 +173,8 @@ def test_steps_of_gd_and_of_gd_plus_plus():
 
 def test_a_stack_in_its_short_form_is_the_layer_as_written():
     rng = np.random.default_rng(0)
-    stack = [
-        layer.LinearSelfAttention(
-            *(jnp.asarray(0.3 * rng.normal(size=s)) for s in ((2, 4, 4), (2, 4, 4), (3,)))
-        )
-        for _ in range(3)
-    ]
+    draws = [[jnp.asarray(0.3 * rng.normal(size=s)) for s in ((2, 4, 4), (2, 4, 4), (3,))] for _ in range(3)]
+    stack = [layer.LinearSelfAttention(*each) for each in draws]
     x, y, query = (jnp.asarray(rng.normal(size=s)) for s in ((8, 5, 3), (8, 5), (8, 3)))
     short, written = deep.predict_stack(stack, x, y, query), layer.predict(stack, x, y, query)
     assert np.asarray(short) == pytest.approx(np.asarray(written), rel=1e-3, abs=1e-4)
@@ -197,16 +182,13 @@ def test_a_stack_in_its_short_form_is_the_layer_as_written():
 
 def test_the_findings_of_the_appendix(tmp_path, monkeypatch):
     monkeypatch.setenv("ICLNB_CACHE", str(tmp_path))
-    run = SimpleNamespace(
-        d=2, n_context=3, scale=1.0, layers="2", updates=3, seeds=2, data_seed=0, evaluation_seed=1
-    )
-    found = measure_beyond.measure(run)
+    size = {"d": 2, "n_context": 3, "scale": 1.0, "layers": "2", "updates": 3, "seeds": 2}
+    found = measure_beyond.measure(SimpleNamespace(**size, data_seed=0, evaluation_seed=1))
     assert found.risk[0, :, 1] == pytest.approx(found.risk[0, :, 0], rel=0.05)
     assert found.risk[0, 0, 0] != found.risk[0, 1, 0] and found.tuned[0, 1] < found.tuned[0, 0]
     near, far = (estimates.stack_ratio(found, way, seed=0).estimate.value for way in ("GD", "GD++"))
-    assert near == pytest.approx(1, abs=0.05) and far == pytest.approx(
-        near * found.tuned[0, 0] / found.tuned[0, 1]
-    )
+    assert near == pytest.approx(1, abs=0.05)
+    assert far == pytest.approx(near * found.tuned[0, 0] / found.tuned[0, 1])
     assert estimates.stacked_steps(found).estimate.value < 1e-12
     assert "L = 2" in pictures.stacks({"this run": found}, seed=0).alt
     table = pictures.baselines(found, seed=0).data

@@ -8,10 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from iclnb.lsa import layer, losses, material
-
-PRECISIONS = [(False, 1e-6), (True, 1e-12)]
-"""Double precision or not, and the relative tolerance that goes with it."""
+from iclnb.lsa import layer, material, train
 
 
 def make(d=4, n_context=6, heads=3, prompts=32, **options):
@@ -39,7 +36,7 @@ def near(a, b, tolerance):
     return np.abs(np.asarray(a) - np.asarray(b)).max() <= tolerance * max(1.0, np.abs(np.asarray(b)).max())
 
 
-@pytest.mark.parametrize(("double", "tolerance"), PRECISIONS)
+@pytest.mark.parametrize(("double", "tolerance"), [(False, 1e-6), (True, 1e-12)])
 def test_forms_agree(double, tolerance):
     with jax.enable_x64(double):
         model, (x, y, query, _) = make(guess=True)
@@ -47,13 +44,13 @@ def test_forms_agree(double, tolerance):
         assert exact.dtype == (np.float64 if double else np.float32)
         assert near(layer.predict(model, x, y, query), exact, tolerance)
         assert near(layer.predict_fast(model, x, y, query), exact, tolerance)
-        theta = losses.fold(layer.coefficient_tensor(model)).ravel()
+        theta = train.fold(layer.coefficient_tensor(model)).ravel()
         rows, columns = np.triu_indices(x.shape[-1] + 1)
         phi = layer.gram(x, y)[:, rows, columns, None] * query[:, None]
         assert near(phi.reshape(len(phi), -1) @ theta + query @ model.guess, exact, tolerance)
 
 
-@pytest.mark.parametrize("heads", [1, 3, 5, 20])
+@pytest.mark.parametrize("heads", [1, 20])
 def test_d_plus_one_heads_say_all(heads):
     with jax.enable_x64(True):
         model, (x, y, query, _) = make(d=4, heads=heads, guess=True)
@@ -62,33 +59,17 @@ def test_d_plus_one_heads_say_all(heads):
         assert near(layer.predict(reduced, x, y, query), definition(model, x, y, query), 1e-12)
 
 
-def test_one_step_of_gd_is_a_step_down_the_gradient():
+def test_gradient_descent_and_the_layers_that_take_its_steps():
     with jax.enable_x64(True):
         _, (x, y, query, _) = make()
-        start = jnp.array([0.5, -1.0, 0.0, 2.0])
-        preconditioner = jnp.diag(jnp.arange(1.0, 5.0)) + 0.1
-
-        def half_error(w, x, y):
-            return 0.5 * jnp.mean((y - x @ w) ** 2)
-
-        slopes = jax.vmap(jax.grad(half_error), (None, 0, 0))(start, x, y)
-        expected = jnp.sum((start - slopes @ preconditioner.T) * query, axis=1)
-        assert near(layer.gd_predict(x, y, query, start, [preconditioner]), expected, 1e-12)
-        assert near(
-            layer.gd_predict(x, y, query, start, [0.3]), jnp.sum((start - 0.3 * slopes) * query, 1), 1e-12
+        start, asymmetric = jnp.array([0.5, -1.0, 0.0, 2.0]), jnp.arange(16.0).reshape(4, 4) / 16
+        slopes = jax.vmap(jax.grad(lambda w, x, y: 0.5 * jnp.mean((y - x @ w) ** 2)), (None, 0, 0))(
+            start, x, y
         )
-
-
-def test_construction_is_gradient_descent():
-    with jax.enable_x64(True):
-        _, (x, y, query, _) = make()
-        start = jnp.array([0.5, -1.0, 0.0, 2.0])
-        asymmetric = jnp.arange(16.0).reshape(4, 4) / 16
-        for step in (0.37, asymmetric):
-            model = layer.gd_layer(start, step)
-            assert near(
-                layer.predict(model, x, y, query), layer.gd_predict(x, y, query, start, [step]), 1e-12
-            )
+        for step, matrix in ((0.37, 0.37 * jnp.eye(4)), (asymmetric, asymmetric)):
+            expected = jnp.sum((start - slopes @ matrix.T) * query, axis=1)
+            assert near(layer.gd_predict(x, y, query, start, [step]), expected, 1e-12)
+            assert near(layer.predict(layer.gd_layer(start, step), x, y, query), expected, 1e-12)
         steps = [0.3, asymmetric, 0.2]
         stacked = layer.predict(layer.gd_stack(start, steps), x, y, query)
         assert near(-stacked, layer.gd_predict(x, y, query, start, steps), 1e-12)

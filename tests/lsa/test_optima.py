@@ -1,7 +1,6 @@
 """Exact risks against rational arithmetic on Gaussian polynomials, numerical optimisation, Monte Carlo."""
 
 import itertools
-from fractions import Fraction
 from math import prod
 
 import numpy as np
@@ -9,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
+from sympy import QQ, ring
 
 from iclnb.errors import IclnbError
 from iclnb.lsa import measure_beyond as baselines
@@ -20,57 +20,30 @@ from iclnb.lsa.sight import gap_to_gd
 from iclnb.stats import interval
 
 
-class Polynomial(dict):
-    """Polynomial in independent N(0, 1) variables: exponents of the monomial to a rational coefficient."""
-
-    def __add__(self, other):
-        total = Polynomial(self)
-        for monomial, value in other.items():
-            total[monomial] = total.get(monomial, 0) + value
-        return total
-
-    def __mul__(self, other):
-        if not isinstance(other, Polynomial):
-            return Polynomial({m: v * Fraction(other) for m, v in self.items()})
-        total = Polynomial()
-        for (m, v), (n, u) in itertools.product(self.items(), other.items()):
-            key = tuple(a + b for a, b in zip(m, n, strict=True))
-            total[key] = total.get(key, 0) + v * u
-        return total
-
-    def expectation(self):
-        """E z^k = (k - 1)!! for even k, else 0."""
-        return sum(
-            v * prod(prod(range(1, k, 2)) for k in m) for m, v in self.items() if not any(k % 2 for k in m)
-        )
+def expectation(polynomial):
+    """Of a polynomial in independent N(0, 1) variables: E z^k = (k - 1)!! for even k, else 0."""
+    even = ((m, v) for m, v in polynomial.terms() if not any(k % 2 for k in m))
+    return float(sum(v * prod(prod(range(1, k, 2)) for k in m) for m, v in even))
 
 
 def dot(a, b):
-    terms = [x * y for x, y in zip(a, b, strict=True)]
-    total = terms[0]
-    for term in terms[1:]:
-        total = total + term
-    return total
+    return sum(x * y for x, y in zip(a, b, strict=True))
 
 
 def prompt(d, n_context, prior_mean, noise_std, root):
     """G (without masked query), x_q and the target wᵀx_q as polynomials, straight from the definition."""
-    size = n_context * d + n_context + 2 * d
-    unit = iter(Polynomial({tuple(int(i == j) for i in range(size)): Fraction(1)}) for j in range(size))
-    one = Polynomial({(0,) * size: Fraction(1)})
+    variables = iter(ring([f"z{i}" for i in range(n_context * d + n_context + 2 * d)], QQ)[1:])
 
     def draw():
-        z = [next(unit) for _ in range(d)]
+        z = [next(variables) for _ in range(d)]
         return [dot(z, row) for row in root]
 
-    x = [draw() for _ in range(n_context)]
-    query = draw()
-    w = [next(unit) + one * mean for mean in prior_mean]
-    y = [dot(w, xi) + next(unit) * noise_std for xi in x]
+    x, query = [draw() for _ in range(n_context)], draw()
+    w = [next(variables) + mean for mean in prior_mean]
+    y = [dot(w, xi) + next(variables) * noise_std for xi in x]
     tokens = [[*xi, yi] for xi, yi in zip(x, y, strict=True)]
     gram = [
-        [dot([t[a] for t in tokens], [t[b] for t in tokens]) * Fraction(1, n_context) for b in range(d + 1)]
-        for a in range(d + 1)
+        [dot(a, b) * QQ(1, n_context) for b in zip(*tokens, strict=True)] for a in zip(*tokens, strict=True)
     ]
     return gram, query, dot(w, query)
 
@@ -93,10 +66,8 @@ def test_population_risk_is_exact(d, n_context, w, noise_std, root):
         error = error + gram[a][b] * query[j] * int(tensor[a, b, j])
     covariance = np.array(root, dtype=float) @ np.array(root, dtype=float).T
     moments = prompt_moments(d, n_context, covariance=covariance, noise_std=noise_std)
-    exact = float((error * error).expectation())
-    assert population_risk(tensor, guess, np.array(w, dtype=float), moments) == pytest.approx(
-        exact, rel=1e-12
-    )
+    found = population_risk(tensor, guess, np.array(w, dtype=float), moments)
+    assert found == pytest.approx(expectation(error * error), rel=1e-12)
 
 
 @pytest.mark.parametrize(("d", "n_context", "w", "noise_std", "root"), CASES)
@@ -106,9 +77,9 @@ def test_optima_solve_exact_least_squares(d, n_context, w, noise_std, root):
     shared["covariance"] = np.array(root, dtype=float) @ np.array(root).T
 
     def least(features, goal):
-        second = np.array([[float((f * g).expectation()) for g in features] for f in features])
-        cross = np.array([float((f * goal).expectation()) for f in features])
-        return float((goal * goal).expectation()) - cross @ np.linalg.pinv(second, rcond=1e-12) @ cross
+        second = np.array([[expectation(f * g) for g in features] for f in features])
+        cross = np.array([expectation(f * goal) for f in features])
+        return expectation(goal * goal) - cross @ np.linalg.pinv(second, rcond=1e-12) @ cross
 
     pairs = [(a, b) for a in range(d + 1) for b in range(a, d + 1)]
     every = [gram[a][b] * q for a, b in pairs for q in query]
@@ -123,13 +94,8 @@ def test_optima_solve_exact_least_squares(d, n_context, w, noise_std, root):
 
 
 @given(
-    st.integers(1, 5),
-    st.integers(1, 12),
-    st.integers(0, 10**6),
-    st.floats(0, 6),
-    st.floats(0, 2),
-    st.booleans(),
-)
+    st.integers(1, 5), st.integers(1, 12), st.integers(0, 10**6), st.floats(0, 6), st.floats(0, 2), st.booleans()
+)  # fmt: skip
 def test_gap_law_against_least_squares_over_all_tensors(d, n_context, seed, norm, noise_std, isotropic):
     rng = np.random.default_rng(seed)
     w = norm * rng.normal(size=d)
@@ -172,10 +138,8 @@ def test_best_preconditioner_is_a_minimum_over_matrices():
     found = minimize(risk, np.zeros(d * d))
     best = best_preconditioner(d, n_context, covariance=covariance, noise_std=noise_std)
     assert found.x.reshape(d, d) == pytest.approx(best, abs=1e-4)
-    gd = optimal_risk(
-        "gd", d=d, n_context=n_context, prior_mean=w, covariance=covariance, noise_std=noise_std
-    )
-    assert gd == pytest.approx(found.fun, abs=1e-7)
+    setting = {"d": d, "n_context": n_context, "prior_mean": w, "covariance": covariance}
+    assert optimal_risk("gd", **setting, noise_std=noise_std) == pytest.approx(found.fun, abs=1e-7)
 
 
 def test_least_squares_and_bayes_leave_what_the_examples_do_not_determine():
@@ -219,12 +183,6 @@ def test_wrong_arguments(family, changes, message):
 
 
 def test_a_query_in_sight_widens_the_gap_of_linear_heads():
-    shared = {
-        "d": 4,
-        "n_context": 4,
-        "prior_mean": np.array([3.0, 0.0, 0.0, 0.0]),
-        "prompts": 200_000,
-        "seed": 0,
-    }
+    shared = {"d": 4, "n_context": 4, "prior_mean": 3 * np.eye(4)[0], "prompts": 200_000, "seed": 0}
     masked, seen = (interval(gap_to_gd(in_sight=each, **shared), seed=0) for each in (False, True))
     assert masked.low < 2 * 9 / (4 * 4 + 2) < masked.high < seen.low

@@ -10,7 +10,6 @@ import optax
 import pytest
 
 from iclnb.lsa import layer, train
-from iclnb.lsa.losses import exact_losses, folded_moments
 from iclnb.lsa.material import Configuration, draw_prompts
 from iclnb.lsa.moments import prompt_moments
 from iclnb.lsa.optima import optimal_risk
@@ -92,7 +91,7 @@ def test_the_converged_recipe_converges():
 def test_single_precision_losses_are_the_exact_risks(ends):
     trained = ends[1]
     means, trains = jnp.asarray(trained.prior_means, jnp.float32), np.array([c.train_guess for c in SWEEP])
-    losses = exact_losses(folded_moments(D, CONTEXT), means, trains, trained.parameters)
+    losses = train.exact_losses(train.folded_moments(D, CONTEXT), means, trains, trained.parameters)
     assert np.asarray(losses) == pytest.approx(
         train.exact_risks(trained, prompt_moments(D, CONTEXT)), rel=1e-4
     )
