@@ -302,7 +302,7 @@ def test_a_sweep_that_cannot_be_read_is_refused(project, text, message):
 @pytest.mark.parametrize("file", sorted((ROOT / "sweeps").glob("*.toml")), ids=lambda file: file.stem)
 def test_the_books_own_sweeps_name_notebooks_and_parameters_that_there_are(file):
     cells = sweep.read(ROOT, file)
-    models = [model for cell in cells if (model := records.model(ROOT, cell))]
+    models = [model for cell in cells if (model := vars(records.settings(ROOT, cell)).get("model"))]
     assert models == sorted(models, key=list(dict.fromkeys(models)).index), "one model after the other"
 
 
