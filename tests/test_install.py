@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 import tomllib
-import zipfile
 
 import pytest
 from throwaway import ROOT
@@ -15,51 +14,34 @@ VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """Built from a copy, since setuptools builds in place."""
-    folder = tmp_path_factory.mktemp("source")
-    shutil.copytree(ROOT / "iclnb", folder / "iclnb", ignore=shutil.ignore_patterns("__pycache__"))
+def installed(tmp_path_factory):
+    """Runs a command of the wheel, built from a copy (setuptools builds in place), in an empty folder."""
+    source, target, empty = map(tmp_path_factory.mktemp, ("source", "target", "empty"))
+    shutil.copytree(ROOT / "iclnb", source / "iclnb", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copyfile(ROOT / name, folder / name)
-    words = [
-        "wheel",
-        "--no-deps",
-        "--no-build-isolation",
-        "--no-index",
-        "--wheel-dir",
-        folder / "made",
-        folder,
-    ]
-    subprocess.run([*PIP, *words], check=True)
-    (made,) = (folder / "made").iterdir()
-    return made
-
-
-@pytest.fixture(scope="module")
-def installed(wheel, tmp_path_factory):
-    """Runs a command of the installed wheel in an empty folder."""
-    target, empty = tmp_path_factory.mktemp("target"), tmp_path_factory.mktemp("empty")
-    words = ["install", "--no-deps", "--no-index", "--target", target, wheel]
+        shutil.copyfile(ROOT / name, source / name)
+    words = ["install", "--no-deps", "--no-build-isolation", "--no-index", "--target", target, source]
     subprocess.run([*PIP, *words], check=True)
     environment = {**os.environ, "PYTHONPATH": str(target)}
 
     def run(*words):
-        words = (
-            [sys.executable, *words]
-            if words[0] == "-c"
-            else [sys.executable, target / "bin" / words[0], *words[1:]]
+        program = [] if words[0] == "-c" else [target / "bin" / words[0]]
+        command = [sys.executable, *program, *words[len(program) :]]
+        done = subprocess.run(
+            command, cwd=empty, env=environment, capture_output=True, text=True, check=False
         )
-        done = subprocess.run(words, cwd=empty, env=environment, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout.strip(), done.stderr
 
     run.target = target
     return run
 
 
-def test_the_wheel_holds_every_file_of_the_package(wheel):
-    held = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("iclnb/")}
-    files = [path for path in (ROOT / "iclnb").rglob("*") if path.is_file() and path.suffix != ".pyc"]
-    assert held == {path.relative_to(ROOT).as_posix() for path in files}
+def files(folder):
+    return {p.relative_to(folder) for p in folder.rglob("*") if p.is_file() and p.suffix != ".pyc"}
+
+
+def test_every_file_of_the_package_is_installed(installed):
+    assert files(installed.target / "iclnb") == files(ROOT / "iclnb")
 
 
 def test_the_library_works_without_the_checkout(installed):

@@ -8,7 +8,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 from iclnb.errors import IclnbError
-from iclnb.settings import PROFILES, Parameter, by_profile, declared, parse, read
+from iclnb.settings import Parameter, by_profile, declared, parse, read
 
 CELL = """
 from typing import Optional
@@ -49,13 +49,6 @@ def test_every_profile_has_its_defaults_in_the_order_of_the_cell(profile, chosen
     settings = read(notebook(CELL, f"# Parameters\nprofile = {profile!r}\n"))
     assert (settings.k, settings.rate, settings.sizes) == chosen and type(settings.rate) is float
     assert list(vars(settings)) == ["profile", "k", "rate", "revision", "sizes"]
-
-
-def test_a_given_value_takes_the_place_of_every_profiles_default():
-    for profile in PROFILES:
-        given = f'# Parameters\nprofile = "{profile}"\nk = 7\nrevision = "abc"'
-        settings = read(notebook(CELL, given))
-        assert (settings.k, settings.revision) == (7, "abc")
 
 
 def test_an_unknown_profile_is_refused_with_those_there_are():

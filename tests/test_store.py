@@ -111,23 +111,15 @@ def test_a_damaged_shard_is_measured_again(tmp_path, damage):
 
 
 @pytest.mark.parametrize(
-    "change",
-    [{"sha256": "0ther"}, {"dtype": "bfloat16"}, {"random_weights_seed": 2}, {"device": "cuda:0"}],
-    ids=lambda change: next(iter(change)),
-)
-def test_other_weights_share_nothing(tmp_path, change):
-    make_reader(tmp_path).answers(make_prompts(make_reader(tmp_path).tokenizer), WORDING)
-    other = make_reader(tmp_path, ORIGIN | change)
-    with store.tally() as tally:
-        other.answers(make_prompts(other.tokenizer), WORDING)
-    assert tally.reused == 0 < tally.measured
-
-
-def test_a_name_alone_changes_nothing(tmp_path):
+    ("change", "shared"),
+    [({"sha256": "0ther"}, 0), ({"dtype": "bfloat16"}, 0), ({"random_weights_seed": 2}, 0),
+     ({"device": "cuda:0"}, 0), ({"name": "moved elsewhere"}, SHARDS)],
+)  # fmt: skip
+def test_other_weights_share_nothing_and_the_same_by_another_name_everything(tmp_path, change, shared):
     measure(make_reader(tmp_path))
     with store.tally() as tally:
-        measure(make_reader(tmp_path, ORIGIN | {"name": "moved elsewhere"}))
-    assert tally.measured == 0
+        measure(make_reader(tmp_path, ORIGIN | change))
+    assert (tally.measured, tally.reused) == (SHARDS - shared, shared)
 
 
 def test_other_prompts_words_variants_and_batches_share_nothing(tmp_path):

@@ -2,7 +2,7 @@
 
 import html
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from iclnb.claims.claim import Claim, Judgement
 from iclnb.display import interval_text, number
@@ -37,21 +37,29 @@ def _line(claim: Claim, runs: Collection[str] | None) -> str:
         for run, judgement in claim.judgements.items()
         if runs is None or run in runs
     )
-    rows = "".join(_row(claim, run, judgement) for run, judgement in claim.judgements.items())
-    rows += "".join(
-        f'<tr><th scope="row">{html.escape(run)}</th><td colspan="3">left out: {html.escape(needs)}</td></tr>'
-        for run, needs in claim.left_out.items()
-    )
+    rows = [_row(claim, run, judgement) for run, judgement in claim.judgements.items()]
+    rows += [(run, "", "", f"left out: {needs}") for run, needs in claim.left_out.items()]
     places = dict.fromkeys(judgement.proof for judgement in claim.judgements.values() if judgement.proof)
     decided = [f"proof: {place}" for place in places] or [f"holds if {claim.criterion}"]
     about = "; ".join(filter(None, [whose, *decided]))
-    header = "".join(f'<th scope="col">{name}</th>' for name in ("run", "estimate", "control", "verdict"))
     return (
         f'<details class="iclnb-claim" id="claim-{html.escape(claim.id)}"><summary>'
         f'<span class="statement">{html.escape(claim.statement)}</span>'
         f'<span class="runs">{cells}</span></summary><p>{html.escape(about)}</p>'
-        f"<table><thead><tr>{header}</tr></thead><tbody>{rows}</tbody></table></details>"
+        f"{table(rows)}</details>"
     )
+
+
+def table(rows: Iterable[Sequence[str]]) -> str:
+    """What runs say of a claim, a row each, as HTML: run, estimate, control, verdict."""
+    header = "".join(f'<th scope="col">{name}</th>' for name in ("run", "estimate", "control", "verdict"))
+    body = "".join(
+        f'<tr><th scope="row">{html.escape(run)}</th>'
+        + "".join(f"<td>{html.escape(text)}</td>" for text in cells)
+        + "</tr>"
+        for run, *cells in rows
+    )
+    return f"<table><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _cell(claim: Claim, run: str, judgement: Judgement) -> str:
@@ -64,11 +72,10 @@ def _cell(claim: Claim, run: str, judgement: Judgement) -> str:
     )
 
 
-def _row(claim: Claim, run: str, judgement: Judgement) -> str:
+def _row(claim: Claim, run: str, judgement: Judgement) -> tuple[str, ...]:
     control = f"{number(judgement.control)} ({judgement.control_is})"
     verdict = judgement.verdict + (f" ({judgement.data_needed})" if judgement.data_needed else "")
-    cells = "".join(f"<td>{html.escape(text)}</td>" for text in (told(claim, judgement), control, verdict))
-    return f'<tr><th scope="row">{html.escape(run)}</th>{cells}</tr>'
+    return run, told(claim, judgement), control, verdict
 
 
 def told(claim: Claim, judgement: Judgement) -> str:

@@ -6,8 +6,6 @@ from typing import NamedTuple
 from iclnb import paths, store
 from iclnb.errors import IclnbError
 
-MEASUREMENTS, MODEL, TEXT = "measurements", "model", "text"
-
 
 class Kept(NamedTuple):
     """A folder of the cache."""
@@ -27,12 +25,12 @@ def contents() -> Iterator[Kept]:
     for shard in store.shards():
         name = shard.about["model"] or shard.about["what"]
         sizes.setdefault(" ".join(name.split()), []).append(shard.path.stat().st_size)
-    yield from (Kept(MEASUREMENTS, name, len(each), sum(each)) for name, each in sorted(sizes.items()))
+    yield from (Kept("measurements", name, len(each), sum(each)) for name, each in sorted(sizes.items()))
     for folder in sorted(path for path in paths.cache_dir().glob("*") if path.is_dir()):
         if folder == store.root():
             continue
         files = [path for path in folder.rglob("*") if path.is_file()]
-        kind = MODEL if any(path.suffix in {".safetensors", ".gguf"} for path in files) else TEXT
+        kind = "model" if any(path.suffix in {".safetensors", ".gguf"} for path in files) else "text"
         yield Kept(kind, folder.name, len(files), sum(path.stat().st_size for path in files))
 
 

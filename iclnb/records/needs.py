@@ -4,6 +4,7 @@ import json
 import math
 import statistics
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
@@ -44,9 +45,8 @@ def models(project: Path, cells: Sequence[Cell]) -> list[Need]:
         if run.get("model"):
             asked = str(run["model"]), run.get("revision")
             widths[asked] = max(widths.get(asked, 2), 4 if run.get("dtype") == "float32" else 2)
-    if all("/" not in name or is_local(name) for name, _ in widths):
-        return [_need(*asked, width, False) for asked, width in widths.items()]
-    with cache_if_out_of_reach() as in_reach:
+    on_hub = any("/" in name and not is_local(name) for name, _ in widths)
+    with cache_if_out_of_reach() if on_hub else nullcontext(False) as in_reach:
         return [_need(*asked, width, in_reach) for asked, width in widths.items()]
 
 

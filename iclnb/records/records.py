@@ -70,11 +70,6 @@ def settings(project: Path, cell: Cell) -> Settings:
     return Settings(**{name: cell.parameters.get(name, one.under(profile)) for name, one in known.items()})
 
 
-def model(project: Path, cell: Cell) -> str | None:
-    """The name of the model that a run asks; ``None`` where it asks none."""
-    return getattr(settings(project, cell), "model", None)
-
-
 def tasks(run: Mapping[str, Any]) -> list[str]:
     """The names of the tasks that a run's settings ask for."""
     named = f"{run.get('task') or ''},{run.get('table') or ''}".split(",")

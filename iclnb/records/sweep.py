@@ -74,7 +74,7 @@ def by_model(project: Path, cells: Sequence[Cell]) -> list[list[Cell]]:
     """The cells in groups of one model, which is loaded once for all of them; one without a model alone."""
     groups: dict[str, list[Cell]] = {}
     for number, cell in enumerate(cells):
-        model = records.model(project, cell)
+        model = getattr(records.settings(project, cell), "model", None)
         groups.setdefault(f"no model {number}" if model is None else f"model {model}", []).append(cell)
     return list(groups.values())
 

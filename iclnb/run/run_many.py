@@ -129,10 +129,8 @@ def _above_the_bars(report: Callable[[str], None]) -> Callable[[str], None]:
     """The same for lines that threads say, above the bars of progress where there are any."""
     from tqdm import tqdm
 
-    lock = threading.Lock()
-
     def say(line: str) -> None:
-        with lock, tqdm.external_write_mode():
+        with tqdm.external_write_mode():  # which holds a lock
             report(line)
 
     return say

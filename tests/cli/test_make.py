@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 from throwaway import ROOT
@@ -85,12 +84,3 @@ def test_an_old_python_is_refused_first(project):
     done, asked = make(project, "book", TOO_OLD="1")
     assert done.returncode != 0 and "Python 3.11 or newer is needed" in done.stderr
     assert not asked and not (project / ".venv").exists()
-
-
-def test_clean_keeps_the_environment(project):
-    make(project, "book")
-    for folder in ("build", "_build"):
-        (project / folder).mkdir()
-    make(project, "clean")
-    assert not (project / "build").exists() and not (project / "_build").exists()
-    assert Path(project / ".venv" / "installed").exists()

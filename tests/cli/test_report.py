@@ -36,45 +36,30 @@ def test_the_check_names_the_verdicts_that_differ():
         report_commands._check([])
 
 
-def test_the_command_shows_notebooks_that_are_named_in_colour_on_a_terminal(tmp_path, monkeypatch):
+def test_the_command_shows_claims_in_colour_and_narrowed_as_it_is_asked(tmp_path, monkeypatch):
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "_toc.yml").touch()
     for name in ("01_a", "02_b"):
         (tmp_path / "notebooks" / f"{name}.py").write_text("# %% [markdown]\n# # A question?\n")
-        save(tmp_path, results(HERE, [claim(f"of-{name}", YES)], notebook=name))
-    monkeypatch.chdir(tmp_path)
-    plain = CliRunner().invoke(report_commands.report).output
-    coloured = CliRunner().invoke(report_commands.report, color=True).output
-    assert "\x1b[" in coloured and re.sub(r"\x1b\[\d*m", "", coloured) == plain
-    listed = json.loads(CliRunner().invoke(report_commands.report, ["02_b", "--json"]).output)
-    assert [row["claim"] for row in listed] == ["of-02_b"]
-    listed = json.loads(CliRunner().invoke(report_commands.report, ["--chapter", "01", "--json"]).output)
-    assert [row["claim"] for row in listed] == ["of-01_a"]
-    failed = CliRunner().invoke(report_commands.report, ["--check"])
-    assert isinstance(failed.exception, IclnbError)
-
-
-def test_the_report_can_be_narrowed_to_models_verdicts_and_papers(tmp_path, monkeypatch):
-    (tmp_path / "notebooks").mkdir()
-    (tmp_path / "_toc.yml").touch()
-    (tmp_path / "notebooks" / "01_a.py").write_text("# %% [markdown]\n# # A question?\n")
     mine = [claim("up", YES), claim("down", NO), claim("ours", YES, paper="ours")]
-    save(
-        tmp_path, results(HERE, mine, model="Qwen2.5-7B"), results("m", [claim("up", NO)]) | {"record": None}
-    )
+    record = results("m", [claim("up", NO)]) | {"record": None}
+    save(tmp_path, results(HERE, mine, model="Qwen2.5-7B"), record)
+    save(tmp_path, results(HERE, [claim("other", YES)], notebook="02_b"))
     monkeypatch.chdir(tmp_path)
 
     def found(*words):
-        return [
-            (row["run"], row["claim"])
-            for row in json.loads(CliRunner().invoke(report_commands.report, [*words, "--json"]).output)
-        ]
+        done = CliRunner().invoke(report_commands.report, [*words, "--json"])
+        return [(row["run"], row["claim"]) for row in json.loads(done.output)]
 
-    assert len(found()) == 4
+    assert len(found()) == 5
+    assert found("02_b") == found("--chapter", "02") == [(HERE, "other")]
     assert found("--model", "qwen") == [(HERE, "up"), (HERE, "down"), (HERE, "ours")]
     assert found("--verdict", "not supported") == [("m", "up"), (HERE, "down")]
     assert found("--paper", "ours", "--paper", "B") == [(HERE, "ours")]
-    assert found("--paper", "A", "--verdict", "supported") == [(HERE, "up")]
+    assert found("01", "--paper", "A", "--verdict", "supported") == [(HERE, "up")]
+    plain = CliRunner().invoke(report_commands.report).output
+    coloured = CliRunner().invoke(report_commands.report, color=True).output
+    assert "\x1b[" in coloured and re.sub(r"\x1b\[\d*m", "", coloured) == plain
 
 
 def test_smoke_runs_and_models_at_chance_are_shown_and_enter_no_sum():

@@ -81,18 +81,6 @@ def test_an_edit_makes_exactly_the_notebooks_stale_that_need_the_file(project, n
     assert reasons(project, before) == ([f"code changed: {name}"] if needed else [])
 
 
-def test_words_and_layout_make_nothing_stale(project):
-    before = key(project)
-    notebook = project / "notebooks" / "01_n.py"
-    notebook.write_text("# %% [markdown]\n# Prose.\n\n" + notebook.read_text() + "# a comment\n")
-    module = project / "iclnb" / "a.py"
-    words = ('"""A module."""', "X = 1  # a number", '"""What X is."""', "def f(", "    r: float,")
-    module.write_text("\n".join((*words, "):", '    """Of a disc."""', "    ...  # does nothing\n")))
-    assert reasons(project, before) == []
-    notebook.write_text(notebook.read_text().replace("import json", "import json\n\n# %%\n1"))
-    assert reasons(project, before) == ["code changed: notebooks/01_n.py"]
-
-
 GUARDED = """
 def f(tensor):
     if tensor.is_cuda:

@@ -9,7 +9,7 @@ from throwaway import ROOT
 
 from iclnb.cli import commands
 from iclnb.errors import IclnbError
-from iclnb.records import needs, records
+from iclnb.records import needs
 from iclnb.records.records import Cell
 from iclnb.run import notebooks
 from iclnb.settings import ByProfile
@@ -141,7 +141,3 @@ def test_no_default_is_below_the_least(name):
         assert one.least is None or min(values) >= one.least, one.name
         counts = one.annotation == "int" and not one.name.endswith("seed")
         assert one.least is not None or not counts or one.name in ("train_pairs", "d", "n_context"), one.name
-
-
-def test_a_notebook_without_a_design_refuses_nothing():
-    assert records.designing(notebooks.source(ROOT, "05a"))(None) is None

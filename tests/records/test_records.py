@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 from contextlib import closing
 
@@ -90,7 +89,7 @@ seeds = [{data_seed = 3}]
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A checkout with a room of its own, which is the one that measures in this process too."""
+    """A checkout with a room of its own, which is the one that measures in this process and in others."""
     theory = "\n".join(line for line in NOTEBOOK.splitlines() if not line.startswith(("model:", "task:")))
     folder = checkout(tmp_path, {"00_study": NOTEBOOK, "01_study": NOTEBOOK, "02_theory": theory})
     (folder / "iclnb" / "study").mkdir()
@@ -100,6 +99,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.chdir(folder)
     monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder / "iclnb")])
     monkeypatch.setattr(measurement, "root", lambda: folder)
+    monkeypatch.setenv("PYTHONPATH", str(folder))
     yield folder
     for name in [name for name in sys.modules if name.startswith("iclnb.study")]:
         del sys.modules[name]
@@ -303,34 +303,27 @@ def test_a_sweep_that_cannot_be_read_is_refused(project, text, message):
 @pytest.mark.parametrize("file", sorted((ROOT / "sweeps").glob("*.toml")), ids=lambda file: file.stem)
 def test_the_books_own_sweeps_name_notebooks_and_parameters_that_there_are(file):
     cells = sweep.read(ROOT, file)
-    models = [model for cell in cells if (model := records.model(ROOT, cell))]
+    models = [model for cell in cells if (model := vars(records.settings(ROOT, cell)).get("model"))]
     assert models == sorted(models, key=list(dict.fromkeys(models)).index), "one model after the other"
 
 
-@pytest.fixture
-def elsewhere(project, monkeypatch):
-    """Other processes find the checkout's package first."""
-    monkeypatch.setenv("PYTHONPATH", str(project))
-    return project
-
-
-def test_jobs_on_local_processes_give_the_same(elsewhere):
+def test_jobs_on_local_processes_give_the_same(project):
     pytest.importorskip("submitit")
-    cells = [c for c in sweep.read(elsewhere, elsewhere / "sweep.toml") if c.notebook != "01_study"]
+    cells = [c for c in sweep.read(project, project / "sweep.toml") if c.notebook != "01_study"]
     lines, options = [], {"executor": "local", "jobs": 2, "allow_changes": True}
-    found = executors.run(elsewhere, cells, report=lines.append, **options)
+    found = executors.run(project, cells, report=lines.append, **options)
     broken = [cell for cell in cells if cell.parameters.get("task") == "broken"]
     assert [failure.cell for failure in found] == broken
     assert all("the task is broken" in failure.message for failure in found)
     assert len(lines) == 3  # a job for each model and one for the chapter that has none
-    assert not any(records.why_stale(elsewhere, cell) for cell in cells if cell not in broken)
+    assert not any(records.why_stale(project, cell) for cell in cells if cell not in broken)
 
 
-def test_of_a_job_that_breaks_off_the_unfinished_cells_are_listed(elsewhere):
+def test_of_a_job_that_breaks_off_the_unfinished_cells_are_listed(project):
     pytest.importorskip("submitit")
     cells = [Cell("00_study", {"task": task}) for task in ("sst2", "deadly", "last")]
     options = {"executor": "local", "allow_changes": True, "report": lambda line: None}
-    found = executors.run(elsewhere, cells, **options)
+    found = executors.run(project, cells, **options)
     assert [failure.cell for failure in found] == cells[1:] and "broke off" in found[0].message
 
 
@@ -384,15 +377,9 @@ def test_a_sweep_stops_where_the_package_was_edited(project):
     assert len(runs(project)) == 2
 
 
-def test_a_worker_keeps_its_process_and_survives_a_dead_one(project):
-    with closing(Worker(project, keep_models=2)) as worker:
-        for name in ("00_study", "01_study"):
-            executed = run_one.run(project, name, {}, worker=worker)
-        assert len({pid for pid, *_ in runs(project)}) == 1
-        cells = json.loads(executed.read_text())["cells"]
-        counts = [cell["execution_count"] for cell in cells if cell["cell_type"] == "code"]
-        assert counts == list(range(1, len(counts) + 1))
-        kernel = runs(project)[0][0]
-        subprocess.run(["kill", "-9", kernel], check=True)
+def test_a_worker_survives_the_death_of_its_process(project):
+    with closing(Worker(project)) as worker:
         run_one.run(project, "00_study", {}, worker=worker)
-        assert runs(project)[-1][0] != kernel
+        os.kill(int(runs(project)[0][0]), 9)
+        run_one.run(project, "00_study", {}, worker=worker)
+    assert len({pid for pid, *_ in runs(project)}) == 2

@@ -5,7 +5,6 @@ import os
 import re
 from pathlib import Path
 
-import jupytext
 import nbformat
 import papermill.cli
 import pytest
@@ -19,22 +18,6 @@ from iclnb.settings import ByProfile, Parameter, parse, read
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     return checkout(tmp_path_factory.mktemp("checkout"), {"00_mean": NOTEBOOK, "01_quick": QUICK})
-
-
-@pytest.fixture(scope="module")
-def known(project):
-    return notebooks.parameters(project / "notebooks" / "00_mean.py")
-
-
-def test_parameters_are_those_of_the_tagged_cell(known):
-    found = [(p.name, p.annotation, p.default, p.help) for p in known.values()]
-    assert found == [
-        ("profile", "str", "laptop", "smoke, laptop or paper"),
-        ("k", "int", ByProfile(10, 100, 1000), "draws"),
-        ("scale", "float", 1.0, "standard deviation of a draw"),
-        ("loud", "bool", False, "say more"),
-        ("seed", "int", 0, "seeds the draws"),
-    ]
 
 
 def source(folder, *lines):
@@ -186,16 +169,10 @@ def test_every_notebook_is_paired_and_has_no_outputs(name):
     source, pair = (ROOT / "notebooks" / f"{name}{ending}" for ending in (".py", ".ipynb"))
     assert pair.is_file(), f"`iclnb pair {name}` makes it"
     newer = max(source, pair, key=lambda path: path.stat().st_mtime_ns).name
-    assert contents(pair) == contents(source), f"they differ; {newer} is newer, `iclnb pair {name}` takes it"
+    assert notebooks.same_cells(source, pair), f"they differ; {newer} is newer, `iclnb pair {name}` takes it"
     notebook = json.loads(pair.read_text(encoding="utf-8"))
     assert notebook["metadata"]["kernelspec"]["name"] == "python3"
     assert not any(cell.get("outputs") or cell.get("execution_count") for cell in notebook["cells"])
-
-
-def contents(path):
-    """Type, text and tags of every cell, by jupytext itself; ids do not count."""
-    cells = jupytext.read(path).cells
-    return [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in cells]
 
 
 @pytest.mark.parametrize("name", notebooks.names(ROOT))

@@ -1,5 +1,6 @@
 """Many notebooks at a time: each in a fresh process, each failing alone, none of them left running."""
 
+import json
 import re
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from iclnb.run.run_many import Task
 from iclnb.site import book
 
 MEET = """import time
+print("threads", os.environ.get("OMP_NUM_THREADS"))
 Path("here-NAME").write_text(str(os.getpid()))
 deadline = time.monotonic() + 300
 while not Path("here-OTHER").exists():
@@ -72,7 +74,12 @@ def run_all(project, names, **options):
     return failures, lines
 
 
-def test_two_chapters_run_at_the_same_time_and_every_one_has_its_lines(project):
+def test_two_chapters_run_at_the_same_time_share_the_cores_and_have_lines_each(project, monkeypatch):
+    monkeypatch.setattr(run_many, "cores", lambda: 6)
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert run_many._threads(2) == {}
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert run_many._threads(1) == {}
     names = write(project, n00_a=quick(MEET, "01_b"), n01_b=quick(MEET, "00_a"))
     failures, lines = run_all(project, names, jobs=2)
     assert failures == []
@@ -81,6 +88,7 @@ def test_two_chapters_run_at_the_same_time_and_every_one_has_its_lines(project):
         assert own[0] == f"{name}: running" and re.fullmatch(rf"{name}: done in (\d+ min )?\d+ s", own[1]), (
             own
         )
+        assert "threads 3\n" in outputs(project / "build" / "executed" / f"{name}.ipynb")
     assert len(lines) == 4
 
 
@@ -130,7 +138,10 @@ def test_a_lane_keeps_its_process_without_the_variables_of_the_notebook_before(p
     names = write(project, n00_a=quick(LEAVE), n00a_b=quick(LEAVE), n01_c=quick(LEAVE))
     failures, _ = run_all(project, names, jobs=1)
     assert failures == []
-    said = [outputs(project / "build" / "executed" / f"{name}.ipynb") for name in names]
+    files = [project / "build" / "executed" / f"{name}.ipynb" for name in names]
+    said = [outputs(file) for file in files]
+    cells = json.loads(files[-1].read_text())["cells"]
+    assert [cell["execution_count"] for cell in cells if cell["cell_type"] == "code"] == [1, 2, 3, 4]
     assert len({re.search("process (.*)", text)[1] for text in said}) == 1
     assert all(text.count(sys.executable) == 1 and str(project) in text for text in said)
 
@@ -178,16 +189,3 @@ def test_two_at_a_time_need_two_cores_and_memory_for_two(monkeypatch):
         assert run_many.at_a_time() == expected
     Memory.available = 2**30
     assert run_many.at_a_time() == 1
-
-
-def test_processes_at_the_same_time_share_the_cores(project, monkeypatch):
-    monkeypatch.setattr(run_many, "cores", lambda: 6)
-    monkeypatch.setenv("OMP_NUM_THREADS", "5")
-    assert run_many._threads(2) == {}
-    monkeypatch.delenv("OMP_NUM_THREADS")
-    assert run_many._threads(1) == {}
-    say = quick('print("threads", os.environ.get("OMP_NUM_THREADS"))\nif fail:\n')
-    names = write(project, n00_a=say, n01_b=say)
-    assert run_all(project, names, jobs=2)[0] == []
-    for name in names:
-        assert "threads 3\n" in outputs(project / "build" / "executed" / f"{name}.ipynb")

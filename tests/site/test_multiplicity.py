@@ -4,24 +4,9 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from markdown_it import MarkdownIt
 
 from iclnb.ladders import HERE
 from iclnb.site.results import claim_rows, multiplicity
-
-
-def tables(text):
-    """Every table, row by row."""
-    found = []
-    for token in MarkdownIt("commonmark").enable("table").parse(text):
-        if token.type == "table_open":
-            found.append([])
-        elif token.type == "tr_open":
-            found[-1].append([])
-        elif token.type == "inline" and found and token.level >= 4:
-            found[-1][-1].append("".join(child.content for child in token.children))
-    return found
-
 
 P_VALUES = np.array([0.001, 0.04, 0.013, 0.5, 0.013, 0.02, 0.9])
 
@@ -34,14 +19,6 @@ def test_holm_is_bonferroni_on_every_subset():
         worst = max(len(s) * min(P_VALUES[list(s)]) for s in subsets if i in s)
         assert multiplicity.holm(P_VALUES)[i] == pytest.approx(min(worst, 1))
     assert list(multiplicity.holm([0.02])) == [0.02]
-
-
-def test_benjamini_hochberg_by_its_definition():
-    """The smallest level at which the procedure rejects it: some k p-values are at most k q / n."""
-    adjusted = multiplicity.CORRECTIONS["Benjamini-Hochberg"](P_VALUES)
-    for p, found in zip(P_VALUES, adjusted, strict=True):
-        levels = [len(P_VALUES) * q / (q >= P_VALUES).sum() for q in P_VALUES if q >= p]
-        assert found == pytest.approx(min(levels))
 
 
 def rows(run, *claimed):
@@ -64,19 +41,19 @@ CLAIMED = (
 def test_the_section_counts_what_is_left_by_paper():
     """Of four p-values Benjamini-Hochberg asks 0.0125, 0.025, 0.0375 in turn; Holm 0.0125, 0.0167, 0.025."""
     text = multiplicity.section([*rows(HERE, *CLAIMED), *rows("m", CLAIMED[2])])
-    (table,) = tables(text)
-    assert table == [
+    lines = text.splitlines()
+    table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line[:1] == "|"]
+    assert table[:1] + table[2:] == [
         ["runs", "paper", "claims tested", "at 95 %", "Benjamini-Hochberg", "Holm"],
         ["recorded", "ours", "1", *["1 supported, 0 not"] * 3],
         ["this run", "A", "2", *["1 supported, 1 not"] * 3],
         ["this run", "ours", "2", "1 supported, 0 not", *["0 supported, 0 not"] * 2],
     ]
-    lines = [line for line in text.splitlines() if line.startswith("<details>")]
-    assert lines == [
+    assert [line for line in lines if line.startswith("<details>")] == [
         f"<details><summary>this run: 1 not left after {name}</summary><ul><li>lucky (this run)</li></ul></details>"
         for name in ("Benjamini-Hochberg", "Holm")
     ]
 
 
 def test_without_p_values_there_is_no_table():
-    assert "No run has a claim" in multiplicity.section([]) and not tables(multiplicity.section([]))
+    assert "No run has a claim" in multiplicity.section([])

@@ -4,7 +4,6 @@ import itertools
 
 import nbformat
 import pytest
-from markdown_it import MarkdownIt
 from runs_by_hand import NO, YES, claim
 
 from iclnb.errors import IclnbError
@@ -110,18 +109,6 @@ def test_what_prose_says_of_claims_is_held_against_the_records(path):
         pages.page(
             path, executed(path), RECORD | {"ladder": [{"name": "m", "claims": [claim("up", NO)]}]}, {}
         )
-
-
-def test_the_settings_are_those_of_the_record_and_shown_letter_by_letter(path):
-    folded = made(path).cells[6].source
-    assert folded.startswith(":::::{dropdown}") and folded.endswith(":::::")
-    tokens = MarkdownIt("commonmark").enable("table").parse(folded.split("\n\n")[1])
-    cells = ["".join(child.content for child in token.children) for token in tokens if token.children]
-    assert [tuple(cells[i : i + 3]) for i in range(0, len(cells), 3)] == [
-        ("setting", "this run", "meaning"),
-        ("k", "8", "draws | of a *coin*"),
-        ("name", "x_y | <b>", "who"),
-    ]
 
 
 def test_values_that_could_be_mistaken_are_quoted(path):

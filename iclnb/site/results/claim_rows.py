@@ -61,8 +61,8 @@ class Row(NamedTuple):
     def region(self) -> Criterion:
         """The criterion as a region."""
         low = -math.inf if self.above is None else self.above
-        return Criterion(low, math.inf if self.below is None else self.below, "above" not in self.criterion
-                         and "below" not in self.criterion)  # fmt: skip
+        high = math.inf if self.below is None else self.below
+        return Criterion(low, high, closed=math.isfinite(low) and math.isfinite(high))
 
     @property
     def data_needed(self) -> str:
@@ -78,20 +78,17 @@ def rows(runs: Mapping[str, Sequence[Run]], titles: Mapping[str, str]) -> list[R
 
 
 def _of(name: str, title: str, run: Run) -> Iterator[Row]:
-    source, parameters = run.results["provenance"], run.results["parameters"]
+    source = run.results["provenance"]
     about = {
         "chapter": name, "title": title, "run": run.name, "model": run.model, "task": run.task,
-        "profile": str(parameters.get("profile") or ""), "machine": str(source.get("machine") or ""),
-        "seconds": run.seconds,
-        "revision": str(source.get("revision") or ""), "time": str(source.get("time") or ""),
-        "stale": "; ".join(run.stale), "at_chance": run.at_chance,
+        "profile": str(run.results["parameters"].get("profile") or ""), "seconds": run.seconds,
+        "stale": "; ".join(run.stale), "at_chance": run.at_chance, "proof": "",
+        **{key: str(source.get(key) or "") for key in ("machine", "revision", "time")},
     }  # fmt: skip
     for claim in run.results["claims"]:
-        above, below = claim["region"]
-        low, high = claim["interval"]
         mine = {key: claim[key] for key in claim.keys() & set(Row._fields)}
-        numbers = {"above": above, "below": below, "low": low, "high": high}
-        yield Row(**{"proof": ""} | about | mine | numbers | {"claim": claim["id"]})
+        ends = zip(("above", "below", "low", "high"), (*claim["region"], *claim["interval"]), strict=True)
+        yield Row(**about | mine | dict(ends) | {"claim": claim["id"]})
 
 
 def as_json(rows: Iterable[Row]) -> str:

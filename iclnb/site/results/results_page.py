@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from iclnb import display
+from iclnb.claims import strips
 from iclnb.display import interval_text, number
 from iclnb.site import marks
 from iclnb.site.results import margins, multiplicity
@@ -99,12 +100,10 @@ def _claim(rows: Sequence[Row], columns: Sequence[str], known: Sequence[Margin])
     facts = [whose, first.criterion, *([f"proof: {first.proof}"] if first.proof else [])]
     if first.speaks != "neither":
         facts.append(f"speaks {first.speaks} the paper if it holds")
-    lines = "".join(f"<tr>{_numbers(row, known)}</tr>" for row in rows)
     return (
         f'<details class="iclnb-row" data-paper="{html.escape(first.paper)}"><summary>'
         f"<span>{html.escape(first.statement)}</span>{cells}</summary><p>{html.escape('; '.join(facts))}.</p>"
-        f"<table><thead><tr><th>run</th><th>estimate</th><th>control</th><th>verdict</th></tr></thead>"
-        f"<tbody>{lines}</tbody></table></details>"
+        f"{strips.table(_numbers(row, known) for row in rows)}</details>"
     )
 
 
@@ -112,13 +111,12 @@ def _mark(row: Row) -> str:
     return marks.mark(row.verdict, f"{row.run}: {row.verdict}", run=_column(row), verdict=row.verdict)
 
 
-def _numbers(row: Row, known: Sequence[Margin]) -> str:
+def _numbers(row: Row, known: Sequence[Margin]) -> tuple[str, ...]:
     notes = [row.data_needed, *margins.notes(known, row), *(["model at chance"] if row.at_chance else [])]
     verdict = "; ".join(filter(None, [row.verdict, *notes]))
     estimate = interval_text(row.estimate, row.low, row.high, row.region.bounds)
-    cells = (estimate, f"{number(row.control)} ({row.control_is})", verdict)
     who = row.run if row.recorded else ", ".join(filter(None, (row.run, row.model, row.task)))
-    return f'<th scope="row">{html.escape(who)}</th>' + "".join(f"<td>{html.escape(x)}</td>" for x in cells)
+    return who, estimate, f"{number(row.control)} ({row.control_is})", verdict
 
 
 def _column(row: Row) -> str:
