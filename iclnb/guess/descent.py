@@ -9,8 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from iclnb.guess.findings import AS_THEY_ARE, COMMON_SHIFT, RATES
-from iclnb.guess.guesses import clipped
-from iclnb.guess.material import Guess, SmallModel, demonstration_sets
+from iclnb.guess.material import Guess, SmallModel, clipped, demonstration_sets
 
 
 def kernel_mean(

@@ -3,25 +3,11 @@
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Float
 
 from iclnb import stats
 from iclnb.claims import Evidence, NothingToMeasure
 from iclnb.guess import regression
-from iclnb.guess.findings import (
-    COMMON_SHIFT,
-    GIVEN,
-    LESSONS,
-    MOVED,
-    NONE,
-    OTHERS,
-    RATES,
-    SMALL,
-    STYLES,
-    USELESS,
-    Guesses,
-    Styles,
-)  # fmt: skip
+from iclnb.guess.findings import COMMON_SHIFT, GIVEN, NONE, SMALL, STYLES, USELESS, Guesses, Styles
 from iclnb.guess.regression import Table, mse, pearson, slope, slopes
 from iclnb.stats import Estimate
 from iclnb.stats.ranges import Range
@@ -30,7 +16,6 @@ Accuracy = Callable[[Table, Table], float]
 """Of answers against the truth: :func:`iclnb.guess.regression.pearson` or ``mse``."""
 
 COPIER = "a model that copies its guess"
-
 
 RANGES: dict[Callable[..., float], Range] = {pearson: "correlation", mse: "nonnegative"}
 """What a statistic can be at all, for its interval."""
@@ -53,7 +38,7 @@ def repeated(*tables: np.ndarray) -> list[Table]:
 
 def answer(one: Guesses, given: str) -> Table:
     """The answers without a guess, or with the small model's."""
-    return one.answers[GIVEN.index(given)]
+    return one.of("answers", given)
 
 
 def accuracy(one: Guesses, statistic: Accuracy, answers: Table, *, seed: int) -> Estimate:
@@ -67,12 +52,7 @@ def plain(one: Guesses, statistic: Accuracy, answers: np.ndarray) -> float:
 
 
 def difference(
-    one: Guesses,
-    statistic: Accuracy,
-    answers: Table,
-    others: Table | Float[np.ndarray, " points"],
-    *,
-    seed: int,
+    one: Guesses, statistic: Accuracy, answers: Table, others: np.ndarray, *, seed: int
 ) -> Estimate:
     """Accuracy of some answers less that of others, on the same first test pairs."""
     truth = one.truth[: answers.shape[-1]]
@@ -81,7 +61,7 @@ def difference(
 
 def guess_helps(one: Guesses, *, seed: int) -> Evidence:
     """Correlation of answers with the truth with the small model's guess less without; random ones as control."""
-    random = one.other_answers[OTHERS.index("random")]
+    random = one.of("other_answers", "random")
     without = answer(one, NONE)
     control = plain(one, pearson, random) - plain(one, pearson, without[:, : random.shape[-1]])
     found = difference(one, pearson, answer(one, SMALL), without, seed=seed)
@@ -174,7 +154,7 @@ def grade_weights(one: Guesses, *, seed: int) -> list[tuple[Estimate, float]]:
 
 def trust(one: Guesses, lesson: str, *, seed: int) -> Estimate:
     """Slope of answers on the query's guess, which says nothing about it, behind demonstrations of a lesson."""
-    return over(slope, one.taught_answers[LESSONS.index(lesson)], one.taught_guess, seed=seed)
+    return over(slope, one.of("taught_answers", lesson), one.taught_guess, seed=seed)
 
 
 def learns_trust(one: Guesses, lesson: str, *, seed: int) -> Evidence:
@@ -183,7 +163,7 @@ def learns_trust(one: Guesses, lesson: str, *, seed: int) -> Evidence:
     0 for a copier, for a model that ignores guesses, and for gradient descent from the guess, in which the
     query's guess has the weight 1 whatever the demonstrations say.
     """
-    taught, useless = (one.taught_answers[LESSONS.index(name)] for name in (lesson, USELESS))
+    taught, useless = (one.of("taught_answers", name) for name in (lesson, USELESS))
 
     def more(taught: Table, useless: Table, guess: Table) -> float:
         return slope(taught, guess) - slope(useless, guess)
@@ -194,7 +174,7 @@ def learns_trust(one: Guesses, lesson: str, *, seed: int) -> Evidence:
 
 def response(one: Guesses, moved: str, *, seed: int) -> Estimate:
     """The mean response to what is raised, over sets and pairs."""
-    return over(np.mean, one.responses[MOVED.index(moved)], seed=seed)
+    return over(np.mean, one.of("responses", moved), seed=seed)
 
 
 def corrects_shown_guesses(one: Guesses, *, seed: int) -> Evidence:
@@ -209,7 +189,7 @@ def scores_undone(one: Guesses, *, seed: int) -> Evidence:
 
     1 for gradient descent, which sees residuals alone; 0 for a model that looks at the scores alone.
     """
-    guesses, scores = (one.responses[MOVED.index(name)] for name in ("shown guesses", "shown scores"))
+    guesses, scores = (one.of("responses", name) for name in ("shown guesses", "shown scores"))
     found = over(lambda g, s: float(-g.mean() / s.mean()), guesses, scores, seed=seed)
     return Evidence(found, 0.0, "a model that looks at the scores alone; gradient descent 1")
 
@@ -219,14 +199,14 @@ def common_shift_undone(one: Guesses, *, seed: int) -> Evidence:
 
     1 - (response to all guesses) / (response to the query's alone): 0 for a copier, κ for gradient descent.
     """
-    both, alone = (one.responses[MOVED.index(name)] for name in ("all guesses", "query guess"))
+    both, alone = (one.of("responses", name) for name in ("all guesses", "query guess"))
     found = over(lambda b, a: float(1 - b.mean() / a.mean()), both, alone, seed=seed)
     return Evidence(found, 0.0, f"{COPIER}; gradient descent {kappa(one):.2f}")
 
 
 def kappa(one: Guesses) -> float:
     """By how much gradient descent would lower the answer if all guesses shown rose by a point."""
-    return float(one.kernel_weight[RATES.index(COMMON_SHIFT)])
+    return float(one.of("kernel_weight", COMMON_SHIFT))
 
 
 def in_style(one: Styles, style: str, given: str) -> Table:

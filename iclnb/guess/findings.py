@@ -37,12 +37,8 @@ class Guesses(Findings):
     """Scores of sentence pairs with an initial guess in the prompt (chapter 06)."""
 
     coordinates: ClassVar = {
-        "given": GIVEN,
-        "other": OTHERS,
-        "lesson": LESSONS,
-        "moved": MOVED,
-        "rate": RATES,
-    }
+        "given": GIVEN, "other": OTHERS, "lesson": LESSONS, "moved": MOVED, "rate": RATES
+    }  # fmt: skip
     truth: Float[np.ndarray, " pair"] = variable("human score of each test pair", unit=_POINTS)
     guess: Float[np.ndarray, " pair"] = variable("the small model's guess, as it is written", unit=_POINTS)
     answers: Float[np.ndarray, "given set pair"] = variable(_ANSWER, unit=_POINTS)
@@ -75,6 +71,11 @@ class Guesses(Findings):
     kernel_weight: Float[np.ndarray, " rate"] = variable(
         "what gradient descent would lower the answer by if all guesses shown rose by a point", unit="1"
     )
+
+    def of(self, name: str, place: str) -> np.ndarray | np.generic:
+        """One of the arrays at a place of its first dimension."""
+        (places,) = (named for named in self.coordinates.values() if place in named)
+        return getattr(self, name)[places.index(place)]
 
 
 @dataclass(frozen=True, kw_only=True)

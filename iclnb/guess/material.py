@@ -1,15 +1,17 @@
 """What chapter 06 draws: pairs of sentences, the small model, every guess, and the demonstration sets."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.stats import norm, rankdata
 
 from iclnb.errors import IclnbError
-from iclnb.guess import features, guesses, regressor
+from iclnb.guess import regressor
 from iclnb.guess.findings import LESSONS, OTHERS
 from iclnb.llm import demonstrations
 from iclnb.llm.data import tasks
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 Row = Mapping[str, Any]
+
+LOWEST, HIGHEST = 0.0, 5.0  # The ends of the STS benchmark's scale
 
 
 @dataclass(frozen=True)
@@ -86,32 +90,78 @@ def load_pairs(train_pairs: int, pairs: int, *, seed: int, source: str = "auto")
 
 def small_model(pairs: PairRows, encoder: "SentenceTransformer", *, folds: int, seed: int) -> SmallModel:
     """Train the small model on the train pairs (:func:`iclnb.guess.regressor.train`)."""
-    test, train = (features.encode_pairs(encoder, rows) for rows in (pairs.test, pairs.train))
+    test, train = (regressor.encode_pairs(encoder, rows) for rows in (pairs.test, pairs.train))
     model = regressor.train(train, pairs.train_scores, seed=seed)
     unseen = regressor.cross_fitted(train, pairs.train_scores, folds=folds, seed=seed)
-    guess = Guess(guesses.clipped(model.predict(test)), guesses.clipped(unseen))
+    guess = Guess(clipped(model.predict(test)), clipped(unseen))
     return SmallModel(model.weights, model.scaling(test), model.scaling(train), guess)
+
+
+def clipped(guess: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+    """The guess, moved to the nearest end of the scale where it lies outside."""
+    return np.clip(guess, LOWEST, HIGHEST)
+
+
+def word_overlap(rows: Iterable[Mapping[str, object]]) -> Float[np.ndarray, " pairs"]:
+    """Jaccard similarity of the two sentences' sets of lower-case words, 0 where neither has a word."""
+    found = []
+    for row in rows:
+        one, other = (set(re.findall(r"\w+", str(row[name]).lower())) for name in ("sentence1", "sentence2"))
+        found.append(len(one & other) / max(len(one | other), 1))
+    return np.array(found)
+
+
+def rescaled(
+    feature: Float[np.ndarray, " pairs"],
+    train_feature: Float[np.ndarray, " train"],
+    train_scores: Float[np.ndarray, " train"],
+) -> Float[np.ndarray, " pairs"]:
+    """The least-squares prediction of the score from one feature, fitted on train, clipped to the scale."""
+    design = np.stack([np.ones_like(train_feature), train_feature], axis=1)
+    constant, slope = np.linalg.lstsq(design, train_scores, rcond=None)[0]
+    return clipped(constant + slope * feature)
+
+
+def random_scores(
+    pairs: int, train_scores: Float[np.ndarray, " train"], *, seed: int | tuple[int, ...]
+) -> Float[np.ndarray, " pairs"]:
+    """Scores of train pairs drawn with replacement: the right spread, no information."""
+    return np.random.default_rng(seed).choice(train_scores, size=pairs)
+
+
+def graded(scores: Float[np.ndarray, " pairs"], quality: float, *, seed: int) -> Float[np.ndarray, " pairs"]:
+    """A guess whose correlation with the truth is about ``quality``, from useless (0) to perfect (1).
+
+    The scores are turned into normal scores z, mixed with standard normal noise e as
+    q z + sqrt(1 - q²) e, and mapped back by rank: the pair whose mixture is the r-th smallest gets the r-th
+    smallest score. So every grade is a permutation of the same scores: it has the mean, the spread and the
+    shape of the truth, and only the pairing gets worse. The noise is the same for every ``quality``.
+    """
+    ranks = rankdata(scores, method="average") / (len(scores) + 1)
+    noise = np.random.default_rng(seed).standard_normal(len(scores))
+    mixture = quality * norm.ppf(ranks) + np.sqrt(1 - quality**2) * noise
+    return np.sort(scores)[np.argsort(np.argsort(mixture, kind="stable"), kind="stable")]
 
 
 def other_guesses(pairs: PairRows, *, seed: int) -> dict[str, Guess]:
     """Guesses that need no model, by name: word overlap, the mean train score, a random train score."""
     scores, counts = pairs.train_scores, (len(pairs.test), len(pairs.train))
-    overlap, train_overlap = (guesses.word_overlap(rows) for rows in (pairs.test, pairs.train))
+    overlap, train_overlap = (word_overlap(rows) for rows in (pairs.test, pairs.train))
     made = (
-        Guess(*(guesses.rescaled(part, train_overlap, scores) for part in (overlap, train_overlap))),
+        Guess(*(rescaled(part, train_overlap, scores) for part in (overlap, train_overlap))),
         Guess(*(np.full(count, scores.mean()) for count in counts)),
-        Guess(*(guesses.random(count, scores, seed=(seed, i)) for i, count in enumerate(counts))),
+        Guess(*(random_scores(count, scores, seed=(seed, i)) for i, count in enumerate(counts))),
     )
     return dict(zip(OTHERS, made, strict=True))
 
 
 def graded_guesses(pairs: PairRows, grades: int, *, seed: int) -> list[Guess]:
-    """Guesses from useless to perfect, for test and train pairs alike (:func:`iclnb.guess.guesses.graded`).
+    """Guesses from useless to perfect, for test and train pairs alike (:func:`graded`).
 
     Their qualities are sines of equal steps: closer together near 1.
     """
     return [
-        Guess(*(guesses.graded(scores, quality, seed=seed) for scores in (pairs.truth, pairs.train_scores)))
+        Guess(*(graded(scores, quality, seed=seed) for scores in (pairs.truth, pairs.train_scores)))
         for quality in np.sin(np.linspace(0, np.pi / 2, grades))
     ]
 
@@ -132,12 +182,12 @@ def lessons(pairs: PairRows, k: int, sets: int, *, seed: int) -> dict[str, Condi
     Raises IclnbError with fewer than ``k`` such train pairs.
     """
     scores = pairs.train_scores
-    pool = np.flatnonzero((scores <= guesses.HIGHEST - 1) & (np.abs(scores - 2.5) > 0.1))
+    pool = np.flatnonzero((scores <= HIGHEST - 1) & (np.abs(scores - 2.5) > 0.1))
     shown = pool[demonstration_sets(len(pool), k, sets, seed=(seed, 1))]
-    inside = scores[(scores >= guesses.LOWEST + 1) & (scores <= guesses.HIGHEST - 1)]
-    asked = guesses.random(len(pairs.test), inside, seed=(seed, 2))
-    useless = guesses.random(len(scores), scores[pool], seed=(seed, 3))
-    taught = (scores, useless, guesses.reflected(scores), scores + 1)
+    inside = scores[(scores >= LOWEST + 1) & (scores <= HIGHEST - 1)]
+    asked = random_scores(len(pairs.test), inside, seed=(seed, 2))
+    useless = random_scores(len(scores), scores[pool], seed=(seed, 3))
+    taught = (scores, useless, HIGHEST - scores, scores + 1)
     return {
         lesson: Condition(shown, scores, Guess(asked, train))
         for lesson, train in zip(LESSONS, taught, strict=True)
@@ -159,7 +209,7 @@ def movable(
     Raises IclnbError if fewer than ``k`` train pairs or two test pairs can move.
     """
     inside = [
-        (guesses.LOWEST + delta <= each) & (each <= guesses.HIGHEST - delta)
+        (LOWEST + delta <= each) & (each <= HIGHEST - delta)
         for each in (guess.train, pairs.train_scores, guess.test)
     ]
     pool, asked = np.flatnonzero(inside[0] & inside[1]), np.flatnonzero(inside[2])

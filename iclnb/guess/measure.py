@@ -28,8 +28,6 @@ class Drawn(NamedTuple):
 
 def measure(run: SimpleNamespace) -> Guesses:
     """The findings of chapter 06. Raises IclnbError, before a model is loaded, for too few pairs."""
-    if run.grades < 2:
-        raise IclnbError(f"grades = {run.grades}: the lowest and the highest are compared; take 2 or more")
     few, seed = min(run.subset, run.pairs), run.guess_seed
     rows, small, shown, _ = drawn = draw(run, run.pairs)
     guess = small.guess.rounded(run.decimals)
@@ -62,23 +60,16 @@ def measure(run: SimpleNamespace) -> Guesses:
         taught_answers=np.stack([scorer.answers(taught[lesson], few).expected for lesson in LESSONS]),
         responses=scoring.responses(scorer, *moved, run.delta),
         kernel_weight=descent.kernel_weights(small, moved[0].shown, moved[1], rates),
-        origins=origins(scorer),
+        origins={"model": scorer.reader.origin, "data": rows.origins},
     )
 
 
 def draw(run: SimpleNamespace, pairs: int) -> Drawn:
     """Pairs, small model, demonstrations and style that a run's settings ask for.
 
-    Raises IclnbError if there are too few pairs, sets or demonstrations, or the style cannot be written.
+    Raises IclnbError if there are too few pairs, or the style cannot be written.
     """
     style = Style(run.template, run.position, run.decimals, run.answer_decimals)
-    for name, least, why in (
-        ("k", 1, "a guess is judged by the demonstrations beside it"),
-        ("sets", 2, "one demonstration set carries no interval"),
-        ("subset", 4, "fewer test pairs carry no interval of a slope"),
-    ):
-        if getattr(run, name) < least:
-            raise IclnbError(f"{name} = {getattr(run, name)}: {why}; take {least} or more")
     rows = material.load_pairs(run.train_pairs, pairs, seed=run.data_seed, source=run.source)
     if len(rows.test) < 4:
         raise IclnbError(f"{len(rows.test)} test pairs carry no interval; take 4 or more")
@@ -92,8 +83,3 @@ def load(run: SimpleNamespace, drawn: Drawn) -> Scorer:
     where = {"revision": run.revision, "device_map": run.device_map, "dtype": run.dtype}
     reader = load_reader(run.model, batch_size=run.batch_size, **where)
     return Scorer(reader, drawn.rows, replace(drawn.style, chat=in_chat(run.chat, reader.tokenizer)))
-
-
-def origins(scorer: Scorer) -> dict:
-    """Where model and rows came from."""
-    return {"model": scorer.reader.origin, "data": scorer.pairs.origins}

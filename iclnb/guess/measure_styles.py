@@ -7,7 +7,7 @@ import numpy as np
 
 from iclnb.guess.findings import GIVEN, SMALL, STYLES, Styles
 from iclnb.guess.material import Condition
-from iclnb.guess.measure import draw, load, origins
+from iclnb.guess.measure import draw, load
 from iclnb.guess.pair_prompts import styles
 
 
@@ -29,5 +29,5 @@ def measure(run: SimpleNamespace) -> Styles:
         guess=np.stack([each.test for each in guess]),
         answers=answers,
         mass=mass,
-        origins=origins(scorer),
+        origins={"model": scorer.reader.origin, "data": rows.origins},
     )

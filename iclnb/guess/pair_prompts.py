@@ -25,8 +25,7 @@ POSITIONS = ("before", "between", "after")
 class Style:
     """How a guess and an answer are written.
 
-    Raises IclnbError for an unknown position, a template without ``{guess}`` or over more than a line, or a
-    negative number of decimals.
+    Raises IclnbError for an unknown position, or a template without ``{guess}`` or over more than a line.
     """
 
     template: str = "Initial guess: {guess}"  # the guess's line, with `{guess}`
@@ -37,7 +36,6 @@ class Style:
     answer_decimals: int = 1
     # as a conversation in the model's chat template, one turn a pair, instead of plain text
     chat: bool = False
-    instruction: str = ""  # text before the first pair
 
     def __post_init__(self) -> None:
         if self.position not in POSITIONS:
@@ -45,8 +43,6 @@ class Style:
         fields = [name for _, name, _, _ in Formatter().parse(self.template) if name is not None]
         if fields != ["guess"] or "\n" in self.template:
             raise IclnbError(f"the guess's template needs {{guess}} once, on one line; got {self.template!r}")
-        if min(self.decimals, self.answer_decimals) < 0:
-            raise IclnbError("a number cannot have fewer than 0 decimals; raise decimals and answer_decimals")
 
 
 def in_chat(asked: bool | None, tokenizer: PreTrainedTokenizerBase) -> bool:
@@ -108,15 +104,6 @@ def chat_format(tokenizer: PreTrainedTokenizerBase, format: Format) -> tuple[For
     ), opening
 
 
-def written_format(
-    tokenizer: PreTrainedTokenizerBase, format: Format, style: Style, *, guess: bool
-) -> tuple[Format, str]:
-    """The format that prompts of this style are written in, and what opens them."""
-    format = guess_format(format, style) if guess else format
-    format, opening = chat_format(tokenizer, format) if style.chat else (format, "")
-    return format, opening + (style.instruction and style.instruction + "\n\n")
-
-
 def write_pairs(
     tokenizer: PreTrainedTokenizerBase,
     format: Format,
@@ -124,19 +111,17 @@ def write_pairs(
     pool: Pairs,
     shown: Int[np.ndarray, "sets k"],
     queries: Pairs,
-) -> Prompts:
-    """A prompt for each demonstration set and query, (sets, points).
+) -> tuple[Prompts, Format]:
+    """A prompt for each demonstration set and query, (sets, points), and the format they are written in.
 
-    Raises IclnbError as :func:`chat_format`; ValueError if only one of demonstrations and queries has
-    guesses.
+    Raises IclnbError as :func:`chat_format`.
     """
-    if (pool.guess is None) != (queries.guess is None):
-        raise ValueError("demonstrations and queries need guesses both or neither")
-    written, opening = written_format(tokenizer, format, style, guess=queries.guess is not None)
+    written = format if queries.guess is None else guess_format(format, style)
+    written, opening = chat_format(tokenizer, written) if style.chat else (written, "")
     scores = np.array([_score(score, style) for score in pool.scores[shown].ravel()]).reshape(shown.shape)
     words = DIGITS if style.answer_decimals == 0 else tuple(np.unique(scores).tolist())
     labels = np.vectorize(words.index, otypes=[int])(scores)
-    return write(
+    prompts = write(
         tokenizer,
         Wording(written, words),
         _with_guess(pool, style),
@@ -145,6 +130,7 @@ def write_pairs(
         opening=opening,
         special_tokens=not style.chat,
     )
+    return prompts, written
 
 
 def _score(score: float, style: Style) -> str:

@@ -10,21 +10,9 @@ from iclnb.claims import by_row
 from iclnb.display import number
 from iclnb.figures import Picture, rows
 from iclnb.figures.rows import Mark, Panel
-from iclnb.guess import estimates
+from iclnb.guess import estimates, findings
 from iclnb.guess.estimates import Accuracy, accuracy, answer, in_style, plain
-from iclnb.guess.findings import (
-    MIRRORED,
-    MOVED,
-    NONE,
-    OTHERS,
-    PERFECT,
-    SHIFTED,
-    SMALL,
-    STYLES,
-    USELESS,
-    Guesses,
-    Styles,
-)  # fmt: skip
+from iclnb.guess.findings import MOVED, NONE, OTHERS, SMALL, STYLES, Guesses, Styles
 from iclnb.guess.regression import Table, mse, pearson
 from iclnb.stats import Estimate
 
@@ -64,8 +52,8 @@ def _by_guess(one: Guesses) -> dict[str, tuple[Table, np.ndarray | None]]:
 def lessons(ladder: Mapping[str, Guesses], *, seed: int) -> Picture:
     """How far a guess that says nothing is followed, by what the demonstrations teach about guesses."""
     names = {
-        "guess = score": PERFECT, "guess = score + 1": SHIFTED, "useless": USELESS,
-        "guess = 5 - score": MIRRORED,
+        "guess = score": findings.PERFECT, "guess = score + 1": findings.SHIFTED,
+        "useless": findings.USELESS, "guess = 5 - score": findings.MIRRORED,
     }  # fmt: skip
     found = by_row(ladder, names, lambda one, lesson: estimates.trust(one, lesson, seed=seed))
     learner = Mark("what they teach", dict(zip(names, (1.0, 1.0, 0.0, -1.0), strict=True)), "*")

@@ -1,6 +1,11 @@
-"""The small model whose prediction is the initial guess, trained as in paper B (section 5.3)."""
+"""The small model whose prediction is the initial guess (paper B, section 5.3): what it sees, and its training.
 
+Of a pair of sentences it sees |u - v| and u ∘ v of their embeddings, scaled.
+"""
+
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -9,7 +14,54 @@ from sklearn.model_selection import KFold
 from tqdm import tqdm
 
 from iclnb.errors import IclnbError
-from iclnb.guess.features import Scaling
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+
+def compare(
+    u: Float[np.ndarray, "pairs dim"], v: Float[np.ndarray, "pairs dim"]
+) -> Float[np.ndarray, "pairs 2*dim"]:
+    """|u - v| beside u ∘ v: the same for (v, u), and the sum of the second half is the cosine similarity.
+
+    Source: the symmetric part of InferSent's features (Conneau et al. 2017).
+    """
+    return np.concatenate([np.abs(u - v), u * v], axis=1).astype(np.float64)
+
+
+def encode_pairs(
+    encoder: "SentenceTransformer", rows: Iterable[Mapping[str, object]]
+) -> Float[np.ndarray, "pairs features"]:
+    """:func:`compare` for rows with ``sentence1`` and ``sentence2``; a sentence met twice is encoded once."""
+    pairs = [(str(row["sentence1"]), str(row["sentence2"])) for row in rows]
+    texts = sorted({text for pair in pairs for text in pair})
+    vectors = encoder.encode(texts, batch_size=64, show_progress_bar=False)
+    found = dict(zip(texts, np.asarray(vectors), strict=True))
+    return compare(*(np.stack([found[pair[i]] for pair in pairs]) for i in (0, 1)))
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Features centred, and each half divided by the root mean square of its norm.
+
+    An entry of u ∘ v is some ten times smaller than one of |u - v|; scaled so, both halves learn at one rate.
+    """
+
+    mean: Float[np.ndarray, " features"]  # subtracted from each feature
+    divisor: Float[np.ndarray, " features"]  # of each feature; the same within a half
+
+    @classmethod
+    def fit(cls, compared: Float[np.ndarray, "pairs features"]) -> "Scaling":
+        """The scaling of these pairs: afterwards each half has mean square norm 1."""
+        mean = compared.mean(0)
+        halves = np.split(compared - mean, 2, axis=1)
+        norms = [max(np.sqrt((half**2).sum(1).mean()), np.finfo(float).tiny) for half in halves]
+        return cls(mean, np.repeat(norms, compared.shape[1] // 2))
+
+    def __call__(self, compared: Float[np.ndarray, "pairs features"]) -> Float[np.ndarray, "pairs inputs"]:
+        """φ(x): the scaled features and, last, a constant 1."""
+        scaled = (compared - self.mean) / self.divisor
+        return np.concatenate([scaled, np.ones((len(scaled), 1))], axis=1)
 
 
 @dataclass(frozen=True)
@@ -67,7 +119,6 @@ def cross_fitted(
     *,
     folds: int,
     seed: int,
-    **recipe: float,
 ) -> Float[np.ndarray, " pairs"]:
     """For each pair the prediction of a model that was trained without it.
 
@@ -82,5 +133,5 @@ def cross_fitted(
     predicted = np.empty(len(scores))
     parts = KFold(folds, shuffle=True, random_state=seed).split(compared)
     for kept, left in tqdm(parts, total=folds, desc="small model", unit="fold", disable=None):
-        predicted[left] = train(compared[kept], scores[kept], seed=seed, **recipe).predict(compared[left])
+        predicted[left] = train(compared[kept], scores[kept], seed=seed).predict(compared[left])
     return predicted

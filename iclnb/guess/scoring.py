@@ -1,6 +1,5 @@
 """The scores that a language model gives test pairs under a condition, and how they respond to moved guesses."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,9 +8,8 @@ from jaxtyping import Float, Int
 from scipy.special import softmax
 
 from iclnb.guess.material import Condition, PairRows
-from iclnb.guess.pair_prompts import DIGITS, Pairs, Style, write_pairs, written_format
+from iclnb.guess.pair_prompts import DIGITS, Pairs, Style, write_pairs
 from iclnb.llm.data import tasks
-from iclnb.llm.demonstrations import Prompts
 from iclnb.llm.prompts import Wording
 from iclnb.llm.reader import Reader
 
@@ -25,18 +23,6 @@ class ScoreAnswers(NamedTuple):
     expected: Float[np.ndarray, "*shape"]
     greedy: Float[np.ndarray, "*shape"]  # the value of the most probable digit
     mass: Float[np.ndarray, "*shape"]  # the probability that the next token is one of the six digits at all
-
-
-def read_off(
-    log_probabilities: Float[np.ndarray, "*shape digits"], values: Float[np.ndarray, " digits"]
-) -> ScoreAnswers:
-    """Scores from log-probabilities of the digits 0 to 5, which stand for :func:`digit_values`."""
-    among_themselves = softmax(log_probabilities, axis=-1)
-    return ScoreAnswers(
-        expected=among_themselves @ values,
-        greedy=values[log_probabilities.argmax(-1)],
-        mass=np.exp(log_probabilities).sum(-1),
-    )
 
 
 def digit_values(train_scores: Float[np.ndarray, " train"], decimals: int) -> Float[np.ndarray, " digits"]:
@@ -63,19 +49,6 @@ class Scorer:
     pairs: PairRows  # the pairs that conditions and test points number
     style: Style  # how guesses and answers are written
 
-    @property
-    def values(self) -> Float[np.ndarray, " digits"]:
-        """The score that each first digit of an answer stands for."""
-        return digit_values(self.pairs.train_scores, self.style.answer_decimals)
-
-    def prompts(self, condition: Condition, points: Sequence[int] | Int[np.ndarray, " points"]) -> Prompts:
-        """The prompts of some test pairs under every demonstration set, (sets, points)."""
-        pairs, guess, points = self.pairs, condition.guess, np.asarray(points, dtype=int)
-        pool = Pairs(pairs.train, condition.scores, guess and guess.train)
-        rows = [pairs.test[i] for i in points.tolist()]
-        queries = Pairs(rows, pairs.truth[points], guess and guess.test[points])
-        return write_pairs(self.reader.tokenizer, FORMAT, self.style, pool, condition.shown, queries)
-
     def answers(self, condition: Condition, points: int | Int[np.ndarray, " points"]) -> ScoreAnswers:
         """The model's scores of some test pairs under every demonstration set, (sets, points).
 
@@ -84,11 +57,16 @@ class Scorer:
         Raises IclnbError if the digits or the chat template cannot be used with this tokeniser.
         """
         points = np.arange(points) if isinstance(points, int) else points
-        format, _ = written_format(
-            self.reader.tokenizer, FORMAT, self.style, guess=condition.guess is not None
+        pairs, guess = self.pairs, condition.guess
+        pool = Pairs(pairs.train, condition.scores, guess and guess.train)
+        asked = [pairs.test[i] for i in points.tolist()]
+        queries = Pairs(asked, pairs.truth[points], guess and guess.test[points])
+        prompts, format = write_pairs(
+            self.reader.tokenizer, FORMAT, self.style, pool, condition.shown, queries
         )
-        prompts = self.prompts(condition, points)
-        return read_off(self.reader.answers(prompts, Wording(format, DIGITS)), self.values)
+        values = digit_values(pairs.train_scores, self.style.answer_decimals)
+        said = self.reader.answers(prompts, Wording(format, DIGITS))
+        return ScoreAnswers(softmax(said, axis=-1) @ values, values[said.argmax(-1)], np.exp(said).sum(-1))
 
 
 _PARTS = (("query_guess",), ("shown_guess",), ("query_guess", "shown_guess"), ("scores",))

@@ -18,14 +18,6 @@ def one_step(start, inputs, targets, query, rate):
     return query @ (weights - rate * weights.grad).detach().numpy()
 
 
-def test_kernel_mean_is_a_gradient_step():
-    inputs, queries = RNG.standard_normal((2, 6, 4)), RNG.standard_normal((5, 4))
-    start, targets = RNG.standard_normal(4), RNG.standard_normal((2, 6))
-    found = queries @ start + 0.3 * descent.kernel_mean(inputs, targets - inputs @ start, queries)
-    for s in range(2):
-        np.testing.assert_allclose(found[s], one_step(start, inputs[s], targets[s], queries, 0.3))
-
-
 def test_step_on_train_is_the_best_of_a_fine_grid():
     """Over prompts one by one, each by autograd, with and without errors that a prompt shares."""
     inputs, start = np.column_stack([RNG.standard_normal((50, 3)), np.ones(50)]), RNG.standard_normal(4)

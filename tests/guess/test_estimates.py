@@ -2,17 +2,61 @@
 
 import numpy as np
 import pytest
-from made_guess import FEW, PAIRS, SETS, guesses, styles
+from drawn import rows, shows
+from scipy import special
 from scipy.stats import pearsonr
 from sklearn.linear_model import LinearRegression
-from sklearn.model_selection import PredefinedSplit, cross_val_predict
 
 from iclnb import stats
 from iclnb.claims import NothingToMeasure
-from iclnb.guess import estimates, regression
+from iclnb.guess import estimates, findings, pictures, regression
 from iclnb.guess.estimates import over
-from iclnb.guess.findings import LESSONS, MIRRORED, NONE, OTHERS, PERFECT, SHIFTED, SMALL, USELESS
+from iclnb.guess.findings import GIVEN, MOVED, NONE, SMALL, STYLES, USELESS, Guesses, Styles
 from iclnb.guess.regression import mse, pearson
+
+SETS, PAIRS, FEW = 5, 60, 30
+
+
+def guesses(seed=0, *, weight=0.6, knows=0.2, trust=(0.6, 0.1, -0.2, 0.5), kappa=0.0, noise=0.2, **changes):
+    """Answers that mix guess, own reading and, by ``knows``, truth beyond both; slopes on the query's guess by
+    lesson (``trust``); responses of gradient descent of kernel weight ``kappa``, or of a copier."""
+    rng = np.random.default_rng(seed)
+
+    def noisy(table, size=noise):
+        table = np.expand_dims(table, -2)
+        return table + size * rng.standard_normal((*table.shape[:-2], SETS, table.shape[-1]))
+
+    truth = rng.uniform(0, 5, PAIRS)
+    guess = truth + rng.standard_normal(PAIRS)
+    own = noisy(truth, 1.2)
+    others, taught = rng.uniform(0, 5, (3, FEW)), rng.uniform(1, 4, FEW)
+    graded = np.stack([rng.permutation(truth[:FEW]), truth[:FEW]])
+    moves = np.array([1, -kappa, 1 - kappa, kappa])[:, None] * np.ones(8)
+    mixed = weight * guess + (1 - weight) * own
+    made = {
+        "truth": truth, "guess": guess,
+        "answers": np.stack([own, mixed + knows * (truth - guess) + noisy(0 * guess)]),
+        "greedy": rng.uniform(0, 5, (2, SETS, PAIRS)), "mass": rng.random((2, SETS, PAIRS)),
+        "descended": noisy(guess, 0.1), "other_guesses": others, "other_answers": noisy(others),
+        "graded_guesses": graded, "graded_answers": noisy(0.7 * graded), "taught_guess": taught,
+        "taught_answers": noisy(np.outer(trust, taught)), "responses": noisy(moves, 0.01),
+        "kernel_weight": np.array([0.1, 0.9]),
+    }  # fmt: skip
+    return Guesses(**made | changes)
+
+
+def styles(seed=0, chat=True):
+    """Random answers in all styles, without the chat template perhaps."""
+    rng = np.random.default_rng(seed)
+    truth = rng.uniform(0, 5, FEW)
+    answers = rng.uniform(0.2, 0.9, (len(STYLES), len(GIVEN), 1, 1)) * truth + rng.standard_normal(
+        (SETS, FEW)
+    )
+    mass = special.expit(rng.normal(size=(len(STYLES), len(GIVEN))))
+    if not chat:
+        answers[1], mass[1] = np.nan, np.nan
+    return Styles(truth=truth, guess=np.tile(truth, (len(STYLES), 1)), answers=answers, mass=mass)
+
 
 ONE = guesses()
 WITHOUT, WITH = ONE.answers
@@ -39,7 +83,7 @@ def test_intervals_are_over_sets_and_pairs_and_possible():
 def test_a_guess_helps_and_is_beaten_by_differences_of_accuracy():
     estimate, control, _ = estimates.guess_helps(ONE, seed=0)
     assert estimate.value == pytest.approx(r(WITH) - r(WITHOUT), abs=1e-6)
-    random = ONE.other_answers[OTHERS.index("random")]
+    random = ONE.of("other_answers", "random")
     assert control == pytest.approx(r(random) - r(WITHOUT[:, :FEW]), abs=1e-6)
     assert estimate.low < estimate.value < estimate.high
     estimate, control, _ = estimates.beats_guess(ONE, seed=0)
@@ -104,16 +148,6 @@ def test_follows_own_reading_is_a_slope_less_that_of_permuted_readings():
     assert found == pytest.approx(fitted[0] - np.mean(fitted[1:]), abs=1e-5)
 
 
-def test_held_out_errors_are_scikit_learns():
-    errors = estimates.held_out(ONE, seed=0)
-    split = PredefinedSplit(regression.fold_of(PAIRS, 5, seed=0))
-    for own, found in zip(WITHOUT, errors["mixture"], strict=True):
-        design = np.stack([ONE.guess, own], axis=1)
-        predicted = cross_val_predict(LinearRegression(), design, ONE.truth, cv=split)
-        np.testing.assert_allclose(found, (ONE.truth - predicted) ** 2, rtol=1e-3, atol=1e-5)
-    assert errors["mixture"].mean() < min(errors[name].mean() for name in ("guess", "own reading"))
-
-
 def test_weights_of_a_copier_are_one_at_every_grade_and_deserved_at_the_best():
     copied = np.repeat(ONE.graded_guesses[:, None], SETS, axis=1)
     (given, useless), (perfectly, perfect) = estimates.grade_weights(guesses(graded_answers=copied), seed=0)
@@ -135,14 +169,16 @@ def test_weights_of_a_copier_are_one_at_every_grade_and_deserved_at_the_best():
 )
 def test_copying_the_string_and_learning_its_worth_are_told_apart(trust, copies, shifted, mirrored):
     one = guesses(trust=trust, noise=0.1)
-    for lesson, learned in ((PERFECT, copies), (SHIFTED, shifted), (MIRRORED, mirrored)):
+    for lesson, learned in (
+        (findings.PERFECT, copies),
+        (findings.SHIFTED, shifted),
+        (findings.MIRRORED, mirrored),
+    ):
         estimate, control, _ = estimates.learns_trust(one, lesson, seed=0)
-        slopes = [
-            np.mean(
-                [np.polyfit(one.taught_guess, row, 1)[0] for row in one.taught_answers[LESSONS.index(name)]]
-            )
-            for name in (lesson, USELESS)
-        ]
+        slopes = []
+        for name in (lesson, USELESS):
+            answers = one.of("taught_answers", name)
+            slopes.append(np.mean([np.polyfit(one.taught_guess, row, 1)[0] for row in answers]))
         assert estimate.value == pytest.approx(slopes[0] - slopes[1], abs=1e-5) and control == 0
         assert estimate.low < learned < estimate.high or abs(estimate.value - learned) < 0.05
         assert (estimate.low > 0, estimate.high < 0) == (learned > 0, learned < 0)
@@ -163,14 +199,6 @@ def test_responses_of_a_copier_and_of_descent(kappa):
         assert estimates.scores_undone(one, seed=0).estimate.value == pytest.approx(1, abs=0.05)
 
 
-def test_shares_are_ratios_of_means():
-    """Not means of ratios: sets that undo 0 and 2/3 of a response of 1 and 3 undo a half together."""
-    alone, both = np.repeat([[1.0], [3.0]], 4, axis=1), np.ones((2, 4))
-    one = guesses(responses=np.stack([alone, -both, both, alone]))
-    assert estimates.common_shift_undone(one, seed=0).estimate.value == pytest.approx(1 - 2 / 4)
-    assert estimates.scores_undone(one, seed=0).estimate.value == pytest.approx(2 / 4)
-
-
 def test_chat_against_plain_text():
     made = styles()
     without, given = (
@@ -184,3 +212,43 @@ def test_chat_against_plain_text():
     with pytest.raises(NothingToMeasure, match="chat template"):
         estimates.helps_in(styles(chat=False), "chat template", seed=0)
     assert (estimates.answer(ONE, NONE) == WITHOUT).all() and (estimates.answer(ONE, SMALL) == WITH).all()
+
+
+def test_slopes_of_collinear_predictors_are_not_numbers():
+    truth = np.broadcast_to(ONE.truth, WITH.shape)
+    assert np.isnan(regression.slopes(WITH, 2 * truth + 1, truth)).all()
+
+
+def test_answers_are_permuted_among_similar_guesses_only():
+    guess, truth = ONE.guess, ONE.truth
+    shuffled = regression.permuted_among_similar(
+        np.stack([guess, truth]), guess, block=5, rng=np.random.default_rng(0)
+    )
+    rank = {value: i // 5 for i, value in enumerate(sorted(guess))}
+    assert [rank[value] for value in shuffled[0]] == [rank[value] for value in guess]
+    assert (shuffled[0] != guess).mean() > 0.5 and sorted(shuffled[0]) == sorted(guess)
+    partner = dict(zip(guess, truth, strict=True))
+    assert [partner[value] for value in shuffled[0]] == shuffled[1].tolist()  # the same way in every set
+
+
+def test_pictures_show_what_is_estimated():
+    ladder = {"small 1M": guesses(1), "this run": guesses(2)}
+    accuracies, doses = (
+        getattr(pictures, name)(ladder, seed=0).figure.axes for name in ("accuracies", "doses")
+    )
+    for name, one in ladder.items():
+        shown = [*one.answers, one.other_answers[2], one.guess, one.other_guesses[0]]
+        for axes, statistic in zip(accuracies, (pearson, mse), strict=True):
+            assert shows(axes, *(estimates.plain(one, statistic, each) for each in shown))
+        line = next(line for line in doses[0].lines if line.get_label() == name)
+        np.testing.assert_allclose(
+            line.get_ydata(), [estimates.plain(one, pearson, each) for each in one.graded_answers]
+        )
+        assert line.get_xdata()[-1] == pytest.approx(1)
+    lessons = pictures.lessons(ladder, seed=0).figure.axes[0]
+    assert shows(lessons, *(estimates.trust(one, "shifted", seed=0).value for one in ladder.values()), -1.0)
+    picture = pictures.responses(ladder, seed=0)
+    assert rows(picture.figure.axes[0]) == list(MOVED) and "shown guesses: small 1M" in picture.alt
+    assert shows(picture.figure.axes[0], ladder["small 1M"].responses[1].mean(), -0.9, 0.1)
+    styled = pictures.styles({"small 1M": styles(1, chat=False), "this run": styles(2)}, seed=0)
+    assert "chat template: this run" in styled.alt and "plain text: small 1M" in styled.alt

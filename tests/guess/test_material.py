@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy.stats import pearsonr
+from sklearn.linear_model import LinearRegression
 
 from iclnb.errors import IclnbError
 from iclnb.guess import material
-from iclnb.guess.guesses import graded
-from iclnb.guess.material import Condition, Guess, PairRows
+from iclnb.guess.material import Guess, PairRows
 
 RNG = np.random.default_rng(0)
 WORDS = np.array(["a", "man", "plays", "the", "guitar", "on", "stage"])
@@ -42,6 +43,32 @@ def test_the_small_model_is_linear_in_its_features():
     assert (np.abs(small.guess.train - seen) > 1e-9).all(), "guesses of train pairs are cross-fitted"
 
 
+def test_word_overlap():
+    pairs = [("A man, a plan!", "the Man"), ("x", "y"), ("", "..."), ("one two", "TWO one.")]
+    rows = [{"sentence1": a, "sentence2": b} for a, b in pairs]
+    assert material.word_overlap(rows).tolist() == [1 / 4, 0, 0, 1]
+
+
+def test_rescaling_is_least_squares_and_stays_on_the_scale():
+    feature, scores = RNG.random(30), RNG.uniform(0, 5, 30)
+    asked = np.array([0.2, 0.9, 40.0, -40.0])
+    model = LinearRegression().fit(feature[:, None], scores)
+    expected = np.clip(model.predict(asked[:, None]), 0, 5)
+    np.testing.assert_allclose(material.rescaled(asked, feature, scores), expected)
+    assert set(expected[2:]) == {0.0, 5.0}
+
+
+def test_graded_guesses_have_the_shape_of_the_truth_and_the_quality_asked_for():
+    truth = np.round(RNG.beta(0.8, 0.7, 4000) * 5, 1)  # ties, mass at both ends, as in the benchmark
+    found = {q: material.graded(truth, q, seed=2) for q in (0.0, 0.3, 0.6, 0.9, 1.0)}
+    for quality, guess in found.items():
+        assert (np.sort(guess) == np.sort(truth)).all()
+        assert pearsonr(guess, truth).statistic == pytest.approx(quality, abs=0.06)
+    assert (found[1.0] == truth).all()
+    assert (material.graded(truth, 0.3, seed=2) == found[0.3]).all()
+    assert (material.graded(truth, 0.3, seed=5) != found[0.3]).any()
+
+
 def test_other_guesses_by_hand():
     made = material.other_guesses(PAIRS, seed=3)
     assert list(made) == ["word overlap", "train mean", "random"]
@@ -56,10 +83,9 @@ def test_other_guesses_by_hand():
 
 def test_grades_go_from_useless_to_perfect():
     useless, middle, perfect = material.graded_guesses(PAIRS, 3, seed=3)
-    assert perfect.test.tolist() == PAIRS.truth.tolist()
+    assert perfect.test.tolist() == PAIRS.truth.tolist() != useless.test.tolist()
     assert perfect.train.tolist() == PAIRS.train_scores.tolist()
-    assert middle.test.tolist() == graded(PAIRS.truth, np.sqrt(0.5), seed=3).tolist()
-    assert useless.test.tolist() == graded(PAIRS.truth, 0.0, seed=3).tolist() != PAIRS.truth.tolist()
+    assert middle.test.tolist() == material.graded(PAIRS.truth, np.sqrt(0.5), seed=3).tolist()
 
 
 def test_lessons_teach_what_they_say_and_cannot_be_copied_but_the_first():
@@ -85,16 +111,6 @@ def test_lessons_teach_what_they_say_and_cannot_be_copied_but_the_first():
     assert abs(np.corrcoef(*pairs)[0, 1]) < 0.1
     with pytest.raises(IclnbError, match="smaller k"):
         material.lessons(PAIRS, 40, 2, seed=0)
-
-
-def test_moving_changes_what_it_names_and_nothing_else():
-    guess = Guess(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
-    before = Condition(np.array([[0, 1]]), np.array([2.0, 3.0]), guess)
-    after = before.moved(query_guess=0.5, scores=-1)
-    assert after.guess.test.tolist() == [1.5, 2.5] and after.guess.train.tolist() == [3, 4]
-    assert after.scores.tolist() == [1, 2] and (after.shown == before.shown).all()
-    assert before.moved(shown_guess=1).guess.train.tolist() == [4, 5]
-    assert before.scores.tolist() == [2, 3] and before.guess is guess
 
 
 def test_what_is_movable_stays_on_the_scale():
