@@ -47,8 +47,7 @@ from functools import partial
 
 from iclnb import claims, display, ladders, settings
 from iclnb.kernel_regression import gaussian_weights, kernel_regression
-from iclnb.steering import estimates, lexicon, material, perturb, pictures
-from iclnb.steering.design import design
+from iclnb.steering import estimates, material, perturb, pictures
 from iclnb.steering.findings import (
     ARBITRARY,
     ARBITRARY_FLIPPED,
@@ -60,6 +59,7 @@ from iclnb.steering.findings import (
     RANDOM,
     TYPOS,
 )
+from iclnb.steering.material import draw_rows as design
 from iclnb.steering.measure import measure
 
 run = settings.read(globals(), design)
@@ -301,7 +301,7 @@ kernel_regression(weights, one.labels[0], one.answers.shape[-1])[:3].round(3)
 row = material.draw_rows(run).task_rows.queries[0]
 text, words = (
     " ".join(row[name] for name in row if isinstance(row[name], str)),
-    lexicon.load(),
+    perturb.lexicon(),
 )
 changed = [
     perturb.perturb(text, kind, seed=0, lexicon=words) for kind in perturb.KINDS

@@ -53,7 +53,6 @@ sampling_seed: int = 3  # intervals
 from iclnb import claims, ladders, settings
 from iclnb.steering import estimates_details as estimates
 from iclnb.steering import pictures
-from iclnb.steering.design import design
 from iclnb.steering.findings import (
     BATCH,
     CONTEXTUAL,
@@ -61,6 +60,7 @@ from iclnb.steering.findings import (
     PERTURBED,
     PREDICTIONS,
 )
+from iclnb.steering.material import draw_rows as design
 from iclnb.steering.measure_details import measure
 
 run = settings.read(globals(), design)

@@ -10,7 +10,7 @@ from iclnb.errors import IclnbError
 from iclnb.llm.demonstrations import Demonstrations, Row, Seed, draw
 from iclnb.llm.prompts import Wording
 from iclnb.steering import findings, material, perturb, retrieval
-from iclnb.steering.lexicon import Lexicon
+from iclnb.steering.perturb import Lexicon
 from iclnb.steering.study import Condition, Study, Texts
 
 ARBITRARY_WORDS = ("foo", "bar", "dog", "cup", "tree", "ring", "lamp", "sand", "door", "leaf")
@@ -50,8 +50,8 @@ def relabelled(study: Study, shown: Demonstrations, *, seed: Seed) -> dict[str, 
 
     The second also with words that mean nothing for the task, and these words with the right labels.
     """
-    classes, wording = len(study.task.classes), Wording(study.task.format, ARBITRARY_WORDS)
-    wording = wording._replace(words=ARBITRARY_WORDS[:classes])
+    classes = len(study.task.classes)
+    wording = Wording(study.task.format, ARBITRARY_WORDS[:classes])
     drawn = np.random.default_rng(seed).integers(classes, size=shown.labels.shape)
     flipped = shown.relabelled((shown.labels + 1) % classes)
     return {

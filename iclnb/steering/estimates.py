@@ -12,22 +12,17 @@ from iclnb.stats import Estimate
 from iclnb.stats.ranges import Range
 from iclnb.steering.findings import (
     CONDITIONS,
-    FARTHEST,
     FLIPPED,
-    LIKE_FARTHEST,
-    LIKE_NEAREST,
-    NEAREST,
     ONE_LINE,
     RANDOM,
+    RETRIEVED,
     TEMPLATE,
     UNRELATED,
     Steering,
-)  # fmt: skip
+)
 
 KERNEL = "kernel regression on the same demonstrations"
 NO_ORDER = "any kernel regression: a sum has no order"
-RETRIEVED = (RANDOM, NEAREST, LIKE_NEAREST, FARTHEST, LIKE_FARTHEST)
-"""Conditions that differ in the rows alone."""
 
 Answers = Float[np.ndarray, "*prompts word"]  # Log-probabilities of the label words, among the label words
 
@@ -201,7 +196,7 @@ def beyond_counts(
 
 
 def tells_the_answer(one: Steering, *, bandwidth: float | None = None, seed: int) -> Evidence:
-    """:func:`beyond_counts` of the model's answers and kernel regression's, over :data:`RETRIEVED`."""
+    """:func:`beyond_counts` of the model's answers and kernel regression's, over the choices of rows."""
     words = one.answers.shape[-1]
     given = np.stack([answers(one, name) for name in RETRIEVED], axis=1)
     votes = np.exp(np.stack([kernel(one, name, bandwidth) for name in RETRIEVED], axis=1))

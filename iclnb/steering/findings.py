@@ -15,10 +15,15 @@ ARBITRARY, ARBITRARY_FLIPPED = "arbitrary words", "arbitrary words, flipped labe
 TEMPLATE, ONE_LINE = "another template", "one line each"
 TYPOS, RARE, COMPLEX, MARKS = "typos", "rare words", "complex", "punctuation"
 
-CONDITIONS = (
-    RANDOM, NEAREST, LIKE_NEAREST, FARTHEST, LIKE_FARTHEST, UNRELATED, FLIPPED, ARBITRARY, ARBITRARY_FLIPPED,
-    TEMPLATE, ONE_LINE, TYPOS, RARE, COMPLEX, MARKS,
-)  # fmt: skip
+RETRIEVED = (RANDOM, NEAREST, LIKE_NEAREST, FARTHEST, LIKE_FARTHEST)  # These differ in the rows alone
+RELABELLED = (UNRELATED, FLIPPED, ARBITRARY, ARBITRARY_FLIPPED)
+KINDS = (
+    TYPOS,
+    RARE,
+    COMPLEX,
+    MARKS,
+)  # Of perturbation (`iclnb.steering.perturb`); paper A has the first three
+CONDITIONS = (*RETRIEVED, *RELABELLED, TEMPLATE, ONE_LINE, *KINDS)
 """What the test points are asked under, each with demonstrations of its own. But for the choice of rows, all differ
 from the first in one thing alone."""
 
@@ -26,7 +31,7 @@ EMBEDDINGS, PREDICTIONS, WORDS = "MiniLM", "prediction", "BM25"
 MEASURES = (EMBEDDINGS, PREDICTIONS, WORDS)
 """Similarities of two texts: of sentence embeddings, of what the model predicts after each, of their words."""
 
-PERTURBED = tuple(f"{kind} in demonstrations" for kind in (TYPOS, RARE, COMPLEX))
+PERTURBED = tuple(f"{kind} in demonstrations" for kind in KINDS[:3])
 DETAILS = (
     RANDOM, *(f"{what}, {by}" for by in MEASURES for what in (NEAREST, LIKE_NEAREST)), *PERTURBED
 )  # fmt: skip

@@ -30,11 +30,12 @@ class Rows:
 def draw_rows(run: SimpleNamespace) -> Rows:
     """The rows that a run's settings ask for, as many test points of one class as of another.
 
-    Raises IclnbError if the design cannot be had: fewer than two demonstrations or test points, a task
-    without 2 to 10 classes, too few rows for the strategies of retrieval.
+    Raises IclnbError if the design cannot be had: a task without 2 to 10 classes, too few rows for the
+    strategies of retrieval.
     """
     task = tasks.get(run.task)
-    _check_design(run, task)
+    if len(task.classes) not in CLASSES:
+        raise IclnbError(f"{task.name} has {len(task.classes)} classes; this chapter needs 2 to 10")
     most = max(4, 2 * len(task.classes)) * run.points
     drawn = task_rows(run.task, most, seed=run.data_seed, source=run.source, at_most=True)
     if missing := set(range(len(task.classes))) - set(drawn.truth.tolist()):
@@ -46,25 +47,6 @@ def draw_rows(run: SimpleNamespace) -> Rows:
     rows = Rows(replace(drawn, pool=mixed[: run.pool], queries=balanced), mixed[run.pool :][: run.held_out])
     _check_pool(run, rows)
     return rows
-
-
-LEAST = {
-    "k": (2, "this chapter chooses and orders demonstrations"),
-    "points": (2, "one test point carries no interval"),
-    "most": (1, "a row must be allowed to stand in a prompt"),
-    "orders": (2, "one order cannot show what the order does"),
-    "sets": (2, "one demonstration set carries no interval"),
-    "shared_points": (2, "one test point carries no interval"),
-}
-"""The least that a setting may be, where a run has it, and why."""
-
-
-def _check_design(run: SimpleNamespace, task: Task) -> None:
-    for name, (least, why) in LEAST.items():
-        if (found := getattr(run, name, least)) < least:
-            raise IclnbError(f"{name} = {found}: {why}; take {least} or more")
-    if len(task.classes) not in CLASSES:
-        raise IclnbError(f"{task.name} has {len(task.classes)} classes; this chapter needs 2 to 10")
 
 
 def _check_pool(run: SimpleNamespace, rows: Rows) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from iclnb.llm.loading.readers import load_reader
-from iclnb.steering import conditions, findings, lexicon, material
+from iclnb.steering import conditions, findings, material, perturb
 from iclnb.steering.findings import Steering
 from iclnb.steering.study import Condition, Study
 
@@ -15,7 +15,7 @@ def measure(run: SimpleNamespace) -> Steering:
     """The findings of chapter 04. Raises IclnbError, before a model is loaded, for a task that cannot do."""
     study, origins = prepared(run)
     asked = conditions.chapter(
-        study, run.k, most=run.most, lexicon=lexicon.load(), demonstration_seed=run.demonstration_seed,
+        study, run.k, most=run.most, lexicon=perturb.lexicon(), demonstration_seed=run.demonstration_seed,
         noise_seed=run.model_seed,
     )  # fmt: skip
     ordered = conditions.own_orders(study, run.k, run.orders, seed=run.demonstration_seed)

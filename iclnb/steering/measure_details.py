@@ -6,7 +6,7 @@ import numpy as np
 
 from iclnb.kernel_regression import gaussian_weights
 from iclnb.llm.demonstrations import draw
-from iclnb.steering import calibration, conditions, lexicon, retrieval
+from iclnb.steering import calibration, conditions, perturb, retrieval
 from iclnb.steering.conditions import in_orders, stratified
 from iclnb.steering.findings import DETAILS, EMBEDDINGS, LIKE_NEAREST, MEASURES, NEAREST, RANDOM, Details
 from iclnb.steering.measure import answers, prepared
@@ -23,7 +23,7 @@ def measure(run: SimpleNamespace) -> Details:
     for by, similarity in alike.items():
         names = f"{NEAREST}, {by}", f"{LIKE_NEAREST}, {by}"
         asked |= conditions.retrieved(study, similarity, run.k, names, most=run.most, seed=seed)
-    asked |= conditions.perturbed_demonstrations(study, shown, lexicon=lexicon.load(), seed=run.model_seed)
+    asked |= conditions.perturbed_demonstrations(study, shown, lexicon=perturb.lexicon(), seed=run.model_seed)
     weights = {by: np.take_along_axis(each, shown.rows, axis=1) for by, each in alike.items()}
     weights[EMBEDDINGS] = gaussian_weights(study.distances(asked[RANDOM]), study.bandwidth.value)
     sets = in_orders(stratified(study.labels, run.k, run.sets, seed=(seed, 5)), run.orders, seed=(seed, 6))

@@ -1,35 +1,17 @@
 """Pictures of chapter 04 and its appendix: every model with intervals, kernel regression as grey crosses."""
 
 from collections.abc import Mapping
+from functools import partial
 
 from iclnb import figures
 from iclnb.claims import by_row
 from iclnb.figures import Picture, rows
 from iclnb.figures.rows import Mark, Panel
-from iclnb.steering import estimates, estimates_details
+from iclnb.steering import estimates, estimates_details, findings
 from iclnb.steering.estimates import accuracy, probability
-from iclnb.steering.findings import (
-    ARBITRARY,
-    ARBITRARY_FLIPPED,
-    COMPLEX,
-    FARTHEST,
-    FLIPPED,
-    LIKE_FARTHEST,
-    LIKE_NEAREST,
-    MARKS,
-    MEASURES,
-    METHODS,
-    NEAREST,
-    PERTURBED,
-    RANDOM,
-    RARE,
-    TYPOS,
-    UNRELATED,
-    Details,
-    Steering,
-)  # fmt: skip
+from iclnb.steering.findings import RANDOM, Details, Steering
 
-TABLE_1 = {RANDOM: 0.805, COMPLEX: 0.788, RARE: 0.677, TYPOS: 0.534}
+TABLE_1 = {RANDOM: 0.805, findings.COMPLEX: 0.788, findings.RARE: 0.677, findings.TYPOS: 0.534}
 """Accuracy of GPT-J 6B on SST-2 as the texts are, and under each kind of perturbation (paper A, table 1)."""
 
 RIGHT = "probability of the right word"
@@ -40,17 +22,19 @@ UNITS = "Intervals: 95 % over test points."
 @figures.picture
 def effects(ladder: Mapping[str, Steering], *, seed: int) -> Picture:
     """What each condition does to the probability of the right word, beside what kernel regression would."""
+
+    def less(condition: str, other: str) -> partial:
+        return partial(estimates.difference, condition=condition, other=other)
+
     questions = {
-        "nearest - same labels": lambda one: estimates.difference(one, NEAREST, LIKE_NEAREST, seed=seed),
-        "farthest - same labels": lambda one: estimates.difference(one, FARTHEST, LIKE_FARTHEST, seed=seed),
-        "labels flipped: word shown - right word": lambda one: estimates.follows_flipped(one, seed=seed),
-        "arbitrary words: right - flipped labels": lambda one: estimates.difference(
-            one, ARBITRARY, ARBITRARY_FLIPPED, seed=seed
-        ),
-        "random labels: kept - half": lambda one: estimates.kept_without_labels(one, seed=seed),
+        "nearest - same labels": less(findings.NEAREST, findings.LIKE_NEAREST),
+        "farthest - same labels": less(findings.FARTHEST, findings.LIKE_FARTHEST),
+        "labels flipped: word shown - right word": estimates.follows_flipped,
+        "arbitrary words: right - flipped labels": less(findings.ARBITRARY, findings.ARBITRARY_FLIPPED),
+        "random labels: kept - half": estimates.kept_without_labels,
     }
-    found = by_row(ladder, questions, lambda one, question: question(one).estimate)
-    kernel = by_row(ladder, questions, lambda one, question: question(one).control)
+    found = by_row(ladder, questions, lambda one, question: question(one, seed=seed).estimate)
+    kernel = by_row(ladder, questions, lambda one, question: question(one, seed=seed).control)
     return rows.picture(
         Panel("difference of probability", found, [Mark(KERNEL, kernel)]),
         alt="What the conditions do to the probability of a word.",
@@ -61,15 +45,14 @@ def effects(ladder: Mapping[str, Steering], *, seed: int) -> Picture:
 @figures.picture
 def retrieval(ladder: Mapping[str, Steering], *, seed: int) -> Picture:
     """Probability of the right word by how demonstrations were chosen."""
-    conditions = {name: name for name in estimates.RETRIEVED}
+    conditions = {name: name for name in findings.RETRIEVED}
     return _probabilities(ladder, conditions, "Choice of demonstrations", seed)
 
 
 @figures.picture
 def labels(ladder: Mapping[str, Steering], *, seed: int) -> Picture:
     """Probability of the right word with right, random and flipped labels, own and arbitrary words."""
-    others = (UNRELATED, FLIPPED, ARBITRARY, ARBITRARY_FLIPPED)
-    conditions = {"right labels": RANDOM} | {name: name for name in others}
+    conditions = {"right labels": RANDOM} | {name: name for name in findings.RELABELLED}
     without = by_row(ladder, ("right labels",), lambda one, _: estimates.mean_zero_shot(one))
     return _probabilities(
         ladder, conditions, "Labels and words", seed, Mark("no demonstrations", without, "d")
@@ -116,7 +99,8 @@ def orders(ladder: Mapping[str, Steering], *, seed: int) -> Picture:
 @figures.picture
 def perturbed(ladder: Mapping[str, Steering], *, seed: int) -> Picture:
     """Accuracy with the test points' texts perturbed, beside paper A's table 1."""
-    names = {"as they are": RANDOM} | {name: name for name in (COMPLEX, RARE, TYPOS, MARKS)}
+    shown = (findings.COMPLEX, findings.RARE, findings.TYPOS, findings.MARKS)
+    names = {"as they are": RANDOM} | {name: name for name in shown}
     found = by_row(ladder, names, lambda one, name: accuracy(one, name, seed=seed))
     published = {title: TABLE_1[name] for title, name in names.items() if name in TABLE_1}
     return rows.picture(
@@ -131,9 +115,11 @@ def perturbed(ladder: Mapping[str, Steering], *, seed: int) -> Picture:
 def retrievers(ladder: Mapping[str, Details], *, seed: int) -> Picture:
     """For every similarity what its nearest demonstrations gain, and what its kernel tells of the answer."""
     gains = by_row(
-        ladder, MEASURES, lambda one, by: estimates_details.retrieval_helps(one, by, seed=seed).estimate
+        ladder,
+        findings.MEASURES,
+        lambda one, by: estimates_details.retrieval_helps(one, by, seed=seed).estimate,
     )
-    tells = by_row(ladder, MEASURES, lambda one, by: estimates_details.tells(one, by, seed=seed))
+    tells = by_row(ladder, findings.MEASURES, lambda one, by: estimates_details.tells(one, by, seed=seed))
     return rows.picture(
         Panel(f"nearest - same labels, {RIGHT}", gains),
         Panel("partial correlation of kernel and answer", tells),
@@ -147,7 +133,7 @@ def demonstrations(ladder: Mapping[str, Details], *, seed: int) -> Picture:
     """What perturbed demonstrations do to the probability of the right word."""
     found = by_row(
         ladder,
-        PERTURBED,
+        findings.PERTURBED,
         lambda one, name: estimates_details.demonstrations_count(one, name, seed=seed).estimate,
     )
     return rows.picture(
@@ -162,12 +148,12 @@ def calibration(ladder: Mapping[str, Details], *, seed: int) -> Picture:
     """How often the order changes the answer, before and after calibration; other sets' priors as crosses."""
     found = by_row(
         ladder,
-        {"none": None} | {method: method for method in METHODS},
+        {"none": None} | {method: method for method in findings.METHODS},
         lambda one, method: estimates_details.flips_estimate(one, method, seed=seed),
     )
     elsewhere = by_row(
         ladder,
-        METHODS,
+        findings.METHODS,
         lambda one, method: float(estimates_details.flips_after(one, method, elsewhere=True).mean()),
     )
     return rows.picture(

@@ -12,7 +12,7 @@ from iclnb.llm.demonstrations import Demonstrations
 from iclnb.llm.reader import Reader
 from iclnb.steering import conditions, findings, material
 from iclnb.steering.conditions import in_orders, stratified
-from iclnb.steering.lexicon import Lexicon
+from iclnb.steering.perturb import Lexicon
 from iclnb.steering.study import Study, Texts
 
 RNG = np.random.default_rng(0)
@@ -44,7 +44,7 @@ def test_conditions_are_the_findings_and_change_one_thing(study):
     assert set(found) == set(findings.CONDITIONS)
     plain = found[findings.RANDOM].shown
     assert (plain.labels == LABELS[plain.rows]).all() and plain.rows.shape == (6, 4)
-    retrieved = (findings.NEAREST, findings.LIKE_NEAREST, findings.FARTHEST, findings.LIKE_FARTHEST)
+    retrieved = findings.RETRIEVED[1:]
     for name, each in found.items():
         assert (each.shown.rows == plain.rows).all() or name in retrieved, name
         changed = [part for part in ("wording", "pool", "queries") if getattr(each, part) is not None]
@@ -54,8 +54,7 @@ def test_conditions_are_the_findings_and_change_one_thing(study):
             findings.ARBITRARY_FLIPPED: ["wording", "labels"], findings.TEMPLATE: ["wording"],
             findings.ONE_LINE: ["wording"],
         }  # fmt: skip
-        kinds = (findings.TYPOS, findings.RARE, findings.COMPLEX, findings.MARKS)
-        assert changed == (["queries"] if name in kinds else expected.get(name, [])), name
+        assert changed == (["queries"] if name in findings.KINDS else expected.get(name, [])), name
     cosine = study.queries.vectors @ study.pool.vectors.T
     similar = [np.take_along_axis(cosine, found[name].shown.rows, 1).mean() for name in retrieved]
     assert similar[0] > similar[1] > similar[2] and similar[3] > similar[2]

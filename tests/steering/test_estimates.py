@@ -1,12 +1,11 @@
-"""Evidence by hand and against scikit-learn; a planted kernel head does what a kernel does, a random model not."""
+"""Evidence by hand and against scikit-learn; a planted kernel head does what a kernel does."""
 
 from dataclasses import replace
 
 import numpy as np
 import planted
 import pytest
-import tiny
-from made_steering import ORDERS, POINTS, K, steering
+from drawn import rows, shows
 from scipy import special
 from sklearn.linear_model import LinearRegression
 from sklearn.neighbors import KNeighborsClassifier
@@ -15,12 +14,58 @@ from iclnb.claims import NothingToMeasure
 from iclnb.kernel_regression import Bandwidth
 from iclnb.llm.data.definitions import Task
 from iclnb.llm.demonstrations import draw
-from iclnb.llm.models import LoadedModel
 from iclnb.llm.reader import Reader
-from iclnb.steering import conditions, estimates, findings
+from iclnb.steering import conditions, estimates, estimates_details, findings, pictures
 from iclnb.steering.findings import CONDITIONS, FLIPPED, NEAREST, ONE_LINE, RANDOM, TEMPLATE, UNRELATED
 from iclnb.steering.measure import answers
 from iclnb.steering.study import Condition, Study, Texts
+
+POINTS, ORDERS, K = 30, 4, 5
+
+
+def steering(words=3, seed=0, **changes):
+    """Random findings."""
+    rng = np.random.default_rng(seed)
+
+    def said(*shape):
+        return special.log_softmax(2 * rng.normal(size=(*shape, words)), -1)
+
+    every = len(CONDITIONS)
+    made = {
+        "answers": said(every, POINTS), "labels": rng.integers(words, size=(every, POINTS, K)),
+        "distance": rng.random((every, POINTS, K)), "truth": np.arange(POINTS) % words,
+        "zero_shot": said(POINTS), "ordered": said(POINTS, ORDERS),
+        "ordered_labels": rng.integers(words, size=(POINTS, ORDERS, K)), "bandwidth": 0.4, "log_loss": 1.0,
+    }  # fmt: skip
+    return findings.Steering(**made | changes)
+
+
+SETS, SHARED = 8, 12
+
+
+def biased():
+    """Answers whose log-odds are the truth's, plus a bias of each prompt that all its priors know."""
+    bias = 3.0 * np.random.default_rng(0).choice([-1, 1], size=(SETS, ORDERS))
+    odds = 1.0 * (2 * (np.arange(SHARED) % 2) - 1) + bias[..., None]
+    of = special.expit(np.stack([-odds, odds], -1))
+    neutral = special.expit(np.stack([-bias, bias], -1))
+    priors = {findings.CONTEXTUAL: neutral, findings.BATCH: of.mean(2), findings.DOMAIN: neutral}
+    return np.log(of), np.stack([priors[method] for method in findings.METHODS])
+
+
+def details():
+    """Random findings of the appendix, but for what calibration is to find."""
+    rng = np.random.default_rng(1)
+    ordered, prior = biased()
+    return findings.Details(
+        answers=special.log_softmax(rng.normal(size=(len(findings.DETAILS), POINTS, 2)), -1),
+        labels=rng.integers(2, size=(POINTS, K)),
+        weights=rng.random((len(findings.MEASURES), POINTS, K)),
+        truth=np.arange(POINTS) % 2,
+        ordered=ordered,
+        prior=prior,
+    )
+
 
 RNG = np.random.default_rng(0)
 
@@ -69,20 +114,6 @@ def test_differences_by_hand(side):
     )
 
 
-def test_any_kernel_mirrors_flipped_labels_and_keeps_nothing_of_random_ones():
-    """What the chapter calls exact: whatever the distances, by the kernel of the estimates."""
-    labels = np.broadcast_to(RNG.integers(2, size=(POINTS, K)), (len(CONDITIONS), POINTS, K)).copy()
-    labels[CONDITIONS.index(FLIPPED)] = 1 - labels[0]
-    one = steering(2, labels=labels, distance=np.broadcast_to(ONE.distance[:1], labels.shape))
-    mirrored = estimates.follows_flipped(one, seed=0).control
-    assert mirrored == pytest.approx(2 * estimates.kernel_right(one, RANDOM) - 1)
-    kept = []
-    for seed in range(400):
-        labels[CONDITIONS.index(UNRELATED)] = np.random.default_rng(seed).integers(2, size=(POINTS, K))
-        kept.append(estimates.kernel_right(replace(one, labels=labels), UNRELATED))
-    assert np.mean(kept) == pytest.approx(0.5, abs=4 * np.std(kept) / 20)
-
-
 def test_formats_and_orders_by_hand():
     chosen = {name: ONE.answers[CONDITIONS.index(name)].argmax(-1) for name in (RANDOM, TEMPLATE, ONE_LINE)}
     changed = np.mean([chosen[name] != chosen[RANDOM] for name in (TEMPLATE, ONE_LINE)])
@@ -120,44 +151,6 @@ def test_pulls_by_hand():
     assert estimates.last_label_pulls(ONE, seed=0).estimate.value == pytest.approx(np.nanmean(last))
 
 
-def test_a_pull_of_the_last_label_is_found_and_none_where_there_is_no_order():
-    labels = RNG.permuted(np.broadcast_to([0, 0, 1, 1], (POINTS, ORDERS, 4)), axis=-1)
-    odds = 2.0 * (2 * labels[..., -1] - 1)
-    recent = np.log(special.expit(np.stack([-odds, odds], -1)))
-    pulled = steering(2, ordered=recent, ordered_labels=np.concatenate([labels[..., :1], labels], -1))
-    assert estimates.last_label_pulls(pulled, seed=0).estimate.low > 3
-    still = np.broadcast_to(recent[:, :1], recent.shape)
-    found = estimates.last_label_pulls(replace(pulled, ordered=still), seed=0)
-    assert found.estimate.value == pytest.approx(0, abs=1e-6) and found.control == 0
-
-
-def test_what_the_kernel_tells_is_a_partial_correlation():
-    """Against regressions by scikit-learn, class by class of two classes: the second mirrors the first."""
-    one = steering(2)
-    expected = []
-    for name in estimates.RETRIEVED:
-        odds = np.array([np.log(said(one, name, i)) @ [-1, 1] for i in range(POINTS)])
-        votes = np.array([by_kernel(one, name, i)[1] for i in range(POINTS)])
-        design = np.stack([one.labels[CONDITIONS.index(name)].mean(1), one.truth], 1)
-        left = [part - LinearRegression().fit(design, part).predict(design) for part in (odds, votes)]
-        expected.append(np.corrcoef(left)[0, 1])
-    found = estimates.tells_the_answer(one, seed=0)
-    assert found.estimate.value == pytest.approx(np.mean(expected), abs=1e-5)
-
-
-def test_counting_labels_and_knowing_the_answer_tell_nothing_and_the_kernel_does():
-    one = steering(3)
-    votes = {name: np.exp(estimates.kernel(one, name)) for name in CONDITIONS}
-    counts = np.eye(3)[one.labels].mean(-2)
-    blind = special.log_softmax(
-        3 * counts + 2 * np.eye(3)[one.truth] + 0.3 * RNG.normal(size=counts.shape), -1
-    )
-    able = np.log(np.stack([votes[name] for name in CONDITIONS]) + 0.05)
-    low = estimates.tells_the_answer(replace(one, answers=blind), seed=0).estimate
-    high = estimates.tells_the_answer(replace(one, answers=special.log_softmax(able, -1)), seed=0).estimate
-    assert low.low < 0 < low.high < 0.5 < high.low
-
-
 def test_a_model_is_at_chance_unless_shown_to_be_above_it():
     truth = np.arange(POINTS) % 2
     for share, blind in ((0.5, True), (0.95, False)):
@@ -166,17 +159,22 @@ def test_a_model_is_at_chance_unless_shown_to_be_above_it():
         assert estimates.at_chance(steering(2, answers=given, truth=truth), seed=0) == blind
 
 
-def put(reader=None, bandwidth=8.0, points=24, k=6):
-    """The chapter's findings on the planted model, or another reader of its words."""
+def put(bandwidth=8.0, points=24, k=6):
+    """The chapter's findings on the planted model."""
     made = planted.plant(head=(3, 1), bandwidth=bandwidth)
     order = np.random.default_rng(0).permutation(len(made.places))
     labels = made.clusters % 2
     pool, asked = order[points:], order[:points]
     texts = [Texts([{"text": f"w{i}"} for i in part], made.places[part]) for part in (pool, asked)]
     task = Task("planted", ("text",), ("A", "B"), planted.LABEL_WORDS, {"only": planted.FORMAT})
-    reader = Reader(made.loaded) if reader is None else reader(made.loaded.tokenizer)
     study = Study(
-        reader, task, texts[0], labels[pool], texts[1], labels[asked], Bandwidth(bandwidth**-0.5, 0.1)
+        Reader(made.loaded),
+        task,
+        texts[0],
+        labels[pool],
+        texts[1],
+        labels[asked],
+        Bandwidth(bandwidth**-0.5, 0.1),
     )
     shown = draw(study.labels, k, points, seed=1)
     asked = {RANDOM: Condition(shown)} | conditions.relabelled(study, shown, seed=2)
@@ -211,12 +209,72 @@ def test_the_planted_head_does_what_its_kernel_does():
     assert not estimates.at_chance(one, seed=0)
 
 
-@pytest.mark.tiny
-def test_a_random_model_follows_no_kernel():
-    def random(tokenizer):
-        return Reader(LoadedModel(tiny.model("gpt2", vocab_size=len(tokenizer)).eval(), tokenizer, {}))
+DETAIL = details()
 
-    one = put(random)
-    assert not estimates.follows_flipped(one, seed=0).estimate.low > 0
-    assert estimates.tells_the_answer(one, seed=0).estimate.low < 0.1
-    assert estimates.at_chance(one, seed=0)
+
+def right_in(condition):
+    return np.exp(DETAIL.answers[findings.DETAILS.index(condition)])[np.arange(POINTS), DETAIL.truth]
+
+
+def test_gains_are_against_the_same_labels_and_embeddings():
+    found = estimates_details.retrieval_helps(DETAIL, findings.WORDS, seed=0)
+    gain = {
+        by: (right_in(f"nearest, {by}") - right_in(f"random, labels of the nearest, {by}")).mean()
+        for by in findings.MEASURES
+    }
+    assert found.estimate.value == pytest.approx(gain[findings.WORDS]) and found.control == pytest.approx(
+        gain[findings.EMBEDDINGS]
+    )
+    found = estimates_details.demonstrations_count(DETAIL, findings.PERTURBED[0], seed=0)
+    assert found.estimate.value == pytest.approx((right_in(findings.PERTURBED[0]) - right_in(RANDOM)).mean())
+
+
+def test_a_kernel_tells_a_partial_correlation():
+    odds = DETAIL.answers[0] @ [-1, 1]
+    expected = {}
+    for by, weights in zip(findings.MEASURES, DETAIL.weights, strict=True):
+        votes = [np.average(labels, weights=w) for labels, w in zip(DETAIL.labels, weights, strict=True)]
+        design = np.stack([DETAIL.labels.mean(1), DETAIL.truth], 1)
+        left = [
+            part - LinearRegression().fit(design, part).predict(design) for part in (odds, np.array(votes))
+        ]
+        expected[by] = np.corrcoef(left)[0, 1]
+        assert estimates_details.tells(DETAIL, by, seed=0).value == pytest.approx(expected[by], abs=1e-5)
+    found, embedded = estimates_details.tells_more(DETAIL, findings.PREDICTIONS, seed=0), expected["MiniLM"]
+    assert found.estimate.value == pytest.approx(expected[findings.PREDICTIONS] - embedded, abs=1e-5)
+    assert found.control == pytest.approx(embedded, abs=1e-5)
+
+
+@pytest.mark.parametrize("method", findings.METHODS)
+def test_calibration_fixes_a_planted_bias_and_other_prompts_priors_do_not(method):
+    table = estimates_details.flips_after(DETAIL, None)
+    for s, p in ((0, 0), (3, 7), (7, 11)):
+        answers = DETAIL.ordered[s, :, p].argmax(-1)
+        assert table[s, p] == pytest.approx(
+            np.mean([answers[i] != answers[j] for i in range(4) for j in range(i)])
+        )
+    assert table.mean() > 0.3 and not estimates_details.flips_after(DETAIL, method).any()
+    steadier = estimates_details.steadies(DETAIL, method, seed=0)
+    assert steadier.estimate.high < 0 and steadier.estimate.value == pytest.approx(-steadier.control)
+    same = replace(DETAIL, prior=np.broadcast_to(DETAIL.prior[:, :1], DETAIL.prior.shape))
+    assert estimates_details.steadies(same, method, seed=0).estimate.value == 0
+
+
+def test_pictures_show_what_is_estimated():
+    alone = steering(seed=1).answers.copy()
+    alone[CONDITIONS.index(TEMPLATE)] = alone[CONDITIONS.index(ONE_LINE)] = np.nan
+    ladder = {"small 1M": steering(seed=1, answers=alone), "this run": steering(seed=2)}
+    names = ("effects", "labels", "perturbed", "orders", "retrieval")
+    effects, labels, perturbed, orders, _ = (getattr(pictures, name)(ladder, seed=0) for name in names)
+    for one in ladder.values():
+        followed = estimates.follows_flipped(one, seed=0)
+        assert shows(effects.figure.axes[0], followed.estimate.value, followed.control)
+        right = estimates.probability(one, FLIPPED, seed=0).value, estimates.mean_zero_shot(one)
+        assert shows(labels.figure.axes[0], *right, estimates.kernel_right(one, FLIPPED), 1 / 3)
+        assert shows(perturbed.figure.axes[0], estimates.accuracy(one, RANDOM, seed=0).value)
+    assert "another template or separator: this run" in orders.alt and "another order: small 1M" in orders.alt
+    names = ("calibration", "retrievers", "demonstrations")
+    of_details = [getattr(pictures, name)({"this run": DETAIL}, seed=0).figure for name in names]
+    (axes,) = of_details[0].axes
+    assert rows(axes) == ["none", *findings.METHODS]
+    assert shows(axes, estimates_details.flips_after(DETAIL, findings.METHODS[0], elsewhere=True).mean())

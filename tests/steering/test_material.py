@@ -10,15 +10,8 @@ from iclnb.errors import IclnbError
 from iclnb.steering import material
 
 RUN = {
-    "task": "sst2",
-    "source": "local",
-    "points": 6,
-    "pool": 25,
-    "held_out": 10,
-    "k": 4,
-    "most": 3,
-    "data_seed": 1,
-}
+    "task": "sst2", "source": "local", "points": 6, "pool": 25, "held_out": 10, "k": 4, "most": 3, "data_seed": 1
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -59,11 +52,8 @@ def test_rows_are_balanced_and_disjoint(local):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"k": 1}, "k = 1: .* take 2 or more"),
-        ({"points": 1}, "points = 1: .* take 2 or more"),
         ({"task": "stsb"}, "stsb has 0 classes; this chapter needs 2 to 10"),
         ({"k": 12, "most": 9}, "rows of negative, and a prompt may show k = 12 of one class; raise `pool`"),
-        ({"most": 0}, "most = 0: .* take 1 or more"),
         ({"points": 20, "most": 3}, "take 27 rows; the pool has 25: raise `pool`"),
         ({"pool": 40}, "none is left for the kernel's bandwidth; lower `pool`"),
     ],
