@@ -35,8 +35,8 @@ sampling_seed: int = 3  # choice of control tokens, intervals
 # %% tags=["hide-input"]
 from iclnb import claims, ladders, settings
 from iclnb.allocation import estimates, material, pictures
-from iclnb.allocation.design import design
-from iclnb.allocation.groups import FIRST_TOKEN, LABELS, QUERY_END
+from iclnb.allocation.findings import FIRST_TOKEN, LABELS, QUERY_END
+from iclnb.allocation.material import draw_rows as design
 from iclnb.allocation.measure import measure
 from iclnb.claims.tasks import across_tasks
 from iclnb.display import verbatim

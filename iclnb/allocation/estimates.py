@@ -6,8 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from iclnb import stats
-from iclnb.allocation.findings import RANDOM, TRAINED, Allocation
-from iclnb.allocation.groups import LABEL_CONTROL, LABELS
+from iclnb.allocation.findings import LABELS, RANDOM, TEXTS, TRAINED, Allocation
 from iclnb.claims import Evidence
 from iclnb.stats import Estimate
 
@@ -38,7 +37,7 @@ def times_texts(found: Allocation, layers: Layers, *, seed: int) -> Evidence:
     """Attention on labels over some layers, as a multiple of that on as many tokens of their texts."""
     return _ratio(
         lambda reader: found.of(reader, LABELS)[:, layers].mean(1),
-        lambda reader: found.of(reader, LABEL_CONTROL)[:, layers].mean(1),
+        lambda reader: found.of(reader, TEXTS)[:, layers].mean(1),
         seed,
     )
 

@@ -6,12 +6,14 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float, Int
 
-from iclnb.allocation.groups import GROUPS
 from iclnb.findings import Findings, variable
 from iclnb.llm.depth import FIRST, MIDDLE, layers_within
 
 TRAINED, RANDOM = "trained", "random weights"
 READERS = (TRAINED, RANDOM)
+
+LABELS, TEXTS, QUERY_END, FIRST_TOKEN = "labels", "label control", "query end", "first token"
+GROUPS = (LABELS, TEXTS, QUERY_END, FIRST_TOKEN)  # Of tokens (`iclnb.allocation.tokens.groups`)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,11 +7,9 @@ import numpy as np
 from jaxtyping import Float
 
 from iclnb.allocation import material
-from iclnb.allocation.alignment import aligned
-from iclnb.allocation.findings import Allocation
-from iclnb.allocation.groups import GROUPS, groups
+from iclnb.allocation.findings import GROUPS, Allocation
+from iclnb.allocation.tokens import aligned, groups
 from iclnb.errors import IclnbError
-from iclnb.llm.demonstrations import task_rows
 from iclnb.llm.depth import MIDDLE, layers_within
 from iclnb.llm.loading.readers import load_reader
 from iclnb.llm.passes import Reading
@@ -21,14 +19,8 @@ from iclnb.store import Arrays
 
 
 def measure(run: SimpleNamespace) -> Allocation:
-    """The findings of chapter 02.
-
-    Raises IclnbError if there is nothing to measure: fewer than one demonstration or two prompts, or a model
-    without middle layers.
-    """
-    if run.k < 1 or run.prompts < 2:
-        raise IclnbError(f"labels and intervals need k >= 1 and prompts >= 2, not {run.k} and {run.prompts}")
-    rows = task_rows(run.task, run.prompts, seed=run.data_seed, source=run.source)
+    """The findings of chapter 02. Raises IclnbError for too few rows, or a model without middle layers."""
+    rows = material.draw_rows(run)
     where = {"revision": run.revision, "device_map": run.device_map, "dtype": run.dtype}
     blank = load_reader(run.model, batch_size=run.batch_size, random_weights_seed=run.model_seed, **where)
     prompts = material.fresh_prompts(blank.tokenizer, rows, run.k, seed=run.demonstration_seed)
@@ -55,9 +47,9 @@ def shares(
     ``tail`` tokens count as the query's end; ``seed`` draws the label control's tokens, the same for every model.
 
     Returns:
-        For each of :data:`iclnb.allocation.groups.GROUPS` the attention on the group divided by what uniform
+        For each of :data:`iclnb.allocation.findings.GROUPS` the attention on the group divided by what uniform
         attention over the prompt would give it, r_G = (sum of a_t over G) / (|G| / T), and the attention on
-        the positions of :func:`iclnb.allocation.alignment.aligned`, averaged over prompts and heads. Nothing
+        the positions of :func:`iclnb.allocation.tokens.aligned`, averaged over prompts and heads. Nothing
         of size prompts x layers x heads x tokens is held.
     """
     rng = np.random.default_rng(seed)
@@ -69,20 +61,15 @@ def shares(
             for reading in readings
         ]
         maps = [aligned(reading.attention, prompts[reading.index]).mean(1) for reading in readings]
-        places = [reading.index for reading in readings]
-        return {"mass": np.array(mass)[np.argsort(places)], "map": np.sum(maps, axis=0)}
+        return {"mass": np.array(mass), "map": np.sum(maps, axis=0)}
 
     mass: dict[int, np.ndarray] = {}
     total = 0.0
     what = ("allocation", [list(one.values()) for one in chosen])
     for places, arrays in reader.measure(prompts, reduce, what):
-        mass.update(zip(sorted(places), arrays["mass"], strict=True))
+        mass.update(zip(places, arrays["mass"], strict=True))
         total = total + arrays["map"]
-    uniform = np.array([[_uniform(p, c[g]) for g in GROUPS] for p, c in zip(prompts, chosen, strict=True)])
+    sizes = np.array([[max(len(one[group]), 1) for group in GROUPS] for one in chosen])
+    uniform = sizes / np.array([len(prompt.input_ids) for prompt in prompts])[:, None]
     ratio = np.stack([mass[i] for i in range(len(prompts))]) / uniform[..., None, None]
     return ratio, total / len(prompts)
-
-
-def _uniform(prompt: Prompt, tokens: Sequence[int]) -> float:
-    """The share of uniform attention that falls on some tokens."""
-    return max(len(tokens), 1) / len(prompt.input_ids)

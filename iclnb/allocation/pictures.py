@@ -11,18 +11,16 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import FuncFormatter
 
 from iclnb import figures
-from iclnb.allocation import estimates
-from iclnb.allocation.alignment import label_positions
-from iclnb.allocation.findings import RANDOM, TRAINED, Allocation
-from iclnb.allocation.groups import FIRST_TOKEN, GROUPS, LABEL_CONTROL, LABELS, QUERY_END
+from iclnb.allocation import estimates, findings
+from iclnb.allocation.findings import GROUPS, LABELS, RANDOM, TRAINED, Allocation
+from iclnb.allocation.tokens import label_positions
 from iclnb.display import number
 from iclnb.figures import Picture
 from iclnb.llm.depth import FIRST, MIDDLE
 from iclnb.llm.prompts import Prompt
 
-PANELS = {LABELS: MIDDLE, QUERY_END: FIRST, FIRST_TOKEN: None}
+PANELS = {LABELS: MIDDLE, findings.QUERY_END: FIRST, findings.FIRST_TOKEN: None}
 """The groups drawn in :func:`depth_profiles`, each with the depths that a claim names."""
-
 
 FLOOR = 0.02
 """The lowest value that is shown, as a multiple of uniform attention; a few layers give almost none."""
@@ -43,7 +41,7 @@ def depth_profiles(ladder: Mapping[str, Allocation], *, seed: int) -> Picture:
             one = estimates.by_layer(found, TRAINED, group, seed=seed)
             figures.band(axes, depth, one, name, markevery=max(1, found.layers // 6), **line)
             if group == LABELS:
-                texts = estimates.by_layer(found, TRAINED, LABEL_CONTROL, seed=seed)
+                texts = estimates.by_layer(found, TRAINED, findings.TEXTS, seed=seed)
                 axes.plot(depth, texts.value, linewidth=0.8, color="0.6", zorder=1, label="_texts")
         axes.axhline(1, color="0.4", linewidth=0.8)
         most = max(float(found.of(RANDOM, group).mean(0).max()) for found in ladder.values())
@@ -53,7 +51,7 @@ def depth_profiles(ladder: Mapping[str, Allocation], *, seed: int) -> Picture:
         axes.set(title=group, xlabel="relative depth", yscale="log")
         axes.set_ylim(bottom=max(FLOOR, axes.get_ylim()[0]))
     all_axes[0].set_ylabel("attention relative to uniform")
-    all_axes[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    all_axes[0].yaxis.set_major_formatter(_PLAIN)
     all_axes[-1].legend(fontsize=8)
     peaks = "; ".join(
         f"{name}: labels at most {number(float(one.of(TRAINED, LABELS).mean(0).max()), 2)} times their uniform "
@@ -87,7 +85,7 @@ def label_heads(ladder: Mapping[str, Allocation]) -> Picture:
             f"{name}: half of the middle heads above {number(float(np.median(ratio[found.middle])), 2)}"
         )
     all_axes[0, 0].set_ylabel("times uniform share")
-    all_axes[0, 0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    all_axes[0, 0].yaxis.set_major_formatter(_PLAIN)
     return Picture(
         figure,
         alt=f"Heads differ widely in how much attention they give to labels. {'; '.join(told)}.",

@@ -17,8 +17,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from iclnb import findings
 from iclnb.allocation import material
-from iclnb.allocation.findings import Allocation
-from iclnb.allocation.groups import GROUPS
+from iclnb.allocation.findings import GROUPS, Allocation
 from iclnb.llm.demonstrations import task_rows
 from iclnb.llm.loading import catalogue, places
 from iclnb.records import records, sweep
