@@ -47,10 +47,10 @@ from iclnb.claims.tasks import across_tasks
 from iclnb.display import verbatim
 from iclnb.influence import estimates, estimates_heads, pictures
 from iclnb.influence import estimates_prediction as prediction
-from iclnb.influence.candidates import EMBEDDINGS, HEADS, WORDS
-from iclnb.influence.design import design
+from iclnb.influence.estimates_prediction import EMBEDDINGS, HEADS, WORDS
 from iclnb.influence.findings import PROBABILITY
 from iclnb.influence.material import ARBITRARY, OWN, draw_material
+from iclnb.influence.material import draw_rows as design
 from iclnb.influence.measure import measure
 from iclnb.llm.demonstrations import task_rows
 from iclnb.llm.loading.readers import load_reader

@@ -3,12 +3,10 @@
 What flipping one demonstration's label changes in the answer to every query: the influence matrix.
 
 - ``material``: sets of demonstrations with queries of their own, in own and arbitrary words, and flipped
-- ``design``: what a task must have
 - ``readings``: every set read with its labels as drawn, each flipped, and all flipped
-- ``matrix``: influence, in log-odds and in probability; ``levels``: what belongs to pairs, and to texts
+- ``matrix``: influence, in log-odds and in probability; what belongs to pairs, and to texts
 - ``rivals``: what might predict it without a look inside the model
 - ``findings``, ``measure``: what is kept of a run; which heads carry influence
-- ``candidates``: what might predict influence, in families whose best member is chosen on other sets
 - ``estimates``, ``estimates_prediction``, ``estimates_heads``: the evidence of every claim
 - ``pictures``: what the chapter shows
 """

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from iclnb import stats
 from iclnb.claims import Evidence, NothingToMeasure
 from iclnb.influence.findings import Influence
-from iclnb.influence.levels import LEVELS
+from iclnb.influence.matrix import LEVELS
 from iclnb.stats import Estimate
 
 NOTHING = 0.05
@@ -24,9 +24,6 @@ def checked(found: Influence, wording: str) -> Float[np.ndarray, "set point demo
             f"labels that matter: flipping one changes log-odds by {size:.2g} nats on average"
         )
     return influence
-
-
-# --- the form of the matrix -------------------------------------------------------------------------------
 
 
 def squares(found: Influence, wording: str) -> dict[str, Float[np.ndarray, " set"]]:
@@ -119,7 +116,8 @@ def other_over_same(found: Influence, wording: str, *, seed: int) -> Evidence:
 
 
 def _class_sums(found: Influence, wording: str, same: bool) -> tuple[np.ndarray, np.ndarray]:
-    influence, chosen = checked(found, wording), found.same_class == same
+    influence, of_one_class = checked(found, wording), found.truth[:, :, None] == found.label[:, None, :]
+    chosen = of_one_class == same
     if not chosen.any():
         raise NothingToMeasure("demonstrations of both the query's class and others")
     return (influence * chosen).sum((1, 2)), chosen.sum((1, 2)).astype(float)

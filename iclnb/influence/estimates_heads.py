@@ -5,11 +5,10 @@ from jaxtyping import Float
 
 from iclnb import stats
 from iclnb.claims import Evidence
-from iclnb.influence.candidates import halves
 from iclnb.influence.estimates import checked, ratio
-from iclnb.influence.estimates_prediction import correlation
+from iclnb.influence.estimates_prediction import correlation, over_redraws
 from iclnb.influence.findings import CHOSEN, LOG_ODDS, RANDOM, Influence
-from iclnb.influence.levels import LEVELS
+from iclnb.influence.matrix import LEVELS
 from iclnb.llm.head_choice import best_heads
 from iclnb.stats import Estimate
 
@@ -46,16 +45,18 @@ def following_heads_carry(found: Influence, wording: str, *, seed: int) -> Evide
     left, whole, place = found.of("left", wording), _whole(found, wording), LEVELS.index("pairs")
     square = found.of("head_square", wording)[place]
     product = found.of("head_product", wording, LOG_ODDS)[place]
-    sums, counts = np.zeros(len(whole)), np.zeros(len(whole))
-    for choose in halves(len(whole), seed=seed):
-        ones = np.ones((int(choose.sum()), 1, 1))
+
+    def more_than_others(choose: np.ndarray) -> np.ndarray:
+        ones, kept = np.ones((int(choose.sum()), 1, 1)), left[~choose]
         chosen = best_heads(correlation(square[choose], product[choose], ones), found.heads)
-        judge = ~choose
+        more = []
         for layer, head in chosen:
-            others = np.delete(left[judge, layer], [h for at, h in chosen if at == layer], axis=1)
-            sums[judge] += (others.mean(1) - left[judge, layer, head]) / len(chosen)
-        counts += judge
-    estimate = stats.interval(sums / np.maximum(counts, 1), whole, statistic=ratio, seed=seed)
+            others = np.delete(kept[:, layer], [h for at, h in chosen if at == layer], axis=1)
+            more.append(others.mean(1) - kept[:, layer, head])
+        return np.mean(more, axis=0)
+
+    more = over_redraws(more_than_others, len(whole), seed=seed)
+    estimate = stats.interval(more, whole, statistic=ratio, seed=seed)
     return Evidence(estimate, 0.0, "other heads of the same layers")
 
 

@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from iclnb.findings import Findings, variable
-from iclnb.influence.levels import LEVELS, centred
 from iclnb.influence.material import ARBITRARY, OWN
+from iclnb.influence.matrix import LEVELS, centred
 from iclnb.influence.rivals import RIVALS
 
 WORDINGS = (OWN, ARBITRARY)
@@ -111,14 +111,6 @@ class Influence(Findings):
         self, wording: str, level: str, scale: str = LOG_ODDS
     ) -> Float[np.ndarray, "set point demonstration"]:
         """The influence matrix of every set, centred on a level."""
-        return self.centred(self.of("influence" if scale == LOG_ODDS else "pull", wording), level)
-
-    def centred(self, matrix: np.ndarray, level: str) -> Float[np.ndarray, "set point demonstration"]:
-        """A matrix of every set, centred on a level."""
+        matrix = self.of("influence" if scale == LOG_ODDS else "pull", wording)
         sets = zip(matrix, self.truth, self.label, strict=True)
         return np.stack([centred(one, level, truth, label) for one, truth, label in sets])
-
-    @property
-    def same_class(self) -> Bool[np.ndarray, "set point demonstration"]:
-        """Whether query and demonstration are of one class."""
-        return self.truth[:, :, None] == self.label[:, None, :]

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 from jaxtyping import Int
 from transformers import PreTrainedTokenizerBase
 
 from iclnb.errors import IclnbError
-from iclnb.llm.demonstrations import Demonstrations, Prompts, TaskRows, alternating, draw, write
+from iclnb.llm.demonstrations import Demonstrations, Prompts, TaskRows, alternating, draw, task_rows, write
 from iclnb.llm.prompts import Wording
 
 OWN, ARBITRARY = "own words", "arbitrary words"
@@ -36,6 +37,32 @@ class Material:
         return np.array([row[0].labels for row in self.prompts])
 
 
+def draw_rows(run: SimpleNamespace) -> tuple[TaskRows, list[str]]:
+    """The rows that a run's settings ask for, and its arbitrary words.
+
+    Raises IclnbError if there are fewer than two queries of a class in each set, or fewer than are asked with
+    heads knocked out, too few test points of a class, fewer than ``k`` rows to show, or too few different
+    arbitrary words.
+    """
+    if run.asked > run.points:
+        raise IclnbError(f"asked = {run.asked} of {run.points} points; ask for fewer, or for more points")
+    count = run.sets * run.points
+    rows = task_rows(run.task, 3 * count, seed=run.data_seed, source=run.source, at_most=True)
+    name, classes = rows.task.name, len(rows.task.label_words)
+    if run.points < 2 * classes:
+        raise IclnbError(
+            f"{name} has {classes} labels, and queries of one class are compared with each other; "
+            f"ask for points >= {2 * classes}, not {run.points}"
+        )
+    words = [word.strip() for word in run.words.split(",")]
+    if len({*words} - {""}) < classes:
+        raise IclnbError(f"{name} has {classes} labels; give as many arbitrary words")
+    alternating(rows.truth.tolist(), count)
+    if len(rows.labels) < run.k:
+        raise IclnbError(f"{name} has {len(rows.labels)} rows to show; ask for a smaller k than {run.k}")
+    return rows, words
+
+
 def draw_material(
     tokenizer: PreTrainedTokenizerBase,
     rows: TaskRows,
@@ -51,10 +78,9 @@ def draw_material(
     A flipped label is the next one (with two, the other). Under arbitrary words it is drawn for each set
     which word stands for which label, so that no model can know it.
 
-    Raises IclnbError if there is too little to draw from (:func:`refuse_too_few`).
+    Raises IclnbError if there is too little to draw from.
     """
     count = len(rows.task.label_words)
-    refuse_too_few(rows, k, sets, points, arbitrary=arbitrary)
     queries = np.array(alternating(rows.truth.tolist(), sets * points)).reshape(sets, points)
     shown, rng = draw(rows.labels, k, sets, seed=seed), np.random.default_rng((seed, 1))
     own, mixed = np.tile(np.arange(count), (sets, 1)), [rng.permutation(count) for _ in range(sets)]
@@ -64,27 +90,6 @@ def draw_material(
         name: _written(tokenizer, rows, Wording(rows.task.format, words[name]), shown, queries, mapping)
         for name, mapping in mappings.items()
     }
-
-
-def refuse_too_few(rows: TaskRows, k: int, sets: int, points: int, *, arbitrary: Sequence[str]) -> None:
-    """Refuse settings under which influence could not be compared, before a model is loaded.
-
-    Raises IclnbError if there are fewer than two queries of a class in each set, too few test points of a
-    class, fewer than ``k`` rows to show, or too few different arbitrary words.
-    """
-    classes = len(rows.task.label_words)
-    if points < 2 * classes:
-        raise IclnbError(
-            f"{rows.task.name} has {classes} labels, and queries of one class are compared with each other; "
-            f"ask for points >= {2 * classes}, not {points}"
-        )
-    if len({*arbitrary} - {""}) < classes:
-        raise IclnbError(f"{rows.task.name} has {classes} labels; give as many arbitrary words")
-    alternating(rows.truth.tolist(), sets * points)
-    if len(rows.labels) < k:
-        raise IclnbError(
-            f"{rows.task.name} has {len(rows.labels)} rows to show; ask for a smaller k than {k}"
-        )
 
 
 def _written(

@@ -12,19 +12,17 @@ from tqdm import tqdm
 from iclnb.errors import IclnbError
 from iclnb.influence import matrix
 from iclnb.influence.findings import HIDDEN, LOG_ODDS, SCALES, Influence
-from iclnb.influence.levels import LEVELS, moments
-from iclnb.influence.material import OWN, Material, draw_material, refuse_too_few
+from iclnb.influence.material import OWN, Material, draw_material, draw_rows
+from iclnb.influence.matrix import LEVELS, moments
 from iclnb.influence.readings import Readings, read_sets
 from iclnb.influence.rivals import rivals
-from iclnb.llm.demonstrations import task_rows
 from iclnb.llm.flips import contexts
 from iclnb.llm.head_choice import Head, best_heads, random_halves, random_heads_like
 from iclnb.llm.knockouts import KnockOut, every_head, first_tokens, influence_left, knocked_out, loss
 from iclnb.llm.limits import check_readable
 from iclnb.llm.loading.readers import load_reader
 from iclnb.llm.reader import Reader
-
-Arrays = dict[str, np.ndarray]
+from iclnb.store import Arrays
 
 WINDOWS = 6  # Stretches of neighbouring layers whose reading is knocked out together
 PENALTIES = np.logspace(0, 6, 13)  # Among which ridge regression chooses, by leaving out one entry at a time
@@ -35,10 +33,7 @@ def measure(run: SimpleNamespace) -> Influence:
 
     Raises IclnbError if there is too little to measure, or the architecture cannot be followed.
     """
-    _refuse_too_little(run)
-    rows = task_rows(run.task, 3 * run.sets * run.points, seed=run.data_seed, source=run.source, at_most=True)
-    words = [word.strip() for word in run.words.split(",")]
-    refuse_too_few(rows, run.k, run.sets, run.points, arbitrary=words)
+    rows, words = draw_rows(run)
     where = {"revision": run.revision, "device_map": run.device_map, "dtype": run.dtype}
     reader = load_reader(run.model, batch_size=run.batch_size, **where)
     drawn = draw_material(
@@ -48,7 +43,7 @@ def measure(run: SimpleNamespace) -> Influence:
     own = drawn[OWN]
     alike, found = rivals(reader, rows, own), []
     for material in drawn.values():
-        readings = _read(reader, material)
+        readings = read_sets(reader, material)
         carried = _carried(reader, material, run)
         found.append(carried | _predicted(material, readings, alike, carried))
     return Influence(
@@ -59,20 +54,6 @@ def measure(run: SimpleNamespace) -> Influence:
         heads=run.heads,
         origins={"model": reader.origin, "data": rows.origins},
     )
-
-
-def _refuse_too_little(run: SimpleNamespace) -> None:
-    """Settings of which nothing could be judged."""
-    if run.k < 2 or run.sets < 4 or run.points < 2 or not 1 <= run.asked <= run.points:
-        raise IclnbError(
-            "influence is compared between demonstrations, queries and sets: ask for k >= 2, sets >= 4, "
-            f"points >= 2 and asked between 1 and points, not {run.k}, {run.sets}, {run.points} and {run.asked}"
-        )
-    if run.heads < 1 or run.redraws < 2:
-        raise IclnbError(
-            "heads are chosen on some sets and judged on the others: ask for heads >= 1 and redraws >= 2, "
-            f"not {run.heads} and {run.redraws}"
-        )
 
 
 def _refuse_unreadable(reader: Reader, drawn: Iterable[Material], run: SimpleNamespace) -> None:
@@ -91,16 +72,12 @@ def _refuse_unreadable(reader: Reader, drawn: Iterable[Material], run: SimpleNam
             first_tokens(contexts(reader.tokenizer, prompts, flipped, material.wording), material.wording)
 
 
-def _read(reader: Reader, material: Material) -> Readings:
-    return read_sets(reader, material.prompts, material.flipped, material.wording)
-
-
 def _predicted(
     material: Material, readings: Readings, alike: Float[np.ndarray, "rivals sets points k"], carried: Arrays
 ) -> Arrays:
     """The influence matrix of one wording, and how it goes with what might predict it."""
     shown, answers = material.words_shown, readings.answers
-    influence, pull = matrix.influence(answers, shown), matrix.pull(answers, shown)
+    influence, pull = (matrix.influence(answers, shown, of) for of in (matrix.log_odds, matrix.probability))
     by_head, by_layer = np.moveaxis(readings.weights, 1, 3), np.moveaxis(readings.smoothed, 1, 2)
     head_square, head_product = _moments(by_head, (influence, pull), material)
     state_square, state_product = _moments(by_layer, (influence, pull), material)
@@ -135,12 +112,7 @@ def _moments(
     material: Material,
 ) -> tuple[Float[np.ndarray, "levels sets *heads"], Float[np.ndarray, "scales levels sets *heads"]]:
     """Mean squares of weights, and their mean products with influence on each scale."""
-    found = []
-    for influence in scales:
-        by_set = zip(weights, influence, material.truth, material.labels, strict=True)
-        found.append(
-            [np.stack(part, axis=1) for part in zip(*(moments(*one) for one in by_set), strict=True)]
-        )
+    found = [moments(weights, influence, material.truth, material.labels) for influence in scales]
     return found[0][0], np.stack([product for _, product in found])
 
 

@@ -13,7 +13,7 @@ from iclnb.display import number
 from iclnb.figures import Picture, rows
 from iclnb.figures.rows import Mark, Panel
 from iclnb.influence import estimates, estimates_heads, estimates_prediction
-from iclnb.influence.candidates import BLIND, FAMILIES
+from iclnb.influence.estimates_prediction import BLIND, FAMILIES
 from iclnb.influence.findings import CHOSEN, COMBINED, HIDDEN, PROBABILITY, RANDOM, WORDINGS, Influence
 from iclnb.influence.material import ARBITRARY
 from iclnb.stats import Estimate

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from tqdm import tqdm
 
+from iclnb.influence.material import Material
 from iclnb.llm import flips
-from iclnb.llm.demonstrations import Prompts
 from iclnb.llm.kernel_weights import kernel_weights
 from iclnb.llm.prompts import Prompt, Wording
 from iclnb.llm.reader import Reader
@@ -22,22 +22,22 @@ RIDGE = 0.1  # Penalty of the ridge regression on internal states, in units of t
 class Readings:
     """What was read of all sets of a material."""
 
-    # log-probabilities of the label words, in every context. (sets, k + 2, points, words)
+    # log-probabilities of the label words, in every context
     answers: Float[np.ndarray, "sets contexts points words"]
-    # kernel weight of each head on each demonstration, as drawn (paper A, section 5.2). (sets, points,
-    # layers, heads, k)
+    # kernel weight of each head on each demonstration, as drawn (paper A, section 5.2)
     weights: Float[np.ndarray, "sets points layers heads k"]
-    # weight of each demonstration in a ridge regression on the states of each layer (`ridge_weights`).
+    # weight of each demonstration in a ridge regression on the states of each layer (`ridge_weights`)
     smoothed: Float[np.ndarray, "sets points depth k"]
 
 
-def read_sets(reader: Reader, prompts: Prompts, flipped: np.ndarray, wording: Wording) -> Readings:
+def read_sets(reader: Reader, material: Material) -> Readings:
     """Read every query of every set in every context: as it is, each label flipped in turn, and all flipped.
 
     Raises IclnbError if the architecture cannot be followed.
     """
-    pairs, found = zip(prompts.tolist(), flipped.tolist(), strict=True), []
-    for one, other in tqdm(pairs, total=len(prompts), desc="influence", unit="set", disable=None):
+    wording, found = material.wording, []
+    pairs = list(zip(material.prompts.tolist(), material.flipped.tolist(), strict=True))
+    for one, other in tqdm(pairs, desc="influence", unit="set", disable=None):
         measure = partial(_read, reader, one, other, wording)
         found.append(reader.kept("influence", [*one, *other], [wording.words], measure))
     return Readings(**{name: np.stack([one[name] for one in found]) for name in found[0]})

@@ -2,12 +2,48 @@
 
 import numpy as np
 import pytest
-from made_influence import HEADS, LAYERS, POINTS, SETS, K, findings
+from drawn import shows
 
 from iclnb.claims import NothingToMeasure
-from iclnb.influence import candidates, estimates, estimates_heads, estimates_prediction
-from iclnb.influence.levels import LEVELS
-from iclnb.influence.material import OWN
+from iclnb.influence import estimates, estimates_heads, pictures
+from iclnb.influence import estimates_prediction as prediction
+from iclnb.influence.findings import CHOSEN, COMBINED, SCALES, WORDINGS, Influence
+from iclnb.influence.material import ARBITRARY, OWN
+from iclnb.influence.matrix import LEVELS, moments
+from iclnb.influence.rivals import RIVALS
+
+SETS, POINTS, K, LAYERS, HEADS, DEPTH = 10, 4, 6, 3, 4, 4
+
+
+def findings(influence, weights=None, **changes):
+    """Findings with one influence matrix under both wordings, and heads of given weights."""
+    rng = np.random.default_rng(5)
+    sets, points, k = influence.shape
+    truth, label = np.tile(np.arange(points) % 2, (sets, 1)), np.tile(np.arange(k) % 2, (sets, 1))
+    weights = rng.random((sets, LAYERS, HEADS, points, k)) if weights is None else weights
+    states = rng.random((sets, DEPTH, points, k))
+    both = (WORDINGS, influence, truth, label)
+
+    def sums(candidate):
+        square, product = moments(candidate, influence, truth, label)
+        return np.stack([square] * 2), np.stack([[product, product / 10]] * 2)
+
+    (head_square, head_product), (state_square, state_product) = sums(weights), sums(states)
+    twice = lambda array: np.stack([array] * len(both[0]))  # noqa: E731
+    blank = np.ones((2, len(SCALES), sets, points, 2))
+    values = {
+        "influence": twice(influence), "pull": twice(influence / 10), "truth": truth, "label": label,
+        "right": np.ones((2, sets, points), bool), "shown": twice(label), "summed": blank, "together": blank,
+        "rivals": rng.random((len(RIVALS), sets, points, k)),
+        "combined": np.zeros((2, len(COMBINED), sets, points, k)), "head_mean": twice(weights.mean((3, 4))),
+        "head_square": head_square, "head_product": head_product, "state_mean": twice(states.mean((2, 3))),
+        "state_square": state_square, "state_product": state_product, "whole": np.ones((2, sets)),
+        "left": np.ones((2, sets, LAYERS, HEADS)), "left_window": np.ones((2, 2, sets, 3)),
+        "left_all": np.zeros((2, 2, sets)), "left_group": np.ones((2, 2, 3, sets)), "heads": 1,
+        "best_layer": np.zeros(2, int), "best_head": np.zeros(2, int),
+        "best_weights": twice(weights[0, 0, 0]),
+    }  # fmt: skip
+    return Influence(**values | changes)
 
 
 @pytest.fixture
@@ -32,12 +68,6 @@ def test_noise_has_the_shares_of_its_degrees_of_freedom():
     for part in estimates.PARTS:
         share = float(estimates.share(found, OWN, part, seed=0).value)
         assert share == pytest.approx(estimates.chance(found, part), abs=0.02)
-
-
-def test_limits_of_shares_stay_in_range(noise):
-    for part in (*estimates.PARTS, "text"):
-        share = estimates.share(findings(noise * 0.001 + noise.mean(1, keepdims=True)), OWN, part, seed=0)
-        assert 0 <= share.low <= share.value <= share.high <= 1
 
 
 def test_negative_influence_by_hand(noise):
@@ -74,8 +104,8 @@ def test_a_line_on_the_best_head_against_lines_on_its_weights(noise):
     weights = rng.random((SETS, LAYERS, HEADS, POINTS, K))
     matrix = 0.3 + 2 * weights[:, 1, 2] + 0.3 * noise
     found = findings(matrix, weights)
-    errors = np.zeros(SETS), np.zeros(SETS), np.zeros(SETS)
-    for choose in candidates.halves(SETS, seed=0):
+
+    def of_lines(choose):
         fits = []
         for layer, head in np.ndindex(LAYERS, HEADS):
             x, y = weights[choose, layer, head].ravel(), matrix[choose].ravel()
@@ -84,12 +114,12 @@ def test_a_line_on_the_best_head_against_lines_on_its_weights(noise):
         _, layer, head, slope, start = min(fits)
         assert (layer, head) == (1, 2)
         guess = start + slope * weights[~choose, layer, head]
-        errors[0][~choose] += np.square(matrix[~choose] - guess).mean((1, 2))
-        errors[1][~choose] += np.square(matrix[~choose] - matrix[choose].mean()).mean((1, 2))
-        errors[2][~choose] += 1
-    expected = 1 - (errors[0] / errors[2]).sum() / (errors[1] / errors[2]).sum()
-    explained = estimates_prediction.explained(found, OWN, candidates.HEADS, seed=0)
-    assert float(explained.value) == pytest.approx(expected, abs=2e-3)
+        both = matrix[~choose] - guess, matrix[~choose] - matrix[choose].mean()
+        return np.stack([np.square(part).mean((1, 2)) for part in both])
+
+    errors, spread = prediction.over_redraws(of_lines, SETS, seed=0)
+    explained = prediction.explained(found, OWN, prediction.HEADS, seed=0)
+    assert float(explained.value) == pytest.approx(1 - errors.sum() / spread.sum(), abs=2e-3)
     assert explained.low < explained.value < explained.high <= 1
 
 
@@ -99,9 +129,9 @@ def test_a_head_that_follows_is_found_on_every_level_and_noise_is_not(noise):
     follows = dict.fromkeys(LEVELS)
     for level in LEVELS:
         found = findings(weights[:, 2, 0] + 0.02 * noise, weights)
-        follows[level] = estimates_prediction.follows(found, OWN, (candidates.HEADS,), level, seed=0)
+        follows[level] = prediction.follows(found, OWN, (prediction.HEADS,), level, seed=0)
         assert float(follows[level].value) > 0.95
-    blind = estimates_prediction.follows(findings(noise, weights), OWN, (candidates.HEADS,), "pairs", seed=0)
+    blind = prediction.follows(findings(noise, weights), OWN, (prediction.HEADS,), "pairs", seed=0)
     assert abs(float(blind.value)) < 0.25, "chosen on other sets, the best of many heads has no advantage"
 
 
@@ -123,11 +153,36 @@ def test_heads_that_carry_by_hand(noise):
 
 
 def test_halves_choose_without_judging():
-    chosen = candidates.halves(11, seed=1)
-    assert len(chosen) >= 20 and len({tuple(row) for row in chosen}) > 20
-    assert {*chosen.sum(1)} == {5, 6} and (chosen.sum(0) == len(chosen) / 2).all(), "every set judges"
+    chosen = []
+    found = prediction.over_redraws(
+        lambda choose: chosen.append(choose) or np.flatnonzero(~choose), 11, seed=1
+    )
+    np.testing.assert_allclose(found, np.arange(11))
+    assert len({tuple(row) for row in chosen}) > 20 and {*np.sum(chosen, 1)} == {5, 6}
 
 
 def test_nothing_to_measure_where_labels_do_not_matter(noise):
     with pytest.raises(NothingToMeasure, match="labels that matter"):
         estimates.negative(findings(noise * 1e-3), OWN, seed=0)
+
+
+def test_pictures_show_what_is_estimated():
+    noise = np.random.default_rng(0).normal(size=(2, SETS, POINTS, K))
+    ladder = {"kernel 1M": findings(1.0 + noise[0]), "this run": findings(1.0 + noise[1])}
+    bars = pictures.shares(ladder | {"nothing 1M": findings(1e-3 * noise[0])})
+    assert "nothing" not in bars.alt and "kernel 1M, own words: demonstration" in bars.alt
+    for axes, wording in zip(bars.figure.axes, (OWN, ARBITRARY), strict=True):
+        widths = np.array([[bar.get_width() for bar in part] for part in axes.containers]).T
+        for one, width in zip(ladder.values(), widths, strict=True):
+            parts = [float(estimates.share(one, wording, part, seed=0).value) for part in estimates.PARTS]
+            assert [*width[:2], width[2:].sum()] == pytest.approx(parts) and width.sum() == pytest.approx(1)
+    names = ("form", "explained", "levels", "carriers", "by_depth")
+    drawn = [getattr(pictures, name)(ladder, seed=0) for name in names]
+    assert all(name in picture.alt for picture in drawn for name in ladder)
+    form, explained, levels, carriers, _ = (picture.figure.axes for picture in drawn)
+    for one in ladder.values():
+        assert shows(form[1], estimates.other_over_same(one, ARBITRARY, seed=0).estimate.value)
+        assert shows(explained[1], prediction.explained(one, ARBITRARY, prediction.HEADS, seed=0).value)
+        follows = prediction.follows(one, ARBITRARY, prediction.FAMILIES[:1], "pairs", seed=0)
+        assert shows(levels[0], follows.value)
+        assert shows(carriers[1], estimates_heads.lost(one, ARBITRARY, CHOSEN, seed=0).value)

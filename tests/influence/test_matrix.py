@@ -1,4 +1,4 @@
-"""The influence matrix against prompts read one by one, and by hand."""
+"""The influence matrix against prompts read one by one, and by hand; centring against means entry by entry."""
 
 import numpy as np
 import planted
@@ -21,12 +21,7 @@ def read():
     model = planted.plant()
     reader, rows = Reader(model.loaded), model.rows()
     drawn = draw_material(reader.tokenizer, rows, 6, 3, 4, seed=1, arbitrary=planted.LABEL_WORDS)
-    return reader, rows, drawn[ARBITRARY], of(reader, drawn[ARBITRARY])
-
-
-def of(reader, drawn):
-    """What is read of all sets of a material."""
-    return readings.read_sets(reader, drawn.prompts, drawn.flipped, drawn.wording)
+    return reader, rows, drawn[ARBITRARY], readings.read_sets(reader, drawn[ARBITRARY])
 
 
 def test_influence_is_that_of_prompts_read_one_by_one(read):
@@ -58,7 +53,7 @@ def test_three_words_by_hand():
     np.testing.assert_allclose(
         found[0, 0], [special.logit(0.5) - special.logit(0.4), special.logit(0.2) - special.logit(0.1)]
     )
-    np.testing.assert_allclose(matrix.pull(answers, shown)[0, 0], [0.1, 0.1])
+    np.testing.assert_allclose(matrix.influence(answers, shown, matrix.probability)[0, 0], [0.1, 0.1])
     summed, together = matrix.changes(answers, "probability")
     np.testing.assert_allclose(summed[0, 0], [0.1, 0.1, -0.2], atol=1e-12)
     np.testing.assert_allclose(together[0, 0], [0, 0.2, -0.2], atol=1e-12)
@@ -72,7 +67,7 @@ def test_weights_of_kernel_regression_come_back():
     words = np.eye(3)[(shown[:, None] + flips) % 3]  # (sets, contexts, k, words)
     with np.errstate(divide="ignore"):
         answers = np.log(np.einsum("spk,sckw->scpw", weights, words))
-    np.testing.assert_allclose(matrix.pull(answers, shown), weights, atol=1e-12)
+    np.testing.assert_allclose(matrix.influence(answers, shown, matrix.probability), weights, atol=1e-12)
     summed, together = matrix.changes(answers, "probability")
     np.testing.assert_allclose(summed, together, atol=1e-12)
 
@@ -94,10 +89,8 @@ def test_ridge_weights_are_what_a_flipped_label_changes():
 
 
 def test_wordings_share_texts_and_truth_follows_the_mapping(read):
-    model = planted.plant()
-    drawn = draw_material(
-        model.loaded.tokenizer, model.rows(), 6, 5, 4, seed=1, arbitrary=planted.LABEL_WORDS
-    )
+    reader, rows, *_ = read
+    drawn = draw_material(reader.tokenizer, rows, 6, 5, 4, seed=1, arbitrary=planted.LABEL_WORDS)
     own, other = drawn[OWN], drawn[ARBITRARY]
     for s, prompts in np.ndindex(own.prompts.shape):
         one, two = (m.prompts[s, prompts].text.split() for m in (own, other))
@@ -106,3 +99,40 @@ def test_wordings_share_texts_and_truth_follows_the_mapping(read):
     swapped = (other.words_shown != other.labels).any(1)
     np.testing.assert_array_equal(other.right, np.where(swapped[:, None], 1 - other.truth, other.truth))
     assert 0 < swapped.sum() < 5, "the mapping is drawn for each set"
+
+
+TRUTH, LABELS = np.array([0, 1, 0, 1, 1]), np.array([1, 0, 0, 1, 1, 0, 1])
+
+
+@pytest.fixture
+def made():
+    return np.random.default_rng(0).normal(size=(len(TRUTH), len(LABELS)))
+
+
+def by_hand(values, truth, labels):
+    """Every entry minus the means of its row and of its column, plus that of both, inside its block."""
+    found = np.empty_like(values)
+    for (q, i), value in np.ndenumerate(values):
+        row, column = np.flatnonzero(truth == truth[q]), np.flatnonzero(labels == labels[i])
+        block = values[np.ix_(row, column)]
+        found[q, i] = value - values[q, column].mean() - values[row, i].mean() + block.mean()
+    return found
+
+
+def test_pairs_and_texts_by_hand(made):
+    blind = np.zeros(len(TRUTH), int), np.zeros(len(LABELS), int)
+    np.testing.assert_allclose(matrix.centred(made, "pairs", TRUTH, LABELS), by_hand(made, *blind))
+    np.testing.assert_allclose(matrix.centred(made, "texts", TRUTH, LABELS), by_hand(made, TRUTH, LABELS))
+    whole = matrix.centred(made, "whole", TRUTH, LABELS)
+    np.testing.assert_allclose(whole, made - made.mean())
+
+
+def test_moments_are_those_of_centred_matrices(made):
+    others = np.random.default_rng(1).normal(size=(3, *made.shape))
+    squares, products = matrix.moments(others[None], made[None], TRUTH[None], LABELS[None])
+    for place, level in enumerate(matrix.LEVELS):
+        one = matrix.centred(made, level, TRUTH, LABELS)
+        for head in range(3):
+            other = matrix.centred(others[head], level, TRUTH, LABELS)
+            assert squares[place, 0, head] == pytest.approx(np.mean(other**2))
+            assert products[place, 0, head] == pytest.approx(np.mean(other * one))
