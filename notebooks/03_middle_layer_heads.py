@@ -51,14 +51,13 @@ from iclnb import claims, ladders, settings
 from iclnb.heads import (
     causes,
     estimates,
-    estimates_causes,
     pictures,
 )
 from iclnb.heads.correlation import POOLED, QUERY_DEPENDENT
-from iclnb.heads.design import design
 from iclnb.heads.direct import DIRECT, LATER
 from iclnb.heads.estimates import MAP, MARGIN, NATS
 from iclnb.heads.findings import ALONE, FRESH, SHARED, WITH_CUE
+from iclnb.heads.material import draw_rows as design
 from iclnb.heads.measure import measure
 from iclnb.heads.reconstruction import PRIOR_OFF, RAW
 from iclnb.kernel_regression import kernel_regression
@@ -330,7 +329,7 @@ results.claim(
     "ablation-random",
     "Ablating the best heads costs more separation than ablating random heads of the same layers.",
     claims.above(NATS),
-    lambda one: estimates_causes.ablation_beyond(one, causes.RANDOM, seed=seed),
+    lambda one: estimates.ablation_beyond(one, causes.RANDOM, seed=seed),
 )
 
 # %% tags=["hide-input"]
@@ -338,9 +337,7 @@ results.claim(
     "ablation-elsewhere",
     "Ablating the best heads costs more separation than ablating the best heads of other layers.",
     claims.above(NATS),
-    lambda one: estimates_causes.ablation_beyond(
-        one, causes.ELSEWHERE, seed=seed
-    ),
+    lambda one: estimates.ablation_beyond(one, causes.ELSEWHERE, seed=seed),
 )
 
 # %% tags=["hide-input"]
@@ -348,7 +345,7 @@ results.claim(
     "ablation-direct",
     "What the best heads write at the last token separates the labels more than what random heads write there.",
     claims.above(NATS),
-    lambda one: estimates_causes.ablation_beyond(
+    lambda one: estimates.ablation_beyond(
         one, causes.RANDOM, DIRECT, seed=seed
     ),
 )
@@ -358,9 +355,7 @@ results.claim(
     "ablation-later",
     "Later layers make up for the best heads more than for random heads.",
     claims.below(-NATS),
-    lambda one: estimates_causes.ablation_beyond(
-        one, causes.RANDOM, LATER, seed=seed
-    ),
+    lambda one: estimates.ablation_beyond(one, causes.RANDOM, LATER, seed=seed),
 )
 
 # %% tags=["hide-input"]
@@ -368,7 +363,7 @@ results.claim(
     "values-followed",
     "In the middle layers swapping label values between classes costs more than swapping them within classes.",
     claims.above(NATS),
-    lambda one: estimates_causes.swap_beyond(one, causes.SAME_CLASS, seed=seed),
+    lambda one: estimates.swap_beyond(one, causes.SAME_CLASS, seed=seed),
 )
 
 # %% tags=["hide-input"]
@@ -376,9 +371,7 @@ results.claim(
     "values-middle",
     "Swapping label values between classes costs more in the middle layers than in as many other layers.",
     claims.above(NATS),
-    lambda one: estimates_causes.swap_beyond(
-        one, causes.OTHER_LAYERS, seed=seed
-    ),
+    lambda one: estimates.swap_beyond(one, causes.OTHER_LAYERS, seed=seed),
 )
 
 # %% [markdown]
@@ -415,14 +408,12 @@ pictures.variants(ladder)
 results.value(
     "at_chance", lambda one: {one.task: estimates.at_chance(one, seed=seed)}
 )
-results.value(
-    "accuracy without heads", lambda one: estimates_causes.accuracy(one)
-)
+results.value("accuracy without heads", lambda one: estimates.accuracy(one))
 results.value(
     "depth of the best heads",
     lambda one: list(estimates.best_depth(one, top=run.top, seed=seed)),
 )
-results.value("share of the most chosen head", estimates_causes.most_chosen)
+results.value("share of the most chosen head", estimates.most_chosen)
 results.value(
     "contrast of same and other labels",
     lambda one: {

@@ -35,8 +35,8 @@ sampling_seed: int = 3  # shuffles, intervals
 from iclnb import claims, ladders, settings
 from iclnb.heads import estimates_appendix as estimates
 from iclnb.heads import pictures_appendix as pictures
-from iclnb.heads.design import probes as design
 from iclnb.heads.estimates import MARGIN
+from iclnb.heads.material import probe_rows as design
 from iclnb.heads.probes import measure
 
 run = settings.read(globals(), design)

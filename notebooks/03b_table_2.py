@@ -49,8 +49,8 @@ from iclnb import claims, ladders, settings
 from iclnb.display import escape
 from iclnb.heads import estimates_appendix as estimates
 from iclnb.heads import pictures_appendix as pictures
-from iclnb.heads.design import table as design
 from iclnb.heads.estimates import MARGIN
+from iclnb.heads.material import table_rows as design
 from iclnb.heads.table_2 import ENCODERS, measure
 
 run = settings.read(globals(), design)

@@ -37,9 +37,9 @@ from iclnb import claims, ladders, settings
 from iclnb.heads import estimates_appendix as estimates
 from iclnb.heads import explorer_view
 from iclnb.heads import pictures_appendix as pictures
-from iclnb.heads.design import explorer as design
 from iclnb.heads.estimates import MARGIN
 from iclnb.heads.explorer import EMBEDDING, PREDICTION, measure
+from iclnb.heads.material import explorer_rows as design
 
 run = settings.read(globals(), design)
 seed = run.sampling_seed

@@ -1,8 +1,8 @@
 """What becomes of the answers when heads are ablated or label values swapped, the choice of heads redrawn."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -30,80 +30,51 @@ REWRITTEN: Final = "labels rewritten in the prompt"
 SWAPS: Final = (SWAPPED, SAME_CLASS, OTHER_LAYERS, REWRITTEN)
 
 
-@dataclass(frozen=True)
-class Causes:
-    """Answers of the whole model and under interventions, on test points that chose no head."""
-
-    # of the whole model: `separation` in nats, and where the answer is the query's label. (sets,
-    # points)
-    separation: Float[np.ndarray, "sets points"]
-    right: Bool[np.ndarray, "sets points"]
-    # what each of `ABLATIONS` takes off the separation, and the `PARTS` of it; parts are not
-    # numbers where they cannot be told apart
-    cost: Float[np.ndarray, "ablations parts redraws points"]
-    # the second under each ablation
-    right_without: Bool[np.ndarray, "ablations redraws points"]
-    # the demonstration set that each choice of heads is judged under
-    sets: Int[np.ndarray, " redraws"]
-    chosen: Float[np.ndarray, "layers heads"]  # the share of choices that each head is among
-    # what each of `SWAPS` takes off the separation
-    swap: Float[np.ndarray, "swaps sets points"]
-    unsplit: str  # why there are no parts
-
-
 def intervene(
-    reader: Reader,
-    material: Material,
-    hits: Bool[np.ndarray, "prompts layers heads"],
-    *,
-    top: int,
-    points: int,
-    redraws: int,
-    seed: int,
-) -> Causes:
-    """Intervene in the best heads and in the values at label tokens, with controls.
+    reader: Reader, material: Material, hits: Bool[np.ndarray, "prompts layers heads"], run: SimpleNamespace
+) -> Mapping[str, Any]:
+    """Intervene in the best heads and in the values at label tokens, with controls: the findings' fields.
 
-    The last test points judge. The heads are chosen ``redraws`` times, each time on another half of the fresh
-    prompts whose queries do not judge, and each choice is judged under one demonstration set, in turn. Sets whose
-    labels are all of one class are left out: there is nothing to swap in them.
+    The last ``run.cause_points`` test points, at most half of them, judge. ``run.top`` heads are chosen
+    ``run.redraws`` times, each time on another half of the fresh prompts whose queries do not judge, and each
+    choice is judged under one demonstration set, in turn. Sets whose labels are all of one class are left out:
+    there is nothing to swap in them.
 
-    ``hits`` says where every head agrees with the model on the fresh prompts; ``points`` is at most half of them.
+    ``hits`` says where every head agrees with the model on the fresh prompts.
 
     Raises IclnbError if fewer than two sets show labels of several classes, too few prompts are left to
     choose heads, or too few heads to choose from.
     """
-    mixed = mixed_sets(material)
-    judged = np.arange(material.points)[-min(points, material.points // 2) :]
+    mixed = [row for row, labels in enumerate(material.shared.labels) if len(set(labels)) > 1]
+    if len(mixed) < 2:
+        raise IclnbError(f"{len(mixed)} demonstration sets show several labels, 2 are needed; draw more sets")
+    judged = np.arange(material.points)[-min(run.cause_points, material.points // 2) :]
     free = np.setdiff1d(np.arange(len(hits)), judged)
     if len(free) < 4:
         raise IclnbError(f"{len(free)} fresh prompts are left to choose heads, 4 are needed; ask for more")
     given = material.shared_prompts[np.ix_(mixed, judged)]
     others = np.setdiff1d(np.arange(material.points), judged)[: max(8, len(judged))]
     means = reader.mean_head_outputs(material.shared_prompts[np.ix_(mixed, others)])
-    rng, truth = np.random.default_rng(seed), material.rows.truth[judged]
-    choices = [_draw(hits, free, top, rng) for _ in range(redraws)]
+    rng, truth = np.random.default_rng(run.sampling_seed), material.rows.truth[judged]
+    choices = [_draw(hits, free, run.top, rng) for _ in range(run.redraws)]
     whole, ablated, sets, unsplit = _ablations(reader, material, given, choices, means)
     now = separation(whole, truth)
     parts = {name: separation(part, truth) for name, part in ablated.items()}
-    swapped = _swaps(reader, material, np.ix_(mixed, judged), len(means), rng, seed)
-    return Causes(
-        separation=now,
-        right=whole.argmax(-1) == truth,
-        cost=np.stack([parts[name] for name in PARTS], axis=1),
-        right_without=(whole[sets] - ablated[TOTAL]).argmax(-1) == truth,
-        sets=sets,
-        chosen=_share([heads for heads, *_ in choices], hits.shape[1:]),
-        swap=np.stack([now - separation(answers, truth) for answers in swapped]),
-        unsplit=unsplit,
-    )
-
-
-def mixed_sets(material: Material) -> list[int]:
-    """The shared demonstration sets that show labels of several classes. Raises IclnbError if fewer than two do."""
-    mixed = [row for row, labels in enumerate(material.shared.labels) if len(set(labels)) > 1]
-    if len(mixed) < 2:
-        raise IclnbError(f"{len(mixed)} demonstration sets show several labels, 2 are needed; draw more sets")
-    return mixed
+    swapped = _swaps(reader, material, np.ix_(mixed, judged), len(means), rng, run.sampling_seed)
+    share = np.zeros(hits.shape[1:])
+    for best, *_ in choices:
+        for head in best:
+            share[head] += 1 / len(choices)
+    return {
+        "separation": now,
+        "right": whole.argmax(-1) == truth,
+        "cost": np.stack([parts[name] for name in PARTS], axis=1),
+        "right_without": (whole[sets] - ablated[TOTAL]).argmax(-1) == truth,
+        "redraw_set": sets,
+        "chosen_share": share,
+        "swap_cost": np.stack([now - separation(answers, truth) for answers in swapped]),
+        "unsplit": unsplit,
+    }
 
 
 def _draw(
@@ -171,14 +142,6 @@ def _swaps(
         np.stack(elsewhere),
         reader.answers(rewritten, material.wording),
     ]
-
-
-def _share(choices: Sequence[Sequence[Head]], shape: tuple[int, int]) -> Float[np.ndarray, "layers heads"]:
-    share = np.zeros(shape)
-    for heads in choices:
-        for head in heads:
-            share[head] += 1 / len(choices)
-    return share
 
 
 def separation(

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float
 
-from iclnb.heads.reconstruction import Half
+from iclnb.heads.reconstruction import Half, best_head
 from iclnb.llm.head_choice import Head
 
 POOLED: Final = "pooled"
@@ -45,7 +45,7 @@ def products(weights: Likeness, likeness: Likeness, way: str) -> Float[np.ndarra
 def most_alike(weights: Weights, likeness: Likeness, half: Half, way: str) -> tuple[Head, Head]:
     """For each half the head whose weights correlate most with similarity on the other."""
     found = [correlations(weights[:, half != side], likeness[:, half != side], way) for side in (False, True)]
-    return tuple(tuple(map(int, np.unravel_index(one.argmax(), one.shape))) for one in found)
+    return best_head(found[0]), best_head(found[1])
 
 
 def judged(

@@ -78,15 +78,10 @@ class Path:
         Raises CaptureError if the logits are not what the final norm and the unembedding make of the stream.
         """
         table = self.table if row is None else self.table[row]
-        flat, rows = table.ravel(), {}
+        flat = table.ravel()
         seen = _Seen(self, edit, [len(prompt.input_ids) for prompt in flat])
         with seen.watching():
-            what = ("written", self.tokens)
-            for places, arrays in self.reader.measure(flat, seen.reduce, what, attention=False, edit=seen):
-                for name, array in arrays.items():
-                    rows.setdefault(name, np.empty((len(flat), *array.shape[1:]), array.dtype))[places] = (
-                        array
-                    )
+            rows = self.reader.rows(flat, seen.reduce, ("written", self.tokens), attention=False, edit=seen)
         shaped = {name: array.reshape(*table.shape, *array.shape[1:]) for name, array in rows.items()}
         return Written(read=shaped["answers"] - self.offset, **shaped)
 

@@ -1,6 +1,6 @@
-"""The evidence of chapter 03: agreement and its controls, depth, similarity. Differences where a control exists."""
+"""The evidence of chapter 03: agreement, depth, similarity, causes. Differences where a control exists."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import numpy as np
@@ -9,7 +9,9 @@ from jaxtyping import Bool, Float
 from iclnb import stats
 from iclnb.claims import Evidence, NothingToMeasure
 from iclnb.display import number
+from iclnb.heads.causes import ABLATIONS, BEST, SWAPPED, SWAPS
 from iclnb.heads.correlation import WAYS
+from iclnb.heads.direct import PARTS, TOTAL
 from iclnb.heads.findings import COMPARED, FRESH, OWN, READINGS, SHARED, Heads
 from iclnb.heads.nulls import LAST, MODAL
 from iclnb.heads.reconstruction import CHOSEN, FREQUENT, MODEL, PRIORS, RAW
@@ -26,6 +28,8 @@ apart."""
 MAP: Final = 0.3
 """Two maps of heads have to correlate by this much to be called alike: a tenth of the variance."""
 
+REDRAWS: Final = 20  # Choices of heads that an interval has to include
+
 Prompts = Float[np.ndarray, " *prompts"]
 
 
@@ -39,7 +43,7 @@ def beyond_modal(found: Heads, *, seed: int) -> Evidence:
     """Agreement of the chosen head less what naming the model's most frequent answer reaches, as measured."""
     hits = found.hits(SHARED, RAW)
     difference = over(hits[CHOSEN] - hits[MODAL], range="difference", seed=seed)
-    return Evidence(difference, 0.0, f"the most frequent answer, which agrees in {_share(hits[MODAL])}")
+    return Evidence(difference, 0.0, f"the most frequent answer, which agrees in {_mean(hits[MODAL])}")
 
 
 def beyond_controls(found: Heads, arm: str, *, against_last: bool = False, seed: int) -> Evidence:
@@ -70,20 +74,26 @@ def strongest(
     if min(counts[..., half == side].sum() for side in (False, True)) < 2:
         raise NothingToMeasure("two prompts that count in each half, to choose a control and to judge it")
     rivals = {name: np.where(counts, values, np.nan) for name, values in hits.items() if name != CHOSEN}
-    names = [
-        max(rivals, key=lambda name, side=side: float(np.nanmean(rivals[name][..., half != side])))
-        for side in (False, True)
-    ]
-    rival = np.where(half, rivals[names[1]], rivals[names[0]])
+    rival, known = _strongest(rivals, half, np.nanmean)
     estimate = over(hits[CHOSEN] - rival, range="difference", seed=seed)
-    known = " or ".join(dict.fromkeys(names))
-    return Evidence(estimate, 0.0, f"the strongest control ({known}), which agrees in {_share(rival)}")
+    return Evidence(estimate, 0.0, f"the strongest control ({known}), which agrees in {_mean(rival)}")
+
+
+def _strongest(
+    rivals: Mapping[str, np.ndarray], half: Bool[np.ndarray, " points"], strength: Callable[..., float]
+) -> tuple[np.ndarray, str]:
+    """For every test point the rival that is strongest on the other half, and the names of the two."""
+    first, second = (
+        max(rivals, key=lambda name, side=side: float(strength(rivals[name][..., half != side])))
+        for side in (False, True)
+    )
+    return np.where(half, rivals[second], rivals[first]), " or ".join(dict.fromkeys((first, second)))
 
 
 def performance(found: Heads, arm: str, prior: str, *, seed: int) -> Evidence:
     """How often the chosen head is right, less how often the most frequent label is."""
     own, frequent = (found.is_right(arm, who, prior).astype(float) for who in (CHOSEN, FREQUENT))
-    known = f"the most frequent label, which is right in {_share(frequent)}"
+    known = f"the most frequent label, which is right in {_mean(frequent)}"
     return Evidence(over(own - frequent, range="difference", seed=seed), 0.0, known)
 
 
@@ -126,23 +136,19 @@ def best_by_layer(found: Heads, arm: str, *, seed: int) -> Estimate:
     return stats.interval(found.shared_best, design="sets x points", range="rate", seed=seed)
 
 
-def is_right(found: Heads, arm: str, who: str, *, prior: str = RAW, seed: int) -> Estimate:
-    """How often the model, the chosen head or the most frequent label is right."""
-    return over(found.is_right(arm, who, prior).astype(float), range="rate", seed=seed)
-
-
 def at_chance(found: Heads, *, seed: int) -> bool:
     """Whether the model is nowhere shown to be right more often than the most frequent label."""
-    lows = [
-        over(
-            found.is_right(arm, MODEL, prior) - found.is_right(arm, FREQUENT, prior).astype(float),
-            range="difference",
-            seed=seed,
-        ).low
+    rights = [
+        tuple(found.is_right(arm, who, prior).astype(float) for who in (MODEL, FREQUENT))
         for arm in (SHARED, FRESH)
         for prior in PRIORS
     ]
-    return bool(max(map(float, lows)) <= 0)
+    return nowhere_ahead(rights, seed=seed)
+
+
+def nowhere_ahead(rights: Iterable[tuple[np.ndarray, np.ndarray]], *, seed: int) -> bool:
+    """Whether the first of two is nowhere shown to be right more often than the second."""
+    return all(float(over(one - other, range="difference", seed=seed).low) <= 0 for one, other in rights)
 
 
 def follows_similarity(found: Heads, way: str, reading: str, *, seed: int) -> Evidence:
@@ -171,16 +177,14 @@ def correlation(found: Heads, way: str, reading: str, compared: str = OWN, *, se
 def follows_more_than_rivals(found: Heads, way: str, reading: str, *, seed: int) -> Evidence:
     """Correlation with prediction similarity less that with its strongest rival, chosen on the other half."""
     own, *others = _products(found, way, reading)
-    half, names = found.half[: own.shape[-1]], COMPARED[1:]
-    best = [int(np.argmax([_pearson(*part[..., half != side]) for part in others])) for side in (False, True)]
-    rival = np.where(half, others[best[1]], others[best[0]])
+    rivals, half = dict(zip(COMPARED[1:], others, strict=True)), found.half[: own.shape[-1]]
+    rival, known = _strongest(rivals, half, lambda products: _pearson(*products))
 
     def difference(*parts: np.ndarray) -> float:
         return _pearson(*parts[:3]) - _pearson(*parts[3:])
 
     settings = {"design": "sets x points", "range": "difference", "seed": seed}
     estimate = stats.interval(*own, *rival, statistic=difference, **settings)
-    known = " or ".join(dict.fromkeys(names[place] for place in best))
     reached = number(_pearson(*rival), 2)
     return Evidence(estimate, 0.0, f"similarity of {known}, which correlates {reached}")
 
@@ -207,6 +211,58 @@ def label_contrast(found: Heads, reading: str, *, seed: int) -> Estimate:
     return over(found.contrast[READINGS.index(reading)], seed=seed)
 
 
+def ablation_beyond(found: Heads, control: str, part: str = TOTAL, *, seed: int) -> Evidence:
+    """What ablating the best heads takes off the separation of the labels, less what a control does, in nats.
+
+    Raises NothingToMeasure with fewer than :data:`REDRAWS` choices of heads, or where the cost has no parts.
+    """
+    if found.cost.shape[2] < REDRAWS:
+        raise NothingToMeasure(f"{REDRAWS} choices of heads, so that the interval includes the choice")
+    if part != TOTAL and found.unsplit:
+        raise NothingToMeasure(f"a cost that has parts; here {found.unsplit}")
+    own, other = (_by_row(found, name, part) for name in (BEST, control))
+    return Evidence(over(own - other, seed=seed), 0.0, f"{control}, whose part is {_mean(other)} nats")
+
+
+def swap_beyond(found: Heads, control: str, *, seed: int) -> Evidence:
+    """What swapping label values between classes takes off the separation, less what another swap does."""
+    own, other = (found.swap_cost[SWAPS.index(name)] for name in (SWAPPED, control))
+    return Evidence(over(own - other, seed=seed), 0.0, f"{control}: {_mean(other)} nats")
+
+
+def ablation_costs(found: Heads, *, seed: int) -> dict[str, dict[str, Estimate]]:
+    """For every ablation its cost and the parts of it, in nats; the whole alone where there are no parts."""
+    parts = PARTS[:1] if found.unsplit else PARTS
+    return {name: {part: over(_by_row(found, name, part), seed=seed) for part in parts} for name in ABLATIONS}
+
+
+def swap_cost(found: Heads, swap: str, *, seed: int) -> Estimate:
+    """Cost of a swap, in nats."""
+    return over(found.swap_cost[SWAPS.index(swap)], seed=seed)
+
+
+def separation(found: Heads, *, seed: int) -> Estimate:
+    """Separation of the labels in the whole model, in nats."""
+    return over(found.separation, seed=seed)
+
+
+def accuracy(found: Heads) -> dict[str, float]:
+    """How often the model is right on the judging prompts, whole and under each ablation."""
+    without = {name: float(right.mean()) for name, right in zip(ABLATIONS, found.right_without, strict=True)}
+    return {"whole model": float(found.right.mean())} | without
+
+
+def most_chosen(found: Heads) -> float:
+    """The share of the choices of heads that the head chosen most often is among."""
+    return float(found.chosen_share.max())
+
+
+def _by_row(found: Heads, ablation: str, part: str) -> Float[np.ndarray, "row judged"]:
+    """The cost in every demonstration set, mean over the choices that are judged under it."""
+    cost = found.cost[ABLATIONS.index(ablation), PARTS.index(part)]
+    return np.stack([cost[found.redraw_set == row].mean(0) for row in np.unique(found.redraw_set)])
+
+
 def _products(found: Heads, way: str, reading: str) -> Float[np.ndarray, "compared product set point"]:
     return found.products[WAYS.index(way), READINGS.index(reading)].astype(float)
 
@@ -216,5 +272,5 @@ def _pearson(ab: Prompts, aa: Prompts, bb: Prompts) -> float:
     return float(ab.sum()) / scale if scale > 0 else 0.0
 
 
-def _share(values: Prompts) -> str:
+def _mean(values: Prompts) -> str:
     return number(float(np.nanmean(values)), 2)

@@ -9,7 +9,8 @@ from jaxtyping import Float
 from iclnb import stats
 from iclnb.claims import Evidence, NothingToMeasure
 from iclnb.display import number
-from iclnb.heads.estimates import over, strongest
+from iclnb.heads import reconstruction
+from iclnb.heads.estimates import nowhere_ahead, over, strongest
 from iclnb.heads.explorer import FEATURES, POSITION, Explored
 from iclnb.heads.nulls import MODAL
 from iclnb.heads.probes import OFFSETS, PARTS, KeysAndValues
@@ -42,16 +43,14 @@ def probe_beyond_controls(found: KeysAndValues, part: str, *, seed: int) -> Evid
     with random weights. Heads and the strongest control are chosen on every other demonstration set.
     """
     place = PARTS.index(part)
-    at_label = found.accuracy[place, ..., AT_LABEL]
-    trained, blank = at_label.reshape(*at_label.shape[:2], -1)
-    shuffled = found.shuffled[place, 0, ..., AT_LABEL].reshape(len(trained), -1)
+    trained, blank = found.accuracy[place, ..., AT_LABEL]
     half = np.arange(len(trained)) % 2 == 1
-    head, other = (_best_elsewhere(one, half) for one in (trained, blank))
+    heads, blank_heads = (reconstruction.best_elsewhere(one, half, 1) for one in (trained, blank))
     hits = {
-        CHOSEN: trained[np.arange(len(half)), head],
+        CHOSEN: reconstruction.of_chosen(trained, half, heads),
         "most frequent target": found.majority[place, :, AT_LABEL],
-        "shuffled targets": shuffled[np.arange(len(half)), head],
-        "random weights": blank[np.arange(len(half)), other],
+        "shuffled targets": reconstruction.of_chosen(found.shuffled[place, 0, ..., AT_LABEL], half, heads),
+        "random weights": reconstruction.of_chosen(blank, half, blank_heads),
     }
     evidence = strongest(hits, np.ones(len(half), dtype=bool), half, seed=seed)
     return evidence._replace(control_is=evidence.control_is.replace("agrees", "is right"))
@@ -129,11 +128,11 @@ def task_rows(found: Table2, *, seed: int) -> dict[str, dict[str, Estimate]]:
 
 def at_chance(found: Table2, *, seed: int) -> dict[str, bool]:
     """Task -> whether the model is not shown to be right more often than the most frequent label."""
-    chance = {}
-    for task in found.names:
-        ahead = [right(found, task, MODEL, prior) - right(found, task, FREQUENT, prior) for prior in PRIORS]
-        chance[task] = all(float(over(one, range="difference", seed=seed).low) <= 0 for one in ahead)
-    return chance
+
+    def rights(task: str) -> list[tuple[np.ndarray, ...]]:
+        return [tuple(right(found, task, who, prior) for who in (MODEL, FREQUENT)) for prior in PRIORS]
+
+    return {task: nowhere_ahead(rights(task), seed=seed) for task in found.names}
 
 
 def right(found: Table2, task: str, who: str, prior: str = RAW) -> Float[np.ndarray, "set point"]:
@@ -173,12 +172,6 @@ def _p(estimate: Estimate, margin: float) -> float:
     """The p-value against the margin; 0 or 1 where all prompts are alike."""
     p = estimate.p_value(margin)
     return float(estimate.value == margin) if np.isnan(p) else p
-
-
-def _best_elsewhere(accuracy: Float[np.ndarray, "sets heads"], half: np.ndarray) -> np.ndarray:
-    """For every set the head that is best on the sets of the other half."""
-    best = [accuracy[half != side].mean(0).argmax() for side in (False, True)]
-    return np.where(half, best[1], best[0])
 
 
 def _peak(accuracy: Float[np.ndarray, "sets layers kv_heads positions"]) -> Float[np.ndarray, " sets"]:

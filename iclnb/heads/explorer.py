@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.stats import rankdata
 
-from iclnb.errors import IclnbError
 from iclnb.findings import Findings, variable
-from iclnb.heads.material import AT_LEAST, OF_DRAWS, OF_READER, draw_material, settings_of
-from iclnb.heads.reconstruction import decide, of_chosen
+from iclnb.heads.material import draw_material, explorer_rows, loading
+from iclnb.heads.reconstruction import best_head, decide, of_chosen
+from iclnb.llm.head_choice import Head
 from iclnb.llm.loading.readers import load_reader
 from iclnb.llm.similarity import embedding_similarity, prediction_similarity
 
@@ -34,14 +34,12 @@ class Explored(Findings):
     )
     followed: Float[np.ndarray, "feature layer head"] = variable(
         "share of the variance of the weights' ranks that a feature explains, mean over prompts",
-        unit="1",
-        bits=12,
-    )
+        unit="1", bits=12,
+    )  # fmt: skip
     chosen: Float[np.ndarray, "feature prompt"] = variable(
         "the same of the head that agrees most with the model on the other half of the prompts",
-        unit="1",
-        bits=12,
-    )
+        unit="1", bits=12,
+    )  # fmt: skip
     shuffled: Float[np.ndarray, "feature prompt"] = variable(
         "the same with weights shuffled inside each prompt", unit="1", bits=12
     )
@@ -59,29 +57,20 @@ class Explored(Findings):
     )
 
     @property
-    def head(self) -> tuple[int, int]:
+    def head(self) -> Head:
         """The layer and head that agree most with the model."""
-        layer, head = np.unravel_index(self.agreement.argmax(), self.agreement.shape)
-        return int(layer), int(head)
+        return best_head(self.agreement)
 
 
 def measure(run: SimpleNamespace) -> Explored:
-    """The findings of appendix 03c.
-
-    Raises:
-        IclnbError: if there are too few prompts to choose a head on half of them, or demonstrations to rank.
-    """
-    if run.prompts < AT_LEAST or run.k < 3 or not 1 <= run.shown <= run.prompts:
-        raise IclnbError(
-            f"prompts >= {AT_LEAST}, k >= 3 and shown from 1 to prompts are needed; ask for more"
-        )
-    reader = load_reader(run.model, **settings_of(run, OF_READER))
-    drawn = settings_of(run, OF_DRAWS) | {"sets": 0, "points": 0, "fresh": run.prompts}
-    material = draw_material(reader.tokenizer, run.task, **drawn)
+    """The findings of appendix 03c. Raises IclnbError as :func:`iclnb.heads.material.explorer_rows`."""
+    reader = load_reader(run.model, **loading(run))
+    alone = SimpleNamespace(**vars(run) | {"sets": 0, "points": 0, "fresh": run.prompts})
+    material = draw_material(reader.tokenizer, explorer_rows(run), alone)
     weights = reader.kernel_weights(material.fresh_prompts, material.wording, material.rows.truth)
     decided, own = decide(weights, material.half, prior_off=True), weights.weights["maximum"]
     compared = (prediction_similarity(reader), embedding_similarity())
-    alike = np.stack([material.fresh_similarity(compare) for compare in compared])
+    alike = np.stack([material.similarity(compare, fresh=True) for compare in compared])
     places = np.broadcast_to(np.arange(run.k), weights.labels.shape)
     features = np.stack([places, *alike])
     followed = np.stack([rank_r2(own, feature) for feature in features])

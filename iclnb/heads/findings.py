@@ -89,9 +89,8 @@ class Heads(Findings):
     )
     contrast: Float[np.ndarray, "reading set point"] = variable(
         "similarity to demonstrations of the query's label less that to others, over the mean",
-        unit="1",
-        bits=12,
-    )
+        unit="1", bits=12,
+    )  # fmt: skip
     separation: Float[np.ndarray, "row judged"] = variable(
         "what the true label stands above the others, less the set's mean", unit="nats"
     )

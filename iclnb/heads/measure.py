@@ -1,16 +1,16 @@
 """What chapter 03 measures of one model in one task."""
 
 from collections.abc import Mapping
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from iclnb.errors import IclnbError
 from iclnb.heads import causes, correlation
 from iclnb.heads.correlation import WAYS
 from iclnb.heads.findings import COMPARED, READINGS, WITH_CUE, Heads
-from iclnb.heads.material import AT_LEAST, OF_DRAWS, OF_READER, Material, draw_material, settings_of
+from iclnb.heads.material import Material, draw_material, draw_rows, loading
 from iclnb.heads.nulls import CONTROLS, controls
 from iclnb.heads.reconstruction import Decisions, best_of_layers, decide
 from iclnb.llm.kernel_weights import VARIANTS, KernelWeights
@@ -22,28 +22,19 @@ BLOCKS = 10  # Groups of test points; half of them measure agreement, the others
 
 
 def measure(run: SimpleNamespace) -> Heads:
-    """The findings of chapter 03.
-
-    Raises IclnbError if there is too little to choose on one half and judge on the other.
-    """
-    if min(run.sets, run.k, run.cause_points) < 2 or min(run.points, run.fresh) < AT_LEAST:
-        raise IclnbError(
-            "half of the prompts choose, half judge: sets, k and cause_points >= 2, points and fresh >= "
-            f"{AT_LEAST} are needed"
-        )
-    if min(run.top, run.redraws, run.permutations) < 1:
-        raise IclnbError("top, redraws and permutations count heads, choices and permutations: 1 at least")
-    where = settings_of(run, OF_READER)
+    """The findings of chapter 03. Raises IclnbError as :func:`iclnb.heads.material.draw_rows`."""
+    rows, where = draw_rows(run), loading(run)
     reader = load_reader(run.model, **where)
     blank = load_reader(run.model, random_weights_seed=run.model_seed, **where)
-    material = draw_material(reader.tokenizer, run.task, **settings_of(run, OF_DRAWS))
+    material = draw_material(reader.tokenizer, rows, run)
     return heads_of(reader, blank, material, run)
 
 
 def heads_of(reader: Reader, blank: Reader, material: Material, run: SimpleNamespace) -> Heads:
     """The findings of a model and of one with random weights on given prompts; ``run`` as in :func:`measure`."""
-    causes.mixed_sets(material)  # refuses before anything is read
-    shared, fresh = _weigh(reader, material)
+    truth, weigh = material.rows.truth, partial(reader.kernel_weights, wording=material.wording)
+    shared = weigh(material.shared_prompts, truth=truth[: material.points], variants=VARIANTS)
+    fresh = weigh(material.fresh_prompts, truth=truth[: len(material.fresh_prompts)])
     random = blank.kernel_weights(material.fresh_prompts, material.wording, fresh.truth)
     decided = [decide(shared, material.half[: material.points], prior_off=off) for off in (False, True)]
     own, other = (decide(part, material.half[: len(fresh.truth)], prior_off=True) for part in (fresh, random))
@@ -62,18 +53,9 @@ def heads_of(reader: Reader, blank: Reader, material: Material, run: SimpleNames
         fresh_best=best_of_layers(own),
         by_variant=[decide(shared, decided[0].half, variant=name).hit for name in VARIANTS],
         **_similarity(reader, material, shared, decided[0], run),
-        **_causes(reader, material, own, run),
+        **causes.intervene(reader, material, own.hits, run),
         origins={"model": reader.origin, "control": blank.origin, "data": material.rows.origins},
     )
-
-
-def _weigh(reader: Reader, material: Material) -> tuple[KernelWeights, KernelWeights]:
-    """Kernel weights and answers under shared and under fresh demonstrations."""
-    truth = material.rows.truth
-    prompts = material.shared_prompts
-    shared = reader.kernel_weights(prompts, material.wording, truth[: material.points], variants=VARIANTS)
-    prompts = material.fresh_prompts
-    return shared, reader.kernel_weights(prompts, material.wording, truth[: len(prompts)])
 
 
 def _methods(
@@ -122,14 +104,3 @@ def _contrast(likeness: np.ndarray, shared: KernelWeights) -> np.ndarray:
     with np.errstate(invalid="ignore"):
         own, others = ((likeness * part).sum(-1) / part.sum(-1) for part in (same, ~same))
     return (own - others) / likeness.mean()
-
-
-def _causes(reader: Reader, material: Material, own: Decisions, run: SimpleNamespace) -> Mapping[str, Any]:
-    """The fields that speak of causes."""
-    settings = {"top": run.top, "points": run.cause_points, "redraws": run.redraws, "seed": run.sampling_seed}
-    found = causes.intervene(reader, material, own.hits, **settings)
-    return {
-        "separation": found.separation, "right": found.right, "cost": found.cost,
-        "right_without": found.right_without, "redraw_set": found.sets, "chosen_share": found.chosen,
-        "swap_cost": found.swap, "unsplit": found.unsplit,
-    }  # fmt: skip

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Markdown
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -15,13 +15,13 @@ from iclnb.claims import by_row
 from iclnb.display import cell, number
 from iclnb.figures import Picture, rows
 from iclnb.figures.rows import Mark, Panel
-from iclnb.heads import estimates, estimates_causes
+from iclnb.heads import estimates
 from iclnb.heads.causes import ABLATIONS, BEST, SWAPS
 from iclnb.heads.correlation import WAYS
 from iclnb.heads.direct import PARTS, TOTAL
 from iclnb.heads.findings import ARMS, FRESH, READINGS, SHARED, Heads
 from iclnb.heads.nulls import CONTROLS, MODAL, RANDOM
-from iclnb.heads.reconstruction import CHOSEN, PRIOR_OFF, RAW
+from iclnb.heads.reconstruction import CHOSEN, PRIOR_OFF, RAW, best_head
 from iclnb.llm.depth import MIDDLE, layers_within
 from iclnb.llm.head_choice import Head
 
@@ -122,12 +122,12 @@ def similarity(ladder: Ladder, *, seed: int) -> Picture:
 @figures.picture
 def interventions(ladder: Ladder, *, seed: int) -> Picture:
     """What ablating heads and swapping label values take off the separation of the labels, parts below."""
-    costs = {name: estimates_causes.ablation_costs(found, seed=seed) for name, found in ladder.items()}
+    costs = {name: estimates.ablation_costs(found, seed=seed) for name, found in ladder.items()}
     ablated = {name: {run: cost[name][TOTAL] for run, cost in costs.items()} for name in ABLATIONS}
     for part in PARTS[1:]:
         split = {run: cost[BEST][part] for run, cost in costs.items() if part in cost[BEST]}
         ablated |= {f"of the best heads, {part}": split} if split else {}
-    swapped = by_row(ladder, SWAPS, lambda one, swap: estimates_causes.swap_cost(one, swap, seed=seed))
+    swapped = by_row(ladder, SWAPS, lambda one, swap: estimates.swap_cost(one, swap, seed=seed))
     figure, all_axes = plt.subplots(
         2, 1, figsize=(8.2, 1.6 + 0.5 * (len(ablated) + len(swapped))), sharex=True
     )
@@ -139,7 +139,7 @@ def interventions(ladder: Ladder, *, seed: int) -> Picture:
     all_axes[1].set_xlabel("separation of the labels lost, in nats")
     rows.legend(figure)
     told = "; ".join(
-        f"{run}: {cell(cost[BEST][TOTAL])} of {cell(estimates_causes.separation(ladder[run], seed=seed))} nats"
+        f"{run}: {cell(cost[BEST][TOTAL])} of {cell(estimates.separation(ladder[run], seed=seed))} nats"
         for run, cost in costs.items()
     )
     return Picture(
@@ -184,23 +184,12 @@ def head_maps(panels: Mapping[str, Float[np.ndarray, "layers heads"]], *, label:
         )
         axes.grid(False)
         axes.set_title(title.replace(", ", ",\n"), fontsize=9)
-        axes.set_xticks(_ticks(values.shape[1]))
-        axes.set_yticks(_ticks(values.shape[0]))
+        axes.locator_params(nbins=8, integer=True)
         head = best_head(values)
         _frame(axes, head, values[head])
     all_axes[0, 0].set_ylabel("layer")
     figure.colorbar(image, ax=all_axes.ravel().tolist(), label=label, pad=0.02)
     return figure
-
-
-def best_head(values: Float[np.ndarray, "layers heads"]) -> Head:
-    """The layer and head with the largest number (the first of equals); not-a-number never wins."""
-    layer, head = np.unravel_index(np.nanargmax(values), values.shape)
-    return int(layer), int(head)
-
-
-def _ticks(count: int) -> Int[np.ndarray, " ticks"]:
-    return np.arange(0, count, max(1, round(count / 8)))
 
 
 def _frame(axes: Axes, head: Head, value: float | np.floating) -> None:

@@ -16,9 +16,8 @@ from sklearn.linear_model import Ridge
 
 from iclnb.errors import IclnbError
 from iclnb.findings import Findings, variable
-from iclnb.heads.material import OF_READER, probe_prompts, settings_of
+from iclnb.heads.material import loading, probe_prompts, probe_rows
 from iclnb.llm.attention import SharedPrefix
-from iclnb.llm.demonstrations import task_rows
 from iclnb.llm.loading.readers import load_reader
 from iclnb.llm.prompts import Prompt
 from iclnb.llm.reader import Reader
@@ -56,21 +55,13 @@ class KeysAndValues(Findings):
 
 
 def measure(run: SimpleNamespace) -> KeysAndValues:
-    """The findings of appendix 03a.
-
-    Raises:
-        IclnbError: if there are too few sets to choose on one half and judge on the other, or all labels are alike.
-    """
-    if run.probe_sets < 4 or run.k < 1:
-        raise IclnbError("every other set chooses, the others judge: probe_sets >= 4 and k >= 1 are needed")
-    where = settings_of(run, OF_READER)
+    """The findings of appendix 03a. Raises IclnbError as :func:`iclnb.heads.material.probe_rows`."""
+    where = loading(run)
     reader = load_reader(run.model, **where)
     blank = load_reader(run.model, random_weights_seed=run.model_seed, **where)
-    rows = task_rows(run.task, 1, seed=run.data_seed, source=run.source)
-    seed = run.demonstration_seed
-    prompts, texts = probe_prompts(reader.tokenizer, rows, run.k, run.probe_sets, seed=seed)
-    if len({label for prompt in prompts for label in prompt.labels}) < 2:
-        raise IclnbError("all demonstrations have the same label; draw more sets")
+    rows, shown = probe_rows(run)
+    prompts = probe_prompts(reader.tokenizer, rows, shown)
+    texts = rows.texts([rows.pool[row] for row in shown.rows.ravel()])
     predicted, found = predicted_tokens(reader, texts), []
     for one in (reader, blank):
         features = cut((one.remember(prompt), prompt) for prompt in prompts)
@@ -101,17 +92,12 @@ class Features:
 
 
 def cut(prefixes: Iterable[tuple[SharedPrefix, Prompt]]) -> Features:
-    """Cut keys and values around the labels out of demonstration sets, one set in memory at a time.
-
-    Raises ValueError without demonstrations, or if a label lies outside its prefix.
-    """
+    """Cut keys and values around the labels out of demonstration sets, one set in memory at a time."""
     parts: dict[str, list[np.ndarray]] = {"keys": [], "values": [], "present": []}
     sets, labels, texts = [], [], []
     for number, (prefix, prompt) in enumerate(prefixes):
         tokens = len(prefix.input_ids)
         where = np.array([[y.start + offset for y in prompt.y] for offset in OFFSETS])
-        if not prompt.y or where[OFFSETS.index(0)].max() >= tokens:
-            raise ValueError(f"expected demonstrations with labels inside the {tokens} tokens of the prefix")
         present = (where >= 0) & (where < tokens)
         parts["present"].append(present)
         for name, layers in (("keys", prefix.keys), ("values", prefix.values)):
@@ -120,8 +106,6 @@ def cut(prefixes: Iterable[tuple[SharedPrefix, Prompt]]) -> Features:
         sets += [number] * len(prompt.y)
         labels += prompt.labels
         texts += [prompt.input_ids[x.start : x.stop] for x in prompt.x]
-    if not sets:
-        raise ValueError("probes need at least one demonstration set")
     numbers = {text: i for i, text in enumerate(dict.fromkeys(texts))}
     return Features(
         keys=np.concatenate(parts["keys"], axis=3),
@@ -163,11 +147,9 @@ def probe(
     Vectors are ``features.keys`` or ``values``, targets ``features.labels`` or argmax_o P(o | x_i) of the
     texts run alone; ``shuffles`` are controls with the targets permuted over all demonstrations.
 
-    Raises IclnbError with fewer than two demonstration sets, or if nothing is left to train on.
+    Raises IclnbError if nothing is left to train on.
     """
     sets, rng = int(features.sets.max()) + 1, np.random.default_rng(seed)
-    if sets < 2:
-        raise IclnbError("probes are judged on held-out demonstration sets; draw at least two")
     names, classes = np.unique(targets, return_inverse=True)
     columns = np.stack([classes, *(rng.permutation(classes) for _ in range(shuffles))])
     layers, kv_heads, positions, demonstrations, _ = vectors.shape

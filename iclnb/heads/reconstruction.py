@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
 from iclnb.kernel_regression import kernel_regression
 from iclnb.llm.head_choice import Head
@@ -98,12 +98,18 @@ def prior(
     return np.where(half.reshape(-1, *[1] * first.ndim), second, first)
 
 
+def best_head(values: Float[np.ndarray, "layers heads"]) -> Head:
+    """The layer and head with the largest number (the first of equals); not-a-number never wins."""
+    layer, head = np.unravel_index(np.nanargmax(values), values.shape)
+    return int(layer), int(head)
+
+
 def best_elsewhere(
-    hits: Bool[np.ndarray, "*prompts layers heads"], half: Half, axes: int
+    hits: Shaped[np.ndarray, "*prompts layers heads"], half: Half, axes: int
 ) -> tuple[Head, Head]:
-    """For each half the head with the largest mean on the other (ties: the first)."""
-    means = [part.mean(tuple(range(axes))) for part in elsewhere(hits, half, axes)]
-    return tuple(tuple(map(int, np.unravel_index(mean.argmax(), mean.shape))) for mean in means)
+    """For each half the head with the largest mean on the other."""
+    first, second = (part.mean(tuple(range(axes))) for part in elsewhere(hits, half, axes))
+    return best_head(first), best_head(second)
 
 
 def most_frequent_elsewhere(answers: Int[np.ndarray, " *prompts"], half: Half) -> Int[np.ndarray, " points"]:
@@ -113,12 +119,10 @@ def most_frequent_elsewhere(answers: Int[np.ndarray, " *prompts"], half: Half) -
 
 
 def of_chosen(
-    values: Bool[np.ndarray, "*prompts layers heads"]
-    | Float[np.ndarray, "*prompts layers heads"]
-    | Int[np.ndarray, "*prompts layers heads"],
+    values: Shaped[np.ndarray, "*prompts layers heads"],
     half: Bool[np.ndarray, "*#prompts"],
     heads: tuple[Head, Head],
-) -> Bool[np.ndarray, " *prompts"] | Float[np.ndarray, " *prompts"] | Int[np.ndarray, " *prompts"]:
+) -> Shaped[np.ndarray, " *prompts"]:
     """In every prompt the value of the head that was chosen for its half."""
     return np.where(half, values[..., *heads[1]], values[..., *heads[0]])
 

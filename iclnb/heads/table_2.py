@@ -10,11 +10,10 @@ from jaxtyping import Float
 
 from iclnb.errors import IclnbError
 from iclnb.findings import Findings, variable
-from iclnb.heads.material import AT_LEAST, OF_DRAWS, OF_READER, Material, draw_material, settings_of
+from iclnb.heads.material import Material, draw_material, loading, table_rows
 from iclnb.heads.nulls import CONTROLS, controls
 from iclnb.heads.reconstruction import CHOSEN, PRIORS, WHO, decide
 from iclnb.kernel_regression import choose_bandwidth, gaussian_weights, kernel_regression
-from iclnb.llm.data import tasks
 from iclnb.llm.kernel_weights import KernelWeights
 from iclnb.llm.loading import models
 from iclnb.llm.loading.readers import load_reader
@@ -55,31 +54,19 @@ class Table2(Findings):
 
 
 def measure(run: SimpleNamespace) -> Table2:
-    """The findings of appendix 03b.
-
-    Raises:
-        IclnbError: if there is too little to choose on one half and judge on the other, or a task is unknown.
-    """
-    if run.sets < 2 or run.points < AT_LEAST or run.k < 2 or run.permutations < 1:
-        raise IclnbError(
-            f"half of the prompts choose, half judge: sets and k >= 2, points >= {AT_LEAST} and permutations >= 1 "
-            "are needed"
-        )
-    names = [tasks.get(name.strip()).name for name in run.table.split(",")]
-    if len(set(names)) < len(names):
-        raise IclnbError(f"a task would count twice: {run.table}")
+    """The findings of appendix 03b. Raises IclnbError as :func:`iclnb.heads.material.table_rows`."""
+    tables = table_rows(run)
     encoders, missing = _encoders(run.second_encoder)
-    reader = load_reader(run.model, **settings_of(run, OF_READER))
-    found, origins = [], []
-    for name in names:
-        material = draw_material(reader.tokenizer, name, **settings_of(run, OF_DRAWS))
+    reader = load_reader(run.model, **loading(run))
+    found = []
+    for rows in tables:
+        material = draw_material(reader.tokenizer, rows, run)
         found.append(_task(reader, material, encoders, run.permutations, run.sampling_seed))
-        origins += material.rows.origins
     return Table2(
-        tasks=",".join(names),
+        tasks=",".join(rows.task.name for rows in tables),
         missing=missing,
         **{field: _stacked([one[field] for one in found]) for field in found[0]},
-        origins={"model": reader.origin, "data": origins},
+        origins={"model": reader.origin, "data": [one for rows in tables for one in rows.origins]},
     )
 
 

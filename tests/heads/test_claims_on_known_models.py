@@ -9,7 +9,7 @@ import torch
 from transformers import GPT2LMHeadModel
 
 from iclnb.criteria import above
-from iclnb.heads import causes, estimates, estimates_causes, material, measure
+from iclnb.heads import causes, estimates, material, measure
 from iclnb.heads.correlation import POOLED, QUERY_DEPENDENT
 from iclnb.heads.direct import DIRECT
 from iclnb.heads.findings import ALONE, FRESH, READINGS, SHARED, WITH_CUE
@@ -21,7 +21,10 @@ pytestmark = pytest.mark.tiny
 
 HEAD = (3, 1)
 """In the middle layers, as the paper has them: depth 0.75 of 4 layers."""
-RUN = SimpleNamespace(top=1, cause_points=20, redraws=20, permutations=20, sampling_seed=0)
+RUN = SimpleNamespace(
+    k=12, sets=6, points=80, fresh=240, data_seed=0, demonstration_seed=1, top=1, cause_points=20, redraws=20,
+    permutations=20, sampling_seed=0,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +42,7 @@ def random_weights(model, seed):
 
 def prompts_of(model):
     given = planted.task_rows(model, 240, seed=0)
-    half = material.halves(len(given.queries), seed=0)
-    return material.written(model.loaded.tokenizer, given, half, 12, 6, 80, 240, 1)
+    return material.draw_material(model.loaded.tokenizer, given, RUN)
 
 
 def found_in(model, loaded, blank, monkeypatch):
@@ -57,7 +59,7 @@ def found_in(model, loaded, blank, monkeypatch):
 def verdicts(found):
     """By the margins of the notebook."""
     margin, nats = estimates.MARGIN, estimates.NATS
-    ablation = estimates_causes.ablation_beyond
+    ablation = estimates.ablation_beyond
     decided = {
         "shared-raw": (margin, estimates.beyond_modal(found, seed=0)),
         "shared-controls": (margin, estimates.beyond_controls(found, SHARED, seed=0)),
@@ -77,8 +79,8 @@ def verdicts(found):
         "ablation-random": (nats, ablation(found, causes.RANDOM, seed=0)),
         "ablation-elsewhere": (nats, ablation(found, causes.ELSEWHERE, seed=0)),
         "ablation-direct": (nats, ablation(found, causes.RANDOM, DIRECT, seed=0)),
-        "values-followed": (nats, estimates_causes.swap_beyond(found, causes.SAME_CLASS, seed=0)),
-        "values-middle": (nats, estimates_causes.swap_beyond(found, causes.OTHER_LAYERS, seed=0)),
+        "values-followed": (nats, estimates.swap_beyond(found, causes.SAME_CLASS, seed=0)),
+        "values-middle": (nats, estimates.swap_beyond(found, causes.OTHER_LAYERS, seed=0)),
     }
     for id, (_, evidence) in decided.items():
         assert np.isfinite([*evidence.estimate, evidence.control]).all(), id
@@ -97,9 +99,9 @@ def test_with_a_planted_head_every_claim_about_kernels_is_supported(model, known
     missed = {id: verdict for id, verdict in found.items() if verdict != "supported"}
     assert missed.keys() <= {"depth-shared"}, missed  # one of four heads of a layer is a kernel
     assert np.unravel_index(known.chosen_share.argmax(), known.chosen_share.shape) == HEAD
-    assert estimates_causes.most_chosen(known) == 1
+    assert estimates.most_chosen(known) == 1
     assert not estimates.at_chance(known, seed=0)
-    without, positive = estimates_causes.accuracy(known), prompts_of(model).rows.truth[60:80].mean()
+    without, positive = estimates.accuracy(known), prompts_of(model).rows.truth[60:80].mean()
     assert without["whole model"] > 0.95 and without[causes.RANDOM] > 0.9
     assert without[causes.BEST] == pytest.approx(max(positive, 1 - positive), abs=0.05)  # one label for all
 
@@ -129,17 +131,12 @@ def test_with_random_weights_no_claim_is_supported(model, monkeypatch):
 
 def test_separation_ignores_what_is_said_to_every_query():
     rng = np.random.default_rng(0)
-    said, truth = rng.normal(size=(3, 50, 2)), rng.integers(2, size=50)
-    got = causes.separation(said, truth)
-    odds = said[..., 1] - said[..., 0]
-    want = (2 * truth - 1) * (odds - odds.mean(1, keepdims=True))
-    np.testing.assert_allclose(got, want)
-    np.testing.assert_allclose(causes.separation(said + np.array([5.0, -2.0]), truth), got)
-    three = rng.normal(size=(2, 40, 3))
-    truth = rng.integers(3, size=40)
-    own = three - three.mean(-1, keepdims=True)
-    own = own - own.mean(1, keepdims=True)
-    for s, t in np.ndindex(2, 40):
-        others = np.delete(own[s, t], truth[t])
-        expected = own[s, t, truth[t]] - others.mean()
-        assert causes.separation(three, truth)[s, t] == pytest.approx(expected)
+    for classes in (2, 3):
+        said, truth = rng.normal(size=(2, 40, classes)), rng.integers(classes, size=40)
+        got = causes.separation(said, truth)
+        np.testing.assert_allclose(causes.separation(said + rng.normal(size=classes), truth), got)
+        own = said - said.mean(-1, keepdims=True)
+        own = own - own.mean(1, keepdims=True)
+        for s, t in np.ndindex(2, 40):
+            others = np.delete(own[s, t], truth[t])
+            assert got[s, t] == pytest.approx(own[s, t, truth[t]] - others.mean())

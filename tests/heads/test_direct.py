@@ -1,5 +1,7 @@
 """The split of an ablation's cost, against residual streams changed by hand and heads whose part is known."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import planted
 import pytest
@@ -100,12 +102,16 @@ def test_the_direct_part_is_what_the_last_residual_stream_loses_by_hand(architec
 def costs(model, head):
     """What ablating one head of a planted model costs, in parts: part -> nats. (redraws, points)"""
     given = planted.task_rows(model, 80, seed=0)
-    drawn = material.written(model.loaded.tokenizer, given, material.halves(80, seed=0), 12, 4, 40, 40, 0)
+    run = SimpleNamespace(
+        k=12, sets=4, points=40, fresh=40, data_seed=0, demonstration_seed=0, top=1, cause_points=20, redraws=4,
+        sampling_seed=0,
+    )  # fmt: skip
+    drawn = material.draw_material(model.loaded.tokenizer, given, run)
     hits = np.zeros((40, planted.LAYERS, planted.HEADS), dtype=bool)
     hits[:, *head] = True
-    found = causes.intervene(Reader(model.loaded), drawn, hits, top=1, points=20, redraws=4, seed=0)
-    assert found.chosen[head] == found.chosen.sum() == 1
-    return dict(zip(direct.PARTS, found.cost[causes.ABLATIONS.index(causes.BEST)], strict=True)), found
+    found = causes.intervene(Reader(model.loaded), drawn, hits, run)
+    assert found["chosen_share"][head] == found["chosen_share"].sum() == 1
+    return dict(zip(direct.PARTS, found["cost"][causes.ABLATIONS.index(causes.BEST)], strict=True)), found
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -168,7 +174,7 @@ def test_where_there_is_no_split_the_reason_is_given(monkeypatch):
     model = planted.plant(head=(3, 1), words=160)
     monkeypatch.setattr(direct, "check_writing", lambda model: _refuse(model))
     parts, found = costs(model, (3, 1))
-    assert found.unsplit == "of a test" and np.isnan(parts[direct.DIRECT]).all()
+    assert found["unsplit"] == "of a test" and np.isnan(parts[direct.DIRECT]).all()
     assert parts[direct.TOTAL].mean() > 5
 
 

@@ -2,17 +2,37 @@
 
 import numpy as np
 import pytest
-from made_heads import FRESHES, HEADS, LAYERS, POINTS, SETS, heads
 
 from iclnb.claims import NothingToMeasure
-from iclnb.heads import causes, estimates, estimates_causes
+from iclnb.findings import variables
+from iclnb.heads import causes, estimates, pictures
 from iclnb.heads.causes import BEST, ELSEWHERE, RANDOM
 from iclnb.heads.correlation import POOLED, QUERY_DEPENDENT
-from iclnb.heads.direct import DIRECT, LATER, TOTAL
+from iclnb.heads.direct import DIRECT, LATER, PARTS, TOTAL
 from iclnb.heads.findings import ALONE, FRESH, SHARED, WITH_CUE, Heads
 from iclnb.heads.nulls import LAST, MAJORITY, MODAL, ORDER
-from iclnb.heads.reconstruction import CHOSEN, FREQUENT, MODEL, PRIOR_OFF, RAW
+from iclnb.heads.reconstruction import CHOSEN, PRIOR_OFF
 from iclnb.llm.depth import MIDDLE, layers_within
+
+SETS, POINTS, FRESHES, LAYERS, HEADS = 3, 20, 40, 28, 4
+SIZES = {
+    "prior": 2, "method": 8, "who": 3, "variant": 3, "way": 2, "reading": 2, "compared": 3,
+    "product": 3, "ablation": 3, "part": 4, "swap": 4, "query": FRESHES, "set": SETS, "point": POINTS,
+    "prompt": FRESHES, "layer": LAYERS, "head": HEADS, "permutation": 5, "pair": 4, "row": 2, "judged": 6,
+    "redraw": 20,
+}  # fmt: skip
+
+
+def heads(**changes):
+    """Findings of random numbers, with some of them given."""
+    rng, values = np.random.default_rng(0), {"task": "words", "unsplit": ""}
+    for field in variables(Heads):
+        if field.dimensions:
+            shape = tuple(SIZES[name] for name in field.dimensions)
+            values[field.name] = rng.random(shape) if field.kind == "float32" else rng.integers(2, size=shape)
+    values["half"] = np.arange(FRESHES) % 2
+    values["redraw_set"] = np.arange(20) % 2
+    return Heads(**values | changes)
 
 
 def hits(shape, **reached):
@@ -22,13 +42,6 @@ def hits(shape, **reached):
     rates = {names[name]: rate for name, rate in reached.items()}
     table = [rng.random(shape) < rates.get(name, 0) for name in Heads.coordinates["method"]]
     return np.array(table, dtype=float)
-
-
-def test_agreement_is_compared_with_the_most_frequent_answer():
-    shared = np.stack([hits((SETS, POINTS), chosen=0.9, modal=0.4), hits((SETS, POINTS))])
-    evidence = estimates.beyond_modal(heads(shared=shared), seed=0)
-    assert evidence.estimate.value == pytest.approx(shared[0, 0].mean() - shared[0, 1].mean())
-    assert "the most frequent answer" in evidence.control_is and evidence.control == 0
 
 
 def test_the_strongest_control_is_chosen_on_the_other_half():
@@ -65,25 +78,14 @@ def test_against_the_last_label_only_such_prompts_count():
     assert both.estimate.value == pytest.approx(1 - shared[1, 1].mean())
 
 
-def test_performance_is_compared_with_the_most_frequent_label():
-    rng = np.random.default_rng(2)
-    right = rng.random((2, 3, SETS, POINTS)) < 0.6
-    found = heads(shared_right=right)
-    evidence = estimates.performance(found, SHARED, PRIOR_OFF, seed=0)
-    assert evidence.estimate.value == pytest.approx(right[1, 1].mean() - right[1, 2].mean())
-    assert estimates.is_right(found, SHARED, MODEL, prior=RAW, seed=0).value == pytest.approx(
-        right[0, 0].mean()
-    )
-
-
-@pytest.mark.parametrize(("ahead", "chance"), [(0.0, True), (0.9, False)])
-def test_a_model_is_at_chance_if_nowhere_ahead_of_the_most_frequent_label(ahead, chance):
-    rng = np.random.default_rng(3)
-    frequent = rng.random((2, SETS, POINTS)) < 0.5
-    shared = np.stack([rng.random((2, SETS, POINTS)) < 0.5, frequent, frequent], axis=1)
-    fresh = np.zeros((2, 3, FRESHES), dtype=bool)
-    fresh[1, 0] = rng.random(FRESHES) < ahead
-    assert estimates.at_chance(heads(shared_right=shared, fresh_right=fresh), seed=0) == chance
+def test_agreement_and_performance_are_compared_with_what_is_most_frequent():
+    shared = np.stack([hits((SETS, POINTS), chosen=0.9, modal=0.4), hits((SETS, POINTS))])
+    right = np.random.default_rng(2).random((2, 3, SETS, POINTS)) < 0.6
+    found = heads(shared=shared, shared_right=right)
+    agrees = estimates.beyond_modal(found, seed=0).estimate.value
+    assert agrees == pytest.approx(shared[0, 0].mean() - shared[0, 1].mean())
+    performs = estimates.performance(found, SHARED, PRIOR_OFF, seed=0).estimate.value
+    assert performs == pytest.approx(right[1, 1].mean() - right[1, 2].mean())
 
 
 def test_the_middle_is_compared_with_all_other_layers():
@@ -156,18 +158,21 @@ def cost(**nats):
         ablation, part = name.split("_")
         place = {"best": BEST, "random": RANDOM, "elsewhere": ELSEWHERE}[ablation]
         parts = {"total": TOTAL, "direct": DIRECT, "later": LATER}
-        table[causes.ABLATIONS.index(place), estimates_causes.PARTS.index(parts[part])] = value
+        table[causes.ABLATIONS.index(place), PARTS.index(parts[part])] = value
     return table
 
 
-def test_ablations_are_compared_with_their_controls():
+def test_ablations_and_swaps_are_compared_with_their_controls():
     nats = {"best_total": 1.5, "random_total": 0.4, "elsewhere_total": 0.2}
     nats |= {"best_direct": 0.9, "random_direct": 0.1, "best_later": -0.3, "random_later": 0.1}
-    found = heads(cost=cost(**nats))
+    swaps = np.broadcast_to(np.array([0.8, 0.1, 0.3, 2.0])[:, None, None], (4, 2, 6))
+    found = heads(cost=cost(**nats), swap_cost=swaps)
+    swapped = [estimates.swap_beyond(found, control, seed=0) for control in causes.SWAPS[1:3]]
+    assert [one.estimate.value for one in swapped] == pytest.approx([0.7, 0.5])
     for control, part, expected in (
         (RANDOM, TOTAL, 1.1), (ELSEWHERE, TOTAL, 1.3), (RANDOM, DIRECT, 0.8), (RANDOM, LATER, -0.4),
     ):  # fmt: skip
-        evidence = estimates_causes.ablation_beyond(found, control, part, seed=0)
+        evidence = estimates.ablation_beyond(found, control, part, seed=0)
         assert evidence.estimate.value == pytest.approx(expected, abs=1e-6) and control in evidence.control_is
 
 
@@ -177,12 +182,10 @@ def test_choices_of_heads_count_by_the_set_that_judges_them():
     table[0, 0] = np.random.default_rng(7).normal(1, 0.5, size=(20, 1))
     sets = np.array([0] * 15 + [1] * 5)
     found = heads(cost=table, redraw_set=sets)
-    evidence = estimates_causes.ablation_beyond(found, RANDOM, seed=0)
+    evidence = estimates.ablation_beyond(found, RANDOM, seed=0)
     by_set = [table[0, 0, sets == row].mean() for row in (0, 1)]
     assert evidence.estimate.value == pytest.approx(np.mean(by_set), abs=1e-5)
-    alike = estimates_causes.ablation_beyond(
-        heads(cost=cost(best_total=1.0), redraw_set=sets), RANDOM, seed=0
-    )
+    alike = estimates.ablation_beyond(heads(cost=cost(best_total=1.0), redraw_set=sets), RANDOM, seed=0)
     assert evidence.estimate.high - evidence.estimate.low > 0.1 > alike.estimate.high - alike.estimate.low
 
 
@@ -191,20 +194,16 @@ def test_too_few_choices_or_no_parts_leave_nothing_to_measure():
         cost=cost()[:, :, :4], redraw_set=np.arange(4) % 2, right_without=np.zeros((3, 4, 6), dtype=bool)
     )
     with pytest.raises(NothingToMeasure, match="20 choices"):
-        estimates_causes.ablation_beyond(few, RANDOM, seed=0)
+        estimates.ablation_beyond(few, RANDOM, seed=0)
     unsplit = heads(cost=cost(best_total=1.0), unsplit="of a test")
     with pytest.raises(NothingToMeasure, match="of a test"):
-        estimates_causes.ablation_beyond(unsplit, RANDOM, DIRECT, seed=0)
-    assert estimates_causes.ablation_costs(unsplit, seed=0)[BEST].keys() == {TOTAL}
-    assert estimates_causes.ablation_beyond(unsplit, RANDOM, seed=0).estimate.value == pytest.approx(1)
+        estimates.ablation_beyond(unsplit, RANDOM, DIRECT, seed=0)
+    assert estimates.ablation_costs(unsplit, seed=0)[BEST].keys() == {TOTAL}
+    assert estimates.ablation_beyond(unsplit, RANDOM, seed=0).estimate.value == pytest.approx(1)
 
 
-def test_swaps_are_compared_with_swaps_that_change_no_label():
-    swap = np.zeros((4, 2, 6))
-    for place, value in enumerate((0.8, 0.1, 0.3, 2.0)):
-        swap[place] = value
-    found = heads(swap_cost=swap)
-    for control, expected in ((causes.SAME_CLASS, 0.7), (causes.OTHER_LAYERS, 0.5)):
-        evidence = estimates_causes.swap_beyond(found, control, seed=0)
-        assert evidence.estimate.value == pytest.approx(expected, abs=1e-6) and control in evidence.control_is
-    assert FREQUENT in Heads.coordinates["who"]
+def test_pictures_say_all_runs():
+    ladder = {"1B": heads(), "this run": heads()}
+    for draw in (pictures.agreement_by_depth, pictures.controls, pictures.similarity, pictures.interventions):
+        assert all(name in draw(ladder, seed=0).alt for name in ladder), draw.__name__
+    assert len(pictures.agreement_maps(ladder).figure.axes) == 3

@@ -58,10 +58,14 @@ def found(reader):
         return explorer.measure(RUN)
 
 
+@pytest.fixture(scope="module")
+def drawn(reader):
+    run = SimpleNamespace(**SETTINGS, sets=0, points=0, fresh=12)
+    return material.draw_material(reader.tokenizer, material.explorer_rows(RUN), run)
+
+
 @pytest.mark.packaged
-def test_findings_are_those_of_every_prompt_by_itself(found, reader):
-    drawn = {"k": 4, "sets": 0, "points": 0, "fresh": 12, "data_seed": 0, "demonstration_seed": 1}
-    drawn = material.draw_material(reader.tokenizer, "movie_snippets", source="packaged", **drawn)
+def test_findings_are_those_of_every_prompt_by_itself(found, reader, drawn):
     weights = reader.kernel_weights(drawn.fresh_prompts, drawn.wording, drawn.rows.truth)
     own = weights.weights["maximum"]
     np.testing.assert_allclose(found.share, (own / own.sum(-1, keepdims=True))[:3], rtol=3e-3)
@@ -75,7 +79,9 @@ def test_findings_are_those_of_every_prompt_by_itself(found, reader):
 
 
 @pytest.mark.packaged
-def test_the_pages_numbers_are_those_measured_and_its_texts_those_of_the_rows(found, tmp_path, monkeypatch):
+def test_the_pages_numbers_are_those_measured_and_its_texts_those_of_the_rows(
+    found, drawn, tmp_path, monkeypatch
+):
     monkeypatch.setenv("ICLNB_DATA", str(tmp_path))
     rungs = [
         Rung("", found, SimpleNamespace(**SETTINGS), {"model": {"name": "tiny-1m"}}, {}, Path("a record")),
@@ -83,8 +89,6 @@ def test_the_pages_numbers_are_those_measured_and_its_texts_those_of_the_rows(fo
     ]
     here, recorded = explorer_view.pages(Ladder("03c", rungs))
     assert (here["title"], recorded["title"]) == (HERE, "tiny-1M")
-    drawn = {"k": 4, "sets": 0, "points": 0, "fresh": 12, "data_seed": 0, "demonstration_seed": 1}
-    drawn = material.draw_material(tiny.tokenizers()["gpt2"], "movie_snippets", source="packaged", **drawn)
     texts, shape = drawn.rows.texts(drawn.rows.pool), (here["layers"], here["heads"])
     for i, (mine, bare) in enumerate(zip(recorded["prompts"], here["prompts"], strict=True)):
         for shown, row in zip(mine["texts"], drawn.fresh.rows[i], strict=True):

@@ -1,5 +1,7 @@
 """The prompts of chapter 03 and what belongs to them, against loops over prompts."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tiny
@@ -10,6 +12,19 @@ from iclnb.heads import material
 pytestmark = pytest.mark.tiny
 
 
+RUN = SimpleNamespace(
+    task="sst2",
+    source="auto",
+    k=4,
+    sets=3,
+    points=50,
+    fresh=5,
+    probe_sets=6,
+    data_seed=0,
+    demonstration_seed=1,
+)
+
+
 @pytest.fixture
 def data(tmp_path, monkeypatch):
     """A little task of movie reviews whose texts tell which row they are."""
@@ -17,9 +32,8 @@ def data(tmp_path, monkeypatch):
     monkeypatch.setenv("ICLNB_DATA", str(tmp_path))
 
 
-def drawn(name="sst2", **changes):
-    settings = {"k": 4, "sets": 3, "points": 50, "fresh": 5, "data_seed": 0, "demonstration_seed": 1}
-    return material.draw_material(tiny.tokenizers()["gpt2"], name, **settings | changes)
+def drawn():
+    return material.draw_material(tiny.tokenizers()["gpt2"], material.draw_rows(RUN), RUN)
 
 
 def texts(found, rows):
@@ -54,11 +68,13 @@ def test_relabelled_prompts_differ_in_labels_alone(data):
     assert mixed
 
 
-def test_probe_prompts_show_sets_of_their_own_and_give_their_texts(data):
+def test_probe_prompts_show_sets_of_their_own(data):
     found = drawn()
-    prompts, shown = material.probe_prompts(tiny.tokenizers()["gpt2"], found.rows, 4, 6, seed=1)
-    assert prompts.shape == (6,) and len(shown) == 24
-    for i, prompt in enumerate(prompts):
-        assert all(text in prompt.text for text in shown[4 * i : 4 * i + 4])
-    known = {prompt.text for prompt in found.shared_prompts[:, 0]}
-    assert not known & {prompt.text for prompt in prompts}
+    rows, shown = material.probe_rows(RUN)
+    prompts = material.probe_prompts(tiny.tokenizers()["gpt2"], rows, shown)
+    assert prompts.shape == (6,) and shown.rows.shape == (6, 4)
+    for prompt, numbers in zip(prompts, shown.rows, strict=True):
+        assert all(text in prompt.text for text in texts(found, numbers))
+    assert not {tuple(row) for row in found.shared.rows.tolist()} & {
+        tuple(row) for row in shown.rows.tolist()
+    }

@@ -1,12 +1,9 @@
 """What pictures of heads could get silently wrong: which cell is framed, what is drawn at which number."""
 
 import numpy as np
-import pytest
-from made_heads import heads
 from matplotlib.colors import to_rgba
 
 from iclnb import figures
-from iclnb.display import number
 from iclnb.figures import rows
 from iclnb.heads import pictures, pictures_appendix
 from iclnb.heads.probes import OFFSETS, KeysAndValues
@@ -33,12 +30,6 @@ def test_maps_show_their_numbers_on_one_scale_and_frame_the_largest():
         assert given[layer, head] == given.max()
         assert f"layer {layer}, head {head}: {given.max():.2f}" in axes.get_xlabel()
     assert "correlation" in figure.axes[-1].get_ylabel()
-
-
-def test_not_a_number_is_never_best():
-    values = VALUES.copy()
-    values[2, 2] = np.nan
-    assert values[pictures.best_head(values)] == np.nanmax(values)
 
 
 def test_estimates_stand_in_their_row_in_the_look_of_their_run():
@@ -108,31 +99,3 @@ def test_table_2_stands_beside_the_papers_numbers():
     table = pictures_appendix.table({HERE: found}, "agreement", seed=0).data.splitlines()
     assert len(table) == 4 and table[2].startswith("| SST-2 |") and table[2].endswith("| 0.797 |")
     assert f"{found.hits[1, 0, 0].mean():.2f}" in table[3] and table[3].endswith("|  |")
-
-
-@pytest.fixture(scope="module")
-def ladder():
-    return {"1B": heads(), HERE: heads()}
-
-
-def test_every_picture_of_the_chapter_shows_all_runs(ladder):
-    for draw in (pictures.agreement_by_depth, pictures.controls, pictures.similarity, pictures.interventions):
-        made = draw(ladder, seed=0)
-        named = {text.get_text() for legend in made.figure.legends for text in legend.get_texts()}
-        assert {"1B", HERE} <= named and "1B" in made.alt, draw.__name__
-    assert len(pictures.agreement_maps(ladder).figure.axes) == 3
-    reached = np.asarray(ladder["1B"].by_variant).reshape(3, -1).mean(1)
-    assert [cell.strip() for cell in pictures.variants(ladder).data.splitlines()[2].split("|")[2:-1]] == [
-        number(float(one)) for one in reached
-    ]
-
-
-def test_the_best_heads_of_layers_are_drawn_by_depth(ladder):
-    made = pictures.agreement_by_depth(ladder, seed=0)
-    found = ladder["1B"]
-    for axes, best in zip(
-        made.figure.axes, (found.shared_best.mean((0, 1)), found.fresh_best.mean(0)), strict=True
-    ):
-        line = next(line for line in axes.lines if line.get_label() == "1B")
-        np.testing.assert_allclose(line.get_ydata(), best)
-        np.testing.assert_allclose(line.get_xdata(), np.arange(found.layers) / found.layers)

@@ -1,5 +1,7 @@
 """The statistics that decide chapter 03's claims, in float32 and in bfloat16, on the packaged model."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from iclnb.heads import material
 from iclnb.heads.estimates import over
 from iclnb.heads.reconstruction import decide
 from iclnb.llm import models
+from iclnb.llm.demonstrations import task_rows
 from iclnb.llm.reader import Reader
 
 pytestmark = pytest.mark.packaged
@@ -18,8 +21,9 @@ def found():
     weights = {}
     for dtype in ("float32", "bfloat16"):
         reader = Reader(models.load(dtype=dtype, device="cpu"))
-        settings = {"k": 2, "sets": 1, "points": 16, "fresh": 16, "data_seed": 0, "demonstration_seed": 1}
-        drawn = material.draw_material(reader.tokenizer, "movie_snippets", source="packaged", **settings)
+        rows = task_rows("movie_snippets", 16, seed=0, source="packaged")
+        run = SimpleNamespace(k=2, sets=1, points=16, fresh=16, data_seed=0, demonstration_seed=1)
+        drawn = material.draw_material(reader.tokenizer, rows, run)
         weights[dtype] = reader.kernel_weights(drawn.fresh_prompts, drawn.wording, drawn.rows.truth)
     return weights
 

@@ -1,7 +1,6 @@
 """Reconstruction, choices across halves, controls and correlations against loops and exact enumeration."""
 
 import itertools
-from collections import Counter
 
 import numpy as np
 import pytest
@@ -49,7 +48,7 @@ def test_heads_are_chosen_on_the_other_half(lead):
     decided = decide(found, half)
     shares = reconstruction.reconstruct(found.weights["maximum"], found.labels, 2)
     answers, truth = found.answers.argmax(-1), found.truth
-    frequent, best = Counter(), {}
+    best = {}
     for index, others in sides(lead, half):
         agree = {
             (layer, head): np.mean([shares[o][layer, head].argmax() == answers[o] for o in others])
@@ -67,7 +66,6 @@ def test_heads_are_chosen_on_the_other_half(lead):
             best[(*index, layer)] = shares[index][layer, top].argmax() == answers[index]
     by_layer = reconstruction.best_of_layers(decided)
     assert all(by_layer[place] == hit for place, hit in best.items())
-    assert not frequent
 
 
 @pytest.mark.parametrize("lead", [(16,), (2, 10)])
@@ -132,20 +130,6 @@ def test_permuted_labels_average_over_all_orders():
     shared.answers[:] = shared.answers[:1, :1]
     once = nulls.controls(shared, decide(shared, halves(6, seed=0)), permutations=1, seed=0)[nulls.PERMUTED]
     assert all(len(set(row)) == 1 for row in once.tolist())
-
-
-@pytest.mark.parametrize("lead", [(200,), (3, 80)])
-@pytest.mark.parametrize("prior_off", [False, True])
-def test_a_planted_head_is_chosen_and_beats_every_control(lead, prior_off):
-    found, half = weighed(lead, layers=4, heads=5, k=8, planted=(2, 3)), halves(lead[-1], seed=0)
-    decided = decide(found, half, prior_off=prior_off)
-    assert decided.chosen == ((2, 3), (2, 3)) and decided.hit.mean() > 0.95
-    got = nulls.controls(found, decided, permutations=20, seed=0)
-    assert len(got) == 6 and all(hits.mean() < 0.85 for hits in got.values())
-    nothing = weighed(lead, layers=4, heads=5, k=8)
-    blind = decide(nothing, half, prior_off=prior_off)
-    got = nulls.controls(nothing, blind, permutations=20, seed=0)
-    assert abs(blind.hit.mean() - got[nulls.PERMUTED].mean()) < 0.12
 
 
 def test_halves_are_even_from_the_start_on():

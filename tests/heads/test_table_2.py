@@ -40,13 +40,17 @@ def reader(tmp_path, monkeypatch):
     return made
 
 
+def drawn_by(reader):
+    run = SimpleNamespace(table="sst2", **RUN)
+    return material.draw_material(reader.tokenizer, *material.table_rows(run), run)
+
+
 def test_a_row_for_every_task_against_loops(reader):
     found = table_2.measure(SimpleNamespace(table="sst2, rotten_tomatoes", **RUN))
     assert found.names == ["sst2", "rotten_tomatoes"] and found.hits.shape == (2, 2, 7, 3, 12)
     short = np.isnan(found.right[1]).all((0, 1, 2))
     assert short.tolist() == [False] * 9 + [True] * 3
-    settings = {name: RUN[name] for name in material.OF_DRAWS if name in RUN}
-    drawn = material.draw_material(reader.tokenizer, "sst2", **settings)
+    drawn = drawn_by(reader)
     weights = reader.kernel_weights(drawn.shared_prompts, drawn.wording, drawn.rows.truth)
     model = weights.answers.argmax(-1)
     np.testing.assert_array_equal(found.right[0, 0, 0], model == weights.truth)
@@ -77,9 +81,7 @@ def test_a_row_for_every_task_against_loops(reader):
 
 def test_the_bandwidth_is_chosen_on_the_other_half(reader, monkeypatch):
     """One half's texts tell their labels, the other's do not: the kernel that judges is as wide as that says."""
-    drawn = material.draw_material(
-        reader.tokenizer, "sst2", **{name: RUN[name] for name in material.OF_DRAWS if name in RUN}
-    )
+    drawn = drawn_by(reader)
     rng = np.random.default_rng(0)
     labels = rng.integers(2, size=(3, 12, 4))
     weights = KernelWeights({}, labels, np.zeros((3, 12, 2)), np.tile(drawn.rows.truth, (3, 1)))
@@ -116,19 +118,18 @@ def test_tasks_are_counted_with_holms_correction(values, expected):
 
 
 def test_tasks_that_the_paper_does_not_have_leave_nothing_to_measure():
-    found = table_2.Table2(
-        tasks="movie_snippets", missing="", half=np.zeros((1, 4)), hits=np.ones((1, 2, 7, 2, 4)),
-        right=np.ones((1, 2, 3, 2, 4)), encoder_right=np.ones((1, 2, 2, 2, 4)),
-    )  # fmt: skip
-    assert np.isnan(estimates_appendix.beyond_paper(found, "movie_snippets", seed=0).estimate.value)
+    sizes = {
+        "half": (1, 4),
+        "hits": (1, 2, 7, 2, 4),
+        "right": (1, 2, 3, 2, 4),
+        "encoder_right": (1, 2, 2, 2, 4),
+    }
+    ones = {name: np.ones(shape) for name, shape in sizes.items()}
+    ours, theirs = (table_2.Table2(tasks=task, missing="", **ones) for task in ("movie_snippets", "sst2"))
+    assert np.isnan(estimates_appendix.beyond_paper(ours, "movie_snippets", seed=0).estimate.value)
     with pytest.raises(NothingToMeasure, match="table 2"):
         estimates_appendix.tasks_that_hold(
-            found, lambda *of: estimates_appendix.beyond_paper(*of, seed=0), 0.0
+            ours, lambda *of: estimates_appendix.beyond_paper(*of, seed=0), 0.0
         )
-    with_paper = table_2.Table2(
-        tasks="sst2", missing="", half=np.zeros((1, 4)), hits=np.ones((1, 2, 7, 2, 4)),
-        right=np.ones((1, 2, 3, 2, 4)), encoder_right=np.ones((1, 2, 2, 2, 4)),
-    )  # fmt: skip
-    assert estimates_appendix.beyond_paper(with_paper, "sst2", seed=0).estimate.value == pytest.approx(
-        1 - 0.797
-    )
+    beyond = estimates_appendix.beyond_paper(theirs, "sst2", seed=0).estimate
+    assert beyond.value == pytest.approx(1 - 0.797)
