@@ -201,57 +201,55 @@ def _read(weights: Float[np.ndarray, "width out"]) -> Float[np.ndarray, "twice o
     return np.concatenate([weights, -weights]) / 2
 
 
-def plant_report(
-    *, decides: tuple[int, int] = (1, 0), reports: tuple[int, int] = (3, 3), strength: float = 40.0, **planted
-) -> Planted:
+def plant_report() -> Planted:
     """A model that knows the labels of words by itself, and whose planted head reports what it decided.
 
-    Head ``decides`` reads the word in the question and writes its label (odd clusters B, even ones A),
-    whatever the demonstrations say. Head ``reports``, in a later layer, then attends to the label words that
-    are alike to that decision; it writes nothing.
+    Head (1, 0) reads the word in the question and writes its label (odd clusters B, even ones A), whatever the
+    demonstrations say. Head (3, 3) then attends to the label words that are alike to that decision; it writes
+    nothing.
     """
-    made = plant(head=reports, **planted)
-    _put(made, decides, _deciding_head(made.meaning * 0.1))
-    _put(made, reports, _report_head(strength))
+    made = plant(head=(3, 3), noise=0.005)
+    _put(made, (1, 0), _deciding_head(made.meaning * 0.1))
+    _put(made, (3, 3), _report_head())
     return made
 
 
-def plant_inert(*, head: tuple[int, int] = (1, 1), reporters: int = 2, silent: int = 3, **planted) -> Planted:
-    """A kernel head, and heads of layer 3 that write nothing: some attend to the labels of its answer, the others
-    at random. Whatever they attend to, the model is the same."""
-    made = plant(head=head, **planted)
-    for place in range(silent):
-        q, k, v, o = _random_head(np.random.default_rng(place), 0.0)
-        _put(made, (3, place), _report_head(40.0) if place < reporters else (q, k, v, o))
+def plant_inert(reporters: int) -> Planted:
+    """A kernel head, and three heads of layer 3 that write nothing: some attend to the labels of its answer, the
+    others at random. Whatever they attend to, the model is the same."""
+    made = plant(head=(1, 1))
+    for place in range(3):
+        random = _random_head(np.random.default_rng(place), 0.0)
+        _put(made, (3, place), _report_head() if place < reporters else random)
     return made
 
 
-def plant_classes(*, bandwidth: float = 8.0, **planted) -> Planted:
+def plant_classes() -> Planted:
     """A kernel head that compares what words mean (their label), and nothing else of them."""
-    made = plant(**planted)
-    _put(made, made.head, _kernel_head(bandwidth, made.meaning))
+    made = plant()
+    _put(made, made.head, _kernel_head(made.bandwidth, made.meaning))
     return made
 
 
-def plant_mapping(*, bandwidth: float = 2.0, **planted) -> Planted:
+def plant_mapping() -> Planted:
     """A model that applies the mapping of meanings to labels to what the query means by itself.
 
     Its planted head attends to the labels of words that mean what the query means and writes them, the head
     before it to those of words that mean the opposite, and writes their negative.
     """
-    made = plant(**planted)
+    made = plant()
     for head, sign in ((made.head, 1), ((made.head[0], made.head[1] - 1), -1)):
-        _put(made, head, _kernel_head(sign * bandwidth, made.meaning, writes=sign))
+        _put(made, head, _kernel_head(sign * 2.0, made.meaning, writes=sign))
     return made
 
 
-def plant_recency(*, rate: float = 1.0, **planted) -> Planted:
-    """A model that copies the labels of late demonstrations, whatever the query: a rise of e^rate in weight
-    from one to the next."""
-    made = plant(bandwidth=0, **planted)
+def plant_recency() -> Planted:
+    """A model that copies the labels of late demonstrations, whatever the query: weights rise by e from one to
+    the next."""
+    made = plant(bandwidth=0)
     q, k, v, o = _kernel_head(0)
     q[FEATURES["constant"], -1] = np.sqrt(DIM) * SCALE / CONSTANT
-    k[FEATURES["block"], -1] = rate * SCALE * np.arange(_SIZES["block"])
+    k[FEATURES["block"], -1] = SCALE * np.arange(_SIZES["block"])
     _put(made, made.head, (q, k, v, o))
     return made
 
@@ -300,7 +298,7 @@ def _deciding_head(direction: Float[np.ndarray, " x"]) -> Weights:
     return q, k, v, o
 
 
-def _report_head(strength: float) -> Weights:
+def _report_head(strength: float = 40.0) -> Weights:
     q, k, v, o = (np.zeros((WIDTH, DIM)) for _ in range(4))
     q[FEATURES["answer"], :2] = np.eye(2) * strength * np.sqrt(DIM) * SCALE
     k[FEATURES["label"], :2] = np.eye(2) * SCALE

@@ -61,14 +61,13 @@ def shares(
             for reading in readings
         ]
         maps = [aligned(reading.attention, prompts[reading.index]).mean(1) for reading in readings]
-        places = [reading.index for reading in readings]
-        return {"mass": np.array(mass)[np.argsort(places)], "map": np.sum(maps, axis=0)}
+        return {"mass": np.array(mass), "map": np.sum(maps, axis=0)}
 
     mass: dict[int, np.ndarray] = {}
     total = 0.0
     what = ("allocation", [list(one.values()) for one in chosen])
     for places, arrays in reader.measure(prompts, reduce, what):
-        mass.update(zip(sorted(places), arrays["mass"], strict=True))
+        mass.update(zip(places, arrays["mass"], strict=True))
         total = total + arrays["map"]
     sizes = np.array([[max(len(one[group]), 1) for group in GROUPS] for one in chosen])
     uniform = sizes / np.array([len(prompt.input_ids) for prompt in prompts])[:, None]

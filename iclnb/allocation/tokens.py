@@ -5,7 +5,7 @@ import torch
 from jaxtyping import Float
 
 from iclnb.allocation.findings import FIRST_TOKEN, LABELS, QUERY_END, TEXTS
-from iclnb.llm.prompts import Prompt, Span
+from iclnb.llm.prompts import Prompt
 
 SEGMENT = 30  # Positions that every text between two labels is rescaled to (paper A, section 5.1)
 
@@ -36,13 +36,6 @@ def groups(prompt: Prompt, tail: int, rng: np.random.Generator) -> dict[str, lis
     }
 
 
-def segments(prompt: Prompt) -> list[Span]:
-    """The tokens between labels: from behind the first token to y_1, from y_1 to y_2, ..., to the end."""
-    starts = [1, *(y.stop for y in prompt.y)]
-    stops = [*(y.start for y in prompt.y), len(prompt.input_ids)]
-    return [Span(start, stop) for start, stop in zip(starts, stops, strict=True)]
-
-
 def label_positions(k: int) -> np.ndarray:
     """Where the labels y_1 ... y_k stand among the positions of :func:`aligned`."""
     return 1 + SEGMENT + (SEGMENT + 1) * np.arange(k)
@@ -53,12 +46,14 @@ def aligned(
 ) -> Float[np.ndarray, "layers heads positions"]:
     """The attention on positions that all prompts with k demonstrations share: 1 + 31 k + 30 of them.
 
-    The first token, then for each demonstration its segment rescaled to :data:`SEGMENT` positions by linear
-    interpolation and one position for its label (the sum over the label's tokens), then the query's segment.
+    The first token, then for each demonstration its segment, the tokens before its label, rescaled to
+    :data:`SEGMENT` positions by linear interpolation, and one position for its label (the sum over the label's
+    tokens), then the query's segment.
     """
+    edges = [1, *(edge for y in prompt.y for edge in y), len(prompt.input_ids)]
     columns = [attention[:, :, :1]]
-    for i, segment in enumerate(segments(prompt)):
-        columns.append(rescale(attention[:, :, segment.start : segment.stop], SEGMENT))
+    for i, (start, stop) in enumerate(zip(edges[::2], edges[1::2], strict=True)):
+        columns.append(rescale(attention[:, :, start:stop], SEGMENT))
         if i < len(prompt.y):
             y = prompt.y[i]
             columns.append(attention[:, :, y.start : y.stop].sum(-1, keepdims=True))

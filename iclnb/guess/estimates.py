@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Float
 
 from iclnb import stats
 from iclnb.claims import Evidence, NothingToMeasure
@@ -53,12 +52,7 @@ def plain(one: Guesses, statistic: Accuracy, answers: np.ndarray) -> float:
 
 
 def difference(
-    one: Guesses,
-    statistic: Accuracy,
-    answers: Table,
-    others: Table | Float[np.ndarray, " points"],
-    *,
-    seed: int,
+    one: Guesses, statistic: Accuracy, answers: Table, others: np.ndarray, *, seed: int
 ) -> Estimate:
     """Accuracy of some answers less that of others, on the same first test pairs."""
     truth = one.truth[: answers.shape[-1]]

@@ -146,7 +146,7 @@ def at_chance(found: Heads, *, seed: int) -> bool:
     return nowhere_ahead(rights, seed=seed)
 
 
-def nowhere_ahead(rights: Iterable[tuple[Prompts, Prompts]], *, seed: int) -> bool:
+def nowhere_ahead(rights: Iterable[tuple[np.ndarray, np.ndarray]], *, seed: int) -> bool:
     """Whether the first of two is nowhere shown to be right more often than the second."""
     return all(float(over(one - other, range="difference", seed=seed).low) <= 0 for one, other in rights)
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from transformers import PreTrainedTokenizerBase
 
 from iclnb.errors import IclnbError
@@ -47,7 +47,10 @@ class Material:
 
         Sets whose labels are all of one class stay as they are.
         """
-        labels = np.array([_swapped(row, seed) for row in self.shared.labels])
+        labels = self.shared.labels.copy()
+        for row in labels:
+            if len(np.unique(row)) > 1:
+                row[:] = row[label_partners(row.tolist(), seed=seed)]
         shown = self.shared.relabelled(labels).for_every(self.points)
         return write(tokenizer, self.wording, self.rows.pool, shown, self.rows.queries[: self.points])
 
@@ -170,9 +173,3 @@ def halves(queries: int, *, seed: Seed) -> Half:
 
 def _wording(rows: TaskRows) -> Wording:
     return Wording(rows.task.format, tuple(rows.task.label_words))
-
-
-def _swapped(labels: Int[np.ndarray, " k"], seed: int) -> Int[np.ndarray, " k"]:
-    if len(set(labels.tolist())) < 2:
-        return labels
-    return labels[label_partners(labels.tolist(), seed=seed)]

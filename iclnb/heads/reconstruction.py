@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
 from iclnb.kernel_regression import kernel_regression
 from iclnb.llm.head_choice import Head
@@ -105,9 +105,7 @@ def best_head(values: Float[np.ndarray, "layers heads"]) -> Head:
 
 
 def best_elsewhere(
-    hits: Bool[np.ndarray, "*prompts layers heads"] | Float[np.ndarray, "*prompts layers heads"],
-    half: Half,
-    axes: int,
+    hits: Shaped[np.ndarray, "*prompts layers heads"], half: Half, axes: int
 ) -> tuple[Head, Head]:
     """For each half the head with the largest mean on the other."""
     first, second = (part.mean(tuple(range(axes))) for part in elsewhere(hits, half, axes))
@@ -121,12 +119,10 @@ def most_frequent_elsewhere(answers: Int[np.ndarray, " *prompts"], half: Half) -
 
 
 def of_chosen(
-    values: Bool[np.ndarray, "*prompts layers heads"]
-    | Float[np.ndarray, "*prompts layers heads"]
-    | Int[np.ndarray, "*prompts layers heads"],
+    values: Shaped[np.ndarray, "*prompts layers heads"],
     half: Bool[np.ndarray, "*#prompts"],
     heads: tuple[Head, Head],
-) -> Bool[np.ndarray, " *prompts"] | Float[np.ndarray, " *prompts"] | Int[np.ndarray, " *prompts"]:
+) -> Shaped[np.ndarray, " *prompts"]:
     """In every prompt the value of the head that was chosen for its half."""
     return np.where(half, values[..., *heads[1]], values[..., *heads[0]])
 

@@ -103,7 +103,7 @@ class Reader:
                 for variant in variants
             }
 
-        found = self._rows(flat, reduce, ("kernel weights", tokens, *variants))
+        found = self.rows(flat, reduce, ("kernel weights", tokens, *variants))
         answers = words.score(found["answers"]) if words.behind(flat) else self._answers(words)
         labels, truth = np.array([p.labels for p in flat]), np.broadcast_to(truth, table.shape).ravel()
         weights = {variant: found[variant] for variant in variants}
@@ -244,10 +244,10 @@ class Reader:
         def reduce(readings: list[Reading]) -> Arrays:
             return {"answers": np.stack([reading.log_probabilities[tokens] for reading in readings])}
 
-        found = self._rows(words.contexts, reduce, ("answers", tokens), attention=False, **edits)
+        found = self.rows(words.contexts, reduce, ("answers", tokens), attention=False, **edits)
         return words.score(found["answers"])
 
-    def _rows(self, prompts: Prompts, reduce: Reduce, what: tuple, **reading: Any) -> Arrays:
+    def rows(self, prompts: Prompts, reduce: Reduce, what: tuple, **reading: Any) -> Arrays:
         """Arrays with a row for each prompt, put together from the batches in the order of ``prompts``."""
         rows: dict[str, np.ndarray] = {}
         for indices, arrays in self.measure(prompts, reduce, what, **reading):

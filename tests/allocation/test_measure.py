@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from iclnb.allocation import measure, tokens
 from iclnb.allocation.findings import GROUPS
@@ -36,15 +34,6 @@ def made():
         for i in range(5)
     ]  # fmt: skip
     return built, tiny.model("llama", vocab_size=len(tokenizer))
-
-
-@given(st.lists(st.floats(-5, 5), min_size=1, max_size=40), st.integers(2, 40))
-def test_rescale_is_linear_interpolation(values, positions):
-    rows = np.array([values, values[::-1]])
-    scaled = tokens.rescale(rows, positions)
-    where = np.linspace(0, len(values) - 1, positions)
-    expected = [np.interp(where, np.arange(len(values)), row) for row in rows]
-    np.testing.assert_allclose(scaled, expected, atol=1e-9)
 
 
 def eager_rows(model, prompt):

@@ -7,7 +7,7 @@ from sklearn.linear_model import LinearRegression
 
 from iclnb.errors import IclnbError
 from iclnb.guess import material
-from iclnb.guess.material import Condition, Guess, PairRows
+from iclnb.guess.material import Guess, PairRows
 
 RNG = np.random.default_rng(0)
 WORDS = np.array(["a", "man", "plays", "the", "guitar", "on", "stage"])
@@ -111,16 +111,6 @@ def test_lessons_teach_what_they_say_and_cannot_be_copied_but_the_first():
     assert abs(np.corrcoef(*pairs)[0, 1]) < 0.1
     with pytest.raises(IclnbError, match="smaller k"):
         material.lessons(PAIRS, 40, 2, seed=0)
-
-
-def test_moving_changes_what_it_names_and_nothing_else():
-    guess = Guess(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
-    before = Condition(np.array([[0, 1]]), np.array([2.0, 3.0]), guess)
-    after = before.moved(query_guess=0.5, scores=-1)
-    assert after.guess.test.tolist() == [1.5, 2.5] and after.guess.train.tolist() == [3, 4]
-    assert after.scores.tolist() == [1, 2] and (after.shown == before.shown).all()
-    assert before.moved(shown_guess=1).guess.train.tolist() == [4, 5]
-    assert before.scores.tolist() == [2, 3] and before.guess is guess
 
 
 def test_what_is_movable_stays_on_the_scale():

@@ -109,13 +109,10 @@ def test_styles_of_the_appendix_differ_in_what_they_say(tokenizers):
     assert ways["chat template"] == Style(decimals=2, chat=True)
     assert ways["both whole"] == Style(decimals=0, answer_decimals=0)
     assert ways["guess between the sentences"] == Style(position="between", decimals=2)
-    assert "chat template" not in styles(style, tiny.tokenizers()["gpt2"])
-
-
-def test_a_chat_is_written_where_it_can_be_unless_said_otherwise(tokenizers):
-    plain, chat = tiny.tokenizers()["gpt2"], chatty(tokenizers["llama3"])
-    assert [in_chat(asked, chat) for asked in (None, False, True)] == [True, False, True]
-    assert [in_chat(asked, plain) for asked in (None, False)] == [False, False]
+    plain = tiny.tokenizers()["gpt2"]
+    assert "chat template" not in styles(style, plain)
+    chats = [in_chat(None, plain), in_chat(None, tokenizers["llama3"]), in_chat(False, tokenizers["llama3"])]
+    assert chats == [False, True, False]
 
 
 def test_what_cannot_be_written_is_refused(tokenizers):

@@ -89,10 +89,8 @@ def test_ridge_weights_are_what_a_flipped_label_changes():
 
 
 def test_wordings_share_texts_and_truth_follows_the_mapping(read):
-    model = planted.plant()
-    drawn = draw_material(
-        model.loaded.tokenizer, model.rows(), 6, 5, 4, seed=1, arbitrary=planted.LABEL_WORDS
-    )
+    reader, rows, *_ = read
+    drawn = draw_material(reader.tokenizer, rows, 6, 5, 4, seed=1, arbitrary=planted.LABEL_WORDS)
     own, other = drawn[OWN], drawn[ARBITRARY]
     for s, prompts in np.ndindex(own.prompts.shape):
         one, two = (m.prompts[s, prompts].text.split() for m in (own, other))

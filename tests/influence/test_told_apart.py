@@ -23,9 +23,9 @@ PLANTED = {
     "classes": planted.plant_classes,
     "recency": planted.plant_recency,
     "mapping": planted.plant_mapping,
-    "inert": lambda: planted.plant_inert(reporters=3),
-    "not inert": lambda: planted.plant_inert(reporters=0),
-    "report": lambda: planted.plant_report(noise=0.005),
+    "inert": lambda: planted.plant_inert(3),
+    "not inert": lambda: planted.plant_inert(0),
+    "report": planted.plant_report,
 }
 RUN = SimpleNamespace(
     task="planted", source="", model="planted", words=",".join(planted.LABEL_WORDS), revision=None, dtype=None,

@@ -151,30 +151,6 @@ def test_pulls_by_hand():
     assert estimates.last_label_pulls(ONE, seed=0).estimate.value == pytest.approx(np.nanmean(last))
 
 
-def test_a_pull_of_the_last_label_is_found_and_none_where_there_is_no_order():
-    labels = RNG.permuted(np.broadcast_to([0, 0, 1, 1], (POINTS, ORDERS, 4)), axis=-1)
-    odds = 2.0 * (2 * labels[..., -1] - 1)
-    recent = np.log(special.expit(np.stack([-odds, odds], -1)))
-    pulled = steering(2, ordered=recent, ordered_labels=np.concatenate([labels[..., :1], labels], -1))
-    assert estimates.last_label_pulls(pulled, seed=0).estimate.low > 3
-    still = np.broadcast_to(recent[:, :1], recent.shape)
-    found = estimates.last_label_pulls(replace(pulled, ordered=still), seed=0)
-    assert found.estimate.value == pytest.approx(0, abs=1e-6) and found.control == 0
-
-
-def test_counting_labels_and_knowing_the_answer_tell_nothing_and_the_kernel_does():
-    one = steering(3)
-    votes = {name: np.exp(estimates.kernel(one, name)) for name in CONDITIONS}
-    counts = np.eye(3)[one.labels].mean(-2)
-    blind = special.log_softmax(
-        3 * counts + 2 * np.eye(3)[one.truth] + 0.3 * RNG.normal(size=counts.shape), -1
-    )
-    able = np.log(np.stack([votes[name] for name in CONDITIONS]) + 0.05)
-    low = estimates.tells_the_answer(replace(one, answers=blind), seed=0).estimate
-    high = estimates.tells_the_answer(replace(one, answers=special.log_softmax(able, -1)), seed=0).estimate
-    assert low.low < 0 < low.high < 0.5 < high.low
-
-
 def test_a_model_is_at_chance_unless_shown_to_be_above_it():
     truth = np.arange(POINTS) % 2
     for share, blind in ((0.5, True), (0.95, False)):
