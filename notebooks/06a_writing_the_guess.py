@@ -57,10 +57,11 @@ ladder
 # %% [markdown] tags=["answer"]
 # **Answer.** {claim}`In the chat template, too, a guess helps every model on record <guess-helps-in-chat: supported
 # everywhere>`: the correlation with human scores rises by {value}`0.67 <guess-helps-in-chat on SmolLM2-135M>` in
-# SmolLM2-135M and by {value}`0.81 <guess-helps-in-chat on Qwen2.5-Coder-0.5B>` in Qwen2.5-Coder-0.5B. {claim}`It also helps
-# in front of the sentences, far from the answer <guess-helps-in-front: supported everywhere>`, by
-# {value}`0.57 <guess-helps-in-front on SmolLM2-135M>` and {value}`0.79 <guess-helps-in-front on Qwen2.5-Coder-0.5B>`. Do
-# the other ways to write it, drawn below, make a difference?
+# SmolLM2-135M, by {value}`0.81 <guess-helps-in-chat on Qwen2.5-Coder-0.5B>` in Qwen2.5-Coder-0.5B and by
+# {value}`0.16 <guess-helps-in-chat on Qwen2.5-Coder-1.5B>` in the largest. {claim}`In front of the sentences, far from the
+# answer, it helps the two smaller models <guess-helps-in-front: supported on SmolLM2-135M, Qwen2.5-Coder-0.5B>`;
+# {claim}`for the largest that is open <guess-helps-in-front: inconclusive on Qwen2.5-Coder-1.5B>`. Do the other ways to
+# write it, drawn below, make a difference?
 
 # %% tags=["answer", "hide-input"]
 pictures.styles(ladder, seed=seed)
