@@ -114,6 +114,15 @@ def test_differences_by_hand(side):
     )
 
 
+def test_any_kernel_mirrors_flipped_labels():
+    """What the chapter calls exact, whatever the distances."""
+    labels = np.broadcast_to(RNG.integers(2, size=(POINTS, K)), (len(CONDITIONS), POINTS, K)).copy()
+    labels[CONDITIONS.index(FLIPPED)] = 1 - labels[0]
+    one = steering(2, labels=labels, distance=np.broadcast_to(ONE.distance[:1], labels.shape))
+    mirrored = estimates.follows_flipped(one, seed=0).control
+    assert mirrored == pytest.approx(2 * estimates.kernel_right(one, RANDOM) - 1)
+
+
 def test_formats_and_orders_by_hand():
     chosen = {name: ONE.answers[CONDITIONS.index(name)].argmax(-1) for name in (RANDOM, TEMPLATE, ONE_LINE)}
     changed = np.mean([chosen[name] != chosen[RANDOM] for name in (TEMPLATE, ONE_LINE)])
