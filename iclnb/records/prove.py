@@ -14,6 +14,7 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,12 @@ from iclnb import findings
 from iclnb.errors import IclnbError
 from iclnb.keys import measurement
 from iclnb.keys.equivalence import Code, Entry, Ledger, changed
-from iclnb.ladders import model_name, size
+from iclnb.ladders import SHOWN, model_name, size
 from iclnb.provenance import git, provenance
 from iclnb.records import records
 from iclnb.records.records import Record
 from iclnb.run import notebooks
+from iclnb.run.run_many import at_a_time, cores
 from iclnb.settings import ByProfile
 
 TOLERANCE = 1e-5  # The largest relative difference that another machine or number of threads explains
@@ -51,17 +53,22 @@ def prove(project: Path, before: str, *, report: Callable[[str], None] = lambda 
     if not waiting:
         raise IclnbError("no record is stale by its code alone, so there is nothing to prove")
     commit = str(provenance()["revision"])
-    differences = {}
     with tempfile.TemporaryDirectory() as folder:
         then = _checkout(project, before, Path(folder))
         for record in waiting:
             _refuse_others(project, then, record, before)
-        for record in _of_each_kind(waiting):
-            name = records.label(project, record.path)
+        runs = [
+            (records.label(project, one.path), one.key["module"], smaller(project, one, commit))
+            for one in _of_each_kind(waiting)
+        ]
+
+        def compare(run: tuple[str, str, dict[str, Any]]) -> tuple[str, float]:
+            name, module, settings = run
             report(f"{name}: measuring a small run with both")
-            small = smaller(project, record, commit)
-            both = (_measured(code, record.key["module"], small) for code in (then, project))
-            differences[name] = findings.same(*both)
+            return name, findings.same(*(_measured(code, module, settings) for code in (then, project)))
+
+        with ThreadPoolExecutor(at_a_time()) as pool:
+            differences = dict(pool.map(compare, runs))
     wrong = [f"{name} (by up to {d:.2g})" for name, d in differences.items() if not d <= TOLERANCE]
     if wrong:
         raise IclnbError(
@@ -122,7 +129,9 @@ def _by_code_alone(project: Path, record: Record) -> bool:
 def _of_each_kind(waiting: Sequence[Record]) -> list[Record]:
     """A record of each notebook and precision by each of the two smallest models; all run the same code."""
     kinds: dict[tuple[str, Any], dict[str, Record]] = {}
-    for record in sorted(waiting, key=lambda one: size(model_name(one.provenance))):
+    sizes = [size(model_name(one.provenance)) for one in waiting]
+    ordered = sorted(zip(sizes, waiting, strict=True), key=lambda one: (one[0], one[1].path.stem != SHOWN))
+    for _, record in ordered:
         models = kinds.setdefault((record.notebook, record.parameters.get("dtype")), {})
         models.setdefault(model_name(record.provenance), record)
     return [record for models in kinds.values() for record in list(models.values())[:2]]
@@ -150,10 +159,10 @@ def _refuse_others(project: Path, then: Path, record: Record, before: str) -> No
 def _measured(code: Path, module: str, settings: Mapping[str, Any]) -> xarray.Dataset:
     """The findings that the code of a folder measures."""
     with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder) / "findings.nc"
+        place, threads = Path(folder) / "findings.nc", {"OMP_NUM_THREADS": str(cores() // at_a_time())}
         done = subprocess.run(
             [sys.executable, "-c", _MEASURE, module, json.dumps(settings), str(place)],
-            cwd=code, env=os.environ | {"PYTHONPATH": str(code)}, capture_output=True, encoding="utf-8",
+            cwd=code, env=threads | os.environ | {"PYTHONPATH": str(code)}, capture_output=True, encoding="utf-8",
         )  # fmt: skip
         if done.returncode:
             said = done.stderr.strip().splitlines()[-1:]
