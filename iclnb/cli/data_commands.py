@@ -54,7 +54,7 @@ def models() -> None:
 
     Of a packaged one: size, layers, heads, licence, download, and whether it is here.
     """
-    from iclnb.llm.data import download
+    from iclnb.llm.data import download, packaged
     from iclnb.llm.loading import catalogue
 
     row = "{:<29}{:>12}{:>8}{:>13}  {:<12}{:>10}  {}"

@@ -7,12 +7,12 @@ import planted
 import pytest
 import tiny
 import torch
-from iclnb.llm.attention.residual_stream import final_norm
 
 from iclnb.heads import causes, direct, material
 from iclnb.heads.interventions import ablate
 from iclnb.llm import prompts
 from iclnb.llm.attention import CaptureError
+from iclnb.llm.attention.direct_path import final_norm
 from iclnb.llm.attention.head_hooks import _projections
 from iclnb.llm.data.definitions import Format
 from iclnb.llm.models import LoadedModel

@@ -59,7 +59,7 @@ RUN = {"task": "tickets", "source": "local", "revision": None, "device_map": Non
 def named():
     """The models of the sweep."""
     cells = sweep.read(ROOT, ROOT / "sweeps" / "papers.toml")
-    return list(dict.fromkeys(records.model(ROOT, cell) for cell in cells))
+    return list(dict.fromkeys(records.settings(ROOT, cell).model for cell in cells))
 
 
 @pytest.fixture(scope="module")
