@@ -7,15 +7,13 @@ prefix each full prompt alone, unpadded.
 """
 
 import json
+import os
 import signal
 import sys
 import time
 import traceback
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -177,14 +175,25 @@ def _outcome(kind: str, worst: dict, reason: str, start: float) -> Outcome:
 def in_its_own_process(kind: str) -> Outcome:
     """:func:`tried` in a child, so that the death of the interpreter is an outcome like any other."""
     start = time.monotonic()
-    with ProcessPoolExecutor(1, get_context("fork"), signal.alarm, (LIMIT,)) as child:
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(LIMIT)
         try:
-            return child.submit(tried, kind).result()
-        except BrokenProcessPool:
-            died = "crash", f"the interpreter died, or took longer than {LIMIT} seconds"
-            return _outcome(kind, {"last_token": died, "shared_prefix": died}, "", start)
-        except Exception as error:
-            return _outcome(kind, {}, f"{type(error).__name__}: {error}", start)
+            result = json.dumps(asdict(tried(kind)))
+        except BaseException as error:
+            failed = {"last_token": ("not built", f"{type(error).__name__}: {error}")}
+            result = json.dumps(asdict(_outcome(kind, failed, failed["last_token"][1], start)))
+        os.write(writing, result.encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as answer:
+        text = answer.read()
+    _, status = os.waitpid(child, 0)
+    if text:
+        return Outcome(**json.loads(text))
+    died = f"the interpreter died ({signal.Signals(os.waitstatus_to_exitcode(status) * -1).name})"
+    return _outcome(kind, {"last_token": ("crash", died), "shared_prefix": ("crash", died)}, "", start)
 
 
 def main(arguments: list[str]) -> None:
