@@ -24,7 +24,7 @@ import xarray
 from iclnb import findings
 from iclnb.errors import IclnbError
 from iclnb.keys import measurement
-from iclnb.keys.equivalence import Code, Entry, Ledger, changed
+from iclnb.keys.equivalence import Entry, Ledger, changed
 from iclnb.ladders import SHOWN, model_name, size
 from iclnb.provenance import git, provenance
 from iclnb.records import records
@@ -61,6 +61,7 @@ def prove(project: Path, before: str, *, report: Callable[[str], None] = lambda 
         then = _checkout(project, before, Path(folder))
         for record in waiting:
             _refuse_others(project, then, record, before)
+        states = _states(project, then, waiting)
         runs = [
             (records.label(project, one.path), one.key["module"], [smaller(project, one, s) for s in draws])
             for one in _of_each_kind(waiting)
@@ -88,7 +89,6 @@ def prove(project: Path, before: str, *, report: Callable[[str], None] = lambda 
         "measured_with_both": list(differences),
         "records": [records.label(project, record.path) for record in waiting],
     }
-    states = joined([(record.key["code"], _code(project, record)) for record in waiting])
     made = [Entry(*changed(*both), about) for both in states]
     ledger = Ledger.of(project)
     Ledger([*ledger.entries, *made]).save(project)
@@ -107,19 +107,16 @@ def smaller(project: Path, record: Record, draw: str) -> dict[str, Any]:
     return small
 
 
-def joined(states: Sequence[tuple[Code, Code]]) -> list[tuple[dict[str, str], dict[str, str]]]:
-    """States of the code before and after, where several measurements know parts of the same one."""
-    found: list[tuple[dict[str, str], dict[str, str]]] = []
-    for state in states:
-        for known in found:
-            pairs = list(zip(known, state, strict=True))
-            if all(mine[name] == its[name] for mine, its in pairs for name in mine.keys() & its.keys()):
-                for mine, its in pairs:
-                    mine.update(its)
-                break
-        else:
-            found.append((dict(state[0]), dict(state[1])))
-    return found
+def _states(
+    project: Path, then: Path, waiting: Sequence[Record]
+) -> list[tuple[dict[str, str], dict[str, str]]]:
+    """The files of all measurements, before and now, for each device: what only a GPU runs counts there."""
+    found: dict[str, tuple[dict[str, str], dict[str, str]]] = {}
+    for record in waiting:
+        before, now = found.setdefault(record.key["device"], ({}, {}))
+        before |= _code(then, record)
+        now |= _code(project, record)
+    return list(found.values())
 
 
 def _code(folder: Path, record: Record) -> dict[str, str]:

@@ -13,7 +13,7 @@ import iclnb as package
 from iclnb import store
 from iclnb.errors import IclnbError
 from iclnb.keys import measurement
-from iclnb.keys.equivalence import Entry, Ledger, changed
+from iclnb.keys.equivalence import Ledger
 from iclnb.records import archives, prove, records
 from iclnb.records.records import Cell
 
@@ -128,19 +128,14 @@ def test_code_that_measures_something_else_is_not_carried(project, change, messa
     assert Ledger.of(project).entries == [] and stale(project)
 
 
-def test_every_state_of_the_code_that_had_measured_is_carried_by_an_entry_of_its_own():
-    now = {"a.py": "A", "b.py": "B", "c.py": "C"}
-    then = [
-        {"a.py": "old", "b.py": "old"},
-        {"a.py": "old", "c.py": "C"},  # of the same state, through other files
-        {"a.py": "old", "b.py": "B"},  # of a later state, in which b had changed already
-    ]
-    states = prove.joined([(state, {name: now[name] for name in state}) for state in then])
-    ledger = Ledger([Entry(*changed(*both), {}) for both in states])
-    assert len(ledger.entries) == 2
-    for state in then:
-        assert ledger.carry(state, {name: now[name] for name in state})
-    assert ledger.carry({"a.py": "other", "b.py": "B"}, {"a.py": "A", "b.py": "B"}) is None
+def test_a_record_that_one_proof_carries_is_carried_by_the_next(project):
+    for factor in ("1.0 * ", "1.0 * 1.0 * "):
+        edit(project, MEASURE.replace("SCALE * np", f"{factor}SCALE * np"))
+        commit(project)
+        prove.prove(project, "HEAD~1")
+        commit(project)
+        assert stale(project) == () and stale(project).carried
+    assert len(Ledger.of(project).entries) == 2
 
 
 def test_rounding_of_another_machine_is_told_from_a_difference(project):
