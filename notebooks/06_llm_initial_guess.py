@@ -81,8 +81,8 @@ ladder
 # they learn from the demonstrations, even where no score can be copied <trust-is-learned: supported everywhere;
 # trust-without-copying: supported everywhere>`: a copier, or a step of gradient descent from the guess, would trust every
 # guess alike. {claim}`Beside mirrored guesses the largest follows a guess less than beside useless ones
-# <mirrored-guesses-are-turned: supported on Qwen2.5-Coder-1.5B>`; {claim}`whether the others do is open <mirrored-guesses-are-turned: inconclusive on SmolLM2-135M,
-# Qwen2.5-Coder-0.5B>`. In part they do correct as gradient descent would: {claim}`raising the guesses shown lowers the answer
+# <mirrored-guesses-are-turned: supported on Qwen2.5-Coder-1.5B>`; {claim}`whether the others do is open
+# <mirrored-guesses-are-turned: inconclusive on SmolLM2-135M, Qwen2.5-Coder-0.5B>`. In part they do correct as gradient descent would: {claim}`raising the guesses shown lowers the answer
 # <corrects-shown-guesses: supported everywhere>`, but {claim}`in the two smaller models the scores shown count by
 # themselves, and not only by how far they are from their guesses <only-residuals-matter: not supported on SmolLM2-135M,
 # Qwen2.5-Coder-0.5B>`.

@@ -136,5 +136,5 @@ def mentioned(texts: Sequence[str]) -> set[str]:
             if kind == "claim":
                 found |= {bound.id for bound in bounds(conditions)}
             else:
-                found.add(conditions.split(" on ")[0].strip())
+                found.add(re.split(r"\son\s", conditions)[0].strip())
     return found
