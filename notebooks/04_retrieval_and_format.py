@@ -72,23 +72,20 @@ claim = partial(results.claim, paper="A", section="4.2")
 ladder
 
 # %% [markdown] tags=["answer"]
-# **Answer.** A kernel would be helped by demonstrations near the query and hurt by far ones, beyond the labels that they
-# carry; are the models? {claim}`SmolLM2-135M is hurt by far ones <farthest-demonstrations-hurt: supported on
-# SmolLM2-135M>`, which is {claim}`open for the two larger models <farthest-demonstrations-hurt: inconclusive on
-# Qwen2.5-Coder-0.5B, Qwen2.5-Coder-1.5B>`, as it is {claim}`for all three whether near ones help
-# <nearest-demonstrations-help: inconclusive everywhere>`. {claim}`When every label is flipped all keep to what the words
-# mean, where any kernel would turn round <flipped-labels-are-followed: not supported everywhere>`, though {claim}`with
-# arbitrary words, which mean nothing for the task, the two larger models follow the labels they are shown
-# <arbitrary-words-are-learned: supported on Qwen2.5-Coder-0.5B, Qwen2.5-Coder-1.5B>`. {claim}`Random labels leave every
-# model more than half of its gain, where a kernel would keep nothing <random-labels-do-little-harm: supported everywhere>`.
-# {claim}`The two smaller models go by the order of the demonstrations, and by the last label most <order-matters: supported
-# on SmolLM2-135M, Qwen2.5-Coder-0.5B; last-label-pulls-most: supported on SmolLM2-135M, Qwen2.5-Coder-0.5B>`; a kernel has
-# no order. {claim}`In the largest both are open <order-matters: inconclusive on Qwen2.5-Coder-1.5B; last-label-pulls-most:
-# inconclusive on Qwen2.5-Coder-1.5B>`: two orders of the same demonstrations change
-# {value}`1 in 100 <order-matters on Qwen2.5-Coder-1.5B>` of its answers, and
-# {value}`27 in 100 <order-matters on SmolLM2-135M>` of those of SmolLM2-135M. {claim}`Typos hurt the two smaller models, as
-# in the paper <typos-hurt: supported on SmolLM2-135M, Qwen2.5-Coder-0.5B>`; {claim}`whether they hurt more than long-winded
-# sentences is open <typos-hurt-more-than-complex-sentences: inconclusive everywhere>`.
+# **Answer.** Would a kernel do the same? {claim}`When every label is flipped all models keep to what the words mean, where
+# any kernel would turn round <flipped-labels-are-followed: not supported everywhere>`, {claim}`and random labels leave them
+# more than half of their gain, where a kernel would keep nothing <random-labels-do-little-harm: supported everywhere>`.
+# {claim}`With arbitrary words, which mean nothing for the task, the two larger models do follow the labels they are shown
+# <arbitrary-words-are-learned: supported on Qwen2.5-Coder-0.5B, Qwen2.5-Coder-1.5B>`. A kernel has no order; {claim}`the two
+# smaller models go by the order of the demonstrations, and by the last label most <order-matters: supported on
+# SmolLM2-135M, Qwen2.5-Coder-0.5B; last-label-pulls-most: supported on SmolLM2-135M, Qwen2.5-Coder-0.5B>`. Two orders change
+# {value}`27 in 100 <order-matters on SmolLM2-135M>` of the answers of SmolLM2-135M and
+# {value}`1 in 100 <order-matters on Qwen2.5-Coder-1.5B>` of those of the largest, {claim}`for which both are open
+# <order-matters: inconclusive on Qwen2.5-Coder-1.5B; last-label-pulls-most: inconclusive on Qwen2.5-Coder-1.5B>`. Do
+# demonstrations near the query help, and far ones hurt, beyond the labels that they carry? {claim}`Far ones hurt SmolLM2-135M
+# <farthest-demonstrations-hurt: supported on SmolLM2-135M>`; {claim}`all else is open <farthest-demonstrations-hurt:
+# inconclusive on Qwen2.5-Coder-0.5B, Qwen2.5-Coder-1.5B; nearest-demonstrations-help: inconclusive everywhere>`.
+# {claim}`Typos hurt the two smaller models, as in the paper <typos-hurt: supported on SmolLM2-135M, Qwen2.5-Coder-0.5B>`.
 
 # %% tags=["answer", "hide-input"]
 pictures.effects(ladder, seed=seed)

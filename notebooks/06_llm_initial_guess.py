@@ -74,16 +74,12 @@ ladder
 # than without one <guess-helps-correlation: supported everywhere>`, by {value}`0.16 <guess-helps-correlation on
 # Qwen2.5-Coder-1.5B>` to {value}`0.68 <guess-helps-correlation on Qwen2.5-Coder-0.5B>` of correlation; {claim}`the two
 # smaller ones not better than that guess itself <better-than-guess: not supported on SmolLM2-135M, Qwen2.5-Coder-0.5B>`,
-# {claim}`which for the largest is open <better-than-guess: inconclusive on Qwen2.5-Coder-1.5B>`. Do they copy? {claim}`Their
-# answers follow the guess more than the truth <follows-guess: supported everywhere>`; {claim}`those of SmolLM2-135M and of
-# the largest keep something of the model's own reading, and for Qwen2.5-Coder-0.5B that is open <follows-own-reading:
-# supported on SmolLM2-135M, Qwen2.5-Coder-1.5B; inconclusive on Qwen2.5-Coder-0.5B>`. {claim}`How far a guess is trusted
-# they learn from the demonstrations, even where no score can be copied <trust-is-learned: supported everywhere;
+# {claim}`which is open for the largest <better-than-guess: inconclusive on Qwen2.5-Coder-1.5B>`. Do they copy it?
+# {claim}`Their answers follow the guess more than the truth <follows-guess: supported everywhere>`. But {claim}`how far it is
+# trusted they learn from the demonstrations, even where no score can be copied <trust-is-learned: supported everywhere;
 # trust-without-copying: supported everywhere>`: a copier, or a step of gradient descent from the guess, would trust every
-# guess alike. {claim}`Beside mirrored guesses the largest follows a guess less than beside useless ones
-# <mirrored-guesses-are-turned: supported on Qwen2.5-Coder-1.5B>`; {claim}`whether the others do is open
-# <mirrored-guesses-are-turned: inconclusive on SmolLM2-135M, Qwen2.5-Coder-0.5B>`. In part they do correct as gradient descent would: {claim}`raising the guesses shown lowers the answer
-# <corrects-shown-guesses: supported everywhere>`, but {claim}`in the two smaller models the scores shown count by
+# guess alike. In part they correct it as gradient descent would: {claim}`raising the guesses shown lowers the answer
+# <corrects-shown-guesses: supported everywhere>`; but {claim}`in the two smaller models the scores shown count by
 # themselves, and not only by how far they are from their guesses <only-residuals-matter: not supported on SmolLM2-135M,
 # Qwen2.5-Coder-0.5B>`.
 

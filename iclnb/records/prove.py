@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import torch
 import xarray
 
 from iclnb import findings
@@ -48,8 +49,9 @@ importlib.import_module(module).measure(run).save(pathlib.Path(place))
 def prove(project: Path, before: str, *, report: Callable[[str], None] = lambda line: None) -> list[Entry]:
     """Show that the present code measures what the code of the commit ``before`` does; gives the new entries.
 
-    Raises IclnbError if nothing is stale by its code alone, if other code than that commit's made a record, if a
-    run ends in an error, or if the present code measures something else; then nothing is entered.
+    Raises IclnbError if nothing is stale by its code alone, if other code than that commit's made a record, if one
+    needs a GPU and there is none, if a run ends in an error, or if the present code measures something else; then
+    nothing is entered.
     """
     records.check_committed(project)
     waiting = [record for record in records.all_records(project) if _by_code_alone(project, record)]
@@ -62,16 +64,14 @@ def prove(project: Path, before: str, *, report: Callable[[str], None] = lambda 
         for record in waiting:
             _refuse_others(project, then, record, before)
         states = _states(project, then, waiting)
-        runs = [
-            (records.label(project, one.path), one.key["module"], [smaller(project, one, s) for s in draws])
-            for one in _of_each_kind(waiting)
-        ]
+        runs = [(one, [smaller(project, one, draw) for draw in draws]) for one in of_each_kind(waiting)]
 
-        def compare(run: tuple[str, str, list[dict[str, Any]]]) -> tuple[str, float]:
-            name, module, tries = run
+        def compare(run: tuple[Record, list[dict[str, Any]]]) -> tuple[str, float]:
+            record, tries = run
+            name = records.label(project, record.path)
             report(f"{name}: measuring a small run with both")
-            settings, measured = _first_possible(then, module, tries)
-            return name, findings.same(measured, _measured(project, module, settings))
+            settings, measured = _first_possible(then, record, tries)
+            return name, findings.same(measured, _measured(project, record, settings))
 
         with ThreadPoolExecutor(at_a_time()) as pool:
             differences = dict(pool.map(compare, runs))
@@ -120,7 +120,7 @@ def _states(
 
 
 def _code(folder: Path, record: Record) -> dict[str, str]:
-    return measurement.code(record.key["module"], project=folder, gpu=record.key["device"] == "cuda")
+    return measurement.code(record.key["module"], project=folder, gpu=_on_gpu(record))
 
 
 def _by_code_alone(project: Path, record: Record) -> bool:
@@ -128,7 +128,7 @@ def _by_code_alone(project: Path, record: Record) -> bool:
     return bool(reasons) and all(reason.startswith("code changed") for reason in reasons)
 
 
-def _of_each_kind(waiting: Sequence[Record]) -> list[Record]:
+def of_each_kind(waiting: Sequence[Record]) -> list[Record]:
     """A record of each notebook and precision by each of the two smallest models; all run the same code."""
     kinds: dict[tuple[str, Any], dict[str, Record]] = {}
     sizes = [size(model_name(one.provenance)) for one in waiting]
@@ -149,32 +149,40 @@ def _checkout(project: Path, before: str, folder: Path) -> Path:
 
 
 def _refuse_others(project: Path, then: Path, record: Record, before: str) -> None:
-    """Refuse a record that other code made."""
+    """Refuse a record that other code made, or that needs a GPU which is not here."""
     label = records.label(project, record.path)
     there = then.joinpath(*record.key["module"].split(".")).with_suffix(".py").is_file()
     if not there or Ledger.of(project).carry(record.key["code"], _code(then, record)) is None:
         raise IclnbError(
             f"{label}: not measured by the code of {before}; name a commit at which it was fresh"
         )
+    if _on_gpu(record) and not torch.cuda.is_available():
+        raise IclnbError(f"{label} was measured on a GPU; prove it where there is one")
+
+
+def _on_gpu(record: Record) -> bool:
+    return record.key["device"] == "cuda"
 
 
 def _first_possible(
-    code: Path, module: str, tries: Sequence[dict[str, Any]]
+    code: Path, record: Record, tries: Sequence[dict[str, Any]]
 ) -> tuple[dict[str, Any], xarray.Dataset]:
     """The first settings that the code before can measure, and its findings."""
     for settings in tries[:-1]:
         with suppress(IclnbError):
-            return settings, _measured(code, module, settings)
-    return tries[-1], _measured(code, module, tries[-1])
+            return settings, _measured(code, record, settings)
+    return tries[-1], _measured(code, record, tries[-1])
 
 
-def _measured(code: Path, module: str, settings: Mapping[str, Any]) -> xarray.Dataset:
-    """The findings that the code of a folder measures."""
+def _measured(code: Path, record: Record, settings: Mapping[str, Any]) -> xarray.Dataset:
+    """What the code of a folder finds; a GPU is hidden from what was recorded without one."""
+    module, hidden = record.key["module"], {} if _on_gpu(record) else {"CUDA_VISIBLE_DEVICES": ""}
+    environment = {"OMP_NUM_THREADS": str(cores() // at_a_time())} | os.environ | {"PYTHONPATH": str(code)}
     with tempfile.TemporaryDirectory() as folder:
-        place, threads = Path(folder) / "findings.nc", {"OMP_NUM_THREADS": str(cores() // at_a_time())}
+        place = Path(folder) / "findings.nc"
         done = subprocess.run(
             [sys.executable, "-c", _MEASURE, module, json.dumps(settings), str(place)],
-            cwd=code, env=threads | os.environ | {"PYTHONPATH": str(code)}, capture_output=True, encoding="utf-8",
+            cwd=code, env=environment | hidden, capture_output=True, encoding="utf-8",
         )  # fmt: skip
         if done.returncode:
             said = done.stderr.strip().splitlines()[-1:]

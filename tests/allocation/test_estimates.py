@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
 
-from iclnb.allocation import estimates
+from iclnb.allocation import estimates, pictures
 from iclnb.allocation.findings import FIRST_TOKEN, GROUPS, LABELS, QUERY_END, Allocation
 
 PROMPTS, LAYERS = 40, 28
@@ -64,3 +64,19 @@ def test_the_window_that_attends_most_to_labels(start, overlap):
     split = np.ones((PROMPTS, LAYERS))
     split[::2, 16:22], split[1::2, 2:8] = 5, 5.0 + 1e-3
     assert estimates.window_overlap(allocation(labels=split), seed=0).estimate.low == 0
+
+
+def test_profiles_are_means_over_prompts_of_every_run():
+    rng, runs = np.random.default_rng(0), {}
+    for name in ("SmolLM2-135M", "GPT-J-6B", "this run"):
+        ratio = rng.lognormal(size=(2, len(GROUPS), PROMPTS, LAYERS))
+        by_head = rng.lognormal(size=(len(GROUPS), LAYERS, 2))
+        runs[name] = Allocation(ratio=ratio, by_head=by_head, map=rng.random((LAYERS, 5)), k=2)
+    panels = pictures.depth_profiles(runs, seed=0).figure.axes
+    for axes, group in zip(panels, pictures.PANELS, strict=True):
+        drawn = {line.get_label(): line.get_ydata() for line in axes.lines}
+        for name, one in runs.items():
+            np.testing.assert_allclose(drawn[name], one.ratio[0, GROUPS.index(group)].mean(0), rtol=1e-5)
+    heads = pictures.label_heads(runs).figure.axes
+    assert [len(axes.collections[0].get_offsets()) for axes in heads] == [2 * LAYERS] * 3
+    assert len(pictures.averaged_maps(runs).figure.axes) == 3 + 1  # and a colour bar

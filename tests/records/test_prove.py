@@ -5,12 +5,14 @@ import importlib
 import shutil
 import sys
 import tarfile
+from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 from throwaway import NOTEBOOK, checkout, git
 
 import iclnb as package
-from iclnb import store
+from iclnb import findings, store
 from iclnb.errors import IclnbError
 from iclnb.keys import measurement
 from iclnb.keys.equivalence import Ledger
@@ -136,6 +138,54 @@ def test_a_record_that_one_proof_carries_is_carried_by_the_next(project):
         commit(project)
         assert stale(project) == () and stale(project).carried
     assert len(Ledger.of(project).entries) == 2
+
+
+@pytest.mark.parametrize("impossible", [(0,), range(prove.TRIES)], ids=["one draw", "every draw"])
+def test_draws_that_the_code_before_refuses_are_drawn_again(project, monkeypatch, impossible):
+    refusing = MEASURE.replace(
+        "    store =", f"    if run.seed in {[*impossible]}:\n        raise ValueError('no')\n    store ="
+    )
+    edit(project, refusing)
+    commit(project)
+    prove.prove(project, "HEAD~1")
+    edit(project, refusing.replace("SCALE * np", "1.0 * SCALE * np"))
+    commit(project)
+    monkeypatch.setattr(
+        prove, "smaller", lambda project, record, draw: record.parameters | {"seed": int(draw[-1])}
+    )
+    with (
+        nullcontext()
+        if len(impossible) == 1
+        else pytest.raises(IclnbError, match="small run: ValueError: no")
+    ):
+        assert len(prove.prove(project, "HEAD~1")) == 1
+
+
+def test_a_record_of_a_gpu_is_not_proved_without_one(project):
+    (record,) = records.all_records(project)
+    attributes = findings.attributes(record.path)
+    attributes["key"]["device"] = "cuda"
+    kind = importlib.import_module("iclnb.mean.measure").Study
+    kind.load(record.path).save(record.path, attributes)
+    edit(project, MEASURE.replace("SCALE * np", "1.0 * SCALE * np"))
+    commit(project)
+    with pytest.raises(IclnbError, match="was measured on a GPU"):
+        prove.prove(project, "HEAD~1")
+
+
+def test_the_two_smallest_models_of_each_notebook_and_precision_run_on_the_task_of_the_figures():
+    def record(model, dtype, task):
+        path = Path("book/recorded/02") / model / f"{task}.nc"
+        return records.Record(path, {"dtype": dtype}, {"model": {"name": model}}, {})
+
+    rows = [
+        ("big-7b", "a", "sst2"),
+        ("mid-1b", "a", "mnli"),
+        ("mid-1b", "a", "sst2"),
+        ("small-9m", "a", "mnli"),
+    ]
+    made = [record(*row) for row in (*rows, ("big-7b", "b", "sst2"))]
+    assert prove.of_each_kind(made) == [made[3], made[2], made[4]]
 
 
 def test_rounding_of_another_machine_is_told_from_a_difference(project):
